@@ -1,0 +1,1 @@
+//! Shape-checked SimSiam on dfdx: layers, encoders, objectives and kernels.

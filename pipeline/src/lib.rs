@@ -1,0 +1,5 @@
+//! Streams pairs of augmented views from memory-mapped WebDataset shards.
+
+pub mod augment;
+pub mod decode;
+pub mod shards;

@@ -1,0 +1,1 @@
+//! Trains SimSiam, self-supervised, straight from JPEG shards.

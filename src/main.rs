@@ -1,0 +1,3 @@
+//! The `simsiam` command.
+
+fn main() {}
