@@ -2,4 +2,6 @@
 
 pub mod augment;
 pub mod decode;
+pub mod inspect;
+pub mod pack;
 pub mod shards;
