@@ -2,4 +2,5 @@
 
 pub mod augment;
 pub mod decode;
+pub mod rng;
 pub mod shards;
