@@ -4,4 +4,5 @@ pub mod augment;
 pub mod decode;
 pub mod inspect;
 pub mod pack;
+pub mod rng;
 pub mod shards;
