@@ -216,8 +216,9 @@ fn forward(signal: c_int, is_fault: bool, info: *mut siginfo_t, context: *mut c_
 mod tests {
     use super::*;
 
+    /// In the upper half of the addresses, where no real mapping is that another test could fault in.
     fn register(number: usize) -> Registration {
-        Registration::new(ptr::without_provenance(number << 40), 1 << 40).unwrap()
+        Registration::new(ptr::without_provenance(usize::MAX / 2 + number), 1).unwrap()
     }
 
     #[test]
