@@ -11,8 +11,8 @@ use crate::decode::{DecodeLimits, Decoder, ImageInfo, probe};
 use crate::shards::ShardSet;
 
 mod report;
-mod tally;
 mod table;
+mod tally;
 
 /// How to look at a set of shards.
 #[derive(Debug, Clone)]
@@ -81,7 +81,8 @@ fn count_chunks(set: &ShardSet, verify: bool, next: &AtomicU64, tallies: &SyncSe
         }
         let mut tally = Tally::default();
         for sample in start..set.len().min(start + CHUNK) {
-            let looked_at = if verify { verify_sample(set, sample, &mut decoder) } else { glance(set, sample) };
+            let looked_at =
+                if verify { verify_sample(set, sample, &mut decoder) } else { glance(set, sample) };
             tally.add(set, sample, looked_at);
         }
         if tallies.send(tally).is_err() {

@@ -126,7 +126,12 @@ mod tests {
 
     #[test]
     fn a_report_is_a_compact_table() {
-        let at = Location { shard: std::path::Path::new("train-003.tar").into(), sample: 1042, offset: 512, key: "n0144".into() };
+        let at = Location {
+            shard: std::path::Path::new("train-003.tar").into(),
+            sample: 1042,
+            offset: 512,
+            key: "n0144".into(),
+        };
         let report = Report {
             shards: 2,
             samples: 2_501,

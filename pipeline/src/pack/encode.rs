@@ -72,7 +72,9 @@ fn encode(bytes: &[u8], max_side: Option<u32>, quality: u8) -> Result<Vec<u8>, S
         rgb = imageops::resize(&rgb, width, height, FilterType::Lanczos3);
     }
     let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, quality).encode_image(&rgb).map_err(|error| error.to_string())?;
+    JpegEncoder::new_with_quality(&mut jpeg, quality)
+        .encode_image(&rgb)
+        .map_err(|error| error.to_string())?;
     Ok(jpeg)
 }
 
@@ -102,8 +104,17 @@ mod tests {
     fn options_out_of_range_are_named() {
         let error = |options: PackOptions| Encoding::new(&options).unwrap_err().to_string();
         let options = PackOptions::default();
-        assert_eq!(error(PackOptions { quality: Some(0), ..options.clone() }), "quality must be 1 to 100, not 0");
-        assert_eq!(error(PackOptions { quality: Some(101), ..options.clone() }), "quality must be 1 to 100, not 101");
-        assert_eq!(error(PackOptions { max_side: Some(0), ..options }), "max side must be at least 1 pixel, not 0");
+        assert_eq!(
+            error(PackOptions { quality: Some(0), ..options.clone() }),
+            "quality must be 1 to 100, not 0"
+        );
+        assert_eq!(
+            error(PackOptions { quality: Some(101), ..options.clone() }),
+            "quality must be 1 to 100, not 101"
+        );
+        assert_eq!(
+            error(PackOptions { max_side: Some(0), ..options }),
+            "max side must be at least 1 pixel, not 0"
+        );
     }
 }

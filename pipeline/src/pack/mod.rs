@@ -13,14 +13,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-pub use self::report::{PackError, PackReport, SkippedImage};
 use self::encode::Encoding;
+pub use self::report::{PackError, PackReport, SkippedImage};
 use self::source::{Source, SourceImage};
 use crate::shards::{AtomicFile, CLASSES_FILE, ShardError, ShardWriter};
 
+mod encode;
 mod report;
 mod source;
-mod encode;
 
 /// How to write shards.
 #[derive(Debug, Clone)]

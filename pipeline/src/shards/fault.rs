@@ -238,7 +238,10 @@ mod tests {
         assert_eq!(slot.end_of_mapping_with(0), None);
         assert!(slot.try_claim(1000, 2000));
         assert!(!slot.try_claim(3000, 4000));
-        assert_eq!([999, 1000, 1999, 2000].map(|at| slot.end_of_mapping_with(at)), [None, Some(2000), Some(2000), None]);
+        assert_eq!(
+            [999, 1000, 1999, 2000].map(|at| slot.end_of_mapping_with(at)),
+            [None, Some(2000), Some(2000), None]
+        );
         slot.release();
         assert_eq!(slot.end_of_mapping_with(1500), None);
         assert!(slot.try_claim(3000, 4000));
