@@ -58,6 +58,8 @@ fn a_damaged_index_is_replaced_whatever_byte_is_wrong() {
         assert_eq!(fixture.open().unwrap().fingerprint(), fingerprint, "byte {at}");
         // Without the magic it may be anybody's file: the index goes to the cache then.
         assert_eq!(fs::read(&sidecar).unwrap() == whole, at >= 8, "byte {at}");
+        assert_eq!(cached(&fixture).len(), usize::from(at < 8), "byte {at}");
+        let _ = fs::remove_dir_all(fixture.cache());
     }
     for length in 0..whole.len() {
         fs::write(&sidecar, &whole[..length]).unwrap();

@@ -30,7 +30,7 @@ fn what_was_written_is_read() {
     set.read_ahead(13);
     set.read_ahead(u64::MAX);
     assert_eq!((set.label(19), set.locate(19).offset), (None, 0));
-    assert!(set.read(19).unwrap_err().to_string().ends_with("there are only 19 samples"));
+    assert_eq!(set.read(19).unwrap_err().to_string(), "sample 19: there are only 19 samples");
 }
 
 #[test]
