@@ -39,7 +39,8 @@ fn it_is_built_anew_when_the_shard_changes() {
 #[test]
 fn another_shards_index_is_not_used() {
     let fixture = Fixture::new();
-    (fixture.shard("a.tar", 5), fixture.shard("b.tar", 6));
+    fixture.shard("a.tar", 5);
+    fixture.shard("b.tar", 6);
     fixture.open().unwrap();
     fs::copy(fixture.path("b.tar.idx"), fixture.path("a.tar.idx")).unwrap();
     assert_eq!(fixture.open_pattern(&fixture.path("a.tar")).unwrap().len(), 5);
