@@ -84,6 +84,8 @@ fn normalised_views_are_the_bytes_normalised() {
 /// Largest error that a file's pixels may have against Pillow's, which decodes JPEG by libjpeg-turbo and WebP by libwebp.
 fn decode_bound(file: &str) -> u8 {
     match file {
+        // libjpeg repeats the chroma of an image of at most four columns, zune-jpeg interpolates it.
+        "one-column-420.jpg" => 40,
         // zune-jpeg rounds its inverse DCT and YCbCr conversion differently.
         _ if file.ends_with(".jpg") => 3,
         "lossy.webp" => 1,
