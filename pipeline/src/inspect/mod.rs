@@ -98,7 +98,7 @@ type LookedAt = Result<(ImageInfo, u64), String>;
 fn glance(set: &ShardSet, sample: u64) -> LookedAt {
     let encoded = set.peek(sample).map_err(|error| error.cause.to_string())?;
     let info = probe(encoded.bytes).map_err(|error| error.to_string())?;
-    encoded.check_intact().map_err(|error| error.cause.to_string())?;
+    encoded.check_pages().map_err(|error| error.cause.to_string())?;
     Ok((info, encoded.bytes.len() as u64))
 }
 

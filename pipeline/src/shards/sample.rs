@@ -23,15 +23,21 @@ pub struct EncodedSample<'a> {
 }
 
 impl EncodedSample<'_> {
-    /// Whether [`bytes`](Self::bytes) were readable all the time until now.
+    /// Whether [`bytes`](Self::bytes) still are what was indexed.
     ///
-    /// Call it after decoding: when a file is truncated under its mapping, the bytes that are gone read as
-    /// zeros from then on, and what was made of them is to be thrown away.
+    /// Call it after decoding: when a file is overwritten or truncated under its mapping, the bytes change while they are
+    /// read (those that are gone read as zeros), and what was made of them is to be thrown away. Costs one crc32
+    /// over bytes that are in the cache.
     ///
     /// # Errors
-    /// The shard shrank, or the disk failed, in or before these bytes.
+    /// The shard shrank, the disk failed, or the bytes were overwritten.
     pub fn check_intact(&self) -> Result<(), ReadError> {
-        self.shard.check_intact(self.position)
+        self.shard.check_bytes(self.position, self.bytes)
+    }
+
+    /// Whether what was read of [`bytes`](Self::bytes) until now came from the file; reads none of them.
+    pub(crate) fn check_pages(&self) -> Result<(), ReadError> {
+        self.shard.check_pages(self.position)
     }
 }
 

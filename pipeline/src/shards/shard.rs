@@ -68,15 +68,7 @@ impl Shard {
 
     pub(super) fn read(&self, position: u64) -> Result<EncodedSample<'_>, ReadError> {
         let sample = self.peek(position)?;
-        let found = crc32fast::hash(sample.bytes);
         sample.check_intact()?;
-        let expected = self.record(position)?.crc32;
-        if found != expected {
-            // Pages of a file that was cut and has grown again read as zeros without a fault, as does the
-            // part of the last page that is behind the end.
-            let cause = self.shrunk().unwrap_or(ReadCause::Checksum { expected, found });
-            return Err(self.error(position, cause));
-        }
         Ok(sample)
     }
 
@@ -89,7 +81,21 @@ impl Shard {
         Ok(EncodedSample { bytes, label: record.label, key, shard: self, position })
     }
 
-    pub(super) fn check_intact(&self, position: u64) -> Result<(), ReadError> {
+    /// Whether the sample's bytes are those that were indexed.
+    pub(super) fn check_bytes(&self, position: u64, bytes: &[u8]) -> Result<(), ReadError> {
+        let found = crc32fast::hash(bytes);
+        self.check_pages(position)?;
+        let expected = self.record(position)?.crc32;
+        if found == expected {
+            return Ok(());
+        }
+        // Without a lost page: the part of a file's last page that is behind its end reads as zeros, and so
+        // does a file that was cut and has grown again.
+        Err(self.error(position, self.shrunk().unwrap_or(ReadCause::Checksum { expected, found })))
+    }
+
+    /// Whether none of the sample's pages was lost so far.
+    pub(super) fn check_pages(&self, position: u64) -> Result<(), ReadError> {
         if self.mapping.intact_until() >= byte_range(&self.record(position)?).end {
             return Ok(());
         }

@@ -142,7 +142,9 @@ fn bytes_that_are_overwritten_are_noticed() {
     let path = fixture.shard("a.tar", 5);
     let set = fixture.open().unwrap();
     let place = set.locate(3).offset + 100;
+    let before = set.read(3).unwrap();
     OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&[0], place).unwrap();
+    assert!(matches!(before.check_intact().unwrap_err().cause, ReadCause::Checksum { .. }));
     let error = set.read(3).unwrap_err();
     assert!(matches!(error.cause, ReadCause::Checksum { .. }), "{error}");
     assert!(set.read(2).is_ok() && set.read(4).is_ok());
