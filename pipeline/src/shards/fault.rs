@@ -46,6 +46,8 @@ impl Registration {
 
     /// Bytes from the mapping's start that are still the file's; `usize::MAX` when no page was lost.
     pub(super) fn intact_until(&self) -> usize {
+        // Bytes that were read before this call are not to be read after the mark.
+        fence(Ordering::Acquire);
         match !TABLE[self.index].lost.load(Ordering::Acquire) {
             usize::MAX => usize::MAX,
             first_lost => first_lost - self.start,
