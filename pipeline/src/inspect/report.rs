@@ -1,0 +1,67 @@
+//! What [`inspect`](super::inspect) found.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::shards::Location;
+
+/// What a set of shards holds. Displays as a table.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Shards in the set.
+    pub shards: u64,
+    /// Samples in the set.
+    pub samples: u64,
+    /// Size of the archives, in bytes.
+    pub shard_bytes: u64,
+    /// Size of the images in them, in bytes.
+    pub image_bytes: u64,
+    /// Samples for each image format.
+    pub formats: BTreeMap<String, u64>,
+    /// Of the images, in pixels.
+    pub width: Option<Spread>,
+    /// Of the images, in pixels.
+    pub height: Option<Spread>,
+    /// Images by the upper bound of their shorter side, in pixels: powers of two.
+    pub shorter_side: BTreeMap<u32, u64>,
+    /// Samples without a label.
+    pub unlabelled: u64,
+    /// Samples for each label.
+    pub labels: BTreeMap<u32, u64>,
+    /// Names of the labels, where `classes.txt` gives them.
+    pub class_names: Option<Vec<String>>,
+    /// Whether every sample was decoded.
+    pub verified: bool,
+    /// Samples that cannot be used, in order.
+    pub bad: Vec<BadSample>,
+}
+
+/// Least, median and greatest of a set of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Spread {
+    /// The least.
+    pub min: u32,
+    /// The lower median.
+    pub median: u32,
+    /// The greatest.
+    pub max: u32,
+}
+
+/// A sample that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BadSample {
+    /// Its number in the set.
+    pub sample: u64,
+    /// Its place.
+    pub at: Location<'static>,
+    /// What is wrong with it.
+    pub cause: String,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        unimplemented!()
+    }
+}

@@ -1,0 +1,145 @@
+//! What can be wrong with a shard as a whole, and with one sample of it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Location;
+
+/// Why a set of shards could not be opened or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShardError {
+    /// The list of patterns was empty.
+    #[error("no shards were named")]
+    NoPatterns,
+    /// A path without wildcards names nothing.
+    #[error("{}: no such file or folder", .path.display())]
+    NotFound {
+        /// The path after brace expansion.
+        path: PathBuf,
+    },
+    /// A glob or a folder holds no shard.
+    #[error("{pattern}: matches no .tar file")]
+    NoMatch {
+        /// The pattern after brace expansion.
+        pattern: String,
+    },
+    /// A pattern that cannot be understood.
+    #[error("{pattern}: {cause}")]
+    BadPattern {
+        /// The pattern as it was given.
+        pattern: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The bytes at `offset` cannot be the header of a tar member.
+    #[error("shard {}: not a tar archive ({found} at offset {offset})", .path.display())]
+    NotTar {
+        /// The shard.
+        path: PathBuf,
+        /// Where in the shard, in bytes.
+        offset: u64,
+        /// What stands there.
+        found: String,
+    },
+    /// The archive ends before its last member does.
+    #[error("shard {}: truncated ({found} at offset {offset})", .path.display())]
+    Truncated {
+        /// The shard.
+        path: PathBuf,
+        /// Where the member that is cut short begins, in bytes.
+        offset: u64,
+        /// What is missing.
+        found: String,
+    },
+    /// A valid archive that uses something this reader does not map.
+    #[error("shard {}: not supported ({found} at offset {offset})", .path.display())]
+    Unsupported {
+        /// The shard.
+        path: PathBuf,
+        /// Where in the shard, in bytes.
+        offset: u64,
+        /// What was found.
+        found: String,
+    },
+    /// The archive is sound and holds no image.
+    #[error("shard {}: no images among its {members} members", .path.display())]
+    NoImages {
+        /// The shard.
+        path: PathBuf,
+        /// Regular files in the archive.
+        members: u64,
+    },
+    /// A key that would not be read back as it was written.
+    #[error("shard {}: key {key:?} cannot be stored ({cause})", .path.display())]
+    BadKey {
+        /// The shard that is written.
+        path: PathBuf,
+        /// The refused key.
+        key: String,
+        /// The rule that it breaks.
+        cause: &'static str,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}", .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// A verb: `open`, `map`, `write`.
+        action: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl ShardError {
+    /// For `map_err`: names the path and what was being done to it.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ShardError + use<> {
+        let path = path.to_owned();
+        move |source| ShardError::Io { path, action, source }
+    }
+}
+
+/// Why the bytes of one sample could not be handed out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{at}: {cause}")]
+pub struct ReadError {
+    /// The sample.
+    pub at: Location<'static>,
+    /// What happened to it.
+    pub cause: ReadCause,
+}
+
+/// What happened to the bytes of a sample since the shard was indexed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadCause {
+    /// Someone cut the file while it was mapped.
+    #[error("the shard shrank from {expected} to {found} bytes while in use")]
+    Shrunk {
+        /// Size when the shard was opened, in bytes.
+        expected: u64,
+        /// Size now, in bytes.
+        found: u64,
+    },
+    /// The pages could not be brought in, though the file is as long as before.
+    #[error("the system could not read these bytes from the disk")]
+    Unreadable,
+    /// The bytes differ from those that were indexed.
+    #[error("the bytes changed (crc32 {found:08x}, indexed as {expected:08x})")]
+    Checksum {
+        /// crc32 in the index.
+        expected: u32,
+        /// crc32 of the bytes now.
+        found: u32,
+    },
+    /// The mapped index itself was overwritten while in use.
+    #[error("the index changed while in use")]
+    Index,
+    /// No sample has this number.
+    #[error("there are only {len} samples")]
+    OutOfRange {
+        /// Samples in the set.
+        len: u64,
+    },
+}

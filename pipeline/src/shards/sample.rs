@@ -1,0 +1,67 @@
+//! One sample: its bytes in the mapping, and its place for error texts.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::error::ReadError;
+use super::shard::Shard;
+
+/// An encoded image as it lies in a shard's mapping, without a copy.
+#[derive(Debug, Clone, Copy)]
+pub struct EncodedSample<'a> {
+    /// The image file, byte for byte.
+    pub bytes: &'a [u8],
+    /// From the sample's `.cls` member.
+    pub label: Option<u32>,
+    /// The members' common name, up to the first dot of the base name.
+    pub key: &'a str,
+    pub(super) shard: &'a Shard,
+    pub(super) position: u64,
+}
+
+impl EncodedSample<'_> {
+    /// Whether [`bytes`](Self::bytes) were readable all the time until now.
+    ///
+    /// Call it after decoding: when a file is truncated under its mapping, the bytes that are gone read as
+    /// zeros from then on, and what was made of them is to be thrown away.
+    ///
+    /// # Errors
+    /// The shard shrank, or the disk failed, in or before these bytes.
+    pub fn check_intact(&self) -> Result<(), ReadError> {
+        self.shard.check_intact(self.position)
+    }
+}
+
+/// Where a sample lies. Displays as ``shard train-003.tar, sample 1042 "n0144"``.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Location<'a> {
+    /// The shard, as it was named by the patterns.
+    pub shard: Cow<'a, Path>,
+    /// The sample's number within the shard, from 0.
+    pub sample: u64,
+    /// Where its image begins in the shard, in bytes.
+    pub offset: u64,
+    /// Its key.
+    pub key: Cow<'a, str>,
+}
+
+impl Location<'_> {
+    /// The same place, free of the set that it came from.
+    pub fn into_owned(self) -> Location<'static> {
+        Location {
+            shard: Cow::Owned(self.shard.into_owned()),
+            sample: self.sample,
+            offset: self.offset,
+            key: Cow::Owned(self.key.into_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Location<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shard {}, sample {} {:?}", self.shard.display(), self.sample, self.key)
+    }
+}

@@ -1,0 +1,149 @@
+//! Many shards as one numbered sequence of samples.
+
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::error::{ReadCause, ReadError, ShardError};
+use super::sample::{EncodedSample, Location};
+use super::shard::Shard;
+use super::{classes, open, pattern};
+
+/// How to open a set of shards.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// Where indexes go when a shard's own folder is read-only. `None`: `$XDG_CACHE_HOME/simsiam`, or
+    /// `~/.cache/simsiam`.
+    pub cache_dir: Option<PathBuf>,
+    /// Threads that index shards, at most one a shard. Default: as many as the machine has cores.
+    pub threads: usize,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        OpenOptions { cache_dir: None, threads }
+    }
+}
+
+/// Memory-mapped shards, their samples numbered from 0 to [`len`](Self::len).
+///
+/// The order is that of the shards' paths, then that of the tar; it does not depend on how the patterns were
+/// written. Everything is read-only, so one set serves all threads.
+#[derive(Debug)]
+pub struct ShardSet {
+    shards: Vec<Shard>,
+    /// `first_samples[i]` is the number of the first sample of shard `i`; one more entry holds the total.
+    first_samples: Vec<u64>,
+    class_names: Option<Vec<String>>,
+}
+
+impl ShardSet {
+    /// Maps every shard that the patterns name, and indexes those that have no fresh index yet.
+    ///
+    /// A pattern is a file, a folder (its `*.tar`), a glob, or any of these with braces: `train-{000..003}.tar`,
+    /// `{train,extra}-*.tar`. A shard that several patterns name is used once.
+    ///
+    /// # Errors
+    /// A path or pattern that names nothing; a shard that is not a tar, is truncated or holds no image; I/O.
+    pub fn open<P: AsRef<str>>(patterns: &[P], options: &OpenOptions) -> Result<ShardSet, ShardError> {
+        let paths = pattern::resolve(patterns)?;
+        let shards = open::open_all(&paths, options)?;
+        let class_names = classes::beside(&paths)?;
+        let mut first_samples = vec![0];
+        let mut total = 0;
+        for shard in &shards {
+            total += shard.samples();
+            first_samples.push(total);
+        }
+        Ok(ShardSet { shards, first_samples, class_names })
+    }
+
+    /// Samples in all shards together; at least 1.
+    pub fn len(&self) -> u64 {
+        self.first_samples.last().copied().unwrap_or(0)
+    }
+
+    /// Never true of an opened set: a shard without images is an error.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A view of a sample's bytes in the mapping, checked against the crc32 of the index.
+    ///
+    /// # Errors
+    /// The bytes are no longer those that were indexed, or cannot be read; or there is no such sample.
+    pub fn read(&self, sample: u64) -> Result<EncodedSample<'_>, ReadError> {
+        let (shard, position) = self.find(sample).ok_or_else(|| self.out_of_range(sample))?;
+        shard.read(position)
+    }
+
+    /// As [`read`](Self::read), without touching more of the bytes than the caller does.
+    pub(crate) fn peek(&self, sample: u64) -> Result<EncodedSample<'_>, ReadError> {
+        let (shard, position) = self.find(sample).ok_or_else(|| self.out_of_range(sample))?;
+        shard.peek(position)
+    }
+
+    /// Asks the system to bring a sample's pages into memory, and returns at once.
+    pub fn read_ahead(&self, sample: u64) {
+        if let Some((shard, position)) = self.find(sample) {
+            shard.read_ahead(position);
+        }
+    }
+
+    /// A sample's label; `None` when it has none or there is no such sample.
+    pub fn label(&self, sample: u64) -> Option<u32> {
+        let (shard, position) = self.find(sample)?;
+        shard.label(position)
+    }
+
+    /// Whether every sample has a label.
+    pub fn has_labels(&self) -> bool {
+        self.shards.iter().all(|shard| shard.labelled() == shard.samples())
+    }
+
+    /// The lines of the `classes.txt` beside the shards; entry `i` names label `i`.
+    pub fn class_names(&self) -> Option<&[String]> {
+        self.class_names.as_deref()
+    }
+
+    /// Where a sample lies, for error texts. A number out of range gives an empty place.
+    pub fn locate(&self, sample: u64) -> Location<'_> {
+        match self.find(sample) {
+            Some((shard, position)) => shard.locate(position),
+            None => Location { shard: Path::new("").into(), sample, offset: 0, key: "".into() },
+        }
+    }
+
+    /// The shards, in the order of their samples.
+    pub fn shards(&self) -> impl ExactSizeIterator<Item = &Shard> {
+        self.shards.iter()
+    }
+
+    /// Identifies the data: the same names, sizes, keys, labels and bytes give the same number, wherever the shards lie.
+    ///
+    /// Made of each shard's file name, size and index, so it is cheap.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = Xxh3::new();
+        for shard in &self.shards {
+            let name = shard.path().file_name().unwrap_or_default().as_encoded_bytes();
+            for part in [name.len() as u64, shard.bytes(), shard.samples(), shard.contents_hash()] {
+                hash.update(&part.to_le_bytes());
+            }
+            hash.update(name);
+        }
+        hash.digest()
+    }
+
+    /// The shard that holds a sample, and the sample's number there.
+    fn find(&self, sample: u64) -> Option<(&Shard, u64)> {
+        let after = self.first_samples.partition_point(|&first| first <= sample);
+        let shard = self.shards.get(after.checked_sub(1)?)?;
+        Some((shard, sample - self.first_samples[after - 1]))
+    }
+
+    fn out_of_range(&self, sample: u64) -> ReadError {
+        let at = self.locate(sample).into_owned();
+        ReadError { at, cause: ReadCause::OutOfRange { len: self.len() } }
+    }
+}

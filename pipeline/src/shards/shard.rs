@@ -1,0 +1,117 @@
+//! One mapped tar and its index.
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::error::{ReadCause, ReadError};
+use super::index::{Index, Record};
+use super::mapping::Mapping;
+use super::sample::{EncodedSample, Location};
+
+/// One shard: a tar archive in memory, and where its samples lie.
+///
+/// The file is not held open, so the number of shards is not bounded by the limit on descriptors. A file that
+/// is replaced by renaming another over it, grows or is deleted stays readable as it was: the mapping holds it.
+#[derive(Debug)]
+pub struct Shard {
+    path: PathBuf,
+    mapping: Mapping,
+    index: Index,
+}
+
+impl Shard {
+    pub(super) fn new(path: PathBuf, mapping: Mapping, index: Index) -> Shard {
+        Shard { path, mapping, index }
+    }
+
+    /// The file, as the patterns named it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Samples in this shard; at least 1.
+    pub fn samples(&self) -> u64 {
+        self.index.samples()
+    }
+
+    /// Samples that have a label.
+    pub fn labelled(&self) -> u64 {
+        self.index.labelled()
+    }
+
+    /// Size of the archive, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.mapping.bytes().len() as u64
+    }
+
+    /// A hash of every sample's place, checksum, label and key.
+    pub(super) fn contents_hash(&self) -> u64 {
+        self.index.contents_hash()
+    }
+
+    pub(super) fn label(&self, position: u64) -> Option<u32> {
+        self.index.record(position)?.label
+    }
+
+    pub(super) fn locate(&self, position: u64) -> Location<'_> {
+        let offset = self.index.record(position).map_or(0, |record| record.offset);
+        let key = self.index.key(position).unwrap_or("?");
+        Location { shard: self.path.as_path().into(), sample: position, offset, key: key.into() }
+    }
+
+    pub(super) fn read_ahead(&self, position: u64) {
+        if let Some(range) = self.index.record(position).map(|record| byte_range(&record)) {
+            self.mapping.will_need(range);
+        }
+    }
+
+    pub(super) fn read(&self, position: u64) -> Result<EncodedSample<'_>, ReadError> {
+        let sample = self.peek(position)?;
+        let found = crc32fast::hash(sample.bytes);
+        sample.check_intact()?;
+        let expected = self.record(position)?.crc32;
+        if found != expected {
+            // Pages of a file that was cut and has grown again read as zeros without a fault, as does the
+            // part of the last page that is behind the end.
+            let cause = self.shrunk().unwrap_or(ReadCause::Checksum { expected, found });
+            return Err(self.error(position, cause));
+        }
+        Ok(sample)
+    }
+
+    pub(super) fn peek(&self, position: u64) -> Result<EncodedSample<'_>, ReadError> {
+        let record = self.record(position)?;
+        let bytes = self.mapping.bytes().get(byte_range(&record));
+        let (Some(bytes), Some(key)) = (bytes, self.index.key(position)) else {
+            return Err(self.error(position, ReadCause::Index));
+        };
+        Ok(EncodedSample { bytes, label: record.label, key, shard: self, position })
+    }
+
+    pub(super) fn check_intact(&self, position: u64) -> Result<(), ReadError> {
+        if self.mapping.intact_until() >= byte_range(&self.record(position)?).end {
+            return Ok(());
+        }
+        Err(self.error(position, self.shrunk().unwrap_or(ReadCause::Unreadable)))
+    }
+
+    /// Whether the file is shorter now than it was when it was mapped.
+    fn shrunk(&self) -> Option<ReadCause> {
+        let (expected, found) = (self.bytes(), fs::metadata(&self.path).ok()?.len());
+        (found < expected).then_some(ReadCause::Shrunk { expected, found })
+    }
+
+    fn record(&self, position: u64) -> Result<Record, ReadError> {
+        self.index.record(position).ok_or_else(|| self.error(position, ReadCause::Index))
+    }
+
+    fn error(&self, position: u64, cause: ReadCause) -> ReadError {
+        ReadError { at: self.locate(position).into_owned(), cause }
+    }
+}
+
+fn byte_range(record: &Record) -> Range<usize> {
+    let start = usize::try_from(record.offset).unwrap_or(usize::MAX);
+    start..start.saturating_add(record.length as usize)
+}
