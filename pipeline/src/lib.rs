@@ -39,5 +39,5 @@ pub use batches::Batches;
 pub use error::{ConfigError, PipelineError};
 pub use pipeline::{PipelineConfig, start};
 pub use quarantine::{BadSample, OnBadSample, Quarantine};
-pub use sampler::{Order, World};
+pub use sampler::{Order, Part, World};
 pub use shards::ShardSet;

@@ -13,7 +13,7 @@ use crate::batches::{Batches, Shutdown};
 use crate::error::ConfigError;
 use crate::quarantine::Quarantine;
 use crate::queue::bounded;
-use crate::sampler::{Order, Sampler, World};
+use crate::sampler::{Order, Part, Sampler, World};
 use crate::shards::ShardSet;
 use crate::stages::work::{WorkClock, Worker};
 use crate::stages::{collate, plan, read, work};
@@ -26,6 +26,8 @@ pub struct PipelineConfig {
     pub recipe: Recipe,
     /// Views of each image: 2 to train, 1 to evaluate.
     pub views: usize,
+    /// Which samples to stream.
+    pub part: Part,
     /// Images a batch, over all ranks.
     pub batch_size: usize,
     /// The only source of randomness.
@@ -50,6 +52,7 @@ impl PipelineConfig {
         Self {
             recipe,
             views: 2,
+            part: Part::All,
             batch_size,
             seed,
             order: Order::Shuffled,
@@ -76,7 +79,7 @@ impl PipelineConfig {
     /// # Errors
     /// If batch, ranks and data don't fit together.
     pub fn sampler(&self, samples: u64) -> Result<Sampler, ConfigError> {
-        Sampler::new(samples, self.batch_size, self.seed, self.order, self.world)
+        Sampler::new(samples, self.part, self.batch_size, self.seed, self.order, self.world)
     }
 }
 
@@ -125,7 +128,9 @@ pub fn start(
     for index in 0..workers {
         let worker = Worker::new(shards.clone(), quarantine.clone(), clock.clone(), config);
         let (ready, finished) = (ready_rx.clone(), finished_tx.clone());
-        shutdown.threads.push(spawn(format!("ss-worker-{index}"), move || work::run(worker, ready, finished))?);
+        shutdown
+            .threads
+            .push(spawn(format!("ss-worker-{index}"), move || work::run(worker, ready, finished))?);
     }
     drop((ready_rx, finished_tx)); // the workers hold the only ends
     let plan = plan::Plan {
@@ -147,7 +152,13 @@ pub fn start(
             )
         });
     })?);
-    Ok(Batches::new(batches_rx.into_delivery(), sampler, (config.epochs.start, config.first_step), meters, shutdown))
+    Ok(Batches::new(
+        batches_rx.into_delivery(),
+        sampler,
+        (config.epochs.start, config.first_step),
+        meters,
+        shutdown,
+    ))
 }
 
 /// Samples a message between threads: about 64 KiB of encoded images, so that tiny ones share the cost of a message.

@@ -1,6 +1,7 @@
 //! The list of samples that could not be used, and the budget that says how many may be.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
@@ -86,9 +87,9 @@ impl Quarantine {
             OnBadSample::Skip { budget } => ((self.samples as f64 * budget) as u64).max(1),
         };
         let mut list = self.lock();
-        if !list.contains_key(&bad.sample) {
+        if let Entry::Vacant(entry) = list.entry(bad.sample) {
             tracing::warn!("skipped {bad}");
-            list.insert(bad.sample, bad.clone());
+            entry.insert(bad.clone());
         }
         let count = list.len() as u64;
         if count > budget {

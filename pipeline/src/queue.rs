@@ -73,10 +73,15 @@ impl Meter {
 }
 
 /// The producers' end. The queue ends when all senders are dropped and it is empty.
-#[derive(Clone)]
 pub(crate) struct Sender<T> {
     inner: async_channel::Sender<T>,
     meter: Arc<Meter>,
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), meter: self.meter.clone() }
+    }
 }
 
 impl<T> Sender<T> {
@@ -96,10 +101,15 @@ impl<T> Sender<T> {
 }
 
 /// The consumers' end.
-#[derive(Clone)]
 pub(crate) struct Receiver<T> {
     inner: async_channel::Receiver<T>,
     meter: Arc<Meter>,
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), meter: self.meter.clone() }
+    }
 }
 
 impl<T> Receiver<T> {
@@ -120,9 +130,7 @@ impl<T> Receiver<T> {
     pub(crate) fn meter(&self) -> Arc<Meter> {
         self.meter.clone()
     }
-}
 
-impl<T> Receiver<T> {
     /// A handle that closes the queue without keeping it open.
     pub(crate) fn closer(&self) -> Closer<T> {
         Closer(self.inner.downgrade())

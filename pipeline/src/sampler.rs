@@ -16,6 +16,7 @@ pub struct Sampler {
     seed: u64,
     order: Order,
     world: World,
+    subset: Option<Subset>,
 }
 
 /// The order in which an epoch visits the samples.
@@ -41,29 +42,81 @@ impl World {
     pub const SINGLE: World = World { size: 1, rank: 0 };
 }
 
+/// Which samples a pipeline streams. The split is drawn once, from the number of samples alone, so that every run and
+/// every evaluation of the same shards holds out the same samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of them.
+    All,
+    /// All but a random `held_out` of them.
+    Kept {
+        /// Number of samples held out.
+        held_out: u64,
+    },
+    /// The random `held_out` that [`Part::Kept`] leaves out.
+    HeldOut {
+        /// Number of samples held out.
+        held_out: u64,
+    },
+}
+
+impl Part {
+    /// Number of samples in this part of `samples`.
+    pub fn len(self, samples: u64) -> u64 {
+        match self {
+            Self::All => samples,
+            Self::Kept { held_out } => samples.saturating_sub(held_out),
+            Self::HeldOut { held_out } => held_out.min(samples),
+        }
+    }
+}
+
+/// A part of the samples as a slice of a fixed permutation of all.
+#[derive(Clone, Debug)]
+struct Subset {
+    permutation: Permutation,
+    first: u64,
+}
+
+impl Subset {
+    fn new(part: Part, samples: u64) -> Option<Self> {
+        let first = match part {
+            Part::All => return None,
+            Part::Kept { held_out } => held_out.min(samples),
+            Part::HeldOut { .. } => 0,
+        };
+        Some(Self { permutation: Permutation::new(samples, SPLIT), first })
+    }
+
+    fn sample(&self, index: u64) -> u64 {
+        self.permutation.at(self.first + index)
+    }
+}
+
 impl Sampler {
-    /// A sampler over `samples` samples with a *global* batch of `batch_size`.
+    /// A sampler over a part of `samples` samples with a *global* batch of `batch_size`.
     ///
     /// # Errors
     /// If the batch is empty or larger than the data (when shuffled), or not divided by the world's size.
     pub fn new(
         samples: u64,
+        part: Part,
         batch_size: usize,
         seed: u64,
         order: Order,
         world: World,
     ) -> Result<Self, ConfigError> {
-        let batch = batch_size as u64;
+        let (all, samples, batch) = (samples, part.len(samples), batch_size as u64);
         if batch == 0 {
             return Err(ConfigError::EmptyBatch);
         }
         if order == Order::Shuffled && batch > samples {
             return Err(ConfigError::BatchLargerThanData { batch_size, samples });
         }
-        if world.size == 0 || world.rank >= world.size || batch % world.size != 0 {
+        if world.size == 0 || world.rank >= world.size || !batch.is_multiple_of(world.size) {
             return Err(ConfigError::World { batch_size, size: world.size, rank: world.rank });
         }
-        Ok(Self { samples, batch_size: batch, seed, order, world })
+        Ok(Self { samples, batch_size: batch, seed, order, world, subset: Subset::new(part, all) })
     }
 
     /// Batches in one epoch.
@@ -81,6 +134,7 @@ impl Sampler {
                 .then(|| Permutation::new(self.samples, hash(self.seed, epoch))),
             substitutes: hash(hash(self.seed, epoch), SUBSTITUTES),
             samples: self.samples,
+            subset: self.subset.clone(),
         }
     }
 
@@ -94,6 +148,8 @@ impl Sampler {
 
 /// Sets the substitutes' stream apart from the permutation's.
 const SUBSTITUTES: u64 = 0x5355_4253_5449_5455;
+/// The key of the fixed permutation behind [`Part`].
+const SPLIT: u64 = 0x5350_4c49_5400_0001;
 
 /// The order of one epoch: position -> sample.
 #[derive(Clone, Debug)]
@@ -101,19 +157,24 @@ pub struct EpochOrder {
     permutation: Option<Permutation>,
     substitutes: u64,
     samples: u64,
+    subset: Option<Subset>,
 }
 
 impl EpochOrder {
-    /// The sample at `position` (less than the number of samples).
+    /// The sample at `position` (less than the number of samples in this part).
     pub fn sample(&self, position: u64) -> u64 {
-        self.permutation.as_ref().map_or(position, |permutation| permutation.at(position))
+        self.member(self.permutation.as_ref().map_or(position, |permutation| permutation.at(position)))
+    }
+
+    fn member(&self, index: u64) -> u64 {
+        self.subset.as_ref().map_or(index, |subset| subset.sample(index))
     }
 
     /// The `attempt`-th stand-in for an unusable sample at `position`: a function of the epoch and position alone, so
     /// that a batch with a bad sample is the same for any number of workers.
     pub fn substitute(&self, position: u64, attempt: u32) -> u64 {
         let draw = hash(hash(self.substitutes, position), u64::from(attempt));
-        ((u128::from(draw) * u128::from(self.samples)) >> 64) as u64
+        self.member(((u128::from(draw) * u128::from(self.samples)) >> 64) as u64)
     }
 }
 
@@ -168,7 +229,7 @@ mod tests {
     use super::*;
 
     fn sampler(samples: u64, batch: usize, world: World) -> Sampler {
-        Sampler::new(samples, batch, 7, Order::Shuffled, world).unwrap()
+        Sampler::new(samples, Part::All, batch, 7, Order::Shuffled, world).unwrap()
     }
 
     #[test]
@@ -222,15 +283,34 @@ mod tests {
     #[test]
     fn remainders_are_dropped_when_shuffled_and_kept_when_sequential() {
         assert_eq!(sampler(50, 12, World::SINGLE).steps_per_epoch(), 4);
-        let all = Sampler::new(50, 12, 0, Order::Sequential, World::SINGLE).unwrap();
+        let all = Sampler::new(50, Part::All, 12, 0, Order::Sequential, World::SINGLE).unwrap();
         assert_eq!(all.steps_per_epoch(), 5);
         assert_eq!(all.positions(4), 48..50);
         assert_eq!(all.epoch(9).sample(13), 13);
     }
 
     #[test]
+    fn what_is_held_out_is_never_trained_on() {
+        let members = |part, order| {
+            let sampler = Sampler::new(100, part, 5, 3, order, World::SINGLE).unwrap();
+            let epoch = sampler.epoch(1);
+            let mut members: Vec<u64> = (0..part.len(100)).map(|p| epoch.sample(p)).collect();
+            members.extend((0..50).map(|p| epoch.substitute(p, 0)));
+            members.sort_unstable();
+            members.dedup();
+            members
+        };
+        let kept = members(Part::Kept { held_out: 20 }, Order::Shuffled);
+        let held_out = members(Part::HeldOut { held_out: 20 }, Order::Sequential);
+        assert_eq!((kept.len(), held_out.len()), (80, 20));
+        let mut all = [kept, held_out].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn impossible_batches_are_refused() {
-        let new = |samples, batch, world| Sampler::new(samples, batch, 0, Order::Shuffled, world);
+        let new = |samples, batch, world| Sampler::new(samples, Part::All, batch, 0, Order::Shuffled, world);
         assert!(matches!(new(10, 0, World::SINGLE), Err(ConfigError::EmptyBatch)));
         assert!(matches!(new(10, 11, World::SINGLE), Err(ConfigError::BatchLargerThanData { .. })));
         assert!(matches!(new(10, 4, World { size: 3, rank: 0 }), Err(ConfigError::World { .. })));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-pub use crate::queue::QueueStats;
 use crate::queue::Meter;
+pub use crate::queue::QueueStats;
 use crate::stages::work::WorkClock;
 
 /// A pipeline's measurements from its start to now.
@@ -147,6 +147,8 @@ mod tests {
         assert_eq!(stats(5000.0, 1.0, 9.0, 5.0).bottleneck(), Bottleneck::Decode);
         assert_eq!(stats(5000.0, 10.0, 9.0, 5.0).bottleneck(), Bottleneck::Read);
         assert_eq!(stats(5000.0, 1.0, 9.0, 50.0).bottleneck(), Bottleneck::Augment);
-        assert!(stats(5000.0, 1.0, 9.0, 5.0).to_string().starts_with("bottleneck decode; a sample: read 10 us"));
+        assert!(
+            stats(5000.0, 1.0, 9.0, 5.0).to_string().starts_with("bottleneck decode; a sample: read 10 us")
+        );
     }
 }

@@ -102,7 +102,7 @@ impl Filling {
         assert!(len <= buffer.records.len(), "a batch fits its buffer");
         buffer.len = len;
         buffer.records[..len].fill(Record::default());
-        let views = buffer.views.iter_mut().map(|view| pointer(view)).collect();
+        let views = buffer.views.iter_mut().map(pointer).collect();
         let records = pointer(&mut buffer.records);
         let image_len = buffer.image_len();
         let filling = Arc::new(Filling { buffer: UnsafeCell::new(buffer), image_len, views, records });

@@ -30,7 +30,8 @@ pub(crate) async fn run(
             tally.count(chunk.batch);
         }
         tally.next();
-        let buffer = batch.filling.finish().expect("a chunk's writer is dropped before the chunk is reported");
+        let buffer =
+            batch.filling.finish().expect("a chunk's writer is dropped before the chunk is reported");
         if buffer.len() == 0 {
             pool.give_back(buffer);
             permits.add_permits(1);

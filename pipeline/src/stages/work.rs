@@ -105,10 +105,10 @@ impl Worker {
     ) -> Result<(), String> {
         self.sample = sample;
         let started = Instant::now();
-        let encoded = self.shards.read(sample).map_err(|error| error.to_string())?;
+        let encoded = self.shards.read(sample).map_err(|error| error.cause.to_string())?;
         let read = Instant::now();
         let image = self.decoder.decode(encoded.bytes).map_err(|error| error.to_string())?;
-        encoded.check_intact().map_err(|error| error.to_string())?;
+        encoded.check_intact().map_err(|error| error.cause.to_string())?;
         let decoded = Instant::now();
         for view in 0..self.views {
             let mut rng = ViewRng::new(self.seed, epoch, sample, view as u64);
