@@ -16,66 +16,38 @@ use anyhow::{Context, bail, ensure};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use simsiam_model::state::NamedTensor;
+use simsiam_pipeline::BadSample;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::TrainConfig;
+use crate::data::Data;
+use crate::progress::Counters;
 
 /// Everything of a run that is not a tensor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunState {
     /// Version of this layout.
     pub format: u32,
-    /// Steps done.
-    pub step: u64,
+    /// Steps, averages and accuracies so far.
+    pub counters: Counters,
     /// The resolved configuration.
     pub config: TrainConfig,
     /// Fingerprint of the training shards.
     pub data: u64,
-    /// Loss since the last log line.
-    pub interval_loss: Mean,
-    /// Loss since the epoch's start.
-    pub epoch_loss: Mean,
-    /// kNN top-1 of the untrained encoder, in percent.
-    pub first_knn: Option<f64>,
-    /// Latest kNN top-1, in percent.
-    pub last_knn: Option<f64>,
-    /// Best kNN top-1 and its step.
-    pub best_knn: Option<(f64, u64)>,
     /// Samples found unusable so far.
-    pub quarantine: Vec<QuarantinedSample>,
+    pub quarantine: Vec<BadSample>,
 }
 
-/// One line of the quarantine list.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct QuarantinedSample {
-    /// Number in the shard set.
-    pub sample: u64,
-    /// Shard, sample, key.
-    pub place: String,
-    /// Byte offset in the shard.
-    pub offset: u64,
-    /// What is wrong.
-    pub cause: String,
-}
-
-/// A running mean that can be saved and goes on exactly.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct Mean {
-    sum: f64,
-    count: u64,
-}
-
-impl Mean {
-    /// Takes in one value.
-    pub fn add(&mut self, value: f64) {
-        self.sum += value;
-        self.count += 1;
-    }
-
-    /// The mean so far, and starts anew.
-    pub fn take(&mut self) -> f64 {
-        let Self { sum, count } = std::mem::take(self);
-        sum / count.max(1) as f64
+impl RunState {
+    /// The state of a run at this moment.
+    pub fn new(config: &TrainConfig, data: &Data, counters: &Counters) -> Self {
+        Self {
+            format: FORMAT,
+            counters: counters.clone(),
+            config: config.clone(),
+            data: data.train.shards.fingerprint(),
+            quarantine: data.train.quarantine.list(),
+        }
     }
 }
 
@@ -130,10 +102,10 @@ impl CheckpointDir {
     /// # Errors
     /// If it cannot be written; the ones before are untouched then.
     pub fn save(&self, checkpoint: &Checkpoint, keep: usize) -> anyhow::Result<()> {
-        let path = self.path(checkpoint.state.step);
+        let path = self.path(checkpoint.state.counters.step);
         self.write(checkpoint, &path).with_context(|| format!("cannot write checkpoint {}", path.display()))?;
         self.note_best(&checkpoint.state)?;
-        self.prune(keep, checkpoint.state.best_knn.map(|(_, step)| step))
+        self.prune(keep, checkpoint.state.counters.best_knn.map(|(_, step)| step))
     }
 
     /// The newest checkpoint that is whole. Broken ones are named in a warning and passed over.
@@ -175,7 +147,7 @@ impl CheckpointDir {
     }
 
     fn note_best(&self, state: &RunState) -> anyhow::Result<()> {
-        let Some((knn_top1, step)) = state.best_knn else { return Ok(()) };
+        let Some((knn_top1, step)) = state.counters.best_knn else { return Ok(()) };
         let best = serde_json::json!({ "knn_top1": knn_top1, "step": step, "checkpoint": folder(step) });
         let (path, partial) = (self.dir.join("best.json"), self.dir.join("best.json.partial"));
         write_synced(&partial, best.to_string().as_bytes())?;
@@ -263,20 +235,18 @@ fn remove(dir: &Path) -> std::io::Result<()> {
 mod tests {
     use super::*;
     use crate::config::Preset;
+    use crate::progress::Mean;
 
     fn checkpoint(step: u64, best: Option<(f64, u64)>) -> Checkpoint {
+        let mut interval_loss = Mean::default();
+        interval_loss.add(-0.1 + step as f64 / 3.0);
         let tensor = |name: &str, data: Vec<f32>| NamedTensor { name: name.into(), shape: vec![data.len()], data };
         Checkpoint {
             state: RunState {
                 format: FORMAT,
-                step,
                 config: TrainConfig::preset(Preset::Demo),
                 data: u64::MAX - 1,
-                interval_loss: Mean { sum: -0.1 + step as f64 / 3.0, count: 3 },
-                epoch_loss: Mean::default(),
-                first_knn: None,
-                last_knn: None,
-                best_knn: best,
+                counters: Counters { step, interval_loss, best_knn: best, ..Counters::default() },
                 quarantine: Vec::new(),
             },
             model: vec![tensor("encoder.conv1.weight", vec![step as f32, -0.0, 1e-38])],
@@ -293,8 +263,8 @@ mod tests {
         let read = checkpoints.newest().unwrap();
         let (saved, bits) = (checkpoint(7, None), |data: &[f32]| data.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
         assert_eq!(bits(&read.model[0].data), bits(&saved.model[0].data));
-        assert_eq!(read.state.interval_loss.sum.to_bits(), saved.state.interval_loss.sum.to_bits());
-        assert_eq!((read.state.step, read.state.data), (7, u64::MAX - 1));
+        assert_eq!(read.state.counters.interval_loss, saved.state.counters.interval_loss);
+        assert_eq!((read.state.counters.step, read.state.data), (7, u64::MAX - 1));
         assert_eq!(read.state.config, saved.state.config);
     }
 
@@ -320,10 +290,10 @@ mod tests {
             let whole = fs::read(&path).unwrap();
             for length in 0..whole.len() {
                 fs::write(&path, &whole[..length]).unwrap();
-                assert_eq!(checkpoints.newest().unwrap().state.step, 1, "{name} cut to {length} bytes");
+                assert_eq!(checkpoints.newest().unwrap().state.counters.step, 1, "{name} cut to {length} bytes");
             }
             fs::write(&path, whole).unwrap();
         }
-        assert_eq!(checkpoints.newest().unwrap().state.step, 2);
+        assert_eq!(checkpoints.newest().unwrap().state.counters.step, 2);
     }
 }

@@ -251,10 +251,10 @@ impl Overrides {
 
     /// These values where they are set, else those of `below`.
     #[must_use]
-    pub fn over(self, below: Self) -> Self {
-        let mut table = self::table(&below);
-        table.extend(self::table(&self));
-        table.try_into().expect("two sets of overrides make one")
+    pub fn over(&self, below: &Self) -> Self {
+        let mut merged = table(below);
+        merged.extend(table(self));
+        merged.try_into().expect("two sets of overrides make one")
     }
 }
 
@@ -265,14 +265,28 @@ impl TrainConfig {
     /// If values contradict each other.
     pub fn resolve(overrides: &Overrides) -> Result<Self, InputError> {
         let unset = if overrides.shards.is_none() { Preset::Demo } else { Preset::Imagenet };
-        let mut merged = table(&Self::preset(overrides.preset.unwrap_or(unset)));
+        Self::preset(overrides.preset.unwrap_or(unset)).with(overrides)
+    }
+
+    /// This configuration with `overrides` on top.
+    ///
+    /// # Errors
+    /// If values contradict each other.
+    pub fn with(&self, overrides: &Overrides) -> Result<Self, InputError> {
+        let mut merged = table(self);
         merged.extend(table(overrides));
-        let config: Self = merged.try_into().expect("a preset with overrides on top is a configuration");
+        let config: Self = merged.try_into().expect("a configuration with overrides on top is one");
         config.validate()?;
         Ok(config)
     }
 
-    /// A preset as it stands in the papers; see `RECIPES` in the README for the sources.
+    /// Whether the kNN monitor runs after `epochs` epochs; always before the first and after the last.
+    pub fn knn_is_due(&self, epochs: u64) -> bool {
+        let every = self.knn_every.unwrap_or(1);
+        every > 0 && (epochs.is_multiple_of(every) || epochs == self.epochs)
+    }
+
+    /// A preset as it stands in the papers; their sources are named with each.
     pub fn preset(preset: Preset) -> Self {
         match preset {
             Preset::Imagenet => Self::imagenet(),
@@ -365,10 +379,17 @@ impl TrainConfig {
     }
 
     /// The first setting in which `other` would make another run: (key, here, there). Settings that change neither
-    /// batches nor weights don't count.
+    /// batches nor weights don't count; that the shards hold the same data is checked by their fingerprint.
     pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
-        const HARMLESS: [&str; 5] =
-            ["workers", "log_every", "checkpoint_every", "keep_checkpoints", "bad_sample_budget"];
+        const HARMLESS: [&str; 7] = [
+            "shards",
+            "val_shards",
+            "workers",
+            "log_every",
+            "checkpoint_every",
+            "keep_checkpoints",
+            "bad_sample_budget",
+        ];
         let (ours, theirs) = (table(self), table(other));
         let keys = ours.keys().chain(theirs.keys()).filter(|key| !HARMLESS.contains(&key.as_str()));
         let text = |table: &toml::Table, key: &str| {

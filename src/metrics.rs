@@ -16,10 +16,12 @@ pub struct StepMetrics {
     pub epoch: u64,
     /// Mean loss since the last line; at best -1.
     pub loss: f64,
-    /// Standard deviation of `z / |z|`, mean over channels and both views, at this step.
+    /// Standard deviation of `z / |z|`, mean over channels, both views, and the steps since the last line.
     pub z_std: f64,
     /// What it is when `z / |z|` is spread evenly over the sphere: `1 / sqrt(d)`.
     pub z_std_even: f64,
+    /// What the two say together.
+    pub health: Health,
     /// Learning rate of encoder and projector at this step.
     pub lr: f64,
     /// Learning rate of the predictor at this step.
@@ -28,6 +30,23 @@ pub struct StepMetrics {
     pub images_per_s: f64,
     /// Share of the time since the last line spent waiting for data, 0 to 1.
     pub data_wait: f64,
+}
+
+/// Whether the outputs still tell images apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// They do.
+    Healthy,
+    /// The std of `z / |z|` is under a tenth of `1 / sqrt(d)`: all images get the same output.
+    Collapsed,
+}
+
+impl Health {
+    /// The rule.
+    pub fn of(z_std: f64, even_std: f64) -> Self {
+        if z_std < 0.1 * even_std { Self::Collapsed } else { Self::Healthy }
+    }
 }
 
 /// What an epoch came to.

@@ -5,6 +5,8 @@ use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::PipelineError;
 
 /// What to do with a sample that cannot be read or decoded.
@@ -26,7 +28,7 @@ impl Default for OnBadSample {
 }
 
 /// A sample that could not be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadSample {
     /// Its number in the shard set.
     pub sample: u64,

@@ -1,0 +1,5 @@
+//! One file for each subcommand.
+
+pub mod inspect;
+pub mod pack;
+pub mod train;
