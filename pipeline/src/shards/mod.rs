@@ -32,6 +32,7 @@ pub use self::writer::ShardWriter;
 mod atomic_file;
 mod classes;
 mod error;
+#[cfg(unix)]
 mod fault;
 mod index;
 mod mapping;

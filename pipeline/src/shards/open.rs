@@ -1,5 +1,103 @@
+//! Maps shards, and indexes those that have no fresh index yet, several at a time.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use super::index::{Index, sidecar::Sidecar};
+use super::mapping::{FileStamp, Mapping};
+use super::scan::scan;
+use super::tar::{TarError, TarErrorKind};
 use super::{OpenOptions, Shard, ShardError};
-use std::path::PathBuf;
-pub(super) fn open_all(_paths: &[PathBuf], _options: &OpenOptions) -> Result<Vec<Shard>, ShardError> {
-    unimplemented!()
+
+/// Opens every shard; the result has their order. The first error ends it.
+pub(super) fn open_all(paths: &[PathBuf], options: &OpenOptions) -> Result<Vec<Shard>, ShardError> {
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let opened = Mutex::new(Vec::with_capacity(paths.len()));
+    let work = || {
+        while !failed.load(Ordering::Relaxed) {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = paths.get(number) else { break };
+            let shard = open_shard(path, options.cache_dir.as_deref());
+            failed.fetch_or(shard.is_err(), Ordering::Relaxed);
+            opened.lock().expect("no thread panics while it holds the lock").push((number, shard));
+        }
+    };
+    thread::scope(|scope| {
+        // This thread works, too, so that it goes on when the system allows no others.
+        for number in 1..options.threads.clamp(1, paths.len().max(1)) {
+            let builder = thread::Builder::new().name(format!("index-{number}"));
+            if builder.spawn_scoped(scope, work).is_err() {
+                break;
+            }
+        }
+        work();
+    });
+    let mut opened = opened.into_inner().expect("no thread panics while it holds the lock");
+    opened.sort_by_key(|(number, _)| *number);
+    // Where several shards are bad, the first in order is the one to be named.
+    opened.into_iter().map(|(_, shard)| shard).collect()
+}
+
+fn open_shard(path: &Path, cache_dir: Option<&Path>) -> Result<Shard, ShardError> {
+    let (mapping, stamp) = Mapping::open(path).map_err(ShardError::io("map", path))?;
+    let sidecar = Sidecar::of(path, cache_dir);
+    let index = match sidecar.load(stamp) {
+        Some(index) => index,
+        None => build_index(path, &mapping, stamp, &sidecar)?,
+    };
+    Ok(Shard::new(path.to_owned(), mapping, index))
+}
+
+/// Scans the shard, and stores the index for the next time.
+fn build_index(
+    path: &Path,
+    mapping: &Mapping,
+    stamp: FileStamp,
+    sidecar: &Sidecar,
+) -> Result<Index, ShardError> {
+    let scanned = mapping.sequentially(scan);
+    let intact_until = mapping.intact_until();
+    if intact_until < mapping.bytes().len() {
+        let found = "pages that cannot be read: the file shrank, or the disk failed".into();
+        return Err(ShardError::Truncated { path: path.into(), offset: intact_until as u64, found });
+    }
+    let scan = scanned.map_err(|error| tar_error(path, error))?;
+    if scan.index.samples() == 0 {
+        return Err(ShardError::NoImages { path: path.into(), members: scan.members });
+    }
+    if scan.bad_labels > 0 {
+        tracing::warn!("shard {}: {} .cls members are no decimal numbers", path.display(), scan.bad_labels);
+    }
+    if scan.data_follows {
+        tracing::warn!("shard {}: ignoring data behind the end of the archive", path.display());
+    }
+    let samples = scan.index.samples();
+    let bytes = scan.index.finish(stamp);
+    match sidecar.store(&bytes) {
+        Ok(place) => {
+            tracing::info!("shard {}: indexed {samples} samples in {}", path.display(), place.display());
+        }
+        Err(error) => {
+            tracing::warn!("shard {}: its index cannot be stored and is not kept: {error}", path.display());
+            return Ok(in_memory(bytes, stamp));
+        }
+    }
+    // From the file, whose pages the system can drop again; from memory if someone was faster with another.
+    Ok(sidecar.load(stamp).unwrap_or_else(|| in_memory(bytes, stamp)))
+}
+
+fn in_memory(index: Vec<u8>, stamp: FileStamp) -> Index {
+    Index::from_bytes(index, stamp).expect("an index that was just built is valid")
+}
+
+fn tar_error(path: &Path, TarError { offset, kind, found }: TarError) -> ShardError {
+    let (path, offset) = (path.to_owned(), offset as u64);
+    match kind {
+        TarErrorKind::NotTar => ShardError::NotTar { path, offset, found },
+        TarErrorKind::Truncated => ShardError::Truncated { path, offset, found },
+        TarErrorKind::Unsupported => ShardError::Unsupported { path, offset, found },
+    }
 }
