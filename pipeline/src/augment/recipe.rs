@@ -1,5 +1,7 @@
 //! What may happen to a view, and with which probability.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -124,8 +126,62 @@ impl Recipe {
     /// # Errors
     /// The first field that is not, with its value and what is allowed.
     pub fn validate(&self) -> Result<(), RecipeError> {
-        Ok(())
+        let Self { size, crop, color_jitter, grayscale_p, blur, flip_p, mean, std } = self;
+        check("size", size, (1..=4096).contains(size), "1 to 4096")?;
+        match crop {
+            Crop::RandomResized { scale, ratio } => {
+                check_range("crop.scale", *scale, f64::MIN_POSITIVE, 1.0, "0 < min <= max <= 1")?;
+                check_range("crop.ratio", *ratio, 1e-3, 1e3, "0.001 <= min <= max <= 1000")?;
+            }
+            Crop::ResizeCenter { resize } => {
+                let allowed = (*size..=16_384).contains(resize);
+                check("crop.resize", resize, allowed, "at least the size, at most 16384")?;
+            }
+        }
+        if let Some(ColorJitter { p, brightness, contrast, saturation, hue }) = color_jitter {
+            check_probability("color_jitter.p", *p)?;
+            check_strength("color_jitter.brightness", *brightness)?;
+            check_strength("color_jitter.contrast", *contrast)?;
+            check_strength("color_jitter.saturation", *saturation)?;
+            check("color_jitter.hue", hue, (0.0..=0.5).contains(hue), "0 to 0.5")?;
+        }
+        check_probability("grayscale_p", *grayscale_p)?;
+        if let Some(GaussianBlur { p, sigma }) = blur {
+            check_probability("blur.p", *p)?;
+            check_range("blur.sigma", *sigma, 0.0, 100.0, "0 <= min <= max <= 100")?;
+        }
+        check_probability("flip_p", *flip_p)?;
+        check("mean", &format_args!("{mean:?}"), mean.iter().all(|m| m.is_finite()), "finite numbers")?;
+        let divides = |s: &f32| s.is_finite() && *s > 0.0;
+        check("std", &format_args!("{std:?}"), std.iter().all(divides), "numbers above 0")
     }
+}
+
+fn check_probability(field: &'static str, p: f64) -> Result<(), RecipeError> {
+    check(field, &p, (0.0..=1.0).contains(&p), "a probability, 0 to 1")
+}
+
+fn check_strength(field: &'static str, strength: f64) -> Result<(), RecipeError> {
+    check(field, &strength, (0.0..=10.0).contains(&strength), "0 to 10")
+}
+
+fn check_range(
+    field: &'static str,
+    (min, max): (f64, f64),
+    low: f64,
+    high: f64,
+    expected: &'static str,
+) -> Result<(), RecipeError> {
+    check(field, &format_args!("{min} to {max}"), low <= min && min <= max && max <= high, expected)
+}
+
+fn check(
+    field: &'static str,
+    found: &dyn fmt::Display,
+    holds: bool,
+    expected: &'static str,
+) -> Result<(), RecipeError> {
+    if holds { Ok(()) } else { Err(RecipeError { field, found: found.to_string(), expected }) }
 }
 
 /// A field of a [`Recipe`] with a value that makes no sense.
