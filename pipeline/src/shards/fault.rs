@@ -202,11 +202,45 @@ fn forward(signal: c_int, is_fault: bool, info: *mut siginfo_t, context: *mut c_
         }
     } else if takes_info {
         // SAFETY: whoever installed this address with SA_SIGINFO vouched for it having this signature.
-        let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = unsafe { std::mem::transmute(handler) };
+        let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
+            unsafe { std::mem::transmute(handler) };
         handler(signal, info, context);
     } else {
         // SAFETY: whoever installed this address without SA_SIGINFO vouched for it having this signature.
         let handler: extern "C" fn(c_int) = unsafe { std::mem::transmute(handler) };
         handler(signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn register(number: usize) -> Registration {
+        Registration::new(ptr::without_provenance(number << 40), 1 << 40).unwrap()
+    }
+
+    #[test]
+    fn slots_are_used_again() {
+        let kept: Vec<_> = (1..100).map(register).collect();
+        for number in 100..3 * SLOTS {
+            drop(register(number));
+        }
+        let used = USED.load(Ordering::Relaxed);
+        assert!(used < 2_000, "{used} slots");
+        drop(kept);
+    }
+
+    #[test]
+    fn a_slot_knows_its_mapping_while_it_has_one() {
+        let slot = Slot::new();
+        assert_eq!(slot.end_of_mapping_with(0), None);
+        assert!(slot.try_claim(1000, 2000));
+        assert!(!slot.try_claim(3000, 4000));
+        assert_eq!([999, 1000, 1999, 2000].map(|at| slot.end_of_mapping_with(at)), [None, Some(2000), Some(2000), None]);
+        slot.release();
+        assert_eq!(slot.end_of_mapping_with(1500), None);
+        assert!(slot.try_claim(3000, 4000));
+        assert_eq!([1500, 3500].map(|at| slot.end_of_mapping_with(at)), [None, Some(4000)]);
     }
 }

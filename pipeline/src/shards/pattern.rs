@@ -1,5 +1,105 @@
+//! From patterns to the paths of shards.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
 use super::ShardError;
-use std::path::PathBuf;
-pub(super) fn resolve<P: AsRef<str>>(_patterns: &[P]) -> Result<Vec<PathBuf>, ShardError> {
-    unimplemented!()
+
+mod braces;
+
+/// The shards that `patterns` name: each once, sorted by path.
+pub(super) fn resolve<P: AsRef<str>>(patterns: &[P]) -> Result<Vec<PathBuf>, ShardError> {
+    if patterns.is_empty() {
+        return Err(ShardError::NoPatterns);
+    }
+    let mut paths = Vec::new();
+    for pattern in patterns {
+        let pattern = pattern.as_ref();
+        // A file whose name has braces in it is taken at its word.
+        if Path::new(pattern).exists() {
+            expand(pattern, &mut paths)?;
+            continue;
+        }
+        let expanded = braces::expand(pattern)
+            .map_err(|cause| ShardError::BadPattern { pattern: pattern.to_owned(), cause })?;
+        for path in expanded {
+            expand(&path, &mut paths)?;
+        }
+    }
+    sort_once_each(paths)
 }
+
+/// The shards of a pattern without braces: a file, a folder or a glob.
+fn expand(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
+    let path = Path::new(pattern);
+    let before = paths.len();
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => tars_in(path, paths)?,
+        Ok(_) => paths.push(path.to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if !pattern.contains(['*', '?', '[']) {
+                return Err(ShardError::NotFound { path: path.to_owned() });
+            }
+            glob(pattern, paths)?;
+        }
+        Err(error) => return Err(ShardError::io("open", path)(error)),
+    }
+    if paths.len() == before {
+        return Err(ShardError::NoMatch { pattern: pattern.to_owned() });
+    }
+    Ok(())
+}
+
+fn tars_in(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
+    for entry in fs::read_dir(folder).map_err(ShardError::io("list", folder))? {
+        let path = entry.map_err(ShardError::io("list", folder))?.path();
+        if is_tar(&path) {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Only `.tar` files: `train-*` is not to match the indexes beside the shards.
+fn glob(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
+    let bad = |error: glob::PatternError| ShardError::BadPattern {
+        pattern: pattern.to_owned(),
+        cause: format!("{} at character {}", error.msg, error.pos),
+    };
+    for entry in glob::glob(pattern).map_err(bad)? {
+        let path = entry.map_err(|error| {
+            let path = error.path().to_owned();
+            ShardError::io("list", &path)(error.into_error())
+        })?;
+        if is_tar(&path) {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_tar(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar")) && path.is_file()
+}
+
+/// Sorts by the folder's real path and the file's name, so that `./a.tar` and `/data/a.tar` have the same
+/// place, and drops files that are listed twice, under whatever name.
+fn sort_once_each(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, ShardError> {
+    let mut keyed = Vec::with_capacity(paths.len());
+    for path in paths {
+        let real = fs::canonicalize(&path).map_err(ShardError::io("open", &path))?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = fs::canonicalize(folder).map_err(ShardError::io("open", folder))?;
+        let order = folder.join(path.file_name().unwrap_or_default());
+        keyed.push((order, real, path));
+    }
+    keyed.sort();
+    let mut seen = HashSet::new();
+    keyed.retain(|(_, real, _)| seen.insert(real.clone()));
+    Ok(keyed.into_iter().map(|(_, _, path)| path).collect())
+}
+
+#[cfg(test)]
+mod tests;

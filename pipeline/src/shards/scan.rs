@@ -43,7 +43,8 @@ impl Scan {
             kind: TarErrorKind::Unsupported,
             found: found.into(),
         };
-        let length = u32::try_from(image.contents.len()).map_err(|_| unsupported("an image of 4 GiB or more"))?;
+        let length =
+            u32::try_from(image.contents.len()).map_err(|_| unsupported("an image of 4 GiB or more"))?;
         let record = Record { offset, length, crc32: crc32fast::hash(image.contents), label };
         let pushed = self.index.push(record, &String::from_utf8_lossy(&key));
         pushed.map_err(|IndexFull| unsupported("more than 4 GiB of keys"))

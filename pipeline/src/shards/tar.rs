@@ -120,9 +120,9 @@ impl<'a> Members<'a> {
 
     fn contents(&self, header: &Header<'a>, offset: usize, size: u64) -> Result<&'a [u8], TarError> {
         let available = self.archive.len() - offset;
-        let whole = usize::try_from(size).ok().filter(|size| {
-            size.checked_next_multiple_of(BLOCK).is_some_and(|padded| padded <= available)
-        });
+        let whole = usize::try_from(size)
+            .ok()
+            .filter(|size| size.checked_next_multiple_of(BLOCK).is_some_and(|padded| padded <= available));
         let size = whole.ok_or_else(|| TarError {
             offset: self.at,
             kind: TarErrorKind::Truncated,

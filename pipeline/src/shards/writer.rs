@@ -1,30 +1,100 @@
 //! Writes a shard.
+
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+
+use tar::{Builder, EntryType, Header};
+
 use super::ShardError;
-use std::path::Path;
+use super::atomic_file::AtomicFile;
+
 /// Writes one shard, which appears under its name only when it is [finished](Self::finish).
-#[derive(Debug)]
-pub struct ShardWriter {}
+///
+/// The same samples give the same bytes: members carry no time, owner or anything else of the machine.
+pub struct ShardWriter {
+    path: PathBuf,
+    archive: Builder<BufWriter<AtomicFile>>,
+    bytes: u64,
+}
+
 impl ShardWriter {
-    /// Begins a shard at `path`.
-    pub fn create(_path: &Path) -> Result<ShardWriter, ShardError> {
-        unimplemented!()
+    /// Begins a shard at `path`, in a folder that exists.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn create(path: &Path) -> Result<ShardWriter, ShardError> {
+        let file = AtomicFile::create(path).map_err(ShardError::io("create", path))?;
+        let archive = Builder::new(BufWriter::with_capacity(1 << 20, file));
+        Ok(ShardWriter { path: path.to_owned(), archive, bytes: 0 })
     }
-    /// Adds a sample: `key.extension` and, with a label, `key.cls`.
+
+    /// Adds a sample: the image as `key.extension` and, with a label, `key.cls`.
+    ///
+    /// # Errors
+    /// A key that is empty or whose base name has a dot, for it would be read back as another; I/O.
     pub fn append(
         &mut self,
-        _key: &str,
-        _extension: &str,
-        _bytes: &[u8],
-        _label: Option<u32>,
+        key: &str,
+        extension: &str,
+        bytes: &[u8],
+        label: Option<u32>,
     ) -> Result<(), ShardError> {
-        unimplemented!()
+        self.check_key(key)?;
+        self.append_member(&format!("{key}.{extension}"), bytes)?;
+        match label {
+            Some(label) => self.append_member(&format!("{key}.cls"), label.to_string().as_bytes()),
+            None => Ok(()),
+        }
     }
-    /// Bytes written so far.
+
+    /// Bytes of the members so far, with their headers and padding.
     pub fn bytes(&self) -> u64 {
-        unimplemented!()
+        self.bytes
     }
-    /// Closes the archive, and puts it under its name.
+
+    /// Closes the archive, waits until it is on the disk, and puts it under its name.
+    ///
+    /// # Errors
+    /// I/O; there is no shard then.
     pub fn finish(self) -> Result<(), ShardError> {
-        unimplemented!()
+        let ShardWriter { path, archive, .. } = self;
+        let finish = || {
+            let file = archive.into_inner()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+            file.sync()?;
+            file.persist()
+        };
+        finish().map_err(ShardError::io("write", &path))
+    }
+
+    fn append_member(&mut self, name: &str, contents: &[u8]) -> Result<(), ShardError> {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::Regular);
+        header.set_size(contents.len() as u64);
+        header.set_mode(0o644);
+        (header.set_mtime(0), header.set_uid(0), header.set_gid(0));
+        self.archive.append_data(&mut header, name, contents).map_err(ShardError::io("write", &self.path))?;
+        self.bytes += 512 + (contents.len() as u64).next_multiple_of(512);
+        Ok(())
+    }
+
+    fn check_key(&self, key: &str) -> Result<(), ShardError> {
+        let base = key.rsplit('/').next().unwrap_or_default();
+        let cause = if base.is_empty() {
+            "its base name is empty"
+        } else if base.contains('.') {
+            "its base name has a dot, where the extension would begin"
+        } else {
+            return Ok(());
+        };
+        Err(ShardError::BadKey { path: self.path.clone(), key: key.to_owned(), cause })
+    }
+}
+
+impl std::fmt::Debug for ShardWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShardWriter")
+            .field("path", &self.path)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
     }
 }

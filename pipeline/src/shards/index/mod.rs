@@ -13,8 +13,8 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 pub(super) use self::builder::{IndexBuilder, IndexFull};
-use self::format::{HEADER_BYTES, Header, RECORD_BYTES};
 pub(super) use self::format::Stale;
+use self::format::{HEADER_BYTES, Header, RECORD_BYTES};
 use super::mapping::{FileStamp, Mapping};
 
 mod builder;

@@ -1,0 +1,98 @@
+use super::*;
+
+const SHARD: FileStamp = FileStamp { bytes: 10_000, mtime_ns: 1_700_000_000_123_456_789 };
+
+fn records() -> Vec<(Record, &'static str)> {
+    let record = |offset, length, label| Record { offset, length, crc32: length ^ 0xabcd, label };
+    vec![
+        (record(512, 100, Some(3)), "n01/first"),
+        (record(1536, 0, None), ""),
+        (record(9_000, 1_000, Some(u32::MAX - 1)), "dritter/größer"),
+    ]
+}
+
+fn built() -> Vec<u8> {
+    let mut builder = IndexBuilder::default();
+    for (record, key) in records() {
+        builder.push(record, key).unwrap();
+    }
+    builder.finish(SHARD)
+}
+
+#[test]
+fn gives_back_what_was_put_in() {
+    let index = Index::from_bytes(built(), SHARD).unwrap();
+    assert_eq!((index.samples(), index.labelled()), (3, 2));
+    for (position, (record, key)) in (0..).zip(records()) {
+        assert_eq!((index.record(position), index.key(position)), (Some(record), Some(key)));
+    }
+    assert_eq!((index.record(3), index.key(3), index.key(u64::MAX)), (None, None, None));
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let whole = built();
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut broken = whole.clone();
+            broken[at] ^= 1 << bit;
+            assert!(Index::from_bytes(broken, SHARD).is_err(), "bit {bit} of byte {at}");
+        }
+    }
+}
+
+#[test]
+fn every_cut_and_every_addition_is_noticed() {
+    let whole = built();
+    for length in 0..whole.len() {
+        assert_eq!(
+            Index::from_bytes(whole[..length].to_vec(), SHARD).unwrap_err(),
+            Stale::Corrupt,
+            "{length}"
+        );
+    }
+    assert_eq!(Index::from_bytes([whole, vec![0]].concat(), SHARD).unwrap_err(), Stale::Corrupt);
+}
+
+#[test]
+fn another_state_version_or_format_is_told_apart() {
+    let stale = |bytes, shard| Index::from_bytes(bytes, shard).unwrap_err();
+    assert_eq!(stale(built(), FileStamp { bytes: 10_001, ..SHARD }), Stale::Shard);
+    assert_eq!(stale(built(), FileStamp { mtime_ns: 0, ..SHARD }), Stale::Shard);
+    let mut other = built();
+    other[8] = 2;
+    assert_eq!(stale(other, SHARD), Stale::Version(2));
+    assert_eq!(stale(b"something else".to_vec(), SHARD), Stale::Foreign);
+}
+
+#[test]
+fn records_outside_the_shard_are_refused_even_with_the_right_hash() {
+    let mut builder = IndexBuilder::default();
+    builder.push(Record { offset: 9_990, length: 11, crc32: 0, label: None }, "a").unwrap();
+    assert_eq!(Index::from_bytes(builder.finish(SHARD), SHARD).unwrap_err(), Stale::Corrupt);
+}
+
+#[test]
+fn a_million_samples_open_quickly() {
+    let mut builder = IndexBuilder::default();
+    let shard = FileStamp { bytes: u64::MAX, mtime_ns: 0 };
+    for i in 0..1_300_000_u64 {
+        let record =
+            Record { offset: i << 17, length: 110_000, crc32: i as u32, label: Some((i % 1000) as u32) };
+        builder.push(record, &format!("n01440764/n01440764_{i:07}")).unwrap();
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shard.idx");
+    std::fs::write(&path, builder.finish(shard)).unwrap();
+
+    let start = std::time::Instant::now();
+    let index = Index::from_mapping(Mapping::open(&path).unwrap().0, shard).unwrap();
+    let opened = start.elapsed();
+    assert_eq!(index.key(1_299_999), Some("n01440764/n01440764_1299999"));
+    println!(
+        "1.3 million samples, {} MB: opened in {opened:?}",
+        std::fs::metadata(&path).unwrap().len() >> 20
+    );
+    // The aim is under 0.2 s; this leaves room for a busy machine.
+    assert!(opened.as_secs_f64() < 1.0, "{opened:?}");
+}

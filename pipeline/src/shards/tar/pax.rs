@@ -58,7 +58,9 @@ mod tests {
 
     #[test]
     fn broken_records_are_errors() {
-        for records in [&b"x"[..], b"0 ", b"99 path=a\n", b"9 path=ab\n", b"8 path=a", b"6 path\n", b"11 size=1x\n"] {
+        for records in
+            [&b"x"[..], b"0 ", b"99 path=a\n", b"9 path=ab\n", b"8 path=a", b"6 path\n", b"11 size=1x\n"]
+        {
             assert!(Overrides::default().update(records).is_err(), "{}", records.escape_ascii());
         }
     }

@@ -1,0 +1,64 @@
+use super::*;
+
+/// A folder with these empty files in it.
+fn folder(files: &[&str]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for file in files {
+        let path = dir.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, []).unwrap();
+    }
+    dir
+}
+
+fn names(dir: &tempfile::TempDir, patterns: &[&str]) -> Result<Vec<String>, ShardError> {
+    let patterns: Vec<String> =
+        patterns.iter().map(|pattern| dir.path().join(pattern).to_str().unwrap().to_owned()).collect();
+    let name = |path: &PathBuf| path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned();
+    Ok(resolve(&patterns)?.iter().map(name).collect())
+}
+
+#[test]
+fn files_folders_globs_and_braces() {
+    let dir = folder(&["a-0.tar", "a-1.tar", "b-0.tar", "a-0.tar.idx", "classes.txt", "sub/c.tar", "plain"]);
+    assert_eq!(names(&dir, &["plain"]).unwrap(), ["plain"], "a file may have any name");
+    assert_eq!(names(&dir, &[""]).unwrap(), ["a-0.tar", "a-1.tar", "b-0.tar"]);
+    assert_eq!(names(&dir, &["a-*"]).unwrap(), ["a-0.tar", "a-1.tar"]);
+    assert_eq!(names(&dir, &["*/*.tar"]).unwrap(), ["sub/c.tar"]);
+    assert_eq!(names(&dir, &["a-{0..1}.tar"]).unwrap(), ["a-0.tar", "a-1.tar"]);
+    assert_eq!(names(&dir, &["{b,a}-*.tar", "sub"]).unwrap(), ["a-0.tar", "a-1.tar", "b-0.tar", "sub/c.tar"]);
+}
+
+#[test]
+fn names_with_wildcards_in_them_are_taken_at_their_word() {
+    let dir = folder(&["x[1].tar", "y{a,b}.tar", "ya.tar"]);
+    assert_eq!(names(&dir, &["x[1].tar"]).unwrap(), ["x[1].tar"]);
+    assert_eq!(names(&dir, &["y{a,b}.tar"]).unwrap(), ["y{a,b}.tar"]);
+}
+
+#[test]
+fn the_order_is_that_of_the_paths_and_each_file_counts_once() {
+    let dir = folder(&["a.tar", "b.tar", "sub/x.tar"]);
+    let expected = ["a.tar", "b.tar"];
+    assert_eq!(names(&dir, &["b.tar", "a.tar", "*.tar", "a.tar"]).unwrap(), expected);
+    assert_eq!(names(&dir, &["b.tar", "sub/../a.tar"]).unwrap(), ["sub/../a.tar", "b.tar"]);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(dir.path().join("b.tar"), dir.path().join("c.tar")).unwrap();
+        assert_eq!(names(&dir, &["c.tar", ""]).unwrap(), expected);
+    }
+}
+
+#[test]
+fn what_names_nothing_is_an_error_that_says_so() {
+    let dir = folder(&["a-0.tar", "empty/readme"]);
+    let error = |pattern| {
+        names(&dir, &[pattern]).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "DIR")
+    };
+    assert_eq!(error("b.tar"), "DIR/b.tar: no such file or folder");
+    assert_eq!(error("a-{0..1}.tar"), "DIR/a-1.tar: no such file or folder");
+    assert_eq!(error("b*.tar"), "DIR/b*.tar: matches no .tar file");
+    assert_eq!(error("empty"), "DIR/empty: matches no .tar file");
+    assert!(error("a[.tar").starts_with("DIR/a[.tar: invalid range pattern at character "));
+    assert_eq!(resolve::<&str>(&[]).unwrap_err().to_string(), "no shards were named");
+}
