@@ -1,7 +1,6 @@
 //! The kNN monitor: the encoder's pooled features of plain views, and the votes of their neighbours.
 
 use anyhow::Result;
-use dfdx::prelude::*;
 use simsiam_model::{Backend, Encoder, Images, images_from};
 use simsiam_pipeline::PipelineConfig;
 
@@ -37,7 +36,7 @@ where
         }
     }
     let votes = KnnConfig { k: config.knn_k, temperature: config.knn_temperature };
-    Ok(Some(f64::from(knn_top1(&sets[0], &sets[1], &votes)?.top1)))
+    Ok(Some(f64::from(knn_top1(&sets[0], &sets[1], votes)?.top1)))
 }
 
 /// The pooled features of every usable sample, in order.

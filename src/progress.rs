@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
+use simsiam_model::LearningRates;
 
 use crate::config::TrainConfig;
 use crate::console::{Console, duration, thousands};
 use crate::metrics::{EpochMetrics, Health, MetricsLog, StepMetrics};
 use crate::run_dir::RunDir;
-use crate::schedule::Rates;
 
 /// What of the progress is saved in a checkpoint.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ pub struct StepReport {
     /// Std of `z / |z|`, mean over channels and views.
     pub z_std: f64,
     /// The learning rates used.
-    pub rates: Rates,
+    pub rates: LearningRates,
     /// Images in the batch.
     pub images: usize,
     /// Time spent waiting for the batch.
@@ -191,7 +191,7 @@ impl Progress {
         self.waited = Duration::ZERO;
     }
 
-    fn log(&mut self, rates: Rates) -> Result<()> {
+    fn log(&mut self, rates: LearningRates) -> Result<()> {
         let elapsed = self.since.elapsed().as_secs_f64().max(1e-9);
         let counters = &mut self.counters;
         let loss = counters.interval_loss.take().unwrap_or(f64::NAN);
@@ -203,8 +203,8 @@ impl Progress {
             z_std,
             z_std_even: self.even_std,
             health: Health::of(z_std, self.even_std),
-            lr: rates.base,
-            predictor_lr: rates.predictor,
+            lr: f64::from(rates.base),
+            predictor_lr: f64::from(rates.predictor),
             images_per_s: self.images as f64 / elapsed,
             data_wait: self.waited.as_secs_f64() / elapsed,
         };

@@ -1,5 +1,7 @@
 //! The learning rate at each step.
 
+use simsiam_model::LearningRates;
+
 use crate::config::{PredictorLr, TrainConfig};
 
 /// Linear scaling, linear warm-up, cosine to zero; updated every step.
@@ -9,15 +11,6 @@ pub struct Schedule {
     warmup_steps: u64,
     total_steps: u64,
     predictor: PredictorLr,
-}
-
-/// The learning rates of one step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rates {
-    /// Encoder and projector.
-    pub base: f64,
-    /// Predictor.
-    pub predictor: f64,
 }
 
 impl Schedule {
@@ -32,7 +25,7 @@ impl Schedule {
     }
 
     /// The rates at `step`, counted over the whole run.
-    pub fn at(&self, step: u64) -> Rates {
+    pub fn at(&self, step: u64) -> LearningRates {
         let base = if step < self.warmup_steps {
             self.base * (step + 1) as f64 / self.warmup_steps as f64
         } else {
@@ -44,7 +37,7 @@ impl Schedule {
             PredictorLr::Constant => self.base,
             PredictorLr::Decay => base,
         };
-        Rates { base, predictor }
+        LearningRates { base: base as f32, predictor: predictor as f32 }
     }
 }
 
@@ -62,8 +55,8 @@ mod tests {
     #[test]
     fn the_rate_falls_as_a_cosine_and_the_predictor_stays() {
         let schedule = schedule(|_| ());
-        assert_eq!(schedule.at(0), Rates { base: 0.1, predictor: 0.1 });
-        assert!((schedule.at(500).base - 0.05).abs() < 1e-12);
+        assert_eq!(schedule.at(0), LearningRates { base: 0.1, predictor: 0.1 });
+        assert!((schedule.at(500).base - 0.05).abs() < 1e-7);
         assert!(schedule.at(999).base < 1e-6);
         assert_eq!(schedule.at(999).predictor, 0.1);
     }
@@ -73,8 +66,8 @@ mod tests {
         let decayed = schedule(|config| config.predictor_lr = PredictorLr::Decay).at(700);
         assert_eq!(decayed.base, decayed.predictor);
         let warm = schedule(|config| config.warmup_epochs = 2);
-        assert!((warm.at(99).base - 0.05).abs() < 1e-12);
-        assert!((warm.at(199).base - 0.1).abs() < 1e-12);
-        assert!((warm.at(200).base - 0.1).abs() < 1e-12);
+        assert!((warm.at(99).base - 0.05).abs() < 1e-7);
+        assert!((warm.at(199).base - 0.1).abs() < 1e-7);
+        assert!((warm.at(200).base - 0.1).abs() < 1e-7);
     }
 }

@@ -2,20 +2,17 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use dfdx::prelude::*;
 use simsiam_model::objective::{normalised_std, symmetric_loss};
-use simsiam_model::{
-    Backend, Encoder, Images, LearningRates, Sgd, SgdConfig, SimSiam, SimSiamConfig, TargetGradient, images_from,
-};
-use simsiam_pipeline::PipelineConfig;
+use simsiam_model::{Encoder, Sgd, SgdConfig, SimSiam, SimSiamConfig, TargetGradient, images_from, state};
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, RunState};
 use crate::config::TrainConfig;
 use crate::data::Data;
 use crate::evaluate::knn_accuracy;
 use crate::interrupt::Interrupt;
-use crate::progress::Progress;
+use crate::progress::{Counters, Progress, StepReport};
 use crate::run_dir::RunDir;
 use crate::schedule::Schedule;
 
@@ -60,18 +57,22 @@ where
     E: Encoder<Cpu, SIZE, FEATURES>,
 {
     let Run { config, data, dir, interrupt, mut progress } = run;
-    let mut model: SimSiam<E, FEATURES, DIM, HIDDEN, _> = SimSiam::new(dev, &simsiam_config(&config), config.seed);
-    let mut optimizer = Sgd::new(sgd_config(&config));
+    let heads = SimSiamConfig { projector_layers: config.projector_layers };
+    let mut model: SimSiam<E, FEATURES, DIM, HIDDEN, _> = SimSiam::new(dev, &heads, config.seed);
+    let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
+    let mut optimizer = Sgd::new(sgd);
+    let targets = if config.stop_gradient { TargetGradient::Stopped } else { TargetGradient::Flows };
     if let Some(checkpoint) = resumed {
-        state::import(&mut model, checkpoint.model).context("the checkpoint's model")?;
-        optimizer.import(&model, checkpoint.optimizer).context("the checkpoint's optimizer")?;
+        state::import(&mut model, &checkpoint.model).context("the checkpoint's model")?;
+        optimizer.import(&model, &checkpoint.optimizer).context("the checkpoint's optimizer")?;
     }
+    let mut gradients = model.alloc_grads();
     let mut batches = data.batches(&config, progress.step())?;
     let schedule = Schedule::new(&config, batches.steps_per_epoch());
     let save = |model: &SimSiam<_, FEATURES, DIM, HIDDEN, _>, optimizer: &Sgd<_>, progress: &mut Progress| {
         let state = RunState::new(&config, &data, progress.counters());
         dir.write_quarantine(&state.quarantine)?;
-        let checkpoint = Checkpoint { state, model: state::export(model), optimizer: optimizer.export(model) };
+        let checkpoint = Checkpoint { state, model: state::export(model), optimizer: optimizer.export() };
         dir.checkpoints().save(&checkpoint, config.keep_checkpoints)?;
         progress.restart_clock();
         anyhow::Ok(())
@@ -99,14 +100,15 @@ where
         let waited = waiting.elapsed();
         let rates = schedule.at(progress.step());
 
-        let view1 = model.forward_mut(images_from(dev, batch.view(0)).traced());
-        let view2 = model.forward_mut(images_from(dev, batch.view(1)).traced());
+        let view1 = model.forward_mut(images_from(dev, batch.view(0)).traced(gradients));
+        let view2 = model.forward_mut(images_from(dev, batch.view(1)).leaky_traced());
         let z_std = (normalised_std(&view1.z) + normalised_std(&view2.z)) / 2.0;
-        let loss = symmetric_loss(view1, view2, targets(&config));
+        let loss = symmetric_loss(view1, view2, targets);
         let loss_value = f64::from(loss.array());
         ensure!(loss_value.is_finite(), "diverged: the loss is {loss_value} at step {}", progress.step() + 1);
-        let gradients = loss.backward();
-        optimizer.update(&mut model, &gradients, rates.into())?;
+        gradients = loss.backward();
+        optimizer.update(&mut model, &mut gradients, rates)?;
+        model.zero_grads(&mut gradients);
 
         let images = batch.len();
         progress.stepped(&StepReport { loss: loss_value, z_std: f64::from(z_std), rates, images, waited })?;
