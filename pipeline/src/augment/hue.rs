@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_negative_turn_wraps() {
         let mut pixel = [255, 0, 0];
-        turn(&mut pixel, -1.0 / 3.0);
-        assert_eq!(pixel, [0, 0, 255]);
+        turn(&mut pixel, -0.2);
+        assert_eq!(pixel, [210, 0, 255], "hue 0 - 51 wraps to 205: sector 4.82, a little before magenta");
     }
 }

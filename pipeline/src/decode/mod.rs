@@ -4,8 +4,11 @@
 //! alpha inputs are converted with Pillow's rules: alpha is dropped, not blended. EXIF orientation is NOT
 //! applied, as torchvision's `ImageFolder` loader does not apply it either.
 
+mod convert;
 mod error;
+mod jpeg;
 mod probe;
+mod still;
 
 pub use error::{DecodeError, FirstBytes};
 pub use probe::{Color, ImageFormat, ImageInfo, probe};
@@ -35,17 +38,21 @@ impl Default for DecodeLimits {
     }
 }
 
+/// Bytes of scratch that are kept after an image: a rare huge one must not hold its memory for the rest of the run.
+const KEPT_BYTES: usize = 64 << 20;
+
 /// Decodes one image after another into the same scratch memory. One per worker.
 #[derive(Debug, Default)]
 pub struct Decoder {
     limits: DecodeLimits,
     rgb: Vec<u8>,
+    stored: Vec<u8>,
 }
 
 impl Decoder {
     /// A decoder that refuses images beyond `limits`.
     pub fn new(limits: DecodeLimits) -> Self {
-        Self { limits, rgb: Vec::new() }
+        Self { limits, rgb: Vec::new(), stored: Vec::new() }
     }
 
     /// Decodes an image file to RGB.
@@ -54,7 +61,18 @@ impl Decoder {
     /// When the bytes are not a whole image of a known format within the limits.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<RgbImage<'_>, DecodeError> {
         let info = probe(bytes)?;
-        let _ = self.limits;
-        Ok(RgbImage { width: info.width as usize, height: info.height as usize, pixels: &self.rgb })
+        let ImageInfo { format, width, height, .. } = info;
+        let max_pixels = self.limits.max_pixels;
+        if info.pixels() > max_pixels {
+            return Err(DecodeError::TooLarge { format, width, height, max_pixels });
+        }
+        for scratch in [&mut self.rgb, &mut self.stored] {
+            if scratch.capacity() > KEPT_BYTES {
+                *scratch = Vec::new();
+            }
+        }
+        let decode = if format == ImageFormat::Jpeg { jpeg::decode } else { still::decode };
+        decode(bytes, &info, &mut self.stored, &mut self.rgb)?;
+        Ok(RgbImage { width: width as usize, height: height as usize, pixels: &self.rgb })
     }
 }

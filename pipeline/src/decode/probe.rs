@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::DecodeError;
+use super::{DecodeError, FirstBytes, jpeg, still};
 
 /// What a file's header says about its image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +60,43 @@ pub enum Color {
 /// Reads the header of an image file.
 ///
 /// # Errors
-/// When the bytes are no image, or end before the header does.
+/// When the bytes are no image, end before the header does, or have a header without pixels.
 pub fn probe(bytes: &[u8]) -> Result<ImageInfo, DecodeError> {
-    let _ = bytes;
-    Err(DecodeError::Empty)
+    let info = match ImageFormat::of(bytes)? {
+        ImageFormat::Jpeg => jpeg::probe(bytes)?,
+        format => still::probe(bytes, format)?,
+    };
+    let ImageInfo { format, width, height, .. } = info;
+    if width == 0 || height == 0 {
+        return Err(DecodeError::ZeroSize { format, width, height });
+    }
+    Ok(info)
+}
+
+impl ImageInfo {
+    /// Width times height.
+    pub fn pixels(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+}
+
+impl ImageFormat {
+    /// Tells the format by the first bytes.
+    fn of(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.is_empty() {
+            return Err(DecodeError::Empty);
+        }
+        match image::guess_format(bytes) {
+            Ok(image::ImageFormat::Jpeg) => Ok(Self::Jpeg),
+            Ok(image::ImageFormat::Png) => Ok(Self::Png),
+            Ok(image::ImageFormat::WebP) => Ok(Self::WebP),
+            Ok(image::ImageFormat::Gif) => Ok(Self::Gif),
+            Ok(image::ImageFormat::Bmp) => Ok(Self::Bmp),
+            Ok(image::ImageFormat::Tiff) => Ok(Self::Tiff),
+            Ok(image::ImageFormat::Pnm) => Ok(Self::Pnm),
+            _ => Err(DecodeError::NotAnImage(FirstBytes::of(bytes))),
+        }
+    }
 }
 
 impl fmt::Display for ImageFormat {

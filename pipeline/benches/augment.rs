@@ -1,0 +1,123 @@
+//! Decoding and augmenting, on images made here. A quick check: `cargo bench -p simsiam-pipeline -- --test`.
+//!
+//! With `SIMSIAM_BENCH_SHARD=FILE.tar` the images of that shard take part too.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use image::codecs::jpeg::JpegEncoder;
+use simsiam_pipeline::augment::{Augmenter, Recipe};
+use simsiam_pipeline::decode::{DecodeLimits, Decoder, RgbImage, probe};
+use simsiam_pipeline::rng::ViewRng;
+
+criterion_group!(benches, made_images, one_operation, shard);
+criterion_main!(benches);
+
+fn made_images(criterion: &mut Criterion) {
+    let photo = textured(500, 375);
+    bench_sample(criterion, "photo 500x375", &[jpeg(&photo, 500, 375)], Recipe::imagenet());
+    let small = textured(32, 32);
+    bench_sample(criterion, "cifar 32x32", &[jpeg(&small, 32, 32)], Recipe::cifar10());
+}
+
+fn shard(criterion: &mut Criterion) {
+    let Some(path) = std::env::var_os("SIMSIAM_BENCH_SHARD") else { return };
+    let files = jpegs_of(Path::new(&path), 500);
+    let info = probe(&files[0]).unwrap();
+    let recipe = if info.width <= 64 { Recipe::cifar10() } else { Recipe::imagenet() };
+    bench_sample(criterion, "shard", &files, recipe);
+}
+
+/// Decode alone, and decode with two views, going round the files; the time is that of one file.
+fn bench_sample(criterion: &mut Criterion, name: &str, files: &[Vec<u8>], recipe: Recipe) {
+    let mut group = criterion.benchmark_group(name);
+    let mut decoder = Decoder::new(DecodeLimits::default());
+    let mut samples = files.iter().cycle();
+    group.bench_function("decode", |bencher| {
+        bencher.iter(|| decoder.decode(samples.next().unwrap()).unwrap().pixels.len());
+    });
+
+    let mut augmenter = Augmenter::new(recipe.clone());
+    let mut out = vec![0.0; 3 * recipe.size * recipe.size];
+    let mut sample = 0;
+    group.bench_function("decode and two views", |bencher| {
+        bencher.iter(|| {
+            let image = decoder.decode(&files[sample % files.len()]).unwrap();
+            for view in 0..2 {
+                let mut rng = ViewRng::new(1, 0, sample as u64, view);
+                let params = recipe.draw(&mut rng, image.width, image.height);
+                augmenter.view(&image, &params, &mut out);
+            }
+            sample += 1;
+        });
+    });
+}
+
+/// The cost of each operation of a 224 view: the view with it alone, to be compared with `crop`.
+fn one_operation(criterion: &mut Criterion) {
+    let pixels = textured(500, 375);
+    let image = RgbImage { width: 500, height: 375, pixels: &pixels };
+    let full = Recipe::imagenet();
+    let crop = Recipe { color_jitter: None, grayscale_p: 0.0, blur: None, ..full.clone() };
+    let jitter = full.color_jitter.unwrap();
+    let still = |p| {
+        let jitter = simsiam_pipeline::augment::ColorJitter { p, ..jitter };
+        Recipe { color_jitter: Some(jitter), ..crop.clone() }
+    };
+    let blur = full.blur.map(|blur| simsiam_pipeline::augment::GaussianBlur { p: 1.0, ..blur });
+    let recipes = [
+        ("crop", crop.clone()),
+        ("crop and jitter", still(1.0)),
+        ("crop and gray", Recipe { grayscale_p: 1.0, ..crop.clone() }),
+        ("crop and blur", Recipe { blur, ..crop.clone() }),
+    ];
+    let mut group = criterion.benchmark_group("view 224");
+    let mut out = vec![0.0; 3 * 224 * 224];
+    for (name, recipe) in recipes {
+        let mut augmenter = Augmenter::new(recipe.clone());
+        let mut sample = 0;
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let params = recipe.draw(&mut ViewRng::new(1, 0, sample, 0), image.width, image.height);
+                augmenter.view(&image, &params, &mut out);
+                sample += 1;
+            });
+        });
+    }
+}
+
+/// Waves of several frequencies with some noise, which a JPEG codes at a photograph's rate.
+fn textured(width: usize, height: usize) -> Vec<u8> {
+    let mut noise = ViewRng::new(0, 0, 0, 0);
+    let mut pixels = Vec::with_capacity(width * height * 3);
+    for y in 0..height {
+        for x in 0..width {
+            let (x, y) = (x as f64, y as f64);
+            let wave = 60.0 * (x / 31.0 + y / 53.0).sin() + 30.0 * (x / 3.0).sin() * (y / 5.0).cos();
+            let grain = noise.uniform(-12.0, 12.0);
+            pixels.extend([0.9, 1.0, -0.7].map(|weight: f64| (128.0 + weight * wave + grain) as u8));
+        }
+    }
+    pixels
+}
+
+fn jpeg(pixels: &[u8], width: u32, height: u32) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    let mut encoder = JpegEncoder::new_with_quality(&mut file, 90);
+    encoder.encode(pixels, width, height, image::ExtendedColorType::Rgb8).unwrap();
+    file.into_inner()
+}
+
+fn jpegs_of(path: &Path, most: usize) -> Vec<Vec<u8>> {
+    let mut archive = tar::Archive::new(File::open(path).unwrap());
+    let entries = archive.entries().unwrap().map(Result::unwrap);
+    let jpegs = entries.filter(|entry| entry.path().unwrap().extension().is_some_and(|it| it == "jpg"));
+    let read = |mut entry: tar::Entry<'_, File>| {
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    jpegs.take(most).map(read).collect()
+}

@@ -1,0 +1,271 @@
+//! Every operation against Pillow and torchvision, on the values that `golden/make_golden.py` wrote.
+//!
+//! `cargo test -p simsiam-pipeline --test golden -- --nocapture` prints the table of `docs/augmentation.md`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use simsiam_pipeline::augment::{
+    Augmenter, Crop, CropBox, JitterOp, JitterParams, Recipe, ViewParams, Window,
+};
+use simsiam_pipeline::decode::{DecodeLimits, Decoder, RgbImage};
+use simsiam_pipeline::rng::ViewRng;
+
+#[test]
+fn resize_is_pillows() {
+    check("resize", 0);
+}
+
+#[test]
+fn resize_and_center_crop_is_torchvisions() {
+    check("evaluation", 0);
+}
+
+#[test]
+fn brightness_is_pillows() {
+    check("brightness", 0);
+}
+
+#[test]
+fn contrast_is_pillows() {
+    check("contrast", 0);
+}
+
+#[test]
+fn saturation_is_pillows() {
+    check("saturation", 0);
+}
+
+#[test]
+fn hue_is_torchvisions() {
+    check("hue", 0);
+}
+
+#[test]
+fn gray_is_pillows() {
+    check("gray", 0);
+}
+
+#[test]
+fn blur_is_pillows() {
+    check("blur", 0);
+}
+
+#[test]
+fn flip_is_pillows() {
+    check("flip", 0);
+}
+
+#[test]
+fn whole_views_are_torchvisions() {
+    check("view", 0);
+}
+
+#[test]
+fn normalised_views_are_the_bytes_normalised() {
+    let golden = Golden::load();
+    for case in golden.cases.iter().filter(|case| case.op == "view") {
+        let (recipe, params) = case.view();
+        let (mean, std) = (recipe.mean, recipe.std);
+        let mut augmenter = Augmenter::new(recipe);
+        let expected = golden.image(&case.expected);
+        let plane = expected.width * expected.height;
+        let mut view = vec![0.0; 3 * plane];
+        augmenter.view(&golden.image(case.source.as_ref().unwrap()), &params, &mut view);
+        for (i, &byte) in expected.pixels.iter().enumerate() {
+            let (pixel, channel) = (i / 3, i % 3);
+            let value = (f32::from(byte) / 255.0 - mean[channel]) / std[channel];
+            assert_eq!(view[channel * plane + pixel], value);
+        }
+    }
+}
+
+/// Largest error that a file's pixels may have against Pillow's, which decodes JPEG by libjpeg-turbo and WebP by libwebp.
+fn decode_bound(file: &str) -> u8 {
+    match file {
+        // libjpeg repeats the chroma of an image of at most four columns, zune-jpeg interpolates it.
+        "one-column-420.jpg" => 40,
+        // zune-jpeg rounds its inverse DCT and YCbCr conversion differently.
+        _ if file.ends_with(".jpg") => 3,
+        "lossy.webp" => 1,
+        _ => 0,
+    }
+}
+
+#[test]
+fn decoded_files_are_pillows() {
+    let golden = Golden::load();
+    let mut decoder = Decoder::new(DecodeLimits::default());
+    for case in golden.cases.iter().filter(|case| case.op == "decode") {
+        let file = case.file.as_deref().unwrap();
+        let bytes = fs::read(folder().join("files").join(file)).unwrap();
+        let decoded = decoder.decode(&bytes).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let expected = golden.image(&case.expected);
+        assert_eq!((decoded.width, decoded.height), (expected.width, expected.height), "{file}");
+        let mut errors = Errors::default();
+        errors.add(decoded.pixels, expected.pixels);
+        println!("| {file} | {} | {:.4} |", errors.max, errors.mean());
+        assert!(errors.max <= decode_bound(file), "{file} differs by {}", errors.max);
+    }
+}
+
+/// Runs every golden case of an operation, prints its row of the table and holds it to a bound in levels of 255.
+fn check(op: &str, bound: u8) {
+    let golden = Golden::load();
+    let mut errors = Errors::default();
+    let cases: Vec<&Case> = golden.cases.iter().filter(|case| case.op == op).collect();
+    assert!(!cases.is_empty(), "no golden case for {op}");
+    for case in &cases {
+        let (recipe, params) = case.view();
+        let view =
+            Augmenter::new(recipe).view_rgb(&golden.image(case.source.as_ref().unwrap()), &params).to_vec();
+        let before = errors.max;
+        errors.add(&view, golden.image(&case.expected).pixels);
+        if errors.max > before {
+            println!("{op} differs by {} with {:?}", errors.max, case.parameters);
+        }
+    }
+    println!("| {op} | {} | {} | {:.4} |", cases.len(), errors.max, errors.mean());
+    assert!(errors.max <= bound, "{op} differs by {}, allowed are {bound}", errors.max);
+}
+
+#[derive(Default)]
+struct Errors {
+    max: u8,
+    sum: u64,
+    count: u64,
+}
+
+impl Errors {
+    fn add(&mut self, found: &[u8], expected: &[u8]) {
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            let error = found.abs_diff(*expected);
+            self.max = self.max.max(error);
+            self.sum += u64::from(error);
+        }
+        self.count += found.len() as u64;
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum as f64 / self.count as f64
+    }
+}
+
+struct Golden {
+    cases: Vec<Case>,
+    pixels: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    op: String,
+    source: Option<Pixels>,
+    file: Option<String>,
+    expected: Pixels,
+    #[serde(default)]
+    parameters: Parameters,
+}
+
+#[derive(Deserialize)]
+struct Pixels {
+    width: usize,
+    height: usize,
+    offset: usize,
+}
+
+#[derive(Deserialize, Default, Debug)]
+#[serde(default, deny_unknown_fields)]
+struct Parameters {
+    top: usize,
+    left: usize,
+    width: usize,
+    height: usize,
+    size: usize,
+    resize: usize,
+    factor: f64,
+    order: Option<[String; 4]>,
+    brightness: f64,
+    contrast: f64,
+    saturation: f64,
+    hue: f64,
+    gray: bool,
+    sigma: Option<f64>,
+    flip: bool,
+}
+
+impl Golden {
+    fn load() -> Self {
+        let manifest = fs::read_to_string(folder().join("manifest.json")).unwrap();
+        let Manifest { cases } = serde_json::from_str(&manifest).unwrap();
+        Self { cases, pixels: fs::read(folder().join("pixels.bin")).unwrap() }
+    }
+
+    fn image(&self, &Pixels { width, height, offset }: &Pixels) -> RgbImage<'_> {
+        RgbImage { width, height, pixels: &self.pixels[offset..offset + width * height * 3] }
+    }
+}
+
+impl Case {
+    /// The recipe and the drawn parameters that are this case's operation and nothing else.
+    fn view(&self) -> (Recipe, ViewParams) {
+        let source = self.source.as_ref().unwrap();
+        let given = &self.parameters;
+        let whole = CropBox { top: 0, left: 0, height: source.height, width: source.width };
+        let size = if given.size == 0 { source.width } else { given.size };
+        let recipe = Recipe { size, ..Recipe::imagenet() };
+        let mut params = ViewParams {
+            window: Window { source: whole, scaled_width: size, scaled_height: size, top: 0, left: 0 },
+            jitter: None,
+            grayscale: self.op == "gray" || given.gray,
+            blur_sigma: given.sigma,
+            flip: self.op == "flip" || given.flip,
+        };
+        if given.width > 0 {
+            let &Parameters { top, left, height, width, .. } = given;
+            params.window.source = CropBox { top, left, height, width };
+        }
+        if self.op == "evaluation" {
+            let recipe = Recipe { crop: Crop::ResizeCenter { resize: given.resize }, ..recipe.evaluation() };
+            let params = recipe.draw(&mut ViewRng::new(0, 0, 0, 0), source.width, source.height);
+            return (recipe, params);
+        }
+        params.jitter = self.jitter();
+        (recipe, params)
+    }
+
+    fn jitter(&self) -> Option<JitterParams> {
+        use JitterOp::{Brightness, Contrast, Hue, Saturation};
+        let given = &self.parameters;
+        let order = [Brightness, Contrast, Saturation, Hue];
+        let neutral = JitterParams { order, brightness: 1.0, contrast: 1.0, saturation: 1.0, hue: 0.0 };
+        match self.op.as_str() {
+            "brightness" => Some(JitterParams { brightness: given.factor, ..neutral }),
+            "contrast" => Some(JitterParams { contrast: given.factor, ..neutral }),
+            "saturation" => Some(JitterParams { saturation: given.factor, ..neutral }),
+            "hue" => Some(JitterParams { hue: given.factor, ..neutral }),
+            _ => given.order.as_ref().map(|names| JitterParams {
+                order: std::array::from_fn(|i| match names[i].as_str() {
+                    "brightness" => Brightness,
+                    "contrast" => Contrast,
+                    "saturation" => Saturation,
+                    _ => Hue,
+                }),
+                brightness: given.brightness,
+                contrast: given.contrast,
+                saturation: given.saturation,
+                hue: given.hue,
+            }),
+        }
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
