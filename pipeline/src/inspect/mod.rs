@@ -1,10 +1,18 @@
 //! Counts what shards hold and, on request, decodes all of it.
 
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
 pub use self::report::{BadSample, Report, Spread};
+use self::tally::Tally;
+use crate::decode::{DecodeLimits, Decoder, ImageInfo, probe};
+use crate::shards::ShardSet;
 
 mod report;
-
-use crate::shards::ShardSet;
+mod table;
+mod tally;
 
 /// How to look at a set of shards.
 #[derive(Debug, Clone)]
@@ -17,7 +25,7 @@ pub struct InspectOptions {
 
 impl Default for InspectOptions {
     fn default() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = thread::available_parallelism().map_or(1, usize::from);
         InspectOptions { verify: false, threads }
     }
 }
@@ -33,11 +41,77 @@ pub struct InspectProgress {
     pub bad: u64,
 }
 
-/// Looks at every sample of `set`.
+/// Samples that a thread takes at a time: tens of milliseconds of decoding.
+const CHUNK: u64 = 64;
+
+/// Looks at every sample of `set`, and calls `progress` every now and then from this thread.
 pub fn inspect(
-    _set: &ShardSet,
-    _options: &InspectOptions,
-    _progress: &mut dyn FnMut(InspectProgress),
+    set: &ShardSet,
+    options: &InspectOptions,
+    progress: &mut dyn FnMut(InspectProgress),
 ) -> Report {
-    unimplemented!()
+    let threads = options.threads.max(1);
+    let next = AtomicU64::new(0);
+    let (tallies, counted) = sync_channel(2 * threads);
+    let mut total = Tally::default();
+    thread::scope(|scope| {
+        for number in 0..threads {
+            let (next, tallies) = (&next, tallies.clone());
+            let work = move || count_chunks(set, options.verify, next, &tallies);
+            let builder = thread::Builder::new().name(format!("inspect-{number}"));
+            builder.spawn_scoped(scope, work).expect("the system can start a thread");
+        }
+        drop(tallies);
+        for tally in counted {
+            total.merge(tally);
+            let (done, bad) = (total.samples, total.bad.len() as u64);
+            progress(InspectProgress { done, total: set.len(), bad });
+        }
+    });
+    total.into_report(set, options.verify)
+}
+
+/// One worker: takes chunks of samples until there are none left.
+fn count_chunks(set: &ShardSet, verify: bool, next: &AtomicU64, tallies: &SyncSender<Tally>) {
+    let mut decoder = Decoder::new(DecodeLimits::default());
+    loop {
+        let start = next.fetch_add(CHUNK, Ordering::Relaxed);
+        if start >= set.len() {
+            return;
+        }
+        let mut tally = Tally::default();
+        for sample in start..set.len().min(start + CHUNK) {
+            let looked_at =
+                if verify { verify_sample(set, sample, &mut decoder) } else { glance(set, sample) };
+            tally.add(set, sample, looked_at);
+        }
+        if tallies.send(tally).is_err() {
+            return;
+        }
+    }
+}
+
+/// What an image's header says, and the image's size in bytes.
+type LookedAt = Result<(ImageInfo, u64), String>;
+
+/// Reads no more than the header.
+fn glance(set: &ShardSet, sample: u64) -> LookedAt {
+    let encoded = set.peek(sample).map_err(|error| error.cause.to_string())?;
+    let info = probe(encoded.bytes).map_err(|error| error.to_string())?;
+    encoded.check_intact().map_err(|error| error.cause.to_string())?;
+    Ok((info, encoded.bytes.len() as u64))
+}
+
+/// Reads and decodes everything.
+fn verify_sample(set: &ShardSet, sample: u64, decoder: &mut Decoder) -> LookedAt {
+    let encoded = set.read(sample).map_err(|error| error.cause.to_string())?;
+    let info = probe(encoded.bytes).map_err(|error| error.to_string())?;
+    // The decoder keeps nothing but scratch memory from one image to the next, so a panic leaves no broken state.
+    let decoded = panic::catch_unwind(AssertUnwindSafe(|| decoder.decode(encoded.bytes).map(|_| ())));
+    encoded.check_intact().map_err(|error| error.cause.to_string())?;
+    match decoded {
+        Ok(Ok(())) => Ok((info, encoded.bytes.len() as u64)),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the decoder panicked".to_owned()),
+    }
 }

@@ -1,7 +1,6 @@
 //! What [`inspect`](super::inspect) found.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Serialize;
 
@@ -20,9 +19,9 @@ pub struct Report {
     pub image_bytes: u64,
     /// Samples for each image format.
     pub formats: BTreeMap<String, u64>,
-    /// Of the images, in pixels.
+    /// Widths of the images, in pixels.
     pub width: Option<Spread>,
-    /// Of the images, in pixels.
+    /// Heights of the images, in pixels.
     pub height: Option<Spread>,
     /// Images by the upper bound of their shorter side, in pixels: powers of two.
     pub shorter_side: BTreeMap<u32, u64>,
@@ -58,10 +57,4 @@ pub struct BadSample {
     pub at: Location<'static>,
     /// What is wrong with it.
     pub cause: String,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        unimplemented!()
-    }
 }

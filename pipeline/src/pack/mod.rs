@@ -1,10 +1,26 @@
 //! Writes shards from an ImageFolder: one folder of images for each class.
+//!
+//! ```text
+//! SRC/n01440764/x.JPEG  ->  OUT/train-000.tar: n01440764/x.JPEG, n01440764/x.cls   (label 0)
+//! SRC/n01443537/sub/y.png                     n01443537/sub/y.png, ...             (label 1)
+//!                           OUT/classes.txt:   n01440764, n01443537
+//! ```
+//! Labels are numbered in the order of the class folders' names, as torchvision's `ImageFolder` numbers them.
+//! The same source, options and seed give the same bytes, in whatever order the file system lists the files.
 
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::thread;
 
-use serde::Serialize;
+use self::encode::Encoding;
+pub use self::report::{PackError, PackReport, SkippedImage};
+use self::source::{Source, SourceImage};
+use crate::shards::{AtomicFile, CLASSES_FILE, ShardError, ShardWriter};
 
-use crate::shards::ShardError;
+mod encode;
+mod report;
+mod source;
 
 /// How to write shards.
 #[derive(Debug, Clone)]
@@ -49,79 +65,143 @@ pub struct PackProgress {
     pub bytes: u64,
 }
 
-/// What [`pack`] wrote.
-#[derive(Debug, Clone, Serialize)]
-pub struct PackReport {
-    /// Names of the classes; the position of a name is its label.
-    pub classes: Vec<String>,
-    /// The shards, in order.
-    pub shards: Vec<PathBuf>,
-    /// Images in the shards.
-    pub images: u64,
-    /// Bytes of all shards.
-    pub bytes: u64,
-    /// Images that could not be decoded, where that was asked for.
-    pub skipped: Vec<SkippedImage>,
-    /// Files that are no images, or lie outside the class folders.
-    pub ignored_files: u64,
-}
-
-/// An image that [`pack`] left out.
-#[derive(Debug, Clone, Serialize)]
-pub struct SkippedImage {
-    /// The file.
-    pub path: PathBuf,
-    /// Why it could not be used.
-    pub cause: String,
-}
-
-/// Why [`pack`] stopped.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PackError {
-    /// The source has no class folder with an image in it.
-    #[error("{}: no class folders with images (expected FOLDER/CLASS/IMAGE.jpg)", .path.display())]
-    NoImages {
-        /// The source folder.
-        path: PathBuf,
-    },
-    /// The target holds shards already.
-    #[error("{}: already holds shards (found {found})", .path.display())]
-    NotEmpty {
-        /// The target folder.
-        path: PathBuf,
-        /// Name of the first shard there.
-        found: String,
-    },
-    /// An option out of its range.
-    #[error("{name} must be {range}, not {found}")]
-    Option {
-        /// The option.
-        name: &'static str,
-        /// Its allowed values.
-        range: &'static str,
-        /// The given value.
-        found: u64,
-    },
-    /// None of the images could be decoded.
-    #[error("none of the {images} images could be decoded (first: {}: {})", .first.path.display(), .first.cause)]
-    AllSkipped {
-        /// Images tried.
-        images: u64,
-        /// The first of them.
-        first: SkippedImage,
-    },
-    /// Reading the source, or writing a shard, failed.
-    #[error(transparent)]
-    Shard(#[from] ShardError),
-}
-
-/// Packs the images of `source` into shards in `out`.
+/// Packs the images of `source` into shards in `out`, which is created if need be.
+///
+/// Each shard appears only when it is complete. Images that cannot be decoded are packed as they are when
+/// nothing is to be re-encoded, and left out and listed otherwise.
+///
+/// # Errors
+/// No images; `out` holds shards already; an option out of range; none of the images can be decoded; I/O.
 pub fn pack(
-    _source: &Path,
-    _out: &Path,
-    _options: &PackOptions,
-    _progress: &mut dyn FnMut(PackProgress),
+    source: &Path,
+    out: &Path,
+    options: &PackOptions,
+    progress: &mut dyn FnMut(PackProgress),
 ) -> Result<PackReport, PackError> {
-    unimplemented!()
+    let encoding = Encoding::new(options)?;
+    let Source { classes, mut images, ignored_files } = source::list(source)?;
+    check_out(out)?;
+    fs::create_dir_all(out).map_err(ShardError::io("create", out))?;
+    source::shuffle(&mut images, options.seed);
+
+    let mut shards = Shards::new(out, options, &images);
+    let (mut done, mut skipped) = (0, Vec::new());
+    // Bounds what is in memory, and gives each thread a few images between two waits for the writer.
+    for chunk in images.chunks(16 * options.threads.max(1)) {
+        for (image, loaded) in chunk.iter().zip(load(chunk, encoding, options.threads)?) {
+            match loaded {
+                Ok((extension, bytes)) => shards.append(image, &extension, &bytes)?,
+                Err(cause) => skipped.push(SkippedImage { path: image.path.clone(), cause }),
+            }
+            done += 1;
+        }
+        progress(PackProgress { done, total: images.len() as u64, bytes: shards.bytes() });
+    }
+    if skipped.len() == images.len() {
+        return Err(PackError::AllSkipped { images: done, first: skipped.swap_remove(0) });
+    }
+    write_classes(out, &classes)?;
+    let images = done - skipped.len() as u64;
+    let (shards, bytes) = shards.finish()?;
+    Ok(PackReport { classes, shards, images, bytes, skipped, ignored_files })
+}
+
+fn check_out(out: &Path) -> Result<(), PackError> {
+    let Ok(entries) = fs::read_dir(out) else { return Ok(()) };
+    for entry in entries {
+        let found = entry.map_err(ShardError::io("list", out))?.file_name().to_string_lossy().into_owned();
+        if found.ends_with(".tar") {
+            return Err(PackError::NotEmpty { path: out.to_owned(), found });
+        }
+    }
+    Ok(())
+}
+
+/// Extension and bytes as they go into the shard, or why they do not.
+type Loaded = Result<(String, Vec<u8>), String>;
+
+/// Reads, and where asked encodes, images on several threads; the result has their order.
+fn load(images: &[SourceImage], encoding: Encoding, threads: usize) -> Result<Vec<Loaded>, ShardError> {
+    let share = images.len().div_ceil(threads.max(1));
+    let load_share = |share: &[SourceImage]| -> Result<Vec<Loaded>, ShardError> {
+        share.iter().map(|image| encode::load(image, encoding)).collect()
+    };
+    thread::scope(|scope| {
+        let mut shares = images.chunks(share);
+        let own = shares.next().unwrap_or_default();
+        let spawn = |(number, share)| {
+            let builder = thread::Builder::new().name(format!("pack-{number}"));
+            builder.spawn_scoped(scope, move || load_share(share)).expect("the system can start a thread")
+        };
+        let workers: Vec<_> = shares.enumerate().map(spawn).collect();
+        let mut loaded = load_share(own)?;
+        for worker in workers {
+            loaded.extend(worker.join().expect("an image that cannot be decoded is an error, no panic")?);
+        }
+        Ok(loaded)
+    })
+}
+
+/// The shards that are written one after the other.
+struct Shards<'a> {
+    out: &'a Path,
+    options: &'a PackOptions,
+    /// Digits of a shard's number, so that the names sort as the numbers do.
+    digits: usize,
+    open: Option<(PathBuf, ShardWriter)>,
+    finished: Vec<PathBuf>,
+    finished_bytes: u64,
+}
+
+impl<'a> Shards<'a> {
+    fn new(out: &'a Path, options: &'a PackOptions, images: &[SourceImage]) -> Shards<'a> {
+        // Two headers and two paddings a sample; re-encoded images are seldom larger than they were.
+        let bytes: u64 = images.iter().map(|image| image.bytes + 2048).sum();
+        let count = bytes / options.shard_bytes + 1;
+        let digits = count.to_string().len().max(3);
+        Shards { out, options, digits, open: None, finished: Vec::new(), finished_bytes: 0 }
+    }
+
+    fn append(&mut self, image: &SourceImage, extension: &str, bytes: &[u8]) -> Result<(), ShardError> {
+        let (_, writer) = match &mut self.open {
+            Some(open) => open,
+            None => {
+                let PackOptions { prefix, .. } = self.options;
+                let (number, digits) = (self.finished.len(), self.digits);
+                let path = self.out.join(format!("{prefix}-{number:0digits$}.tar"));
+                let writer = ShardWriter::create(&path)?;
+                self.open.insert((path, writer))
+            }
+        };
+        writer.append(&image.key, extension, bytes, Some(image.label))?;
+        if writer.bytes() >= self.options.shard_bytes { self.close() } else { Ok(()) }
+    }
+
+    fn close(&mut self) -> Result<(), ShardError> {
+        let Some((path, writer)) = self.open.take() else { return Ok(()) };
+        writer.finish()?;
+        self.finished_bytes += fs::metadata(&path).map_err(ShardError::io("open", &path))?.len();
+        self.finished.push(path);
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.finished_bytes + self.open.as_ref().map_or(0, |(_, writer)| writer.bytes())
+    }
+
+    fn finish(mut self) -> Result<(Vec<PathBuf>, u64), ShardError> {
+        self.close()?;
+        Ok((self.finished, self.finished_bytes))
+    }
+}
+
+fn write_classes(out: &Path, classes: &[String]) -> Result<(), ShardError> {
+    let path = out.join(CLASSES_FILE);
+    let write = || {
+        let mut file = AtomicFile::create(&path)?;
+        classes.iter().try_for_each(|class| writeln!(file, "{class}"))?;
+        file.sync()?;
+        file.persist()
+    };
+    write().map_err(ShardError::io("write", &path))
 }

@@ -216,8 +216,9 @@ fn forward(signal: c_int, is_fault: bool, info: *mut siginfo_t, context: *mut c_
 mod tests {
     use super::*;
 
+    /// In the upper half of the addresses, where no real mapping is that another test could fault in.
     fn register(number: usize) -> Registration {
-        Registration::new(ptr::without_provenance(number << 40), 1 << 40).unwrap()
+        Registration::new(ptr::without_provenance(usize::MAX / 2 + number), 1).unwrap()
     }
 
     #[test]
@@ -237,7 +238,10 @@ mod tests {
         assert_eq!(slot.end_of_mapping_with(0), None);
         assert!(slot.try_claim(1000, 2000));
         assert!(!slot.try_claim(3000, 4000));
-        assert_eq!([999, 1000, 1999, 2000].map(|at| slot.end_of_mapping_with(at)), [None, Some(2000), Some(2000), None]);
+        assert_eq!(
+            [999, 1000, 1999, 2000].map(|at| slot.end_of_mapping_with(at)),
+            [None, Some(2000), Some(2000), None]
+        );
         slot.release();
         assert_eq!(slot.end_of_mapping_with(1500), None);
         assert!(slot.try_claim(3000, 4000));

@@ -28,6 +28,7 @@ pub use self::sample::{EncodedSample, Location};
 pub use self::set::{OpenOptions, ShardSet};
 pub use self::shard::Shard;
 pub use self::writer::ShardWriter;
+pub(crate) use self::{atomic_file::AtomicFile, classes::FILE_NAME as CLASSES_FILE, scan::is_image};
 
 mod atomic_file;
 mod classes;

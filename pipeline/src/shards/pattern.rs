@@ -71,7 +71,7 @@ fn glob(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
     for entry in glob::glob(pattern).map_err(bad)? {
         let path = entry.map_err(|error| {
             let path = error.path().to_owned();
-            ShardError::io("list", &path)(error.into_error())
+            ShardError::io("list", &path)(error.into())
         })?;
         if is_tar(&path) {
             paths.push(path);
