@@ -1,1 +1,4 @@
 //! Trains SimSiam, self-supervised, straight from JPEG shards.
+
+pub mod demo;
+pub mod knn;
