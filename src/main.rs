@@ -9,14 +9,15 @@ use simsiam::commands;
 use simsiam::console::Console;
 use simsiam::error::{INTERRUPTED, exit_code};
 use simsiam::train::Outcome;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let console = Console::new();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    // SIMSIAM_LOG=info or debug says more.
+    let level = std::env::var("SIMSIAM_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::WARN);
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(level)
         .with_target(false)
         .without_time()
         .with_writer(console.log_writer())

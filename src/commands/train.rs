@@ -8,10 +8,10 @@ use dfdx::prelude::Cpu;
 use crate::arch::dispatch;
 use crate::checkpoint::Checkpoint;
 use crate::cli::TrainArgs;
+use crate::commands::demo_shards;
 use crate::config::{Overrides, Preset, TrainConfig, default_run_dir};
 use crate::console::{Console, thousands};
 use crate::data::{Data, Source};
-use crate::demo;
 use crate::error::InputError;
 use crate::interrupt::Interrupt;
 use crate::progress::{Counters, Progress};
@@ -79,7 +79,7 @@ fn begin(
         if config.preset != Preset::Demo {
             return Err(InputError::new("no shards to train on: --shards names them, or --preset demo makes some").into());
         }
-        (config.shards, config.val_shards) = demo_shards(console)?;
+        (config.shards, config.val_shards) = demo_shards::prepare(console)?;
     }
     Ok((config, Folder::New(path), None))
 }
@@ -97,27 +97,6 @@ fn resume(path: &Path, overrides: &Overrides) -> Result<(TrainConfig, Folder, Op
         .into());
     }
     Ok((config, Folder::Opened(dir), Some(checkpoint)))
-}
-
-/// The demo's shards, made on first use: what to train on, and what to evaluate with.
-fn demo_shards(console: &Console) -> Result<(Vec<String>, Vec<String>)> {
-    let dir = Path::new(demo::DIR);
-    let bar = console.bar(0, 0, "{wide_bar} {pos}/{len} demo images");
-    let made = demo::prepare(dir, &mut |done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-    })?;
-    bar.finish_and_clear();
-    if made.is_new {
-        console.line(format_args!(
-            "made the demo's data in {}: {} procedural images of {} classes, as JPEG files and as shards",
-            dir.display(),
-            thousands(made.images),
-            demo::CLASSES.len()
-        ));
-    }
-    let pattern = |part: &str| vec![dir.join(part).join("*.tar").to_string_lossy().into_owned()];
-    Ok((pattern("shards/train"), pattern("shards/val")))
 }
 
 fn introduce(console: &Console, config: &TrainConfig, data: &Data, dir: &RunDir, step: u64) {
