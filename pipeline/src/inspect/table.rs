@@ -38,15 +38,18 @@ impl Report {
         }
         write!(f, "labels    {} classes", grouped(self.labels.len() as u64))?;
         if self.unlabelled > 0 {
-            write!(f, ", {} samples without a label", grouped(self.unlabelled))?;
+            write!(f, ", {} without", grouped(self.unlabelled))?;
         }
         if self.labels.len() <= MOST_CLASSES {
             writeln!(f)?;
             return bars(f, self.labels.iter().map(|(&label, &count)| (self.class(label), count)));
         }
         let (fewest, most) = extremes(&self.labels);
+        if fewest.1 == most.1 {
+            return writeln!(f, ", each {} times", grouped(most.1));
+        }
         let class = |(label, count)| format!("{} ({})", grouped(count), self.class(label));
-        writeln!(f, ", from {} to {} samples", class(fewest), class(most))
+        writeln!(f, ", {} to {} times", class(fewest), class(most))
     }
 
     fn class(&self, label: u32) -> String {
@@ -155,7 +158,7 @@ height    30 to 3000 pixels, median 375
 shorter side, pixels
   <= 32     500  ##########
   <= 512  2,000  ########################################
-labels    2 classes, 1 samples without a label
+labels    2 classes, 1 without
   0 cat  1,500  ########################################
   1      1,000  ###########################
 bad       1 (all images decoded)

@@ -1,6 +1,7 @@
 //! From an image file to the bytes that go into the shard.
 
 use std::fs;
+use std::panic;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
@@ -54,7 +55,10 @@ pub(super) fn load(image: &SourceImage, encoding: Encoding) -> Result<Loaded, Sh
         },
         Encoding::Encode { max_side, quality } => (max_side, quality),
     };
-    Ok(encode(&bytes, max_side, quality).map(|jpeg| ("jpg".to_owned(), jpeg)))
+    // A file that a decoder panics on is as bad as one that it refuses; nothing outlives the call.
+    let encoded = panic::catch_unwind(|| encode(&bytes, max_side, quality));
+    let jpeg = encoded.unwrap_or_else(|_| Err("the decoder panicked".to_owned()));
+    Ok(jpeg.map(|jpeg| ("jpg".to_owned(), jpeg)))
 }
 
 fn fits(bytes: &[u8], max_side: u32) -> Result<bool, DecodeError> {

@@ -10,16 +10,18 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 
 use self::encode::Encoding;
 pub use self::report::{PackError, PackReport, SkippedImage};
+use self::rolling::RollingShards;
 use self::source::{Source, SourceImage};
-use crate::shards::{AtomicFile, CLASSES_FILE, ShardError, ShardWriter};
+use crate::shards::{AtomicFile, CLASSES_FILE, ShardError};
 
 mod encode;
 mod report;
+mod rolling;
 mod source;
 
 /// How to write shards.
@@ -84,7 +86,7 @@ pub fn pack(
     fs::create_dir_all(out).map_err(ShardError::io("create", out))?;
     source::shuffle(&mut images, options.seed);
 
-    let mut shards = Shards::new(out, options, &images);
+    let mut shards = RollingShards::new(out, options, &images);
     let (mut done, mut skipped) = (0, Vec::new());
     // Bounds what is in memory, and gives each thread a few images between two waits for the writer.
     for chunk in images.chunks(16 * options.threads.max(1)) {
@@ -136,63 +138,10 @@ fn load(images: &[SourceImage], encoding: Encoding, threads: usize) -> Result<Ve
         let workers: Vec<_> = shares.enumerate().map(spawn).collect();
         let mut loaded = load_share(own)?;
         for worker in workers {
-            loaded.extend(worker.join().expect("an image that cannot be decoded is an error, no panic")?);
+            loaded.extend(worker.join().expect("the decoder's panics are caught")?);
         }
         Ok(loaded)
     })
-}
-
-/// The shards that are written one after the other.
-struct Shards<'a> {
-    out: &'a Path,
-    options: &'a PackOptions,
-    /// Digits of a shard's number, so that the names sort as the numbers do.
-    digits: usize,
-    open: Option<(PathBuf, ShardWriter)>,
-    finished: Vec<PathBuf>,
-    finished_bytes: u64,
-}
-
-impl<'a> Shards<'a> {
-    fn new(out: &'a Path, options: &'a PackOptions, images: &[SourceImage]) -> Shards<'a> {
-        // Two headers and two paddings a sample; re-encoded images are seldom larger than they were.
-        let bytes: u64 = images.iter().map(|image| image.bytes + 2048).sum();
-        let count = bytes / options.shard_bytes + 1;
-        let digits = count.to_string().len().max(3);
-        Shards { out, options, digits, open: None, finished: Vec::new(), finished_bytes: 0 }
-    }
-
-    fn append(&mut self, image: &SourceImage, extension: &str, bytes: &[u8]) -> Result<(), ShardError> {
-        let (_, writer) = match &mut self.open {
-            Some(open) => open,
-            None => {
-                let PackOptions { prefix, .. } = self.options;
-                let (number, digits) = (self.finished.len(), self.digits);
-                let path = self.out.join(format!("{prefix}-{number:0digits$}.tar"));
-                let writer = ShardWriter::create(&path)?;
-                self.open.insert((path, writer))
-            }
-        };
-        writer.append(&image.key, extension, bytes, Some(image.label))?;
-        if writer.bytes() >= self.options.shard_bytes { self.close() } else { Ok(()) }
-    }
-
-    fn close(&mut self) -> Result<(), ShardError> {
-        let Some((path, writer)) = self.open.take() else { return Ok(()) };
-        writer.finish()?;
-        self.finished_bytes += fs::metadata(&path).map_err(ShardError::io("open", &path))?.len();
-        self.finished.push(path);
-        Ok(())
-    }
-
-    fn bytes(&self) -> u64 {
-        self.finished_bytes + self.open.as_ref().map_or(0, |(_, writer)| writer.bytes())
-    }
-
-    fn finish(mut self) -> Result<(Vec<PathBuf>, u64), ShardError> {
-        self.close()?;
-        Ok((self.finished, self.finished_bytes))
-    }
 }
 
 fn write_classes(out: &Path, classes: &[String]) -> Result<(), ShardError> {

@@ -38,7 +38,7 @@ impl EncodedSample<'_> {
 /// Where a sample lies. Displays as ``shard train-003.tar, sample 1042 "n0144"``.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Location<'a> {
-    /// The shard, as it was named by the patterns.
+    /// The shard, as it was named by the patterns; empty for a number that no sample has.
     pub shard: Cow<'a, Path>,
     /// The sample's number within the shard, from 0.
     pub sample: u64,
@@ -62,6 +62,9 @@ impl Location<'_> {
 
 impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.shard.as_os_str().is_empty() {
+            return write!(f, "sample {}", self.sample);
+        }
         write!(f, "shard {}, sample {} {:?}", self.shard.display(), self.sample, self.key)
     }
 }

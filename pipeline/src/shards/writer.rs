@@ -71,7 +71,9 @@ impl ShardWriter {
         header.set_entry_type(EntryType::Regular);
         header.set_size(contents.len() as u64);
         header.set_mode(0o644);
-        (header.set_mtime(0), header.set_uid(0), header.set_gid(0));
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
         self.archive.append_data(&mut header, name, contents).map_err(ShardError::io("write", &self.path))?;
         self.bytes += 512 + (contents.len() as u64).next_multiple_of(512);
         Ok(())

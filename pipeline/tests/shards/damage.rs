@@ -24,7 +24,7 @@ fn what_is_no_shard_is_refused_with_the_reason() {
     assert_eq!(fixture.error(), "shard a.tar: no images among its 0 members");
 
     let mut bytes = fs::read(fixture.shard("a.tar", 2)).unwrap();
-    bytes[1536 + 600] ^= 0xff;
+    bytes[1536 + 60] ^= 0xff;
     fs::write(fixture.path("a.tar"), bytes).unwrap();
     assert_eq!(fixture.error(), "shard a.tar: not a tar archive (bad header checksum at offset 1536)");
 }

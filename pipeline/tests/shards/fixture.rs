@@ -7,31 +7,31 @@ use simsiam_pipeline::shards::{OpenOptions, ShardError, ShardSet, ShardWriter};
 use tempfile::TempDir;
 
 /// A folder for shards, and a cache directory of its own.
-pub struct Fixture {
+pub(crate) struct Fixture {
     dir: TempDir,
 }
 
 impl Fixture {
-    pub fn new() -> Fixture {
+    pub(crate) fn new() -> Fixture {
         let fixture = Fixture { dir: tempfile::tempdir().unwrap() };
         fs::create_dir(fixture.shards()).unwrap();
         fixture
     }
 
-    pub fn shards(&self) -> PathBuf {
+    pub(crate) fn shards(&self) -> PathBuf {
         self.dir.path().join("shards")
     }
 
-    pub fn cache(&self) -> PathBuf {
+    pub(crate) fn cache(&self) -> PathBuf {
         self.dir.path().join("cache")
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.shards().join(name)
     }
 
     /// Writes a shard of `count` samples whose bytes are told apart.
-    pub fn shard(&self, name: &str, count: u32) -> PathBuf {
+    pub(crate) fn shard(&self, name: &str, count: u32) -> PathBuf {
         let path = self.path(name);
         let mut writer = ShardWriter::create(&path).unwrap();
         for i in 0..count {
@@ -42,7 +42,7 @@ impl Fixture {
     }
 
     /// Writes a shard with these members.
-    pub fn members(&self, name: &str, members: &[(&str, &[u8])]) -> PathBuf {
+    pub(crate) fn members(&self, name: &str, members: &[(&str, &[u8])]) -> PathBuf {
         let mut builder = tar::Builder::new(Vec::new());
         for (name, contents) in members {
             let mut header = tar::Header::new_ustar();
@@ -56,30 +56,30 @@ impl Fixture {
     }
 
     /// Opens all shards of the folder.
-    pub fn open(&self) -> Result<ShardSet, ShardError> {
+    pub(crate) fn open(&self) -> Result<ShardSet, ShardError> {
         self.open_pattern(&self.shards())
     }
 
-    pub fn open_pattern(&self, pattern: &Path) -> Result<ShardSet, ShardError> {
+    pub(crate) fn open_pattern(&self, pattern: &Path) -> Result<ShardSet, ShardError> {
         let options = OpenOptions { cache_dir: Some(self.cache()), ..Default::default() };
         ShardSet::open(&[pattern.to_str().unwrap()], &options)
     }
 
     /// The error's text, with the folder's path left out.
-    pub fn error(&self) -> String {
+    pub(crate) fn error(&self) -> String {
         let prefix = format!("{}/", self.shards().display());
         self.open().unwrap_err().to_string().replace(&prefix, "")
     }
 }
 
 /// The bytes of sample `i`: 700 to 7,700 of them.
-pub fn contents(i: u32) -> Vec<u8> {
+pub(crate) fn contents(i: u32) -> Vec<u8> {
     let length = 700 + (i as usize * 1_000) % 7_001;
     (0..length).map(|at| (at as u32 * 31 + i * 17 + 1) as u8 | 1).collect()
 }
 
 /// A small JPEG of noise.
-pub fn jpeg(seed: u32, width: u32, height: u32) -> Vec<u8> {
+pub(crate) fn jpeg(seed: u32, width: u32, height: u32) -> Vec<u8> {
     let pixel = |x, y| image::Rgb([0, 1, 2].map(|c| (x * (seed + 3) + y * 7 + c * 50 + seed * 31) as u8));
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::RgbImage::from_fn(width, height, pixel).write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();

@@ -39,7 +39,8 @@ fn it_is_built_anew_when_the_shard_changes() {
 #[test]
 fn another_shards_index_is_not_used() {
     let fixture = Fixture::new();
-    (fixture.shard("a.tar", 5), fixture.shard("b.tar", 6));
+    fixture.shard("a.tar", 5);
+    fixture.shard("b.tar", 6);
     fixture.open().unwrap();
     fs::copy(fixture.path("b.tar.idx"), fixture.path("a.tar.idx")).unwrap();
     assert_eq!(fixture.open_pattern(&fixture.path("a.tar")).unwrap().len(), 5);
@@ -58,6 +59,8 @@ fn a_damaged_index_is_replaced_whatever_byte_is_wrong() {
         assert_eq!(fixture.open().unwrap().fingerprint(), fingerprint, "byte {at}");
         // Without the magic it may be anybody's file: the index goes to the cache then.
         assert_eq!(fs::read(&sidecar).unwrap() == whole, at >= 8, "byte {at}");
+        assert_eq!(cached(&fixture).len(), usize::from(at < 8), "byte {at}");
+        let _ = fs::remove_dir_all(fixture.cache());
     }
     for length in 0..whole.len() {
         fs::write(&sidecar, &whole[..length]).unwrap();

@@ -1,5 +1,7 @@
 //! Shards, from patterns to samples, packing and inspection.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
 mod damage;
 mod fixture;
 mod index;
