@@ -14,12 +14,15 @@ pub struct Normalization<'a, S: Shape, C: Shape, D: Storage<f32>> {
     /// `x`, of shape `batch x channels` or `batch x channels x height x width`.
     pub x: &'a Tensor<S, f32, D>,
     /// Scale and shift, one of each a channel; `None` stands for 1 and 0.
-    pub affine: Option<(&'a Tensor<C, f32, D>, &'a Tensor<C, f32, D>)>,
+    pub affine: Option<Affine<'a, C, D>>,
     /// What is added before the activation.
     pub residual: Option<&'a Tensor<S, f32, D>>,
     /// The activation.
     pub activation: Activation,
 }
+
+/// Scale and shift, one of each a channel.
+pub type Affine<'a, C, D> = (&'a Tensor<C, f32, D>, &'a Tensor<C, f32, D>);
 
 /// What a batch's statistics are: both over batch and space, one number a channel.
 pub struct BatchStatistics<C: Shape, D: Storage<f32>> {

@@ -13,7 +13,7 @@ pub use conv2d::{Conv2dGeometry, Conv2dGradients, Conv2dKernel};
 
 mod batch_norm;
 pub use batch_norm::{
-    Activation, BatchNormGradients, BatchNormKernel, BatchNormSaved, BatchStatistics, Normalization,
+    Activation, Affine, BatchNormGradients, BatchNormKernel, BatchNormSaved, BatchStatistics, Normalization,
 };
 
 mod pool;
