@@ -1,1 +1,28 @@
 //! Trains SimSiam, self-supervised, straight from JPEG shards.
+//!
+//! The library behind the `simsiam` command. The code map, in reading order:
+//!
+//! - [`train`]: the training loop, top to bottom; [`schedule`]: its learning rates.
+//! - [`config`], [`arch`]: what a run is made of; [`data`]: what it reads; [`run_dir`], [`checkpoint`]: what it leaves.
+//! - [`evaluate`], [`knn`]: the kNN monitor.
+//! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
+//! - [`cli`], [`commands`], [`error`], [`interrupt`]: the command line around it.
+//! - [`demo`]: the small data set that `simsiam train` makes when it is given none.
+
+pub mod arch;
+pub mod checkpoint;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod console;
+pub mod data;
+pub mod demo;
+pub mod error;
+pub mod evaluate;
+pub mod interrupt;
+pub mod knn;
+pub mod metrics;
+pub mod progress;
+pub mod run_dir;
+pub mod schedule;
+pub mod train;

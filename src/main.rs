@@ -1,3 +1,46 @@
 //! The `simsiam` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use simsiam::cli::{Cli, Command};
+use simsiam::commands;
+use simsiam::console::Console;
+use simsiam::error::{INTERRUPTED, exit_code};
+use simsiam::train::Outcome;
+use tracing::level_filters::LevelFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let console = Console::new();
+    // SIMSIAM_LOG=info or debug says more.
+    let level = std::env::var("SIMSIAM_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::WARN);
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .without_time()
+        .with_writer(console.log_writer())
+        .init();
+    match run(&cli, &console) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit_code(&error).into()
+        }
+    }
+}
+
+fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
+    match &cli.command {
+        Command::Train(args) => Ok(match commands::train::run(args, console)? {
+            Outcome::Finished(_) => ExitCode::SUCCESS,
+            Outcome::Interrupted(_) => INTERRUPTED.into(),
+        }),
+        Command::Pack(args) => commands::pack::run(args, console).map(|()| ExitCode::SUCCESS),
+        Command::Inspect(args) => {
+            let all_good = commands::inspect::run(args, console)?;
+            Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+    }
+}

@@ -1,1 +1,47 @@
 //! Shape-checked SimSiam on dfdx: layers, encoders, objectives and kernels.
+//!
+//! Code map, in reading order:
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`tensors`] | the two tensor types that flow, [`Images`] and [`Features`], and how bytes become one |
+//! | [`module`] | what a network is: [`Module`] (built from a generator of initial values) and [`NamedTensors`] |
+//! | [`layers`] | convolution, batch norm, pooling, linear; each checks its shapes when it is compiled |
+//! | [`encoders`] | ResNets for 32 x 32 and for photographs behind one trait, [`Encoder`] |
+//! | [`simsiam`] | encoder, projector and predictor together: [`SimSiam`] |
+//! | [`objective`] | negative cosine similarity, the symmetric loss, and the std of normalised outputs |
+//! | [`optim`] | SGD with momentum, and one learning rate for the predictor |
+//! | [`state`] | named values out of and into a network, for checkpoints |
+//! | [`init`] | the generator of initial values, a stream per parameter name |
+//! | [`backend`] | the operations that a device must offer, and dfdx's `Cpu` offering them |
+//!
+//! Every layer records its own operation on dfdx's tape, so `loss.backward()` is dfdx's, and everything is generic
+//! over one trait, [`Backend`].
+
+pub mod tensors;
+
+pub mod module;
+
+pub mod layers;
+
+pub mod encoders;
+
+pub mod simsiam;
+
+pub mod objective;
+
+pub mod optim;
+
+pub mod state;
+
+pub mod init;
+
+pub mod backend;
+
+pub use backend::Backend;
+pub use encoders::Encoder;
+pub use module::{Module, NamedTensors};
+pub use objective::TargetGradient;
+pub use optim::{LearningRates, Sgd, SgdConfig};
+pub use simsiam::{SimSiam, SimSiamConfig, View};
+pub use tensors::{Features, Images, images_from};

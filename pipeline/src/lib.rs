@@ -1,8 +1,43 @@
 //! Streams pairs of augmented views from memory-mapped WebDataset shards.
+//!
+//! ```text
+//! sampler -> read -> decode -> augment (two views) -> collate -> your model
+//! ```
+//!
+//! The code map, in reading order:
+//!
+//! - [`pipeline`]: the wiring; start here.
+//! - [`sampler`]: which samples make up a batch, as a pure function.
+//! - [`shards`]: memory-mapped tars and their sidecar indexes.
+//! - [`decode`], [`augment`], [`rng`]: bytes to pixels, pixels to views, as Pillow and torchvision do it.
+//! - `stages`: the loops between the queues; `batch`: buffers; `queue`: bounded channels that measure their waits.
+//! - [`batches`], [`stats`], [`quarantine`]: what a consumer sees.
+//! - [`pack`], [`inspect`]: making shards and looking into them.
+//!
+//! The bytes of every batch are a function of (shards, recipe, seed, epoch, step) alone: the same for any number of
+//! workers or ranks, and after a resume.
 
 pub mod augment;
+mod batch;
+pub mod batches;
 pub mod decode;
+pub mod error;
 pub mod inspect;
 pub mod pack;
+pub mod pipeline;
+pub mod quarantine;
+mod queue;
 pub mod rng;
+pub mod sampler;
 pub mod shards;
+mod stages;
+pub mod stats;
+
+pub use augment::Recipe;
+pub use batch::Batch;
+pub use batches::Batches;
+pub use error::{ConfigError, PipelineError};
+pub use pipeline::{PipelineConfig, start};
+pub use quarantine::{BadSample, OnBadSample, Quarantine};
+pub use sampler::{Order, Part, World};
+pub use shards::ShardSet;

@@ -1,0 +1,51 @@
+//! One SimSiam step of the preset `cifar10`: both views forward, backward, and the update.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use dfdx::prelude::*;
+use simsiam_model::encoders::{Encoder, ResNet8, ResNet18Cifar};
+use simsiam_model::{
+    LearningRates, Sgd, SgdConfig, SimSiam, SimSiamConfig, TargetGradient, images_from, objective,
+};
+
+criterion_group!(benches, train_step);
+criterion_main!(benches);
+
+fn train_step(c: &mut Criterion) {
+    let mut group = c.benchmark_group("train_step");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(128));
+    group.bench_function("resnet8 batch 128", |b| {
+        let mut step = step::<ResNet8<Cpu>, 64>(128);
+        b.iter(&mut step);
+    });
+    group.throughput(Throughput::Elements(64));
+    group.bench_function("resnet18-cifar batch 64", |b| {
+        let mut step = step::<ResNet18Cifar<Cpu>, 512>(64);
+        b.iter(&mut step);
+    });
+    group.finish();
+}
+
+fn step<E: Encoder<Cpu, 32, FEATURES>, const FEATURES: usize>(batch: usize) -> impl FnMut() -> f32 {
+    let dev = Cpu::default();
+    let mut model =
+        SimSiam::<E, FEATURES, 2048, 512, Cpu>::new(&dev, &SimSiamConfig { projector_layers: 2 }, 0);
+    let mut sgd = Sgd::new(SgdConfig { momentum: 0.9, weight_decay: 5e-4 });
+    let mut grads = Some(model.alloc_grads());
+    let view =
+        |frequency: f32| -> Vec<f32> { (0..batch * 3072).map(|i| (i as f32 * frequency).sin()).collect() };
+    let (first, second) = (view(0.11), view(0.13));
+    move || {
+        let view1 =
+            model.forward_mut(images_from::<_, 3, 32>(&dev, &first).traced(grads.take().expect("put back")));
+        let view2 = model.forward_mut(images_from::<_, 3, 32>(&dev, &second).leaky_traced());
+        let loss = objective::symmetric_loss(view1, view2, TargetGradient::Stopped);
+        let value = loss.array();
+        let mut gradients = loss.backward();
+        sgd.update(&mut model, &mut gradients, LearningRates { base: 0.03, predictor: 0.03 })
+            .expect("no device to fail");
+        model.zero_grads(&mut gradients);
+        grads = Some(gradients);
+        value
+    }
+}

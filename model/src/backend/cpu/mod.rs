@@ -1,0 +1,28 @@
+//! The operations on dfdx's `Cpu`, on rayon's current pool.
+//!
+//! Work is cut into parts by the shapes alone, never by the number of threads, and partial sums are added in a fixed
+//! order: results are the same bits for any number of threads.
+
+mod tensor_view;
+
+mod matrix;
+
+mod im2col;
+
+mod conv2d;
+
+mod batch_norm;
+
+mod pool;
+
+mod linear;
+
+mod cosine;
+
+mod sgd;
+
+/// Runs a loop compiled for the widest vectors that this machine has.
+#[inline(always)]
+fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}

@@ -1,0 +1,56 @@
+//! The operations that a device must offer beside dfdx's own.
+//!
+//! Each trait is one operation: its forward pass, and a backward pass that **adds** to the gradients it is given.
+//! Shapes are checked by the layers, so kernels are generic over them. [`cpu`] implements the traits for dfdx's
+//! `Cpu`; another device implements the same traits and nothing above this module changes.
+
+use std::fmt::Display;
+
+use dfdx::prelude::*;
+
+mod conv2d;
+pub use conv2d::{Conv2dGeometry, Conv2dGradients, Conv2dKernel};
+
+mod batch_norm;
+pub use batch_norm::{
+    Activation, Affine, BatchNormGradients, BatchNormKernel, BatchNormSaved, BatchStatistics, Normalization,
+};
+
+mod pool;
+pub use pool::{GlobalAvgPoolKernel, MaxPoolKernel, PoolGeometry};
+
+mod linear;
+pub use linear::{LinearGradients, LinearKernel};
+
+mod cosine;
+pub use cosine::CosineKernel;
+
+mod sgd;
+pub use sgd::{SgdKernel, SgdStep};
+
+pub mod cpu;
+
+/// A device that can train: dfdx's operations and this crate's.
+pub trait Backend:
+    Device<f32>
+    + Conv2dKernel
+    + BatchNormKernel
+    + MaxPoolKernel
+    + GlobalAvgPoolKernel
+    + LinearKernel
+    + CosineKernel
+    + SgdKernel
+{
+}
+
+impl Backend for Cpu {}
+
+/// Takes a gradient out of its slot, so that the memory is freed as soon as its operation has run backward.
+pub(crate) fn take_gradient<D: Storage<f32>>(slot: &mut D::Vec, dev: &D) -> Result<D::Vec, D::Err> {
+    Ok(std::mem::replace(slot, dev.try_alloc_len(0)?))
+}
+
+/// The result of a forward kernel. A device fails only for want of memory, where dfdx's own operators panic too.
+pub(crate) fn computed<T, E: Display>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| panic!("the device failed: {error}"))
+}

@@ -1,0 +1,73 @@
+use dfdx::nn::{ModuleVisitor, TensorCollection};
+use dfdx::prelude::*;
+
+use crate::backend::Backend;
+use crate::encoders::{BasicBlock, Block, DownBasicBlock, Encoder, Stage};
+use crate::init::InitRng;
+use crate::layers::{Activation, ConvBn, global_avg_pool};
+use crate::module::{Module, Walked};
+use crate::tensors::{Features, Images, Taped};
+
+/// He et al.'s ResNet for 32 x 32 images with `6 (REST + 1) + 2` layers: widths 16, 32, 64 and `REST + 1` basic
+/// blocks in each stage.
+#[derive(Clone, Debug)]
+pub struct CifarResNet<const REST: usize, D: Backend> {
+    /// `conv1`, `bn1`: 3x3, stride 1.
+    pub stem: ConvBn<3, 16, 3, 1, 1, D>,
+    /// 16 channels at 32 x 32.
+    pub layer1: Stage<BasicBlock<16, D>, BasicBlock<16, D>, REST>,
+    /// 32 channels at 16 x 16.
+    pub layer2: Stage<DownBasicBlock<16, 32, D>, BasicBlock<32, D>, REST>,
+    /// 64 channels at 8 x 8.
+    pub layer3: Stage<DownBasicBlock<32, 64, D>, BasicBlock<64, D>, REST>,
+}
+
+/// One block in each stage: 0.08 M parameters.
+pub type ResNet8<D> = CifarResNet<0, D>;
+
+/// Three blocks in each stage: 0.27 M parameters.
+pub type ResNet20<D> = CifarResNet<2, D>;
+
+impl<const REST: usize, D: Backend> Encoder<D, 32, 64> for CifarResNet<REST, D> {
+    fn forward(&self, x: Images<D, 3, 32>) -> Features<D, 64> {
+        let x: Images<D, 16, 32> = self.stem.forward(x, Activation::Relu);
+        let x: Images<D, 16, 32> = self.layer1.forward(x);
+        let x: Images<D, 32, 16> = self.layer2.forward(x);
+        let x: Images<D, 64, 8> = self.layer3.forward(x);
+        global_avg_pool(x)
+    }
+
+    fn forward_mut(&mut self, x: Images<D, 3, 32, Taped<D>>) -> Features<D, 64, Taped<D>> {
+        let x: Images<D, 16, 32, _> = self.stem.forward_input_mut(x);
+        let x: Images<D, 16, 32, _> = self.layer1.forward_mut(x);
+        let x: Images<D, 32, 16, _> = self.layer2.forward_mut(x);
+        let x: Images<D, 64, 8, _> = self.layer3.forward_mut(x);
+        global_avg_pool(x)
+    }
+}
+
+impl<const REST: usize, D: Backend> TensorCollection<f32, D> for CifarResNet<REST, D> {
+    type To<E2: Dtype, D2: Device<E2>> = ();
+
+    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
+        let fields = (
+            Self::module("conv1", |s| &s.stem.conv, |s| &mut s.stem.conv),
+            Self::module("bn1", |s| &s.stem.bn, |s| &mut s.stem.bn),
+            Self::module("layer1", |s| &s.layer1, |s| &mut s.layer1),
+            Self::module("layer2", |s| &s.layer2, |s| &mut s.layer2),
+            Self::module("layer3", |s| &s.layer3, |s| &mut s.layer3),
+        );
+        visitor.visit_fields(fields, |_| ())
+    }
+}
+
+impl<const REST: usize, D: Backend> Module<D> for CifarResNet<REST, D> {
+    fn new(dev: &D, rng: &InitRng) -> Self {
+        Self {
+            stem: ConvBn::new(dev, rng, "conv1", "bn1"),
+            layer1: Stage::new(dev, &rng.child("layer1")),
+            layer2: Stage::new(dev, &rng.child("layer2")),
+            layer3: Stage::new(dev, &rng.child("layer3")),
+        }
+    }
+}

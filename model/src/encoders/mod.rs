@@ -1,0 +1,39 @@
+//! Encoders: residual networks without their classifier.
+//!
+//! | encoder | input | features | source |
+//! |---|---|---|---|
+//! | [`ResNet8`], [`ResNet20`] | 32 | 64 | He et al. 2015, section 4.2, with projection shortcuts |
+//! | [`ResNet18Cifar`] | 32 | 512 | torchvision's ResNet-18 with a 3x3 stride-1 stem and no max-pool |
+//! | [`ResNet18`], [`ResNet34`] | 224, 160, 128, 96, 64 | 512 | torchvision |
+//! | [`ResNet50`] | 224, 160, 128, 96, 64 | 2048 | torchvision's v1.5: the stride is on the 3x3 |
+//!
+//! The input's size is part of an encoder's type, because every layer's size follows from it when the program is
+//! compiled. The scale of each residual block's last batch norm begins at 0.
+
+use crate::backend::Backend;
+use crate::module::Module;
+use crate::tensors::{Features, Images, Taped};
+
+mod block;
+pub use block::{Block, Stage};
+
+mod basic;
+pub use basic::{BasicBlock, DownBasicBlock};
+
+mod bottleneck;
+pub use bottleneck::{Bottleneck, ProjectingBottleneck};
+
+mod cifar;
+pub use cifar::{CifarResNet, ResNet8, ResNet20};
+
+mod resnet;
+pub use resnet::{ResNet, ResNet18, ResNet18Cifar, ResNet34, ResNet50};
+
+/// A network that turns images, `batch x 3 x SIZE x SIZE`, into features, `batch x FEATURES`.
+pub trait Encoder<D: Backend, const SIZE: usize, const FEATURES: usize>: Module<D> {
+    /// Evaluation: normalises by running statistics and records nothing.
+    fn forward(&self, x: Images<D, 3, SIZE>) -> Features<D, FEATURES>;
+
+    /// Training: normalises by the batch's statistics and updates the running ones. The images get no gradient.
+    fn forward_mut(&mut self, x: Images<D, 3, SIZE, Taped<D>>) -> Features<D, FEATURES, Taped<D>>;
+}

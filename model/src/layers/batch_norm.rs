@@ -1,0 +1,291 @@
+use dfdx::nn::{ModuleVisitor, TensorCollection, TensorOptions};
+use dfdx::prelude::*;
+
+use crate::backend::{
+    Activation, Backend, BatchNormGradients, BatchNormSaved, Normalization, computed, take_gradient,
+};
+use crate::init::InitRng;
+use crate::module::{Module, Walked};
+use crate::tensors::{Channels, Features, Images};
+
+/// Batch normalisation of images over batch and space, `batch x C x S x S`, as PyTorch's `BatchNorm2d`.
+///
+/// ```
+/// # use dfdx::prelude::*;
+/// # use simsiam_model::{Images, Module, init::InitRng, layers::{Activation, BatchNorm2d}};
+/// # let dev = Cpu::default();
+/// let norm = BatchNorm2d::<8, Cpu>::new(&dev, &InitRng::new(0));
+/// let x: Images<Cpu, 8, 4> = dev.zeros_like(&(2, Const, Const, Const));
+/// let y: Images<Cpu, 8, 4> = norm.forward(x, Activation::Relu);
+/// ```
+/// ```compile_fail
+/// # use dfdx::prelude::*;
+/// # use simsiam_model::{Images, Module, init::InitRng, layers::{Activation, BatchNorm2d}};
+/// # let dev = Cpu::default();
+/// let norm = BatchNorm2d::<8, Cpu>::new(&dev, &InitRng::new(0));
+/// let x: Images<Cpu, 7, 4> = dev.zeros_like(&(2, Const, Const, Const));
+/// let y: Images<Cpu, 7, 4> = norm.forward(x, Activation::Relu);
+/// ```
+#[derive(Clone, Debug)]
+pub struct BatchNorm2d<const C: usize, D: Backend> {
+    /// The scale, gamma.
+    pub weight: Channels<D, C>,
+    /// The shift, beta.
+    pub bias: Channels<D, C>,
+    /// What evaluation normalises by.
+    pub running: RunningStatistics<C, D>,
+}
+
+/// Batch normalisation of features over the batch, `batch x C`, as PyTorch's `BatchNorm1d`.
+///
+/// ```
+/// # use dfdx::prelude::*;
+/// # use simsiam_model::{Features, Module, init::InitRng, layers::{Activation, BatchNorm1d}};
+/// # let dev = Cpu::default();
+/// let norm = BatchNorm1d::<8, Cpu>::new(&dev, &InitRng::new(0));
+/// let x: Features<Cpu, 8> = dev.zeros_like(&(2, Const));
+/// let y: Features<Cpu, 8> = norm.forward(x, Activation::Relu);
+/// ```
+/// ```compile_fail
+/// # use dfdx::prelude::*;
+/// # use simsiam_model::{Features, Module, init::InitRng, layers::{Activation, BatchNorm1d}};
+/// # let dev = Cpu::default();
+/// let norm = BatchNorm1d::<8, Cpu>::new(&dev, &InitRng::new(0));
+/// let x: Features<Cpu, 9> = dev.zeros_like(&(2, Const));
+/// let y: Features<Cpu, 9> = norm.forward(x, Activation::Relu);
+/// ```
+#[derive(Clone, Debug)]
+pub struct BatchNorm1d<const C: usize, D: Backend> {
+    /// The scale, gamma.
+    pub weight: Channels<D, C>,
+    /// The shift, beta.
+    pub bias: Channels<D, C>,
+    /// What evaluation normalises by.
+    pub running: RunningStatistics<C, D>,
+}
+
+/// [`BatchNorm1d`] without scale and shift (`affine=False`), as at the projector's output.
+///
+/// ```
+/// # use dfdx::prelude::*;
+/// # use simsiam_model::{Features, Module, init::InitRng, layers::{Activation, PlainBatchNorm1d}};
+/// # let dev = Cpu::default();
+/// let norm = PlainBatchNorm1d::<8, Cpu>::new(&dev, &InitRng::new(0));
+/// let x: Features<Cpu, 8> = dev.zeros_like(&(2, Const));
+/// let y: Features<Cpu, 8> = norm.forward(x, Activation::Identity);
+/// ```
+/// ```compile_fail
+/// # use dfdx::prelude::*;
+/// # use simsiam_model::{Features, Module, init::InitRng, layers::{Activation, PlainBatchNorm1d}};
+/// # let dev = Cpu::default();
+/// let norm = PlainBatchNorm1d::<8, Cpu>::new(&dev, &InitRng::new(0));
+/// let x: Features<Cpu, 9> = dev.zeros_like(&(2, Const));
+/// let y: Features<Cpu, 9> = norm.forward(x, Activation::Identity);
+/// ```
+#[derive(Clone, Debug)]
+pub struct PlainBatchNorm1d<const C: usize, D: Backend> {
+    /// What evaluation normalises by.
+    pub running: RunningStatistics<C, D>,
+}
+
+/// Exponential means of the batches' statistics: `r = 0.9 r + 0.1 batch`, with the unbiased variance.
+#[derive(Clone, Debug)]
+pub struct RunningStatistics<const C: usize, D: Backend> {
+    /// Mean of the channel.
+    pub mean: Channels<D, C>,
+    /// Variance of the channel.
+    pub var: Channels<D, C>,
+}
+
+impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
+    /// Evaluation: normalises by the running statistics.
+    pub fn forward<const S: usize>(&self, x: Images<D, C, S>, activation: Activation) -> Images<D, C, S> {
+        self.running.normalize(&x, Some((&self.weight, &self.bias)), None, activation)
+    }
+
+    /// Evaluation: `act(norm(x) + residual)`.
+    pub fn forward_add<const S: usize>(
+        &self,
+        x: Images<D, C, S>,
+        residual: Images<D, C, S>,
+        activation: Activation,
+    ) -> Images<D, C, S> {
+        self.running.normalize(&x, Some((&self.weight, &self.bias)), Some(&residual), activation)
+    }
+
+    /// Training: normalises by the batch's statistics and updates the running ones.
+    pub fn forward_mut<const S: usize, T: Tape<f32, D>>(
+        &mut self,
+        x: Images<D, C, S, T>,
+        activation: Activation,
+    ) -> Images<D, C, S, T> {
+        self.running.train(x, Some((&self.weight, &self.bias)), None, activation)
+    }
+
+    /// Training: `act(norm(x) + residual)`.
+    pub fn forward_add_mut<const S: usize, T: Tape<f32, D>>(
+        &mut self,
+        x: Images<D, C, S, T>,
+        residual: Images<D, C, S, T>,
+        activation: Activation,
+    ) -> Images<D, C, S, T> {
+        let (residual, tape) = residual.split_tape();
+        let (x, own) = x.split_tape();
+        let x = x.put_tape(own.merge(tape));
+        self.running.train(x, Some((&self.weight, &self.bias)), Some(residual), activation)
+    }
+}
+
+impl<const C: usize, D: Backend> BatchNorm1d<C, D> {
+    /// Evaluation: normalises by the running statistics.
+    pub fn forward(&self, x: Features<D, C>, activation: Activation) -> Features<D, C> {
+        self.running.normalize(&x, Some((&self.weight, &self.bias)), None, activation)
+    }
+
+    /// Training: normalises by the batch's statistics and updates the running ones.
+    pub fn forward_mut<T: Tape<f32, D>>(
+        &mut self,
+        x: Features<D, C, T>,
+        activation: Activation,
+    ) -> Features<D, C, T> {
+        self.running.train(x, Some((&self.weight, &self.bias)), None, activation)
+    }
+}
+
+impl<const C: usize, D: Backend> PlainBatchNorm1d<C, D> {
+    /// Evaluation: normalises by the running statistics.
+    pub fn forward(&self, x: Features<D, C>, activation: Activation) -> Features<D, C> {
+        self.running.normalize(&x, None, None, activation)
+    }
+
+    /// Training: normalises by the batch's statistics and updates the running ones.
+    pub fn forward_mut<T: Tape<f32, D>>(
+        &mut self,
+        x: Features<D, C, T>,
+        activation: Activation,
+    ) -> Features<D, C, T> {
+        self.running.train(x, None, None, activation)
+    }
+}
+
+type Affine<'a, const C: usize, D> = Option<(&'a Channels<D, C>, &'a Channels<D, C>)>;
+
+impl<const C: usize, D: Backend> RunningStatistics<C, D> {
+    fn new(dev: &D) -> Self {
+        Self { mean: dev.zeros(), var: dev.ones() }
+    }
+
+    fn normalize<S: Shape>(
+        &self,
+        x: &Tensor<S, f32, D>,
+        affine: Affine<'_, C, D>,
+        residual: Option<&Tensor<S, f32, D>>,
+        activation: Activation,
+    ) -> Tensor<S, f32, D> {
+        let op = Normalization { x, affine, residual, activation };
+        computed(x.device().batch_norm_eval(&op, &self.mean, &self.var))
+    }
+
+    fn train<S: Shape, T: Tape<f32, D>>(
+        &mut self,
+        x: Tensor<S, f32, D, T>,
+        affine: Affine<'_, C, D>,
+        residual: Option<Tensor<S, f32, D>>,
+        activation: Activation,
+    ) -> Tensor<S, f32, D, T> {
+        let (x, mut tape) = x.split_tape();
+        let op = Normalization { x: &x, affine, residual: residual.as_ref(), activation };
+        let (y, statistics) = computed(x.device().batch_norm_train(&op, &mut self.mean, &mut self.var));
+
+        let affine = affine.map(|(scale, shift)| (scale.clone(), shift.clone()));
+        let residual_ghost = residual.map(|residual| residual.ghost());
+        let y_ghost = y.ghost();
+        let y_saved = (activation == Activation::Relu).then(|| y.clone());
+        tape.add_backward_op(move |grads| {
+            let dev = x.device();
+            let grad_y = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, dev)?;
+            let mut grad_affine = match &affine {
+                Some((scale, shift)) => Some((
+                    take_gradient(grads.get_or_alloc_mut(scale)?, dev)?,
+                    take_gradient(grads.get_or_alloc_mut(shift)?, dev)?,
+                )),
+                None => None,
+            };
+            let mut grad_residual = match &residual_ghost {
+                Some(residual) => Some(take_gradient(grads.get_or_alloc_mut(residual)?, dev)?),
+                None => None,
+            };
+
+            let scale = affine.as_ref().map(|(scale, _)| scale);
+            let saved = BatchNormSaved { x: &x, y: y_saved.as_ref(), statistics: &statistics, scale };
+            let gradients = BatchNormGradients {
+                x: grads.get_or_alloc_mut(&x)?,
+                residual: grad_residual.as_mut(),
+                affine: grad_affine.as_mut().map(|(scale, shift)| (scale, shift)),
+            };
+            dev.batch_norm_backward(&saved, grad_y, gradients)?;
+
+            if let (Some((scale, shift)), Some((grad_scale, grad_shift))) = (&affine, grad_affine) {
+                *grads.get_or_alloc_mut(scale)? = grad_scale;
+                *grads.get_or_alloc_mut(shift)? = grad_shift;
+            }
+            if let (Some(residual), Some(grad_residual)) = (&residual_ghost, grad_residual) {
+                *grads.get_or_alloc_mut(residual)? = grad_residual;
+            }
+            Ok(())
+        });
+        y.put_tape(tape)
+    }
+}
+
+/// A [`TensorCollection`] of the affine normalisations and how each begins: scale 1, shift 0, mean 0, variance 1.
+macro_rules! affine_collection {
+    ($norm:ident) => {
+        impl<const C: usize, D: Backend> TensorCollection<f32, D> for $norm<C, D> {
+            type To<E2: Dtype, D2: Device<E2>> = ();
+
+            fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
+                let ones = TensorOptions::reset_to_ones();
+                let zeros = TensorOptions::reset_to_zeros();
+                let mean = TensorOptions::detached(|t| t.try_fill_with_zeros());
+                let var = TensorOptions::detached(|t| t.try_fill_with_ones());
+                let fields = (
+                    Self::tensor("weight", |s| &s.weight, |s| &mut s.weight, ones),
+                    Self::tensor("bias", |s| &s.bias, |s| &mut s.bias, zeros),
+                    Self::tensor("running_mean", |s| &s.running.mean, |s| &mut s.running.mean, mean),
+                    Self::tensor("running_var", |s| &s.running.var, |s| &mut s.running.var, var),
+                );
+                visitor.visit_fields(fields, |_| ())
+            }
+        }
+
+        impl<const C: usize, D: Backend> Module<D> for $norm<C, D> {
+            fn new(dev: &D, _: &InitRng) -> Self {
+                Self { weight: dev.ones(), bias: dev.zeros(), running: RunningStatistics::new(dev) }
+            }
+        }
+    };
+}
+
+affine_collection!(BatchNorm2d);
+affine_collection!(BatchNorm1d);
+
+impl<const C: usize, D: Backend> TensorCollection<f32, D> for PlainBatchNorm1d<C, D> {
+    type To<E2: Dtype, D2: Device<E2>> = ();
+
+    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
+        let mean = TensorOptions::detached(|t| t.try_fill_with_zeros());
+        let var = TensorOptions::detached(|t| t.try_fill_with_ones());
+        let fields = (
+            Self::tensor("running_mean", |s| &s.running.mean, |s| &mut s.running.mean, mean),
+            Self::tensor("running_var", |s| &s.running.var, |s| &mut s.running.var, var),
+        );
+        visitor.visit_fields(fields, |_| ())
+    }
+}
+
+impl<const C: usize, D: Backend> Module<D> for PlainBatchNorm1d<C, D> {
+    fn new(dev: &D, _: &InitRng) -> Self {
+        Self { running: RunningStatistics::new(dev) }
+    }
+}

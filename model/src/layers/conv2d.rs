@@ -1,0 +1,166 @@
+use dfdx::nn::{ModuleVisitor, TensorCollection, TensorOptions};
+use dfdx::prelude::*;
+
+use crate::backend::{Backend, Conv2dGeometry, Conv2dGradients, computed, take_gradient};
+use crate::init::InitRng;
+use crate::module::{Module, Walked};
+use crate::tensors::Images;
+
+/// Convolution without bias: `batch x IN x S x S -> batch x OUT x S' x S'`, `S' = (S + 2 PAD - KERNEL) / STRIDE + 1`.
+///
+/// The output's size is checked when the program is compiled.
+/// ```
+/// # use dfdx::prelude::*;
+/// # use simsiam_model::{Images, Module, init::InitRng, layers::Conv2d};
+/// # let dev = Cpu::default();
+/// let stem = Conv2d::<3, 8, 7, 2, 3, Cpu>::new(&dev, &InitRng::new(0));
+/// let x: Images<Cpu, 3, 32> = dev.zeros_like(&(2, Const, Const, Const));
+/// let y: Images<Cpu, 8, 16> = stem.forward(x);
+/// ```
+/// A wrong size does not compile:
+/// ```compile_fail
+/// # use dfdx::prelude::*;
+/// # use simsiam_model::{Images, Module, init::InitRng, layers::Conv2d};
+/// # let dev = Cpu::default();
+/// let stem = Conv2d::<3, 8, 7, 2, 3, Cpu>::new(&dev, &InitRng::new(0));
+/// let x: Images<Cpu, 3, 32> = dev.zeros_like(&(2, Const, Const, Const));
+/// let y: Images<Cpu, 8, 15> = stem.forward(x);
+/// ```
+/// Nor does a wrong number of channels:
+/// ```compile_fail
+/// # use dfdx::prelude::*;
+/// # use simsiam_model::{Images, Module, init::InitRng, layers::Conv2d};
+/// # let dev = Cpu::default();
+/// let stem = Conv2d::<3, 8, 7, 2, 3, Cpu>::new(&dev, &InitRng::new(0));
+/// let x: Images<Cpu, 4, 32> = dev.zeros_like(&(2, Const, Const, Const));
+/// let y: Images<Cpu, 8, 16> = stem.forward(x);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Conv2d<
+    const IN: usize,
+    const OUT: usize,
+    const KERNEL: usize,
+    const STRIDE: usize,
+    const PAD: usize,
+    D: Backend,
+> {
+    /// The filters, `OUT x IN x KERNEL x KERNEL`.
+    pub weight: Tensor<Rank4<OUT, IN, KERNEL, KERNEL>, f32, D>,
+}
+
+/// Whether the gradient goes on to the layer's input.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum InputGradient {
+    Needed,
+    Unused,
+}
+
+impl<
+    const IN: usize,
+    const OUT: usize,
+    const KERNEL: usize,
+    const STRIDE: usize,
+    const PAD: usize,
+    D: Backend,
+> Conv2d<IN, OUT, KERNEL, STRIDE, PAD, D>
+{
+    /// The convolution of `x`.
+    pub fn forward<const S: usize, const S_OUT: usize, T: Tape<f32, D>>(
+        &self,
+        x: Images<D, IN, S, T>,
+    ) -> Images<D, OUT, S_OUT, T> {
+        self.convolve(x, InputGradient::Needed)
+    }
+
+    /// The convolution of the network's input, which needs no gradient.
+    pub fn forward_input<const S: usize, const S_OUT: usize, T: Tape<f32, D>>(
+        &self,
+        x: Images<D, IN, S, T>,
+    ) -> Images<D, OUT, S_OUT, T> {
+        self.convolve(x, InputGradient::Unused)
+    }
+
+    fn convolve<const S: usize, const S_OUT: usize, T: Tape<f32, D>>(
+        &self,
+        x: Images<D, IN, S, T>,
+        input_gradient: InputGradient,
+    ) -> Images<D, OUT, S_OUT, T> {
+        let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry(IN, OUT);
+        let weight = self.weight.clone();
+        let (x, mut tape) = x.split_tape();
+        let output = (x.shape().0, Const, Const, Const);
+        let y = computed(x.device().conv2d(&geometry, &x, &weight, output));
+
+        let y_ghost = y.ghost();
+        tape.add_backward_op(move |grads| {
+            let dev = x.device();
+            let grad_y = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, dev)?;
+            let mut grad_w = take_gradient(grads.get_or_alloc_mut(&weight)?, dev)?;
+            let input = match input_gradient {
+                InputGradient::Needed => Some(grads.get_or_alloc_mut(&x)?),
+                InputGradient::Unused => None,
+            };
+            let gradients = Conv2dGradients { input, weight: &mut grad_w };
+            dev.conv2d_backward(&geometry, &x, &weight, &grad_y, gradients)?;
+            *grads.get_or_alloc_mut(&weight)? = grad_w;
+            Ok(())
+        });
+        y.put_tape(tape)
+    }
+}
+
+/// The compile-time check of a convolution's sizes.
+struct Sizes<const KERNEL: usize, const STRIDE: usize, const PAD: usize, const S: usize, const S_OUT: usize>;
+
+impl<const KERNEL: usize, const STRIDE: usize, const PAD: usize, const S: usize, const S_OUT: usize>
+    Sizes<KERNEL, STRIDE, PAD, S, S_OUT>
+{
+    const FIT: () = assert!(
+        S + 2 * PAD >= KERNEL && (S + 2 * PAD - KERNEL) / STRIDE + 1 == S_OUT,
+        "the output's size is not (S + 2 PAD - KERNEL) / STRIDE + 1"
+    );
+
+    fn geometry(in_channels: usize, out_channels: usize) -> Conv2dGeometry {
+        let () = Self::FIT;
+        Conv2dGeometry {
+            in_channels,
+            out_channels,
+            in_size: S,
+            out_size: S_OUT,
+            kernel: KERNEL,
+            stride: STRIDE,
+            pad: PAD,
+        }
+    }
+}
+
+impl<
+    const IN: usize,
+    const OUT: usize,
+    const KERNEL: usize,
+    const STRIDE: usize,
+    const PAD: usize,
+    D: Backend,
+> TensorCollection<f32, D> for Conv2d<IN, OUT, KERNEL, STRIDE, PAD, D>
+{
+    type To<E2: Dtype, D2: Device<E2>> = ();
+
+    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
+        let options = TensorOptions::reset_to_zeros();
+        visitor.visit_fields(Self::tensor("weight", |s| &s.weight, |s| &mut s.weight, options), |_| ())
+    }
+}
+
+impl<
+    const IN: usize,
+    const OUT: usize,
+    const KERNEL: usize,
+    const STRIDE: usize,
+    const PAD: usize,
+    D: Backend,
+> Module<D> for Conv2d<IN, OUT, KERNEL, STRIDE, PAD, D>
+{
+    fn new(dev: &D, rng: &InitRng) -> Self {
+        Self { weight: rng.child("weight").kaiming_normal(dev, OUT * KERNEL * KERNEL) }
+    }
+}

@@ -1,0 +1,91 @@
+use dfdx::prelude::*;
+
+use crate::backend::{Activation, Backend};
+use crate::init::InitRng;
+use crate::layers::{BatchNorm2d, Conv2d};
+use crate::module::Module;
+use crate::tensors::Images;
+
+/// A convolution and the batch norm that follows it: the pair that residual networks are made of.
+///
+/// It is no module of its own: PyTorch names the two side by side (`conv1`, `bn1`), and so does each block.
+#[derive(Clone, Debug)]
+pub struct ConvBn<
+    const IN: usize,
+    const OUT: usize,
+    const KERNEL: usize,
+    const STRIDE: usize,
+    const PAD: usize,
+    D: Backend,
+> {
+    /// The convolution.
+    pub conv: Conv2d<IN, OUT, KERNEL, STRIDE, PAD, D>,
+    /// Its batch norm.
+    pub bn: BatchNorm2d<OUT, D>,
+}
+
+impl<
+    const IN: usize,
+    const OUT: usize,
+    const KERNEL: usize,
+    const STRIDE: usize,
+    const PAD: usize,
+    D: Backend,
+> ConvBn<IN, OUT, KERNEL, STRIDE, PAD, D>
+{
+    /// Builds the pair; `conv` and `bn` are the two names.
+    pub fn new(dev: &D, rng: &InitRng, conv: &str, bn: &str) -> Self {
+        Self { conv: Conv2d::new(dev, &rng.child(conv)), bn: BatchNorm2d::new(dev, &rng.child(bn)) }
+    }
+
+    /// Sets the scale to 0, so that a residual block that ends here begins as the identity.
+    pub fn with_zero_scale(mut self) -> Self {
+        self.bn.weight.fill_with_zeros();
+        self
+    }
+
+    /// Evaluation: `act(norm(conv(x)))`.
+    pub fn forward<const S: usize, const S_OUT: usize>(
+        &self,
+        x: Images<D, IN, S>,
+        activation: Activation,
+    ) -> Images<D, OUT, S_OUT> {
+        self.bn.forward(self.conv.forward::<S, S_OUT, _>(x), activation)
+    }
+
+    /// Evaluation: `relu(norm(conv(x)) + residual)`.
+    pub fn forward_add<const S: usize, const S_OUT: usize>(
+        &self,
+        x: Images<D, IN, S>,
+        residual: Images<D, OUT, S_OUT>,
+    ) -> Images<D, OUT, S_OUT> {
+        self.bn.forward_add(self.conv.forward(x), residual, Activation::Relu)
+    }
+
+    /// Training: `act(norm(conv(x)))`.
+    pub fn forward_mut<const S: usize, const S_OUT: usize, T: Tape<f32, D>>(
+        &mut self,
+        x: Images<D, IN, S, T>,
+        activation: Activation,
+    ) -> Images<D, OUT, S_OUT, T> {
+        self.bn.forward_mut(self.conv.forward(x), activation)
+    }
+
+    /// Training, for the network's first layer: as [`forward_mut`](Self::forward_mut) with ReLU, but the images get
+    /// no gradient.
+    pub fn forward_input_mut<const S: usize, const S_OUT: usize, T: Tape<f32, D>>(
+        &mut self,
+        x: Images<D, IN, S, T>,
+    ) -> Images<D, OUT, S_OUT, T> {
+        self.bn.forward_mut(self.conv.forward_input(x), Activation::Relu)
+    }
+
+    /// Training: `relu(norm(conv(x)) + residual)`.
+    pub fn forward_add_mut<const S: usize, const S_OUT: usize, T: Tape<f32, D>>(
+        &mut self,
+        x: Images<D, IN, S, T>,
+        residual: Images<D, OUT, S_OUT, T>,
+    ) -> Images<D, OUT, S_OUT, T> {
+        self.bn.forward_add_mut(self.conv.forward(x), residual, Activation::Relu)
+    }
+}

@@ -1,0 +1,136 @@
+use dfdx::nn::{ModuleVisitor, TensorCollection, TensorOptions};
+use dfdx::prelude::*;
+
+use crate::backend::{Backend, LinearGradients, computed, take_gradient};
+use crate::init::InitRng;
+use crate::module::{Module, Walked};
+use crate::tensors::{Channels, Features};
+
+/// Linear layer without bias, `batch x IN -> batch x OUT`: `y = x W^T`.
+///
+/// ```
+/// # use dfdx::prelude::*;
+/// # use simsiam_model::{Features, Module, init::InitRng, layers::Linear};
+/// # let dev = Cpu::default();
+/// let layer = Linear::<64, 16, Cpu>::new(&dev, &InitRng::new(0));
+/// let x: Features<Cpu, 64> = dev.zeros_like(&(2, Const));
+/// let y: Features<Cpu, 16> = layer.forward(x);
+/// ```
+/// ```compile_fail
+/// # use dfdx::prelude::*;
+/// # use simsiam_model::{Features, Module, init::InitRng, layers::Linear};
+/// # let dev = Cpu::default();
+/// let layer = Linear::<64, 16, Cpu>::new(&dev, &InitRng::new(0));
+/// let x: Features<Cpu, 63> = dev.zeros_like(&(2, Const));
+/// let y: Features<Cpu, 16> = layer.forward(x);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Linear<const IN: usize, const OUT: usize, D: Backend> {
+    /// `W`, `OUT x IN`.
+    pub weight: Tensor<Rank2<OUT, IN>, f32, D>,
+}
+
+impl<const IN: usize, const OUT: usize, D: Backend> Linear<IN, OUT, D> {
+    /// `x W^T`.
+    pub fn forward<T: Tape<f32, D>>(&self, x: Features<D, IN, T>) -> Features<D, OUT, T> {
+        linear(x, &self.weight, None)
+    }
+}
+
+/// Linear layer, `batch x IN -> batch x OUT`: `y = x W^T + b`.
+///
+/// ```
+/// # use dfdx::prelude::*;
+/// # use simsiam_model::{Features, Module, init::InitRng, layers::BiasedLinear};
+/// # let dev = Cpu::default();
+/// let layer = BiasedLinear::<16, 64, Cpu>::new(&dev, &InitRng::new(0));
+/// let x: Features<Cpu, 16> = dev.zeros_like(&(2, Const));
+/// let y: Features<Cpu, 64> = layer.forward(x);
+/// ```
+/// ```compile_fail
+/// # use dfdx::prelude::*;
+/// # use simsiam_model::{Features, Module, init::InitRng, layers::BiasedLinear};
+/// # let dev = Cpu::default();
+/// let layer = BiasedLinear::<16, 64, Cpu>::new(&dev, &InitRng::new(0));
+/// let x: Features<Cpu, 16> = dev.zeros_like(&(2, Const));
+/// let y: Features<Cpu, 65> = layer.forward(x);
+/// ```
+#[derive(Clone, Debug)]
+pub struct BiasedLinear<const IN: usize, const OUT: usize, D: Backend> {
+    /// `W`, `OUT x IN`.
+    pub weight: Tensor<Rank2<OUT, IN>, f32, D>,
+    /// `b`.
+    pub bias: Channels<D, OUT>,
+}
+
+impl<const IN: usize, const OUT: usize, D: Backend> BiasedLinear<IN, OUT, D> {
+    /// `x W^T + b`.
+    pub fn forward<T: Tape<f32, D>>(&self, x: Features<D, IN, T>) -> Features<D, OUT, T> {
+        linear(x, &self.weight, Some(&self.bias))
+    }
+}
+
+fn linear<const IN: usize, const OUT: usize, D: Backend, T: Tape<f32, D>>(
+    x: Features<D, IN, T>,
+    weight: &Tensor<Rank2<OUT, IN>, f32, D>,
+    bias: Option<&Channels<D, OUT>>,
+) -> Features<D, OUT, T> {
+    let (x, mut tape) = x.split_tape();
+    let y = computed(x.device().linear(&x, weight, bias));
+
+    let (weight, bias) = (weight.clone(), bias.cloned());
+    let y_ghost = y.ghost();
+    tape.add_backward_op(move |grads| {
+        let dev = x.device();
+        let grad_y = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, dev)?;
+        let mut grad_w = take_gradient(grads.get_or_alloc_mut(&weight)?, dev)?;
+        let mut grad_b = match &bias {
+            Some(bias) => Some(take_gradient(grads.get_or_alloc_mut(bias)?, dev)?),
+            None => None,
+        };
+        let x_grad = grads.get_or_alloc_mut(&x)?;
+        let gradients = LinearGradients { x: x_grad, weight: &mut grad_w, bias: grad_b.as_mut() };
+        dev.linear_backward(&x, &weight, &grad_y, gradients)?;
+        *grads.get_or_alloc_mut(&weight)? = grad_w;
+        if let (Some(bias), Some(grad_b)) = (&bias, grad_b) {
+            *grads.get_or_alloc_mut(bias)? = grad_b;
+        }
+        Ok(())
+    });
+    y.put_tape(tape)
+}
+
+impl<const IN: usize, const OUT: usize, D: Backend> TensorCollection<f32, D> for Linear<IN, OUT, D> {
+    type To<E2: Dtype, D2: Device<E2>> = ();
+
+    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
+        let options = TensorOptions::reset_to_zeros();
+        visitor.visit_fields(Self::tensor("weight", |s| &s.weight, |s| &mut s.weight, options), |_| ())
+    }
+}
+
+impl<const IN: usize, const OUT: usize, D: Backend> Module<D> for Linear<IN, OUT, D> {
+    fn new(dev: &D, rng: &InitRng) -> Self {
+        Self { weight: rng.child("weight").kaiming_uniform(dev, IN) }
+    }
+}
+
+impl<const IN: usize, const OUT: usize, D: Backend> TensorCollection<f32, D> for BiasedLinear<IN, OUT, D> {
+    type To<E2: Dtype, D2: Device<E2>> = ();
+
+    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
+        let weight =
+            Self::tensor("weight", |s| &s.weight, |s| &mut s.weight, TensorOptions::reset_to_zeros());
+        let bias = Self::tensor("bias", |s| &s.bias, |s| &mut s.bias, TensorOptions::reset_to_zeros());
+        visitor.visit_fields((weight, bias), |_| ())
+    }
+}
+
+impl<const IN: usize, const OUT: usize, D: Backend> Module<D> for BiasedLinear<IN, OUT, D> {
+    fn new(dev: &D, rng: &InitRng) -> Self {
+        Self {
+            weight: rng.child("weight").kaiming_uniform(dev, IN),
+            bias: rng.child("bias").kaiming_uniform(dev, IN),
+        }
+    }
+}

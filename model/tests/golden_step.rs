@@ -1,0 +1,147 @@
+//! SimSiam steps of the CIFAR ResNet-18 against PyTorch's in float64 (`golden/make_golden.py`).
+
+mod hashed;
+
+use dfdx::nn::{TensorOptions, TensorVisitor, ViewTensorName, ViewTensorRef};
+use dfdx::prelude::*;
+use serde_json::Value;
+use simsiam_model::encoders::ResNet18Cifar;
+use simsiam_model::state::{self, NamedTensor};
+use simsiam_model::{
+    LearningRates, NamedTensors, Sgd, SgdConfig, SimSiam, SimSiamConfig, TargetGradient, images_from,
+    objective,
+};
+
+use hashed::Hashed;
+
+const BATCH: usize = 8;
+const TOLERANCE: f64 = 1e-4;
+
+type Model = SimSiam<ResNet18Cifar<Cpu>, 512, 2048, 512, Cpu>;
+
+#[test]
+fn two_steps_agree_with_pytorch() {
+    let (golden, hashed) = golden();
+    let mut model = model(hashed);
+    let mut sgd = Sgd::new(SgdConfig { momentum: 0.9, weight_decay: 1e-4 });
+    for (step, expected) in golden["steps"].as_array().unwrap().iter().enumerate() {
+        let (loss, mut grads) = loss_and_gradients(&mut model, hashed, TargetGradient::Stopped);
+        assert_loss(loss, expected);
+        assert_agree(
+            &format!("step {step}, gradient"),
+            hashed,
+            &gradients(&model, &grads),
+            &expected["gradients"],
+        );
+        sgd.update(&mut model, &mut grads, LearningRates { base: 0.05, predictor: 0.1 }).unwrap();
+        assert_agree(&format!("step {step}, value"), hashed, &state::export(&model), &expected["values"]);
+    }
+}
+
+#[test]
+fn gradients_that_flow_into_the_target_agree_with_pytorch() {
+    let (golden, hashed) = golden();
+    let mut model = model(hashed);
+    let (loss, grads) = loss_and_gradients(&mut model, hashed, TargetGradient::Flows);
+    assert_loss(loss, &golden["flowing"]);
+    assert_agree("gradient", hashed, &gradients(&model, &grads), &golden["flowing"]["gradients"]);
+}
+
+fn golden() -> (Value, Hashed) {
+    let golden: Value = serde_json::from_str(include_str!("golden/step.json")).unwrap();
+    let hashed = Hashed { seed: golden["seed"].as_u64().unwrap() };
+    (golden, hashed)
+}
+
+/// The network with the golden file's initial values.
+fn model(hashed: Hashed) -> Model {
+    let mut model = Model::new(&Cpu::default(), &SimSiamConfig { projector_layers: 2 }, 0);
+    let mut values = state::export(&model);
+    for tensor in &mut values {
+        tensor.data = hashed.initial(&tensor.name, &tensor.shape);
+    }
+    state::import(&mut model, &values).unwrap();
+    model
+}
+
+fn loss_and_gradients(
+    model: &mut Model,
+    hashed: Hashed,
+    target: TargetGradient,
+) -> (f32, Gradients<f32, Cpu>) {
+    let dev = Cpu::default();
+    let grads = model.alloc_grads();
+    let first = images_from::<_, 3, 32>(&dev, &hashed.images("view1", BATCH));
+    let second = images_from::<_, 3, 32>(&dev, &hashed.images("view2", BATCH));
+    let view1 = model.forward_mut(first.traced(grads));
+    let view2 = model.forward_mut(second.leaky_traced());
+    let loss = objective::symmetric_loss(view1, view2, target);
+    (loss.array(), loss.backward())
+}
+
+fn gradients(model: &Model, grads: &Gradients<f32, Cpu>) -> Vec<NamedTensor> {
+    let mut visitor = GradientsOf { grads, named: Vec::new() };
+    model.visit("", &mut visitor).unwrap();
+    visitor.named
+}
+
+struct GradientsOf<'a> {
+    grads: &'a Gradients<f32, Cpu>,
+    named: Vec<NamedTensor>,
+}
+
+impl TensorVisitor<f32, Cpu> for GradientsOf<'_> {
+    type Viewer = (ViewTensorRef, ViewTensorName);
+    type Err = CpuError;
+    type E2 = f32;
+    type D2 = Cpu;
+
+    fn visit<S: Shape>(
+        &mut self,
+        options: TensorOptions<S, f32, Cpu>,
+        (tensor, name): (&Tensor<S, f32, Cpu>, String),
+    ) -> Result<Option<Tensor<S, f32, Cpu>>, CpuError> {
+        if options.do_gradient_update {
+            let shape = tensor.shape().concrete().into();
+            self.named.push(NamedTensor { name, shape, data: self.grads.get(tensor).as_vec() });
+        }
+        Ok(None)
+    }
+}
+
+fn assert_loss(loss: f32, expected: &Value) {
+    let expected = expected["loss"].as_f64().unwrap();
+    assert!(
+        (f64::from(loss) - expected).abs() < TOLERANCE * expected.abs(),
+        "loss {loss}, PyTorch's {expected}"
+    );
+}
+
+/// Compares every tensor's norm, projections and sampled elements; errors are relative to the norm, and for elements
+/// to the root mean square.
+fn assert_agree(what: &str, hashed: Hashed, found: &[NamedTensor], expected: &Value) {
+    assert_eq!(found.len(), expected.as_object().unwrap().len(), "{what}: number of tensors");
+    let mut worst = (0.0, String::new());
+    for tensor in found {
+        let expected = &expected[&tensor.name];
+        let norm = expected["norm"].as_f64().unwrap();
+        let rms = norm / (tensor.data.len() as f64).sqrt();
+        let mut compare = |kind: &str, value: f64, expected: &Value, unit: f64| {
+            let error = (value - expected.as_f64().unwrap()).abs() / unit;
+            if error > worst.0 || error.is_nan() {
+                worst = (error, format!("{} {kind}: {value}, PyTorch's {expected}", tensor.name));
+            }
+        };
+        compare("norm", hashed::norm(&tensor.data), &expected["norm"], norm);
+        for (i, projection) in expected["projections"].as_array().unwrap().iter().enumerate() {
+            let value = hashed.project(&format!("{}.projection{i}", tensor.name), &tensor.data);
+            compare("projection", value, projection, norm);
+        }
+        let samples = expected["samples"].as_array().unwrap();
+        let places = hashed.places(&tensor.name, samples.len(), tensor.data.len());
+        for (at, sample) in places.into_iter().zip(samples) {
+            compare("sample", f64::from(tensor.data[at]), sample, rms);
+        }
+    }
+    assert!(worst.0 < TOLERANCE, "{what} is off by {:.1e}: {}", worst.0, worst.1);
+}

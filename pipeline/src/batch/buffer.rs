@@ -1,0 +1,211 @@
+//! One batch's memory, and the hand-out of disjoint parts of it to workers.
+
+use std::cell::UnsafeCell;
+use std::ops::Range;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Pixels and records of up to `capacity` images.
+pub(crate) struct BatchBuffer {
+    size: usize,
+    len: usize,
+    /// One array a view, each `capacity x 3 x size x size`.
+    views: Vec<Vec<f32>>,
+    records: Vec<Record>,
+}
+
+/// What is known of the image in a slot.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Record {
+    pub(crate) sample: u64,
+    pub(crate) label: Option<u32>,
+    /// False where no usable image was found for the slot.
+    pub(crate) filled: bool,
+}
+
+impl BatchBuffer {
+    pub(crate) fn new(capacity: usize, views: usize, size: usize) -> Self {
+        let pixels = capacity * 3 * size * size;
+        Self {
+            size,
+            len: capacity,
+            views: (0..views).map(|_| vec![0.0; pixels]).collect(),
+            records: vec![Record::default(); capacity],
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(crate) fn views(&self) -> usize {
+        self.views.len()
+    }
+
+    pub(crate) fn view(&self, view: usize) -> &[f32] {
+        &self.views[view][..self.len * self.image_len()]
+    }
+
+    pub(crate) fn records(&self) -> &[Record] {
+        &self.records[..self.len]
+    }
+
+    fn image_len(&self) -> usize {
+        3 * self.size * self.size
+    }
+
+    /// Moves the filled slots together, in order.
+    fn close_gaps(&mut self) {
+        let image = self.image_len();
+        let mut kept = 0;
+        for slot in 0..self.len {
+            if !self.records[slot].filled {
+                continue;
+            }
+            if kept != slot {
+                self.records[kept] = self.records[slot];
+                for view in &mut self.views {
+                    view.copy_within(slot * image..(slot + 1) * image, kept * image);
+                }
+            }
+            kept += 1;
+        }
+        self.len = kept;
+    }
+}
+
+/// A buffer that is being filled: owned jointly by the [`SlotWriter`]s that [`Filling::split`] hands out.
+pub(crate) struct Filling {
+    buffer: UnsafeCell<BatchBuffer>,
+    image_len: usize,
+    views: Vec<NonNull<f32>>,
+    records: NonNull<Record>,
+}
+
+// SAFETY: the pointers lead into `buffer`, which travels with them, and f32 and Record are Send.
+unsafe impl Send for Filling {}
+// SAFETY: the cell is opened only by `Filling::finish`, which owns the last reference; until then the buffer is
+// reached through the pointers alone, by writers whose slots are disjoint.
+unsafe impl Sync for Filling {}
+
+impl Filling {
+    /// Splits the first `len` slots of `buffer` into writers of at most `chunk` slots each.
+    pub(crate) fn split(
+        mut buffer: BatchBuffer,
+        len: usize,
+        chunk: usize,
+    ) -> (Arc<Filling>, impl Iterator<Item = SlotWriter>) {
+        assert!(len <= buffer.records.len(), "a batch fits its buffer");
+        buffer.len = len;
+        buffer.records[..len].fill(Record::default());
+        let views = buffer.views.iter_mut().map(pointer).collect();
+        let records = pointer(&mut buffer.records);
+        let image_len = buffer.image_len();
+        let filling = Arc::new(Filling { buffer: UnsafeCell::new(buffer), image_len, views, records });
+        let owner = filling.clone();
+        let writers = (0..len).step_by(chunk.max(1)).map(move |first| SlotWriter {
+            slots: first..(first + chunk.max(1)).min(len),
+            filling: owner.clone(),
+        });
+        (filling, writers)
+    }
+
+    /// The buffer, once every writer is dropped; slots that stayed empty are taken out.
+    pub(crate) fn finish(self: Arc<Self>) -> Option<BatchBuffer> {
+        let mut buffer = Arc::into_inner(self)?.buffer.into_inner();
+        buffer.close_gaps();
+        Some(buffer)
+    }
+}
+
+/// Exclusive access to a run of slots of a batch that is being filled.
+pub(crate) struct SlotWriter {
+    slots: Range<usize>,
+    filling: Arc<Filling>,
+}
+
+impl SlotWriter {
+    /// The slots of the batch that this writer fills.
+    pub(crate) fn slots(&self) -> Range<usize> {
+        self.slots.clone()
+    }
+
+    /// The pixels of one view of one slot: `3 x size x size`.
+    pub(crate) fn view_mut(&mut self, slot: usize, view: usize) -> &mut [f32] {
+        assert!(self.slots.contains(&slot), "a writer fills its own slots");
+        let image_len = self.filling.image_len;
+        // SAFETY: the slot lies in this writer's run, runs are disjoint and inside the view's allocation, which
+        // `filling` keeps alive and nothing else touches until the writer is gone; `&mut self` makes the slice unique.
+        unsafe {
+            let start = self.filling.views[view].as_ptr().add(slot * image_len);
+            std::slice::from_raw_parts_mut(start, image_len)
+        }
+    }
+
+    /// Notes which image was put into a slot.
+    pub(crate) fn fill(&mut self, slot: usize, sample: u64, label: Option<u32>) {
+        assert!(self.slots.contains(&slot), "a writer fills its own slots");
+        // SAFETY: as in `view_mut`, for the records' allocation.
+        unsafe { self.filling.records.as_ptr().add(slot).write(Record { sample, label, filled: true }) };
+    }
+}
+
+fn pointer<T>(items: &mut Vec<T>) -> NonNull<T> {
+    NonNull::new(items.as_mut_ptr()).expect("a Vec's pointer is not null")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writers_fill_disjoint_slots_in_parallel() {
+        let (filling, writers) = Filling::split(BatchBuffer::new(10, 2, 2), 9, 4);
+        let writers: Vec<_> = writers.collect();
+        assert_eq!(writers.iter().map(|w| w.slots()).collect::<Vec<_>>(), [0..4, 4..8, 8..9]);
+        std::thread::scope(|scope| {
+            for mut writer in writers {
+                scope.spawn(move || {
+                    for slot in writer.slots() {
+                        for view in 0..2 {
+                            writer.view_mut(slot, view).fill((10 * slot + view) as f32);
+                        }
+                        writer.fill(slot, slot as u64, Some(7));
+                    }
+                });
+            }
+        });
+        let buffer = filling.finish().unwrap();
+        assert_eq!(buffer.len(), 9);
+        for slot in 0..9 {
+            assert!(buffer.view(1)[slot * 12..(slot + 1) * 12].iter().all(|&x| x == (10 * slot + 1) as f32));
+        }
+    }
+
+    #[test]
+    fn an_unfinished_batch_cannot_be_read() {
+        let (filling, writers) = Filling::split(BatchBuffer::new(2, 1, 1), 2, 1);
+        let writers: Vec<_> = writers.collect();
+        assert!(filling.clone().finish().is_none());
+        drop(writers);
+        assert!(filling.finish().is_some());
+    }
+
+    #[test]
+    fn gaps_are_closed_in_order() {
+        let (filling, writers) = Filling::split(BatchBuffer::new(4, 1, 1), 4, 4);
+        for mut writer in writers {
+            for slot in [1, 3] {
+                writer.view_mut(slot, 0).fill(slot as f32);
+                writer.fill(slot, slot as u64, None);
+            }
+        }
+        let buffer = filling.finish().unwrap();
+        assert_eq!(buffer.records().iter().map(|r| r.sample).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(buffer.view(0), [1.0, 1.0, 1.0, 3.0, 3.0, 3.0]);
+    }
+}

@@ -1,0 +1,34 @@
+//! Free buffers, kept for the next batches.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::BatchBuffer;
+
+/// Free buffers of one shape. How many batches exist at once is bounded by the pipeline's permits, not here: a
+/// consumer that keeps batches costs new buffers, never a deadlock.
+pub(crate) struct BufferPool {
+    free: Mutex<Vec<BatchBuffer>>,
+    keep: usize,
+    batch_size: usize,
+    views: usize,
+    size: usize,
+}
+
+impl BufferPool {
+    /// A pool that keeps at most `keep` free buffers of `batch_size` images.
+    pub(crate) fn new(keep: usize, batch_size: usize, views: usize, size: usize) -> Self {
+        Self { free: Mutex::new(Vec::with_capacity(keep)), keep, batch_size, views, size }
+    }
+
+    pub(crate) fn take(&self) -> BatchBuffer {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        free.unwrap_or_else(|| BatchBuffer::new(self.batch_size, self.views, self.size))
+    }
+
+    pub(crate) fn give_back(&self, buffer: BatchBuffer) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < self.keep {
+            free.push(buffer);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The wiring: one function shows every stage, queue, capacity and thread, source to sink. Nothing else spawns.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
+
+use tokio::sync::Semaphore;
+
+use crate::augment::Recipe;
+use crate::batch::BufferPool;
+use crate::batches::{Batches, Shutdown};
+use crate::error::ConfigError;
+use crate::quarantine::Quarantine;
+use crate::queue::bounded;
+use crate::sampler::{Order, Part, Sampler, World};
+use crate::shards::ShardSet;
+use crate::stages::work::{WorkClock, Worker};
+use crate::stages::{collate, plan, read, work};
+use crate::stats::Meters;
+
+/// Everything that decides what comes out of a pipeline, and how fast.
+#[derive(Clone, Debug)]
+pub struct PipelineConfig {
+    /// What is done to each view.
+    pub recipe: Recipe,
+    /// Views of each image: 2 to train, 1 to evaluate.
+    pub views: usize,
+    /// Which samples to stream.
+    pub part: Part,
+    /// Images a batch, over all ranks.
+    pub batch_size: usize,
+    /// The only source of randomness.
+    pub seed: u64,
+    /// Shuffled to train, sequential to evaluate.
+    pub order: Order,
+    /// This process among those that train together.
+    pub world: World,
+    /// The epochs to stream.
+    pub epochs: Range<u64>,
+    /// The first batch of the first epoch: a resumed run starts where it stopped.
+    pub first_step: u64,
+    /// Threads that decode and augment. They change the speed, never the bytes.
+    pub workers: usize,
+    /// Batches that may be finished or under way ahead of the consumer: bounds memory.
+    pub prefetch: usize,
+}
+
+impl PipelineConfig {
+    /// Two views for training, epoch after epoch without end.
+    pub fn training(recipe: Recipe, batch_size: usize, seed: u64) -> Self {
+        Self {
+            recipe,
+            views: 2,
+            part: Part::All,
+            batch_size,
+            seed,
+            order: Order::Shuffled,
+            world: World::SINGLE,
+            epochs: 0..u64::MAX,
+            first_step: 0,
+            workers: 1,
+            prefetch: 4,
+        }
+    }
+
+    /// One plain view of every sample, once, in order.
+    pub fn evaluation(recipe: &Recipe, batch_size: usize) -> Self {
+        Self {
+            views: 1,
+            order: Order::Sequential,
+            epochs: 0..1,
+            ..Self::training(recipe.evaluation(), batch_size, 0)
+        }
+    }
+
+    /// The sampler that this configuration makes for `samples` samples.
+    ///
+    /// # Errors
+    /// If batch, ranks and data don't fit together.
+    pub fn sampler(&self, samples: u64) -> Result<Sampler, ConfigError> {
+        Sampler::new(samples, self.part, self.batch_size, self.seed, self.order, self.world)
+    }
+}
+
+/// Starts a pipeline over `shards`. Bad samples go to `quarantine`, which may be shared and outlives it.
+///
+/// # Errors
+/// If the configuration cannot work or a thread cannot be started; nothing is left running then.
+pub fn start(
+    shards: Arc<ShardSet>,
+    quarantine: Arc<Quarantine>,
+    config: &PipelineConfig,
+) -> Result<Batches, ConfigError> {
+    config.recipe.validate()?;
+    let sampler = config.sampler(shards.len())?;
+    let (workers, prefetch) = (config.workers, config.prefetch.max(1));
+    if workers == 0 {
+        return Err(ConfigError::NoWorkers);
+    }
+    let share = config.batch_size / config.world.size as usize;
+    let chunk_len = chunk_len(&shards);
+
+    // plan -> read -> work -> collate -> the consumer
+    let (planned_tx, planned_rx) = bounded("planned chunks", 2 * workers);
+    let (ready_tx, ready_rx) = bounded("ready chunks", 4 * workers);
+    let (finished_tx, finished_rx) = bounded("finished chunks", 2 * workers);
+    let (batches_tx, batches_rx) = bounded("batches", prefetch);
+    let (open_tx, open_rx) = bounded("open batches", prefetch); // plan -> collate, in order
+
+    // A batch holds a permit from its plan to its delivery; two more than the queue holds keep the workers busy.
+    let permits = Arc::new(Semaphore::new(prefetch + 2));
+    let pool = Arc::new(BufferPool::new(prefetch + 3, share, config.views, config.recipe.size));
+    let clock = Arc::new(WorkClock::default());
+    let meters = Meters {
+        started: Instant::now(),
+        workers,
+        clock: clock.clone(),
+        queues: vec![planned_rx.meter(), ready_rx.meter(), finished_rx.meter(), batches_rx.meter()],
+    };
+    let mut shutdown = Shutdown {
+        permits: permits.clone(),
+        chunks: [planned_rx.closer(), ready_rx.closer()],
+        finished: finished_rx.closer(),
+        threads: Vec::with_capacity(workers + 1),
+    };
+
+    for index in 0..workers {
+        let worker = Worker::new(shards.clone(), quarantine.clone(), clock.clone(), config);
+        let (ready, finished) = (ready_rx.clone(), finished_tx.clone());
+        shutdown
+            .threads
+            .push(spawn(format!("ss-worker-{index}"), move || work::run(worker, ready, finished))?);
+    }
+    drop((ready_rx, finished_tx)); // the workers hold the only ends
+    let plan = plan::Plan {
+        sampler: sampler.clone(),
+        epochs: config.epochs.clone(),
+        first_step: config.first_step,
+        chunk_len,
+        pool: pool.clone(),
+        permits: permits.clone(),
+    };
+    let collate_permits = permits.clone();
+    shutdown.threads.push(spawn("ss-stages".into(), move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.expect("a runtime without drivers needs nothing from the system").block_on(async {
+            tokio::join!(
+                plan::run(plan, open_tx, planned_tx),
+                read::run(shards, planned_rx, ready_tx),
+                collate::run(open_rx, finished_rx, batches_tx, pool, collate_permits),
+            )
+        });
+    })?);
+    Ok(Batches::new(
+        batches_rx.into_delivery(),
+        sampler,
+        (config.epochs.start, config.first_step),
+        meters,
+        shutdown,
+    ))
+}
+
+/// Samples a message between threads: about 64 KiB of encoded images, so that tiny ones share the cost of a message.
+fn chunk_len(shards: &ShardSet) -> usize {
+    const CHUNK_BYTES: u64 = 64 << 10;
+    const MAX_CHUNK: u64 = 16;
+    let bytes: u64 = shards.shards().map(|shard| shard.bytes()).sum();
+    let mean = bytes / shards.len().max(1);
+    (CHUNK_BYTES / mean.max(1)).clamp(1, MAX_CHUNK) as usize
+}
+
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ConfigError> {
+    Builder::new().name(name).spawn(run).map_err(ConfigError::Thread)
+}

@@ -1,0 +1,131 @@
+//! The list of samples that could not be used, and the budget that says how many may be.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::PipelineError;
+
+/// What to do with a sample that cannot be read or decoded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OnBadSample {
+    /// Take another in its place (leave it out when evaluating), until more than this share of all samples is bad.
+    Skip {
+        /// 0 to 1; one bad sample is always allowed.
+        budget: f64,
+    },
+    /// Stop at the first.
+    Fail,
+}
+
+impl Default for OnBadSample {
+    fn default() -> Self {
+        Self::Skip { budget: 0.01 }
+    }
+}
+
+/// A sample that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadSample {
+    /// Its number in the shard set.
+    pub sample: u64,
+    /// Shard, sample and key, for a person.
+    pub place: String,
+    /// Byte offset of the image in its shard.
+    pub offset: u64,
+    /// What is wrong with it.
+    pub cause: String,
+}
+
+impl fmt::Display for BadSample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, offset {}: {}", self.place, self.offset, self.cause)
+    }
+}
+
+/// Collects bad samples over a whole run, over all pipelines that share it.
+pub struct Quarantine {
+    policy: OnBadSample,
+    samples: u64,
+    bad: Mutex<BTreeMap<u64, BadSample>>,
+}
+
+impl Quarantine {
+    /// An empty list for a set of `samples` samples.
+    pub fn new(policy: OnBadSample, samples: u64) -> Self {
+        Self { policy, samples, bad: Mutex::default() }
+    }
+
+    /// Distinct bad samples so far, by number.
+    pub fn list(&self) -> Vec<BadSample> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// How many distinct samples are bad so far.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether every sample was usable so far.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// Puts back what an earlier part of the run had found.
+    pub fn restore(&self, bad: impl IntoIterator<Item = BadSample>) {
+        self.lock().extend(bad.into_iter().map(|bad| (bad.sample, bad)));
+    }
+
+    /// Notes a bad sample; logs it the first time.
+    ///
+    /// # Errors
+    /// If the policy is to fail, or the budget is spent.
+    pub(crate) fn add(&self, bad: BadSample) -> Result<(), PipelineError> {
+        let budget = match self.policy {
+            OnBadSample::Fail => return Err(PipelineError::BadSample(Box::new(bad))),
+            OnBadSample::Skip { budget } => ((self.samples as f64 * budget) as u64).max(1),
+        };
+        let mut list = self.lock();
+        if let Entry::Vacant(entry) = list.entry(bad.sample) {
+            tracing::warn!("skipped {bad}");
+            entry.insert(bad.clone());
+        }
+        let count = list.len() as u64;
+        if count > budget {
+            let (samples, last) = (self.samples, Box::new(bad));
+            return Err(PipelineError::BudgetExceeded { bad: count, samples, budget, last });
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, BadSample>> {
+        self.bad.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bad(sample: u64) -> BadSample {
+        BadSample { sample, place: format!("shard a.tar, sample {sample}"), offset: 512, cause: "x".into() }
+    }
+
+    #[test]
+    fn the_budget_counts_distinct_samples_and_allows_one() {
+        let quarantine = Quarantine::new(OnBadSample::Skip { budget: 0.02 }, 100);
+        for sample in [3, 3, 4, 3] {
+            quarantine.add(bad(sample)).unwrap();
+        }
+        let error = quarantine.add(bad(5)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "3 of 100 samples are unusable, more than the budget of 2; the last one: shard a.tar, sample 5, offset 512: x"
+        );
+        assert!(Quarantine::new(OnBadSample::Skip { budget: 0.0 }, 5).add(bad(1)).is_ok());
+        assert!(Quarantine::new(OnBadSample::Fail, 5).add(bad(1)).is_err());
+    }
+}

@@ -1,0 +1,68 @@
+//! Puts the batches back in order, whichever worker was first, and hands them over.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::{FinishedChunk, PlannedBatch};
+use crate::batch::{Batch, BufferPool};
+use crate::error::PipelineError;
+use crate::queue::{Receiver, Sender};
+
+/// Runs until the last batch is handed over, a worker reports an error, or the pipeline stops.
+pub(crate) async fn run(
+    planned: Receiver<PlannedBatch>,
+    finished: Receiver<FinishedChunk>,
+    batches: Sender<Result<Batch, PipelineError>>,
+    pool: Arc<BufferPool>,
+    permits: Arc<Semaphore>,
+) {
+    let mut tally = Tally::default();
+    while let Ok(batch) = planned.recv().await {
+        while tally.head() < batch.chunks {
+            let Ok(chunk) = finished.recv().await else { return };
+            if let Err(error) = chunk.outcome {
+                // Whether anyone still listens or not, this is the end.
+                let _ = batches.send(Err(error)).await;
+                return;
+            }
+            tally.count(chunk.batch);
+        }
+        tally.next();
+        let buffer =
+            batch.filling.finish().expect("a chunk's writer is dropped before the chunk is reported");
+        if buffer.len() == 0 {
+            pool.give_back(buffer);
+            permits.add_permits(1);
+        } else if batches.send(Ok(Batch::new(batch.epoch, batch.step, buffer, pool.clone()))).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Finished chunks of each batch that is under way, oldest batch first.
+#[derive(Default)]
+struct Tally {
+    first: u64,
+    finished: VecDeque<usize>,
+}
+
+impl Tally {
+    fn head(&self) -> usize {
+        self.finished.front().copied().unwrap_or(0)
+    }
+
+    fn count(&mut self, batch: u64) {
+        let place = (batch - self.first) as usize;
+        if place >= self.finished.len() {
+            self.finished.resize(place + 1, 0);
+        }
+        self.finished[place] += 1;
+    }
+
+    fn next(&mut self) {
+        self.first += 1;
+        self.finished.pop_front();
+    }
+}

@@ -1,0 +1,47 @@
+//! The stages, one a file: an async loop or a worker's loop, and what flows between them.
+//!
+//! `plan -> read -> work (decode, augment) -> collate`, wired in [`crate::pipeline`].
+
+pub(crate) mod collate;
+pub(crate) mod plan;
+pub(crate) mod read;
+pub(crate) mod work;
+
+use std::sync::Arc;
+
+use crate::batch::{Filling, SlotWriter};
+use crate::error::PipelineError;
+use crate::sampler::EpochOrder;
+
+/// A batch whose chunks are on their way: `plan -> collate`.
+pub(crate) struct PlannedBatch {
+    pub(crate) epoch: u64,
+    pub(crate) step: u64,
+    pub(crate) chunks: usize,
+    pub(crate) filling: Arc<Filling>,
+}
+
+/// A run of a batch's slots and where their images come from: `plan -> read -> work`.
+pub(crate) struct Chunk {
+    /// Counts the batches of this pipeline.
+    pub(crate) batch: u64,
+    pub(crate) epoch: u64,
+    pub(crate) order: Arc<EpochOrder>,
+    /// Position in the epoch's order of the batch's slot 0.
+    pub(crate) first_position: u64,
+    pub(crate) slots: SlotWriter,
+}
+
+impl Chunk {
+    /// Slot and position of each image.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (usize, u64)> + use<> {
+        let first = self.first_position;
+        self.slots.slots().map(move |slot| (slot, first + slot as u64))
+    }
+}
+
+/// A chunk's slots are filled, or the run is over: `work -> collate`.
+pub(crate) struct FinishedChunk {
+    pub(crate) batch: u64,
+    pub(crate) outcome: Result<(), PipelineError>,
+}

@@ -1,0 +1,145 @@
+//! A worker: decodes and augments back to back, while the pixels are in cache, straight into the batch's slots.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use super::{Chunk, FinishedChunk};
+use crate::augment::{Augmenter, Recipe};
+use crate::batch::SlotWriter;
+use crate::decode::{DecodeLimits, Decoder};
+use crate::error::PipelineError;
+use crate::quarantine::{BadSample, Quarantine};
+use crate::queue::{Receiver, Sender};
+use crate::rng::ViewRng;
+use crate::sampler::Order;
+use crate::shards::ShardSet;
+
+/// Stand-ins tried for a bad sample before its slot is left out.
+const MAX_SUBSTITUTES: u32 = 100;
+
+/// What a worker thread owns.
+pub(crate) struct Worker {
+    shards: Arc<ShardSet>,
+    quarantine: Arc<Quarantine>,
+    clock: Arc<WorkClock>,
+    seed: u64,
+    views: usize,
+    order: Order,
+    recipe: Recipe,
+    decoder: Decoder,
+    augmenter: Augmenter,
+    /// The sample in hand, for the report if this worker panics.
+    sample: u64,
+}
+
+/// Time spent in each step of the work, over all workers.
+#[derive(Default)]
+pub(crate) struct WorkClock {
+    pub(crate) samples: AtomicU64,
+    pub(crate) read_ns: AtomicU64,
+    pub(crate) decode_ns: AtomicU64,
+    pub(crate) augment_ns: AtomicU64,
+}
+
+/// A worker's loop: until the chunks end or the pipeline stops.
+pub(crate) fn run(mut worker: Worker, chunks: Receiver<Chunk>, finished: Sender<FinishedChunk>) {
+    while let Ok(chunk) = chunks.recv_blocking() {
+        let batch = chunk.batch;
+        // A panic unwinds through code that leaves only this worker's scratch half-written, and this worker ends.
+        let outcome = catch_unwind(AssertUnwindSafe(|| worker.fill(chunk)))
+            .unwrap_or_else(|panic| Err(worker.panicked(panic.as_ref())));
+        let failed = outcome.is_err();
+        if finished.send_blocking(FinishedChunk { batch, outcome }).is_err() || failed {
+            return;
+        }
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(
+        shards: Arc<ShardSet>,
+        quarantine: Arc<Quarantine>,
+        clock: Arc<WorkClock>,
+        config: &crate::PipelineConfig,
+    ) -> Self {
+        Self {
+            shards,
+            quarantine,
+            clock,
+            seed: config.seed,
+            views: config.views,
+            order: config.order,
+            recipe: config.recipe.clone(),
+            decoder: Decoder::new(DecodeLimits::default()),
+            augmenter: Augmenter::new(config.recipe.clone()),
+            sample: 0,
+        }
+    }
+
+    /// Fills every slot of the chunk; the writer is dropped with it, before the chunk is reported.
+    fn fill(&mut self, mut chunk: Chunk) -> Result<(), PipelineError> {
+        for (slot, position) in chunk.positions() {
+            let mut sample = chunk.order.sample(position);
+            let mut attempt = 0;
+            while let Err(cause) = self.fill_slot(&mut chunk.slots, slot, chunk.epoch, sample) {
+                self.quarantine.add(self.bad(sample, cause))?;
+                if self.order == Order::Sequential || attempt == MAX_SUBSTITUTES {
+                    break;
+                }
+                sample = chunk.order.substitute(position, attempt);
+                attempt += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads, decodes and augments one sample. An error is its cause, for the quarantine.
+    fn fill_slot(
+        &mut self,
+        slots: &mut SlotWriter,
+        slot: usize,
+        epoch: u64,
+        sample: u64,
+    ) -> Result<(), String> {
+        self.sample = sample;
+        let started = Instant::now();
+        let encoded = self.shards.read(sample).map_err(|error| error.cause.to_string())?;
+        let read = Instant::now();
+        let image = self.decoder.decode(encoded.bytes).map_err(|error| error.to_string())?;
+        encoded.check_intact().map_err(|error| error.cause.to_string())?;
+        let decoded = Instant::now();
+        for view in 0..self.views {
+            let mut rng = ViewRng::new(self.seed, epoch, sample, view as u64);
+            let params = self.recipe.draw(&mut rng, image.width, image.height);
+            self.augmenter.view(&image, &params, slots.view_mut(slot, view));
+        }
+        slots.fill(slot, sample, encoded.label);
+        self.clock.add(started, read, decoded);
+        Ok(())
+    }
+
+    fn bad(&self, sample: u64, cause: String) -> BadSample {
+        let location = self.shards.locate(sample);
+        BadSample { sample, place: location.to_string(), offset: location.offset, cause }
+    }
+
+    fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> PipelineError {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".into());
+        PipelineError::WorkerPanicked { place: self.shards.locate(self.sample).to_string(), message }
+    }
+}
+
+impl WorkClock {
+    fn add(&self, started: Instant, read: Instant, decoded: Instant) {
+        self.samples.fetch_add(1, Relaxed);
+        self.read_ns.fetch_add((read - started).as_nanos() as u64, Relaxed);
+        self.decode_ns.fetch_add((decoded - read).as_nanos() as u64, Relaxed);
+        self.augment_ns.fetch_add(decoded.elapsed().as_nanos() as u64, Relaxed);
+    }
+}

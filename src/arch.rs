@@ -1,0 +1,85 @@
+//! The encoders by name, and the sizes that they are compiled for.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::InputError;
+
+/// An encoder's name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arch {
+    /// He et al.'s CIFAR ResNet with 8 layers.
+    Resnet8,
+    /// He et al.'s CIFAR ResNet with 20 layers.
+    Resnet20,
+    /// ResNet-18 with a 3 x 3 stem and no max-pooling.
+    Resnet18Cifar,
+    /// ResNet-18.
+    Resnet18,
+    /// ResNet-34.
+    Resnet34,
+    /// ResNet-50, stride on the 3 x 3 convolution.
+    Resnet50,
+}
+
+impl Arch {
+    const ALL: [Arch; 6] =
+        [Arch::Resnet8, Arch::Resnet20, Arch::Resnet18Cifar, Arch::Resnet18, Arch::Resnet34, Arch::Resnet50];
+
+    /// The image size that the encoder is compiled for.
+    pub fn size(self) -> usize {
+        match self {
+            Arch::Resnet8 | Arch::Resnet20 | Arch::Resnet18Cifar => 32,
+            Arch::Resnet18 | Arch::Resnet34 | Arch::Resnet50 => 224,
+        }
+    }
+
+    /// Whether images of `size` fit.
+    ///
+    /// # Errors
+    /// If not; the error lists what does.
+    pub fn check(self, size: usize) -> Result<(), InputError> {
+        if size == self.size() {
+            return Ok(());
+        }
+        let compiled: Vec<String> = Self::ALL.iter().map(|arch| format!("{arch} at {}", arch.size())).collect();
+        Err(InputError::new(format!(
+            "{self} at {size} was not compiled; compiled are: {} (choose --arch, --preset or the recipe's size to match)",
+            compiled.join(", ")
+        )))
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Arch::Resnet8 => "resnet8",
+            Arch::Resnet20 => "resnet20",
+            Arch::Resnet18Cifar => "resnet18-cifar",
+            Arch::Resnet18 => "resnet18",
+            Arch::Resnet34 => "resnet34",
+            Arch::Resnet50 => "resnet50",
+        })
+    }
+}
+
+/// Calls a function that is generic over the encoder: `dispatch!(arch, train(arguments))` calls
+/// `train::<Encoder, SIZE, FEATURES>(arguments)`.
+macro_rules! dispatch {
+    ($arch:expr, $function:ident($($argument:expr),*)) => {{
+        use dfdx::prelude::Cpu;
+        use simsiam_model::encoders as e;
+        use $crate::arch::Arch;
+        match $arch {
+            Arch::Resnet8 => $function::<e::ResNet8<Cpu>, 32, 64>($($argument),*),
+            Arch::Resnet20 => $function::<e::ResNet20<Cpu>, 32, 64>($($argument),*),
+            Arch::Resnet18Cifar => $function::<e::ResNet18Cifar<Cpu>, 32, 512>($($argument),*),
+            Arch::Resnet18 => $function::<e::ResNet18<Cpu>, 224, 512>($($argument),*),
+            Arch::Resnet34 => $function::<e::ResNet34<Cpu>, 224, 512>($($argument),*),
+            Arch::Resnet50 => $function::<e::ResNet50<Cpu>, 224, 2048>($($argument),*),
+        }
+    }};
+}
+pub(crate) use dispatch;

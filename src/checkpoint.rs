@@ -1,0 +1,299 @@
+//! Checkpoints: a folder that appears whole or not at all, and says of each of its files how it must look.
+//!
+//! ```text
+//! RUN/checkpoints/step-000000390/model.safetensors      weights and running statistics
+//!                               /optimizer.safetensors  momentum
+//!                               /state.json             position, averages, configuration, data, quarantine
+//! RUN/checkpoints/best.json                             which of them had the best kNN accuracy
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use simsiam_model::state::NamedTensor;
+use simsiam_pipeline::BadSample;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::config::TrainConfig;
+use crate::data::Data;
+use crate::progress::Counters;
+
+/// Everything of a run that is not a tensor.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunState {
+    /// Version of this layout.
+    pub format: u32,
+    /// Steps, averages and accuracies so far.
+    pub counters: Counters,
+    /// The resolved configuration.
+    pub config: TrainConfig,
+    /// Fingerprint of the training shards.
+    pub data: u64,
+    /// Samples found unusable so far.
+    pub quarantine: Vec<BadSample>,
+}
+
+impl RunState {
+    /// The state of a run at this moment.
+    pub fn new(config: &TrainConfig, data: &Data, counters: &Counters) -> Self {
+        Self {
+            format: FORMAT,
+            counters: counters.clone(),
+            config: config.clone(),
+            data: data.train.shards.fingerprint(),
+            quarantine: data.train.quarantine.list(),
+        }
+    }
+}
+
+/// The version of the layout that this program writes and reads.
+pub const FORMAT: u32 = 1;
+const MODEL: &str = "model.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const STATE: &str = "state.json";
+
+/// A checkpoint in memory.
+pub struct Checkpoint {
+    /// Position, averages, configuration.
+    pub state: RunState,
+    /// Weights and running statistics.
+    pub model: Vec<NamedTensor>,
+    /// Momentum.
+    pub optimizer: Vec<NamedTensor>,
+}
+
+/// `state.json`: the state, and the other files' checksums.
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    state: RunState,
+    files: BTreeMap<String, FileDigest>,
+}
+
+#[derive(PartialEq, Serialize, Deserialize)]
+struct FileDigest {
+    bytes: u64,
+    xxh3: u64,
+}
+
+impl FileDigest {
+    fn of(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.len() as u64, xxh3: xxh3_64(bytes) }
+    }
+}
+
+/// The checkpoints of one run.
+pub struct CheckpointDir {
+    dir: PathBuf,
+}
+
+impl CheckpointDir {
+    /// The checkpoints of the run in `run_dir`, made when the first is saved.
+    pub fn new(run_dir: &Path) -> Self {
+        Self { dir: run_dir.join("checkpoints") }
+    }
+
+    /// Writes a checkpoint; it counts once its folder has its name. Then removes all but the newest `keep` and the best.
+    ///
+    /// # Errors
+    /// If it cannot be written; the ones before are untouched then.
+    pub fn save(&self, checkpoint: &Checkpoint, keep: usize) -> anyhow::Result<()> {
+        let path = self.path(checkpoint.state.counters.step);
+        self.write(checkpoint, &path).with_context(|| format!("cannot write checkpoint {}", path.display()))?;
+        self.note_best(&checkpoint.state)?;
+        self.prune(keep, checkpoint.state.counters.best_knn.map(|(_, step)| step))
+    }
+
+    /// The newest checkpoint that is whole. Broken ones are named in a warning and passed over.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn newest(&self) -> anyhow::Result<Checkpoint> {
+        let steps = self.steps()?;
+        for step in steps.iter().rev() {
+            match read(&self.path(*step)) {
+                Ok(checkpoint) => return Ok(checkpoint),
+                Err(error) => {
+                    tracing::warn!(
+                        "checkpoint {} is unusable ({error:#}); trying the one before",
+                        self.path(*step).display()
+                    );
+                }
+            }
+        }
+        bail!("{} holds no usable checkpoint", self.dir.display())
+    }
+
+    fn write(&self, checkpoint: &Checkpoint, path: &Path) -> anyhow::Result<()> {
+        let partial = path.with_extension("partial");
+        remove(&partial)?;
+        fs::create_dir_all(&partial)?;
+        let mut files = BTreeMap::new();
+        for (name, tensors) in [(MODEL, &checkpoint.model), (OPTIMIZER, &checkpoint.optimizer)] {
+            let bytes = encode(tensors)?;
+            files.insert(name.to_owned(), FileDigest::of(&bytes));
+            write_synced(&partial.join(name), &bytes)?;
+        }
+        let manifest = Manifest { state: checkpoint.state.clone(), files };
+        write_synced(&partial.join(STATE), &serde_json::to_vec_pretty(&manifest)?)?;
+        File::open(&partial)?.sync_all()?;
+        remove(path)?;
+        fs::rename(&partial, path)?;
+        Ok(File::open(&self.dir)?.sync_all()?)
+    }
+
+    fn note_best(&self, state: &RunState) -> anyhow::Result<()> {
+        let Some((knn_top1, step)) = state.counters.best_knn else { return Ok(()) };
+        let best = serde_json::json!({ "knn_top1": knn_top1, "step": step, "checkpoint": folder(step) });
+        let (path, partial) = (self.dir.join("best.json"), self.dir.join("best.json.partial"));
+        write_synced(&partial, best.to_string().as_bytes())?;
+        Ok(fs::rename(partial, path)?)
+    }
+
+    fn prune(&self, keep: usize, best: Option<u64>) -> anyhow::Result<()> {
+        let steps = self.steps()?;
+        for step in steps.iter().rev().skip(keep).filter(|step| best != Some(**step)) {
+            remove(&self.path(*step))?;
+        }
+        Ok(())
+    }
+
+    fn steps(&self) -> anyhow::Result<Vec<u64>> {
+        if !self.dir.is_dir() {
+            return Ok(Vec::new());
+        }
+        let mut steps = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let name = entry?.file_name();
+            steps.extend(name.to_str().and_then(|name| name.strip_prefix("step-")?.parse::<u64>().ok()));
+        }
+        steps.sort_unstable();
+        Ok(steps)
+    }
+
+    fn path(&self, step: u64) -> PathBuf {
+        self.dir.join(folder(step))
+    }
+}
+
+fn folder(step: u64) -> String {
+    format!("step-{step:09}")
+}
+
+fn read(path: &Path) -> anyhow::Result<Checkpoint> {
+    let manifest: Manifest = serde_json::from_slice(&fs::read(path.join(STATE)).context(STATE)?).context(STATE)?;
+    let format = manifest.state.format;
+    ensure!(format == FORMAT, "its format is {format}, this program reads {FORMAT}");
+    let tensors = |name: &str| -> anyhow::Result<Vec<NamedTensor>> {
+        let bytes = fs::read(path.join(name))?;
+        ensure!(manifest.files.get(name) == Some(&FileDigest::of(&bytes)), "checksum mismatch");
+        decode(&bytes)
+    };
+    Ok(Checkpoint {
+        model: tensors(MODEL).context(MODEL)?,
+        optimizer: tensors(OPTIMIZER).context(OPTIMIZER)?,
+        state: manifest.state,
+    })
+}
+
+fn encode(tensors: &[NamedTensor]) -> anyhow::Result<Vec<u8>> {
+    let views = tensors.iter().map(|tensor| {
+        let bytes = bytemuck::cast_slice(&tensor.data);
+        TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map(|view| (tensor.name.as_str(), view))
+    });
+    Ok(safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, None)?)
+}
+
+fn decode(bytes: &[u8]) -> anyhow::Result<Vec<NamedTensor>> {
+    let tensors = SafeTensors::deserialize(bytes)?;
+    let tensors = tensors.iter().map(|(name, view)| {
+        ensure!(view.dtype() == Dtype::F32, "tensor {name} is not f32");
+        let data = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        Ok(NamedTensor { name: name.to_owned(), shape: view.shape().to_vec(), data })
+    });
+    tensors.collect()
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn remove(dir: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Preset;
+    use crate::progress::Mean;
+
+    fn checkpoint(step: u64, best: Option<(f64, u64)>) -> Checkpoint {
+        let mut interval_loss = Mean::default();
+        interval_loss.add(-0.1 + step as f64 / 3.0);
+        let tensor = |name: &str, data: Vec<f32>| NamedTensor { name: name.into(), shape: vec![data.len()], data };
+        Checkpoint {
+            state: RunState {
+                format: FORMAT,
+                config: TrainConfig::preset(Preset::Demo),
+                data: u64::MAX - 1,
+                counters: Counters { step, interval_loss, best_knn: best, ..Counters::default() },
+                quarantine: Vec::new(),
+            },
+            model: vec![tensor("encoder.conv1.weight", vec![step as f32, -0.0, 1e-38])],
+            optimizer: vec![tensor("encoder.conv1.weight", vec![1.5; 3])],
+        }
+    }
+
+    #[test]
+    fn what_is_saved_is_read_back_to_the_bit() {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoints = CheckpointDir::new(dir.path());
+        assert!(checkpoints.newest().is_err());
+        checkpoints.save(&checkpoint(7, None), 2).unwrap();
+        let read = checkpoints.newest().unwrap();
+        let (saved, bits) = (checkpoint(7, None), |data: &[f32]| data.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
+        assert_eq!(bits(&read.model[0].data), bits(&saved.model[0].data));
+        assert_eq!(read.state.counters.interval_loss, saved.state.counters.interval_loss);
+        assert_eq!((read.state.counters.step, read.state.data), (7, u64::MAX - 1));
+        assert_eq!(read.state.config, saved.state.config);
+    }
+
+    #[test]
+    fn the_last_k_and_the_best_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoints = CheckpointDir::new(dir.path());
+        for step in 1..=6 {
+            checkpoints.save(&checkpoint(step, Some((50.0, 2.min(step)))), 2).unwrap();
+        }
+        assert_eq!(checkpoints.steps().unwrap(), [2, 5, 6]);
+        assert!(dir.path().join("checkpoints/best.json").is_file());
+    }
+
+    #[test]
+    fn a_checkpoint_cut_at_any_byte_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoints = CheckpointDir::new(dir.path());
+        checkpoints.save(&checkpoint(1, None), 2).unwrap();
+        checkpoints.save(&checkpoint(2, None), 2).unwrap();
+        for name in [MODEL, OPTIMIZER, STATE] {
+            let path = checkpoints.path(2).join(name);
+            let whole = fs::read(&path).unwrap();
+            for length in 0..whole.len() {
+                fs::write(&path, &whole[..length]).unwrap();
+                assert_eq!(checkpoints.newest().unwrap().state.counters.step, 1, "{name} cut to {length} bytes");
+            }
+            fs::write(&path, whole).unwrap();
+        }
+        assert_eq!(checkpoints.newest().unwrap().state.counters.step, 2);
+    }
+}

@@ -1,0 +1,147 @@
+//! `simsiam train`: settles the configuration, opens data and folder, trains, and says what came of it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use dfdx::prelude::Cpu;
+
+use crate::arch::dispatch;
+use crate::checkpoint::Checkpoint;
+use crate::cli::TrainArgs;
+use crate::commands::demo_shards;
+use crate::config::{Overrides, Preset, TrainConfig, default_run_dir};
+use crate::console::{Console, thousands};
+use crate::data::{Data, Source};
+use crate::error::InputError;
+use crate::interrupt::Interrupt;
+use crate::progress::{Counters, Progress};
+use crate::run_dir::RunDir;
+use crate::train::{DIM, Outcome, Run, train};
+
+/// Trains; `Interrupted` if it was asked to stop.
+///
+/// # Errors
+/// If the input cannot work (exit code 2), or the run fails.
+pub fn run(args: &TrainArgs, console: &Console) -> Result<Outcome> {
+    let overrides = match &args.config {
+        Some(path) => args.overrides.clone().over(&Overrides::from_file(path)?),
+        None => args.overrides.clone(),
+    };
+    let interrupt = Interrupt::listen()?;
+    let (config, dir, resumed) = match &args.resume {
+        Some(path) => resume(path, &overrides)?,
+        None => begin(args.run_dir.as_deref(), overrides, console)?,
+    };
+    let data = Data::open(&config)?;
+    let dir = match dir {
+        Folder::Opened(dir) => dir,
+        Folder::New(path) => RunDir::create(&path, &config)?,
+    };
+    let mut counters = Counters::default();
+    if let Some(Checkpoint { state, .. }) = &resumed {
+        if state.data != data.train.shards.fingerprint() {
+            return Err(InputError::new(format!(
+                "cannot resume {}: the training shards are not those that it began with",
+                dir.path().display()
+            ))
+            .into());
+        }
+        data.train.quarantine.restore(state.quarantine.iter().cloned());
+        counters = state.counters.clone();
+    }
+    introduce(console, &config, &data, &dir, counters.step);
+    let path = dir.path().to_owned();
+    let progress = Progress::new(console.clone(), &dir, &config, data.steps_per_epoch(&config)?, DIM, counters)?;
+    let (arch, dev, train_source) = (config.arch, Cpu::default(), data.train.clone());
+    let preset = config.preset;
+    let run = Run { config, data, dir, interrupt, progress };
+    let outcome = dispatch!(arch, train(&dev, run, resumed))?;
+    conclude(console, &outcome, &path, preset, &train_source);
+    Ok(outcome)
+}
+
+/// A run's folder: made only once nothing can be wrong with the input any more.
+enum Folder {
+    New(PathBuf),
+    Opened(RunDir),
+}
+
+fn begin(
+    run_dir: Option<&Path>,
+    overrides: Overrides,
+    console: &Console,
+) -> Result<(TrainConfig, Folder, Option<Checkpoint>)> {
+    let mut config = TrainConfig::resolve(&overrides)?;
+    config.arch.check(config.recipe.size)?;
+    let path = run_dir.map_or_else(|| default_run_dir(&config), Path::to_owned);
+    RunDir::check_free(&path)?;
+    if config.shards.is_empty() {
+        if config.preset != Preset::Demo {
+            return Err(InputError::new("no shards to train on: --shards names them, or --preset demo makes some").into());
+        }
+        (config.shards, config.val_shards) = demo_shards::prepare(console)?;
+    }
+    Ok((config, Folder::New(path), None))
+}
+
+fn resume(path: &Path, overrides: &Overrides) -> Result<(TrainConfig, Folder, Option<Checkpoint>)> {
+    let dir = RunDir::resume(path)?;
+    let checkpoint = dir.checkpoints().newest()?;
+    let saved = &checkpoint.state.config;
+    let config = saved.with(overrides)?;
+    if let Some((key, before, now)) = saved.first_difference(&config) {
+        return Err(InputError::new(format!(
+            "cannot resume {} with another configuration: {key} was {before}, now {now}; a new --run-dir starts a new run",
+            path.display()
+        ))
+        .into());
+    }
+    Ok((config, Folder::Opened(dir), Some(checkpoint)))
+}
+
+fn introduce(console: &Console, config: &TrainConfig, data: &Data, dir: &RunDir, step: u64) {
+    console.line(format_args!("# the resolved configuration, saved in {}", dir.path().join("config.toml").display()));
+    console.line(config.to_string().trim_end());
+    let knn = data.knn.as_ref().map_or("no kNN".into(), |knn| {
+        format!("kNN: {} neighbours, {} queries", thousands(knn.bank.len()), thousands(knn.queries.len()))
+    });
+    console.line(format_args!(
+        "# {} images to train on in {} shards; {knn}",
+        thousands(data.train.len()),
+        data.train.shards.shards().len()
+    ));
+    if step > 0 {
+        console.line(format_args!("# goes on after step {}", thousands(step)));
+    }
+}
+
+fn conclude(console: &Console, outcome: &Outcome, path: &Path, preset: Preset, train: &Source) {
+    let (Outcome::Finished(counters) | Outcome::Interrupted(counters)) = outcome;
+    let path = path.display();
+    let bad = train.quarantine.len();
+    if bad > 0 {
+        console.line(format_args!(
+            "{bad} of {} samples were unusable: see {path}/quarantine.json",
+            thousands(train.shards.len())
+        ));
+    }
+    if let (Some(first), Some(last), Some((best, _))) = (counters.first_knn, counters.last_knn, counters.best_knn) {
+        console.line(format_args!(
+            "kNN top-1 (backbone features): {first:.2} % untrained, {last:.2} % now, {best:.2} % at best"
+        ));
+    }
+    match outcome {
+        Outcome::Interrupted(_) => {
+            console.line(format_args!("interrupted and saved; go on with: simsiam train --resume {path}"));
+        }
+        Outcome::Finished(_) => {
+            console.line(format_args!("run folder: {path} (config.toml, metrics.jsonl, checkpoints)"));
+            if preset == Preset::Demo {
+                console.line(
+                    "next, your own images: cargo run -- pack FOLDER_OF_CLASS_FOLDERS shards && \\\n  \
+                     cargo run -- train --shards shards --preset cifar10 --arch resnet8 --epochs 10",
+                );
+            }
+        }
+    }
+}

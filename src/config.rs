@@ -1,0 +1,418 @@
+//! What a run is made of: presets, a TOML file over them, flags over both.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use simsiam_pipeline::Recipe;
+
+use crate::arch::Arch;
+use crate::error::InputError;
+
+/// A resolved run: printed at the start, saved as `RUN/config.toml` and in every checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Where the other values come from.
+    pub preset: Preset,
+    /// Training shards: files, folders, globs or brace patterns. Empty for the demo's own.
+    pub shards: Vec<String>,
+    /// Shards for the kNN monitor's queries. Empty: a tenth of the training data is held out.
+    pub val_shards: Vec<String>,
+    /// The encoder.
+    pub arch: Arch,
+    /// Passes over the data.
+    pub epochs: u64,
+    /// Images a step. The learning rate follows it: `base_lr * batch_size / 256` (Goyal et al. 2017).
+    pub batch_size: usize,
+    /// The only source of randomness.
+    pub seed: u64,
+    /// Where the model runs.
+    pub device: Device,
+    /// Decoding threads.
+    pub workers: Workers,
+    /// Learning rate at a batch of 256.
+    pub base_lr: f64,
+    /// Epochs of linear warm-up; the paper has none below a batch of 1024.
+    pub warmup_epochs: u64,
+    /// SGD's momentum.
+    pub momentum: f64,
+    /// L2 penalty on all parameters, biases and batch norm included.
+    pub weight_decay: f64,
+    /// Whether the predictor's learning rate decays with the others (section 4.2: constant is better, 68.1 to 67.7).
+    pub predictor_lr: PredictorLr,
+    /// Layers of the projector: 3 on ImageNet, 2 on CIFAR-10 (appendix D).
+    pub projector_layers: usize,
+    /// Whether the targets are constants (section 4.1). Without it the encoder collapses.
+    pub stop_gradient: bool,
+    /// Epochs between kNN evaluations; 0 for none. Left out, every epoch if the data is labelled.
+    pub knn_every: Option<u64>,
+    /// Neighbours that vote.
+    pub knn_k: usize,
+    /// Votes weigh `exp(similarity / temperature)`.
+    pub knn_temperature: f32,
+    /// Share of samples that may be unusable before the run stops.
+    pub bad_sample_budget: f64,
+    /// What to do with an unusable sample.
+    pub on_bad_sample: BadSamplePolicy,
+    /// Steps between log lines.
+    pub log_every: u64,
+    /// Steps between checkpoints, besides the one at each epoch's end.
+    pub checkpoint_every: u64,
+    /// Checkpoints kept, besides the best.
+    pub keep_checkpoints: usize,
+    /// What is done to each view.
+    pub recipe: Recipe,
+}
+
+/// A named set of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// ResNet-50 at 224 (Chen & He 2021, section 3; facebookresearch/simsiam).
+    Imagenet,
+    /// ResNet-18 with the CIFAR stem at 32 (appendix D).
+    Cifar10,
+    /// ResNet-8 at 32 on procedural images, for two or three minutes of a small machine.
+    Demo,
+}
+
+/// Where the model runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Device {
+    /// The processor, all cores.
+    Cpu,
+}
+
+/// The predictor's learning rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum PredictorLr {
+    /// Stays at the base value.
+    Constant,
+    /// Follows the cosine.
+    Decay,
+}
+
+/// What to do with a sample that cannot be read or decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum BadSamplePolicy {
+    /// Count it, name it, take another, within the budget.
+    Skip,
+    /// Stop.
+    Fail,
+}
+
+/// How many threads decode and augment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "toml::Value", try_from = "toml::Value")]
+pub enum Workers {
+    /// One for every two cores, at least one: the model takes the rest.
+    Auto,
+    /// This many.
+    Count(usize),
+}
+
+impl Workers {
+    /// The number of threads.
+    pub fn count(self) -> usize {
+        match self {
+            Self::Count(count) => count,
+            Self::Auto => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
+        }
+    }
+}
+
+impl std::str::FromStr for Workers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            _ => match text.parse() {
+                Ok(count) if count > 0 => Ok(Self::Count(count)),
+                _ => Err(format!("`{text}` is neither `auto` nor a positive number")),
+            },
+        }
+    }
+}
+
+impl TryFrom<toml::Value> for Workers {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        value.as_str().map_or_else(|| value.to_string(), str::to_owned).parse()
+    }
+}
+
+impl From<Workers> for toml::Value {
+    fn from(workers: Workers) -> Self {
+        match workers {
+            Workers::Auto => "auto".into(),
+            Workers::Count(count) => (count as i64).into(),
+        }
+    }
+}
+
+/// What a flag or a line in the configuration file may set. Flags win over the file, the file over the preset.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields)]
+pub struct Overrides {
+    /// Training shards: files, folders, globs or brace patterns; none for the demo's own images
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub shards: Option<Vec<String>>,
+    /// Labelled shards for the kNN monitor [default: a tenth of the training data, held out]
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub val_shards: Option<Vec<String>>,
+    /// Named set of values [default: demo without --shards, else imagenet]
+    #[arg(long)]
+    pub preset: Option<Preset>,
+    /// Encoder
+    #[arg(long)]
+    pub arch: Option<Arch>,
+    /// Passes over the data
+    #[arg(long)]
+    pub epochs: Option<u64>,
+    /// Images a step; the learning rate is base-lr * batch-size / 256
+    #[arg(long)]
+    pub batch_size: Option<usize>,
+    /// Decoding threads: a number or `auto`; they change the speed, never the result
+    #[arg(long)]
+    pub workers: Option<Workers>,
+    /// The only source of randomness
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Where the model runs
+    #[arg(long)]
+    pub device: Option<Device>,
+    /// Learning rate at a batch of 256
+    #[arg(long)]
+    pub base_lr: Option<f64>,
+    /// Epochs of linear warm-up
+    #[arg(long)]
+    pub warmup_epochs: Option<u64>,
+    /// SGD's momentum
+    #[arg(long)]
+    pub momentum: Option<f64>,
+    /// L2 penalty on all parameters
+    #[arg(long)]
+    pub weight_decay: Option<f64>,
+    /// Whether the predictor's learning rate decays with the others
+    #[arg(long)]
+    pub predictor_lr: Option<PredictorLr>,
+    /// Layers of the projector
+    #[arg(long)]
+    pub projector_layers: Option<usize>,
+    /// `false` lets gradients flow into the targets: the ablation that collapses
+    #[arg(long, value_name = "BOOL")]
+    pub stop_gradient: Option<bool>,
+    /// Epochs between kNN evaluations, 0 for none [default: 1 if the data is labelled]
+    #[arg(long)]
+    pub knn_every: Option<u64>,
+    /// Neighbours that vote
+    #[arg(long)]
+    pub knn_k: Option<usize>,
+    /// Votes weigh exp(similarity / temperature)
+    #[arg(long)]
+    pub knn_temperature: Option<f32>,
+    /// What to do with a sample that cannot be read or decoded
+    #[arg(long)]
+    pub on_bad_sample: Option<BadSamplePolicy>,
+    /// Share of samples that may be unusable before the run stops
+    #[arg(long)]
+    pub bad_sample_budget: Option<f64>,
+    /// Steps between log lines
+    #[arg(long)]
+    pub log_every: Option<u64>,
+    /// Steps between checkpoints, besides the one at each epoch's end
+    #[arg(long)]
+    pub checkpoint_every: Option<u64>,
+    /// Checkpoints kept, besides the best
+    #[arg(long)]
+    pub keep_checkpoints: Option<usize>,
+    /// The augmentation, as a whole table (configuration file only)
+    #[arg(skip)]
+    pub recipe: Option<Recipe>,
+}
+
+impl Overrides {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not TOML, or has a key or value that means nothing; line and column are named.
+    pub fn from_file(path: &Path) -> Result<Self, InputError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| InputError::new(format!("configuration {}: {error}", path.display())))?;
+        toml::from_str(&text)
+            .map_err(|error| InputError::new(format!("configuration {}: {error}", path.display())))
+    }
+
+    /// These values where they are set, else those of `below`.
+    #[must_use]
+    pub fn over(&self, below: &Self) -> Self {
+        let mut merged = table(below);
+        merged.extend(table(self));
+        merged.try_into().expect("two sets of overrides make one")
+    }
+}
+
+impl TrainConfig {
+    /// The preset's values with `overrides` on top.
+    ///
+    /// # Errors
+    /// If values contradict each other.
+    pub fn resolve(overrides: &Overrides) -> Result<Self, InputError> {
+        let unset = if overrides.shards.is_none() { Preset::Demo } else { Preset::Imagenet };
+        Self::preset(overrides.preset.unwrap_or(unset)).with(overrides)
+    }
+
+    /// This configuration with `overrides` on top.
+    ///
+    /// # Errors
+    /// If values contradict each other.
+    pub fn with(&self, overrides: &Overrides) -> Result<Self, InputError> {
+        let mut merged = table(self);
+        merged.extend(table(overrides));
+        let config: Self = merged.try_into().expect("a configuration with overrides on top is one");
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Whether the kNN monitor runs after `epochs` epochs; always before the first and after the last.
+    pub fn knn_is_due(&self, epochs: u64) -> bool {
+        let every = self.knn_every.unwrap_or(1);
+        every > 0 && (epochs.is_multiple_of(every) || epochs == self.epochs)
+    }
+
+    /// A preset as it stands in the papers; their sources are named with each.
+    pub fn preset(preset: Preset) -> Self {
+        match preset {
+            Preset::Imagenet => Self::imagenet(),
+            Preset::Cifar10 => Self::cifar10(),
+            Preset::Demo => Self::demo(),
+        }
+    }
+
+    /// Chen & He 2021, section 3 and the released code.
+    fn imagenet() -> Self {
+        Self {
+            preset: Preset::Imagenet,
+            shards: Vec::new(),
+            val_shards: Vec::new(),
+            arch: Arch::Resnet50,
+            epochs: 100,
+            batch_size: 512,
+            seed: 0,
+            device: Device::Cpu,
+            workers: Workers::Auto,
+            base_lr: 0.05,
+            warmup_epochs: 0,
+            momentum: 0.9,
+            weight_decay: 1e-4,
+            predictor_lr: PredictorLr::Constant,
+            projector_layers: 3,
+            stop_gradient: true,
+            knn_every: None,
+            knn_k: 200,
+            knn_temperature: 0.1,
+            bad_sample_budget: 0.01,
+            on_bad_sample: BadSamplePolicy::Skip,
+            log_every: 10,
+            checkpoint_every: 1000,
+            keep_checkpoints: 2,
+            recipe: Recipe::imagenet(),
+        }
+    }
+
+    /// Chen & He 2021, appendix D.
+    fn cifar10() -> Self {
+        Self {
+            preset: Preset::Cifar10,
+            arch: Arch::Resnet18Cifar,
+            epochs: 800,
+            base_lr: 0.03,
+            weight_decay: 5e-4,
+            projector_layers: 2,
+            recipe: Recipe::cifar10(),
+            ..Self::imagenet()
+        }
+    }
+
+    /// The CIFAR recipe at the size of a coffee break.
+    fn demo() -> Self {
+        Self {
+            preset: Preset::Demo,
+            arch: Arch::Resnet8,
+            epochs: 10,
+            batch_size: 128,
+            ..Self::cifar10()
+        }
+    }
+
+    fn validate(&self) -> Result<(), InputError> {
+        let refuse = |what: &str| Err(InputError::new(what));
+        if self.epochs == 0 || self.log_every == 0 || self.checkpoint_every == 0 || self.keep_checkpoints == 0 {
+            return refuse("epochs, log_every, checkpoint_every and keep_checkpoints must be at least 1");
+        }
+        if self.batch_size < 2 {
+            return refuse("batch_size must be at least 2: batch norm needs a variance");
+        }
+        if !(2..=3).contains(&self.projector_layers) {
+            return refuse("projector_layers must be 2 or 3");
+        }
+        let rates = [self.base_lr, self.weight_decay, self.momentum];
+        if rates.iter().any(|rate| !rate.is_finite() || *rate < 0.0) || self.momentum >= 1.0 {
+            return refuse("base_lr and weight_decay must be 0 or more, momentum 0 to less than 1");
+        }
+        if !(0.0..=1.0).contains(&self.bad_sample_budget) {
+            return refuse("bad_sample_budget must be between 0 and 1");
+        }
+        if self.knn_k == 0 || self.knn_temperature.is_nan() || self.knn_temperature <= 0.0 {
+            return refuse("knn_k and knn_temperature must be positive");
+        }
+        if self.warmup_epochs >= self.epochs {
+            return refuse("warmup_epochs must be fewer than epochs");
+        }
+        self.recipe.validate().map_err(|error| InputError::new(format!("recipe: {error}")))
+    }
+
+    /// The first setting in which `other` would make another run: (key, here, there). Settings that change neither
+    /// batches nor weights don't count; that the shards hold the same data is checked by their fingerprint.
+    pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
+        const HARMLESS: [&str; 7] = [
+            "shards",
+            "val_shards",
+            "workers",
+            "log_every",
+            "checkpoint_every",
+            "keep_checkpoints",
+            "bad_sample_budget",
+        ];
+        let (ours, theirs) = (table(self), table(other));
+        let keys = ours.keys().chain(theirs.keys()).filter(|key| !HARMLESS.contains(&key.as_str()));
+        let text = |table: &toml::Table, key: &str| {
+            table.get(key).map_or_else(|| "unset".into(), ToString::to_string)
+        };
+        keys.map(|key| (key.clone(), text(&ours, key), text(&theirs, key))).find(|(_, a, b)| a != b)
+    }
+}
+
+/// TOML, as it is saved and printed.
+impl fmt::Display for TrainConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&toml::to_string(self).map_err(|_| fmt::Error)?)
+    }
+}
+
+fn table<T: Serialize>(value: &T) -> toml::Table {
+    toml::Table::try_from(value).expect("a configuration is a TOML table")
+}
+
+/// Where a run's files go.
+pub fn default_run_dir(config: &TrainConfig) -> PathBuf {
+    let preset = table(config)["preset"].as_str().unwrap_or_default().to_owned();
+    let name = |number: u32| PathBuf::from(format!("runs/{number:03}-{preset}-{}", config.arch));
+    (1..).map(name).find(|dir| !dir.exists()).expect("there is always a next number")
+}

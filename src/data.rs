@@ -1,0 +1,134 @@
+//! The shards of a run: what it trains on, and what its kNN monitor asks and is asked.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use simsiam_pipeline::shards::OpenOptions;
+use simsiam_pipeline::{Batches, OnBadSample, Part, PipelineConfig, Quarantine, ShardSet};
+
+use crate::config::{BadSamplePolicy, TrainConfig};
+use crate::error::InputError;
+
+/// Opened shards and their use.
+pub struct Data {
+    /// What is trained on.
+    pub train: Source,
+    /// What the kNN monitor compares; `None` if there is none.
+    pub knn: Option<KnnData>,
+}
+
+/// Labelled samples for the kNN monitor.
+pub struct KnnData {
+    /// The neighbours: the training samples, without augmentation.
+    pub bank: Source,
+    /// The samples to classify.
+    pub queries: Source,
+}
+
+/// A part of a shard set, with its list of bad samples.
+#[derive(Clone)]
+pub struct Source {
+    /// The shards.
+    pub shards: Arc<ShardSet>,
+    /// Which of their samples.
+    pub part: Part,
+    /// Unusable samples met so far.
+    pub quarantine: Arc<Quarantine>,
+}
+
+impl Source {
+    /// Number of samples.
+    pub fn len(&self) -> u64 {
+        self.part.len(self.shards.len())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// At most this many samples are held out for kNN queries.
+const MAX_HELD_OUT: u64 = 10_000;
+
+impl Data {
+    /// Opens the shards that a configuration names.
+    ///
+    /// # Errors
+    /// If shards are missing or broken, the batch is larger than the data, or labels are missing that are asked for.
+    pub fn open(config: &TrainConfig) -> Result<Self> {
+        let policy = match config.on_bad_sample {
+            BadSamplePolicy::Skip => OnBadSample::Skip { budget: config.bad_sample_budget },
+            BadSamplePolicy::Fail => OnBadSample::Fail,
+        };
+        let open = |patterns: &[String]| -> Result<Source> {
+            let shards = ShardSet::open(patterns, &OpenOptions::default())?;
+            let quarantine = Arc::new(Quarantine::new(policy, shards.len()));
+            Ok(Source { shards: Arc::new(shards), part: Part::All, quarantine })
+        };
+        let all = open(&config.shards)?;
+        let val = (!config.val_shards.is_empty()).then(|| open(&config.val_shards)).transpose()?;
+        let data = match (wants_knn(config, &all, val.as_ref())?, val) {
+            (false, _) => Self { train: all, knn: None },
+            (true, Some(queries)) => Self { knn: Some(KnnData { bank: all.clone(), queries }), train: all },
+            (true, None) => Self::with_held_out(all),
+        };
+        data.steps_per_epoch(config)?;
+        Ok(data)
+    }
+
+    /// Training steps in an epoch.
+    ///
+    /// # Errors
+    /// If the batch is larger than the data.
+    pub fn steps_per_epoch(&self, config: &TrainConfig) -> Result<u64> {
+        Ok(self.pipeline(config).sampler(self.train.shards.len())?.steps_per_epoch())
+    }
+
+    /// The training batches from `step` on, counted over the whole run.
+    ///
+    /// # Errors
+    /// If the pipeline cannot be started.
+    pub fn batches(&self, config: &TrainConfig, step: u64) -> Result<Batches> {
+        let steps_per_epoch = self.steps_per_epoch(config)?;
+        let pipeline = PipelineConfig {
+            epochs: step / steps_per_epoch..config.epochs,
+            first_step: step % steps_per_epoch,
+            workers: config.workers.count(),
+            ..self.pipeline(config)
+        };
+        let Source { shards, quarantine, .. } = self.train.clone();
+        Ok(simsiam_pipeline::start(shards, quarantine, &pipeline)?)
+    }
+
+    fn pipeline(&self, config: &TrainConfig) -> PipelineConfig {
+        let training = PipelineConfig::training(config.recipe.clone(), config.batch_size, config.seed);
+        PipelineConfig { part: self.train.part, ..training }
+    }
+
+    /// Sets a tenth of the samples apart: never trained on, they are what the kNN monitor asks.
+    fn with_held_out(all: Source) -> Self {
+        let held_out = (all.len() / 10).clamp(1, MAX_HELD_OUT);
+        let train = Source { part: Part::Kept { held_out }, ..all.clone() };
+        let queries = Source { part: Part::HeldOut { held_out }, ..all };
+        Self { knn: Some(KnnData { bank: train.clone(), queries }), train }
+    }
+}
+
+/// Whether there will be kNN evaluations: not without labels, which is an error where they were asked for.
+fn wants_knn(config: &TrainConfig, all: &Source, val: Option<&Source>) -> Result<bool> {
+    if config.knn_every == Some(0) {
+        return Ok(false);
+    }
+    let sources = [(Some(all), &config.shards), (val, &config.val_shards)];
+    let unlabelled = sources.into_iter().find(|(source, _)| source.is_some_and(|source| !source.shards.has_labels()));
+    match unlabelled {
+        None => Ok(true),
+        Some(_) if val.is_none() && config.knn_every.is_none() => Ok(false),
+        Some((_, patterns)) => Err(InputError::new(format!(
+            "kNN needs a label for every sample, but some in {} have none (no .cls member); --knn-every 0 trains without it",
+            patterns.join(" ")
+        ))
+        .into()),
+    }
+}

@@ -1,0 +1,31 @@
+//! Errors that are the user's to mend, told apart from those that are not by the exit code.
+
+/// Input or configuration that cannot work: the program says why and exits with code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct InputError(String);
+
+impl InputError {
+    /// An error with this text: lower case, what, where and what was found.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+/// Exit code of a run that was interrupted and saved.
+pub const INTERRUPTED: u8 = 130;
+
+/// The exit code for an error: 2 for what the user can mend in the input, 1 for the rest.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    use simsiam_pipeline::{ConfigError, PipelineError};
+    let input = error.chain().any(|cause| {
+        cause.is::<InputError>()
+            || cause.is::<simsiam_pipeline::shards::ShardError>()
+            || cause.is::<simsiam_pipeline::pack::PackError>()
+            || cause.downcast_ref::<ConfigError>().is_some_and(|error| !matches!(error, ConfigError::Thread(_)))
+            || cause
+                .downcast_ref::<PipelineError>()
+                .is_some_and(|error| !matches!(error, PipelineError::WorkerPanicked { .. }))
+    });
+    if input { 2 } else { 1 }
+}

@@ -1,0 +1,148 @@
+//! `RUN/metrics.jsonl`: one JSON object a line, flushed as it is written.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Serialize;
+
+/// What training was like since the last such line.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepMetrics {
+    /// Steps done.
+    pub step: u64,
+    /// The epoch under way, from 1.
+    pub epoch: u64,
+    /// Mean loss since the last line; at best -1.
+    pub loss: f64,
+    /// Standard deviation of `z / |z|`, mean over channels, both views, and the steps since the last line.
+    pub z_std: f64,
+    /// What it is when `z / |z|` is spread evenly over the sphere: `1 / sqrt(d)`.
+    pub z_std_even: f64,
+    /// What the two say together.
+    pub health: Health,
+    /// Learning rate of encoder and projector at this step.
+    pub lr: f64,
+    /// Learning rate of the predictor at this step.
+    pub predictor_lr: f64,
+    /// Images (two views each) a second since the last line.
+    pub images_per_s: f64,
+    /// Share of the time since the last line spent waiting for data, 0 to 1.
+    pub data_wait: f64,
+}
+
+/// Whether the outputs still tell images apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// They do.
+    Healthy,
+    /// The std of `z / |z|` is under a tenth of `1 / sqrt(d)`: all images get the same output.
+    Collapsed,
+}
+
+impl Health {
+    /// The rule.
+    pub fn of(z_std: f64, even_std: f64) -> Self {
+        if z_std < 0.1 * even_std { Self::Collapsed } else { Self::Healthy }
+    }
+}
+
+/// What an epoch came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct EpochMetrics {
+    /// Steps done.
+    pub step: u64,
+    /// Epochs done; 0 is the untrained encoder.
+    pub epoch: u64,
+    /// Mean loss over the epoch's steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch_loss: Option<f64>,
+    /// kNN top-1 accuracy on the backbone's pooled features, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub knn_top1: Option<f64>,
+}
+
+/// The file, open for appending.
+pub struct MetricsLog {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsLog {
+    /// Opens the log of a run that has done `step` steps; what a killed run wrote beyond them is cut off, since it
+    /// will be written again.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written.
+    pub fn open(run_dir: &Path, step: u64) -> anyhow::Result<Self> {
+        let path = run_dir.join("metrics.jsonl");
+        let open = || -> std::io::Result<File> {
+            let keep = lines_up_to(&path, step)?;
+            let file = OpenOptions::new().create(true).append(true).open(&path)?;
+            file.set_len(keep)?;
+            Ok(file)
+        };
+        let file = open().with_context(|| format!("cannot open {}", path.display()))?;
+        Ok(Self { path, file })
+    }
+
+    /// Appends one line.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&mut self, metrics: &impl Serialize) -> anyhow::Result<()> {
+        let mut line = serde_json::to_string(metrics)?;
+        line.push('\n');
+        self.file
+            .write_all(line.as_bytes())
+            .with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+/// Length in bytes of the whole lines that are about the first `step` steps.
+fn lines_up_to(path: &Path, step: u64) -> std::io::Result<u64> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let mut reader = BufReader::new(file);
+    let (mut keep, mut line) = (0, String::new());
+    while reader.read_line(&mut line)? > 0 {
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        let whole = line.ends_with('\n') && value["step"].as_u64().is_some_and(|at| at <= step);
+        if !whole {
+            break;
+        }
+        keep += line.len() as u64;
+        line.clear();
+    }
+    Ok(keep)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_log_has_each_step_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let line = |step| EpochMetrics { step, epoch: 0, epoch_loss: None, knn_top1: Some(1.5) };
+        let mut log = MetricsLog::open(dir.path(), 0).unwrap();
+        for step in 0..5 {
+            log.write(&line(step)).unwrap();
+        }
+        log.file.write_all(b"{\"step\":5,\"ep").unwrap();
+        drop(log);
+        let mut log = MetricsLog::open(dir.path(), 2).unwrap();
+        log.write(&line(3)).unwrap();
+        let text = std::fs::read_to_string(dir.path().join("metrics.jsonl")).unwrap();
+        let steps: Vec<u64> = text
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["step"].as_u64().unwrap())
+            .collect();
+        assert_eq!(steps, [0, 1, 2, 3]);
+    }
+}

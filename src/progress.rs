@@ -1,0 +1,243 @@
+//! How far a run is: counts steps, averages losses, and tells the terminal, the log and the checkpoint.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
+use simsiam_model::LearningRates;
+
+use crate::config::TrainConfig;
+use crate::console::{Console, duration, thousands};
+use crate::metrics::{EpochMetrics, Health, MetricsLog, StepMetrics};
+use crate::run_dir::RunDir;
+
+/// What of the progress is saved in a checkpoint.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Steps done.
+    pub step: u64,
+    /// Epochs whose end has been reported, the untrained encoder's "epoch 0" included.
+    pub epochs_reported: u64,
+    /// Loss since the last log line.
+    pub interval_loss: Mean,
+    /// Std of `z / |z|` since the last log line.
+    pub interval_z_std: Mean,
+    /// Loss since the epoch's start.
+    pub epoch_loss: Mean,
+    /// kNN top-1 of the untrained encoder, in percent.
+    pub first_knn: Option<f64>,
+    /// Latest kNN top-1, in percent.
+    pub last_knn: Option<f64>,
+    /// Best kNN top-1, in percent, and its step.
+    pub best_knn: Option<(f64, u64)>,
+    /// Whether a collapse has been announced.
+    pub collapsed: bool,
+}
+
+/// A running mean that can be saved and goes on exactly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Mean {
+    sum: f64,
+    count: u64,
+}
+
+impl Mean {
+    /// Takes in one value.
+    pub fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    /// The mean so far, and starts anew; `None` if there was no value.
+    pub fn take(&mut self) -> Option<f64> {
+        let Self { sum, count } = std::mem::take(self);
+        (count > 0).then(|| sum / count as f64)
+    }
+}
+
+/// One training step, as the loop saw it.
+pub struct StepReport {
+    /// The loss of the step's batch.
+    pub loss: f64,
+    /// Std of `z / |z|`, mean over channels and views.
+    pub z_std: f64,
+    /// The learning rates used.
+    pub rates: LearningRates,
+    /// Images in the batch.
+    pub images: usize,
+    /// Time spent waiting for the batch.
+    pub waited: Duration,
+}
+
+/// Counts and tells.
+pub struct Progress {
+    counters: Counters,
+    console: Console,
+    metrics: MetricsLog,
+    bar: ProgressBar,
+    epochs: u64,
+    steps_per_epoch: u64,
+    batch_size: usize,
+    log_every: u64,
+    /// `1 / sqrt(d)`.
+    even_std: f64,
+    since: Instant,
+    images: usize,
+    waited: Duration,
+}
+
+impl Progress {
+    /// Starts, or goes on, counting.
+    ///
+    /// # Errors
+    /// If the metrics file cannot be opened.
+    pub fn new(
+        console: Console,
+        dir: &RunDir,
+        config: &TrainConfig,
+        steps_per_epoch: u64,
+        dim: usize,
+        counters: Counters,
+    ) -> Result<Self> {
+        let metrics = MetricsLog::open(dir.path(), counters.step)?;
+        let total = config.epochs * steps_per_epoch;
+        let bar = console.bar(total, counters.step, "{wide_bar} step {pos}/{len}  {msg}");
+        Ok(Self {
+            counters,
+            console,
+            metrics,
+            bar,
+            epochs: config.epochs,
+            steps_per_epoch,
+            batch_size: config.batch_size,
+            log_every: config.log_every,
+            even_std: 1.0 / (dim as f64).sqrt(),
+            since: Instant::now(),
+            images: 0,
+            waited: Duration::ZERO,
+        })
+    }
+
+    /// Steps done.
+    pub fn step(&self) -> u64 {
+        self.counters.step
+    }
+
+    /// Whether all steps are done and reported.
+    pub fn is_finished(&self) -> bool {
+        self.step() == self.epochs * self.steps_per_epoch
+    }
+
+    /// The number of epochs done, if that is an epoch's end which has not been reported.
+    pub fn epoch_to_report(&self) -> Option<u64> {
+        let epochs = self.step() / self.steps_per_epoch;
+        let at_end = self.step().is_multiple_of(self.steps_per_epoch);
+        (at_end && self.counters.epochs_reported == epochs).then_some(epochs)
+    }
+
+    /// What a checkpoint saves.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Notes a step; every so often prints and writes a line.
+    ///
+    /// # Errors
+    /// If the metrics cannot be written.
+    pub fn stepped(&mut self, report: &StepReport) -> Result<()> {
+        let counters = &mut self.counters;
+        counters.step += 1;
+        counters.interval_loss.add(report.loss);
+        counters.interval_z_std.add(report.z_std);
+        counters.epoch_loss.add(report.loss);
+        self.images += report.images;
+        self.waited += report.waited;
+        self.bar.set_position(counters.step);
+        if counters.step.is_multiple_of(self.log_every) { self.log(report.rates) } else { Ok(()) }
+    }
+
+    /// Reports an epoch's end.
+    ///
+    /// # Errors
+    /// If the metrics cannot be written.
+    pub fn epoch_ended(&mut self, knn_top1: Option<f64>) -> Result<()> {
+        let counters = &mut self.counters;
+        let (step, epoch, epoch_loss) = (counters.step, counters.epochs_reported, counters.epoch_loss.take());
+        counters.epochs_reported += 1;
+        if let Some(top1) = knn_top1 {
+            counters.first_knn = counters.first_knn.or(Some(top1));
+            counters.last_knn = Some(top1);
+            if counters.best_knn.is_none_or(|(best, _)| top1 > best) {
+                counters.best_knn = Some((top1, step));
+            }
+        }
+        self.metrics.write(&EpochMetrics { step, epoch, epoch_loss, knn_top1 })?;
+        let mut parts = Vec::new();
+        parts.extend(epoch_loss.map(|loss| format!("mean loss {loss:.4}")));
+        parts.extend(knn_top1.map(|top1| format!("kNN top-1 {top1:.2} %")));
+        if !parts.is_empty() {
+            let name = if epoch == 0 { "untrained".into() } else { format!("epoch {epoch}/{} done", self.epochs) };
+            self.console.line(format_args!("{name}: {}", parts.join(", ")));
+        }
+        self.restart_clock();
+        Ok(())
+    }
+
+    /// Time that is not training's, such as an evaluation or a checkpoint, is over: rates are measured from here on.
+    pub fn restart_clock(&mut self) {
+        self.since = Instant::now();
+        self.images = 0;
+        self.waited = Duration::ZERO;
+    }
+
+    fn log(&mut self, rates: LearningRates) -> Result<()> {
+        let elapsed = self.since.elapsed().as_secs_f64().max(1e-9);
+        let counters = &mut self.counters;
+        let loss = counters.interval_loss.take().unwrap_or(f64::NAN);
+        let z_std = counters.interval_z_std.take().unwrap_or(f64::NAN);
+        let metrics = StepMetrics {
+            step: counters.step,
+            epoch: (counters.step - 1) / self.steps_per_epoch + 1,
+            loss,
+            z_std,
+            z_std_even: self.even_std,
+            health: Health::of(z_std, self.even_std),
+            lr: f64::from(rates.base),
+            predictor_lr: f64::from(rates.predictor),
+            images_per_s: self.images as f64 / elapsed,
+            data_wait: self.waited.as_secs_f64() / elapsed,
+        };
+        self.metrics.write(&metrics)?;
+        self.show(&metrics);
+        self.restart_clock();
+        Ok(())
+    }
+
+    fn show(&mut self, metrics: &StepMetrics) {
+        let StepMetrics { step, epoch, loss, z_std, z_std_even, lr, images_per_s, data_wait, .. } = metrics;
+        let images_left = (self.epochs * self.steps_per_epoch - step) * self.batch_size as u64;
+        let left = images_left as f64 / images_per_s;
+        let text = format!(
+            "loss {loss:.4}  z_std {z_std:.4} (1/sqrt(d) {z_std_even:.4})  lr {lr:.4}  {images_per_s:.0} images/s  waiting {:.1} %  {} left",
+            100.0 * data_wait,
+            duration(left)
+        );
+        self.bar.set_message(text.clone());
+        if !self.console.is_terminal() {
+            self.console.line(format_args!(
+                "epoch {epoch}/{}  step {}/{}  {text}",
+                self.epochs,
+                thousands(*step),
+                thousands(self.epochs * self.steps_per_epoch)
+            ));
+        }
+        if metrics.health == Health::Collapsed && !self.counters.collapsed {
+            self.counters.collapsed = true;
+            self.console.line(format_args!(
+                "collapsed: at step {step} the std of z/|z| is {z_std:.5}, under a tenth of 1/sqrt(d) = {z_std_even:.4}, with loss {loss:.4}: \
+                 every image gets the same output (Chen & He 2021, section 4.1)"
+            ));
+        }
+    }
+}

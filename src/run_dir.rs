@@ -1,0 +1,99 @@
+//! A run's folder: its configuration, its metrics, its checkpoints, and the lock that keeps a second process out.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use simsiam_pipeline::BadSample;
+
+use crate::checkpoint::CheckpointDir;
+use crate::config::TrainConfig;
+use crate::error::InputError;
+
+const CONFIG: &str = "config.toml";
+
+/// A run's folder, locked while this value lives.
+pub struct RunDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl RunDir {
+    /// Whether a new run may be made in `path`.
+    ///
+    /// # Errors
+    /// If it holds a run already.
+    pub fn check_free(path: &Path) -> Result<(), InputError> {
+        if path.join(CONFIG).exists() || path.join("checkpoints").exists() {
+            return Err(InputError::new(format!(
+                "run folder {path} already holds a run: `--resume {path}` goes on with it, another --run-dir starts a new one",
+                path = path.display()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Makes the folder of a new run.
+    ///
+    /// # Errors
+    /// If it holds a run already, is in use, or cannot be written.
+    pub fn create(path: &Path, config: &TrainConfig) -> Result<Self> {
+        Self::check_free(path)?;
+        fs::create_dir_all(path).with_context(|| format!("cannot make run folder {}", path.display()))?;
+        let run = Self::lock(path)?;
+        run.write(CONFIG, config.to_string())?;
+        Ok(run)
+    }
+
+    /// Opens the folder of a run to go on with.
+    ///
+    /// # Errors
+    /// If there is none, or it is in use.
+    pub fn resume(path: &Path) -> Result<Self> {
+        if !path.join(CONFIG).is_file() {
+            return Err(InputError::new(format!(
+                "cannot resume {}: it holds no run (no config.toml)",
+                path.display()
+            ))
+            .into());
+        }
+        Self::lock(path)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its checkpoints.
+    pub fn checkpoints(&self) -> CheckpointDir {
+        CheckpointDir::new(&self.path)
+    }
+
+    /// Writes the list of unusable samples, if there are any.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_quarantine(&self, bad: &[BadSample]) -> Result<()> {
+        if bad.is_empty() { Ok(()) } else { self.write("quarantine.json", serde_json::to_string_pretty(bad)?) }
+    }
+
+    fn write(&self, name: &str, text: String) -> Result<()> {
+        let path = self.path.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn lock(path: &Path) -> Result<Self> {
+        let file = path.join("lock");
+        let lock = File::create(&file).with_context(|| format!("cannot make {}", file.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                Err(InputError::new(format!("run folder {} is in use by another process", path.display())).into())
+            }
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", file.display()))
+            }
+        }
+    }
+}
