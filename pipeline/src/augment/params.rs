@@ -145,7 +145,7 @@ fn random_resized_crop(
     } else {
         (width, height)
     };
-    // Rounding may exceed the image by nothing, but may reach zero on an image one pixel high.
+    // An extreme ratio may round a side of a tiny image to zero.
     let (w, h) = (w.clamp(1, width), h.clamp(1, height));
     CropBox { top: (height - h) / 2, left: (width - w) / 2, height: h, width: w }
 }
