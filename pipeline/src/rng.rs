@@ -54,3 +54,66 @@ impl ViewRng {
         items
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_the_four_words_and_the_stream_is_chacha8() {
+        // Test vector TC1 of draft-strombergson-chacha-test-vectors-01: ChaCha8, 256-bit key of zeros.
+        let mut rng = ViewRng::new(0, 0, 0, 0);
+        assert_eq!(rng.0.next_u32().to_le_bytes(), [0x3e, 0x00, 0xef, 0x2f]);
+        assert_eq!(rng.0.next_u32().to_le_bytes(), [0x89, 0x5f, 0x40, 0xd6]);
+    }
+
+    #[test]
+    fn known_answers() {
+        let mut rng = ViewRng::new(1, 2, 3, 4);
+        let drawn = (rng.uniform(0.0, 1.0), rng.below(1000), rng.chance(0.5), rng.shuffled([0, 1, 2, 3]));
+        assert_eq!(drawn, (0.06634473257703699, 658, false, [3, 0, 2, 1]));
+    }
+
+    #[test]
+    fn every_word_of_the_key_changes_the_stream() {
+        let first = |seed, epoch, sample, view| ViewRng::new(seed, epoch, sample, view).uniform(0.0, 1.0);
+        let streams =
+            [first(0, 0, 0, 0), first(1, 0, 0, 0), first(0, 1, 0, 0), first(0, 0, 1, 0), first(0, 0, 0, 1)];
+        for (i, a) in streams.iter().enumerate() {
+            assert!(streams[..i].iter().all(|b| a != b), "{streams:?}");
+        }
+    }
+
+    #[test]
+    fn views_are_independent() {
+        let n = 20_000;
+        let pairs =
+            (0..n).map(|sample| [0, 1].map(|view| ViewRng::new(7, 0, sample, view).uniform(-1.0, 1.0)));
+        let correlation: f64 = pairs.map(|[a, b]| 3.0 * a * b).sum::<f64>() / n as f64;
+        assert!(correlation.abs() < 4.0 / (n as f64).sqrt(), "{correlation}");
+    }
+
+    #[test]
+    fn integers_are_uniform() {
+        let mut counts = [0; 7];
+        let mut rng = ViewRng::new(5, 0, 0, 0);
+        (0..70_000).for_each(|_| counts[rng.below(7) as usize] += 1);
+        assert!(counts.iter().all(|&count: &i32| count.abs_diff(10_000) < 400), "{counts:?}");
+        assert_eq!(rng.below(1), 0);
+    }
+
+    #[test]
+    fn orders_are_uniform() {
+        let mut counts = std::collections::BTreeMap::new();
+        let mut rng = ViewRng::new(6, 0, 0, 0);
+        (0..24_000).for_each(|_| *counts.entry(rng.shuffled([0, 1, 2, 3])).or_insert(0i32) += 1);
+        assert_eq!(counts.len(), 24);
+        assert!(counts.values().all(|count| count.abs_diff(1000) < 160), "{counts:?}");
+    }
+
+    #[test]
+    fn certain_and_impossible_chances() {
+        let mut rng = ViewRng::new(8, 0, 0, 0);
+        assert!((0..1000).all(|_| rng.chance(1.0) && !rng.chance(0.0)));
+    }
+}

@@ -2,6 +2,8 @@
 //!
 //! `cargo test -p simsiam-pipeline --test golden -- --nocapture` prints the table of `docs/augmentation.md`.
 
+#![expect(clippy::unwrap_used, reason = "tests, helpers included, stop at the first surprise")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -98,3 +98,55 @@ fn flip(pixels: &mut [u8], width: usize) {
         row.as_chunks_mut::<3>().0.reverse();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::ViewRng;
+
+    #[test]
+    fn one_pixel_and_narrow_images_become_views() {
+        for (width, height) in [(1, 1), (1, 40), (40, 1), (2, 300)] {
+            let pixels: Vec<u8> = (0..width * height * 3).map(|i| i as u8).collect();
+            let image = RgbImage { width, height, pixels: &pixels };
+            let recipe = Recipe { size: 16, ..Recipe::imagenet() };
+            let mut augmenter = Augmenter::new(recipe.clone());
+            for sample in 0..50 {
+                let params = recipe.draw(&mut ViewRng::new(0, 0, sample, 0), width, height);
+                let mut out = [f32::NAN; 3 * 16 * 16];
+                augmenter.view(&image, &params, &mut out);
+                assert!(out.iter().all(|value| value.is_finite()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_view_depends_on_its_parameters_alone() {
+        let pixels: Vec<u8> = (0..50 * 40 * 3).map(|i| (i * i % 251) as u8).collect();
+        let image = RgbImage { width: 50, height: 40, pixels: &pixels };
+        let recipe = Recipe { size: 24, ..Recipe::imagenet() };
+        let params = |sample| recipe.draw(&mut ViewRng::new(1, 0, sample, 0), 50, 40);
+        let mut used = Augmenter::new(recipe.clone());
+        for sample in 0..40 {
+            let fresh = Augmenter::new(recipe.clone()).view_rgb(&image, &params(sample)).to_vec();
+            assert_eq!(used.view_rgb(&image, &params(sample)), fresh);
+        }
+    }
+
+    #[test]
+    fn scratch_stops_growing() {
+        let pixels = vec![7; 80 * 60 * 3];
+        let image = RgbImage { width: 80, height: 60, pixels: &pixels };
+        let recipe = Recipe { size: 32, ..Recipe::imagenet() };
+        let mut augmenter = Augmenter::new(recipe.clone());
+        let epoch = |augmenter: &mut Augmenter| {
+            for sample in 0..300 {
+                let params = recipe.draw(&mut ViewRng::new(2, 0, sample, 0), 80, 60);
+                augmenter.view_rgb(&image, &params);
+            }
+            (augmenter.resizer.capacities(), augmenter.blur.capacities(), augmenter.view.capacity())
+        };
+        let grown = epoch(&mut augmenter);
+        assert_eq!(epoch(&mut augmenter), grown);
+    }
+}

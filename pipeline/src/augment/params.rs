@@ -145,7 +145,7 @@ fn random_resized_crop(
     } else {
         (width, height)
     };
-    // Rounding may exceed the image by nothing, but may reach zero on an image one pixel high.
+    // An extreme ratio may round a side of a tiny image to zero.
     let (w, h) = (w.clamp(1, width), h.clamp(1, height));
     CropBox { top: (height - h) / 2, left: (width - w) / 2, height: h, width: w }
 }
@@ -169,4 +169,136 @@ fn resize_center(width: usize, height: usize, resize: usize, size: usize) -> Win
 fn half_to_even(n: usize) -> usize {
     let half = n / 2;
     half + (n & half & 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::augment::GaussianBlur;
+
+    fn draws(recipe: &Recipe, width: usize, height: usize, n: u64) -> Vec<ViewParams> {
+        (0..n).map(|sample| recipe.draw(&mut ViewRng::new(3, 0, sample, 0), width, height)).collect()
+    }
+
+    fn share(draws: &[ViewParams], holds: impl Fn(&ViewParams) -> bool) -> f64 {
+        draws.iter().filter(|params| holds(params)).count() as f64 / draws.len() as f64
+    }
+
+    fn mean(values: impl Iterator<Item = f64>) -> f64 {
+        let values: Vec<f64> = values.collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    }
+
+    #[test]
+    fn steps_happen_with_their_probabilities() {
+        let draws = draws(&Recipe::imagenet(), 500, 375, 20_000);
+        for (found, expected) in [
+            (share(&draws, |params| params.jitter.is_some()), 0.8),
+            (share(&draws, |params| params.grayscale), 0.2),
+            (share(&draws, |params| params.blur_sigma.is_some()), 0.5),
+            (share(&draws, |params| params.flip), 0.5),
+        ] {
+            assert!((found - expected).abs() < 0.015, "{found}, expected {expected}");
+        }
+    }
+
+    #[test]
+    fn factors_are_uniform_in_their_ranges() {
+        let draws = draws(&Recipe::imagenet(), 500, 375, 20_000);
+        let jitters: Vec<JitterParams> = draws.iter().filter_map(|params| params.jitter).collect();
+        type Field = fn(&JitterParams) -> f64;
+        let fields: [(Field, f64, f64); 4] = [
+            (|jitter| jitter.brightness, 0.6, 1.4),
+            (|jitter| jitter.contrast, 0.6, 1.4),
+            (|jitter| jitter.saturation, 0.6, 1.4),
+            (|jitter| jitter.hue, -0.1, 0.1),
+        ];
+        for (field, low, high) in fields {
+            assert!(jitters.iter().all(|jitter| (low..high).contains(&field(jitter))));
+            let (found, width) = (mean(jitters.iter().map(field)), high - low);
+            assert!((found - (low + high) / 2.0).abs() < 0.01 * width, "{found} in {low} to {high}");
+        }
+        let first = jitters.iter().filter(|jitter| jitter.order[0] == JitterOp::Hue).count();
+        assert!((first as f64 / jitters.len() as f64 - 0.25).abs() < 0.015);
+        let sigma = mean(draws.iter().filter_map(|params| params.blur_sigma));
+        assert!((sigma - 1.05).abs() < 0.02, "{sigma}");
+    }
+
+    #[test]
+    fn boxes_lie_inside_and_keep_area_and_ratio() {
+        for (width, height) in [(500, 375), (32, 32), (91, 137)] {
+            for params in draws(&Recipe::imagenet(), width, height, 5_000) {
+                let CropBox { top, left, height: h, width: w } = params.window.source;
+                assert!(top + h <= height && left + w <= width && h > 0 && w > 0);
+                // Rounding moves a side by half a pixel.
+                let area = |half: f64| (w as f64 + half) * (h as f64 + half) / (width * height) as f64;
+                assert!(area(0.5) >= 0.2 && area(-0.5) <= 1.0, "{w} x {h} of {width} x {height}");
+                assert!((w as f64 + 0.5) / (h as f64 - 0.5) >= 0.75, "{w} x {h}");
+                assert!((w as f64 - 0.5) / (h as f64 + 0.5) <= 4.0 / 3.0, "{w} x {h}");
+            }
+        }
+    }
+
+    #[test]
+    fn boxes_have_torchvisions_distribution() {
+        // Means over 60,000 draws of torchvision 0.29's `RandomResizedCrop.get_params` for a 500 x 375 image and the
+        // ImageNet recipe: share of the area, and width over height.
+        let draws = draws(&Recipe::imagenet(), 500, 375, 20_000);
+        let boxes = || draws.iter().map(|params| params.window.source);
+        let area = mean(boxes().map(|b| (b.width * b.height) as f64 / (500.0 * 375.0)));
+        let ratio = mean(boxes().map(|b| b.width as f64 / b.height as f64));
+        let x = mean(boxes().map(|b| (b.left as f64 + b.width as f64 / 2.0) / 500.0));
+        let y = mean(boxes().map(|b| (b.top as f64 + b.height as f64 / 2.0) / 375.0));
+        for (found, expected) in [(area, TORCHVISION_AREA), (ratio, TORCHVISION_RATIO), (x, 0.5), (y, 0.5)] {
+            assert!((found - expected).abs() < 0.01, "{found}, expected {expected}");
+        }
+    }
+
+    const TORCHVISION_AREA: f64 = 0.4954;
+    const TORCHVISION_RATIO: f64 = 1.0512;
+
+    #[test]
+    fn a_strip_falls_back_to_its_center() {
+        let recipe = Recipe::imagenet();
+        for params in draws(&recipe, 1000, 10, 50) {
+            assert_eq!(params.window.source, CropBox { top: 0, left: 493, height: 10, width: 13 });
+        }
+        for params in draws(&recipe, 10, 1000, 50) {
+            assert_eq!(params.window.source, CropBox { top: 493, left: 0, height: 13, width: 10 });
+        }
+        for params in draws(&recipe, 1, 1, 50) {
+            assert_eq!(params.window.source, CropBox { top: 0, left: 0, height: 1, width: 1 });
+        }
+    }
+
+    #[test]
+    fn evaluation_draws_the_same_for_every_sample() {
+        let draws = draws(&Recipe::imagenet().evaluation(), 500, 375, 10);
+        let window = Window {
+            source: CropBox { top: 0, left: 0, height: 375, width: 500 },
+            scaled_width: 341,
+            scaled_height: 256,
+            top: 16,
+            left: 58,
+        };
+        let still = ViewParams { window, jitter: None, grayscale: false, blur_sigma: None, flip: false };
+        assert!(draws.iter().all(|params| *params == still), "{:?}", draws[0]);
+    }
+
+    #[test]
+    fn a_recipe_without_steps_draws_none() {
+        let still = GaussianBlur { p: 0.0, sigma: (0.1, 2.0) };
+        let recipe = Recipe {
+            color_jitter: None,
+            grayscale_p: 0.0,
+            blur: Some(still),
+            flip_p: 0.0,
+            ..Recipe::imagenet()
+        };
+        for params in draws(&recipe, 64, 64, 200) {
+            assert!(
+                params.jitter.is_none() && params.blur_sigma.is_none() && !params.grayscale && !params.flip
+            );
+        }
+    }
 }

@@ -195,3 +195,82 @@ pub struct RecipeError {
     /// What is allowed.
     pub expected: &'static str,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid() {
+        for recipe in [Recipe::imagenet(), Recipe::cifar10()] {
+            assert_eq!(recipe.validate(), Ok(()));
+            assert_eq!(recipe.evaluation().validate(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn evaluation_resizes_to_torchvisions_sizes() {
+        assert_eq!(Recipe::imagenet().evaluation().crop, Crop::ResizeCenter { resize: 256 });
+        assert_eq!(Recipe::cifar10().evaluation().crop, Crop::ResizeCenter { resize: 32 });
+    }
+
+    #[test]
+    fn senseless_values_are_named() {
+        let good = Recipe::imagenet();
+        let jitter = good.color_jitter.unwrap();
+        let crop = |scale, ratio| Recipe { crop: Crop::RandomResized { scale, ratio }, ..good.clone() };
+        for (bad, message) in [
+            (Recipe { size: 0, ..good.clone() }, "augmentation size: 0, expected 1 to 4096"),
+            (
+                Recipe { flip_p: 1.5, ..good.clone() },
+                "augmentation flip_p: 1.5, expected a probability, 0 to 1",
+            ),
+            (
+                Recipe { grayscale_p: f64::NAN, ..good.clone() },
+                "augmentation grayscale_p: NaN, expected a probability, 0 to 1",
+            ),
+            (
+                crop((0.5, 0.2), (0.75, 1.33)),
+                "augmentation crop.scale: 0.5 to 0.2, expected 0 < min <= max <= 1",
+            ),
+            (crop((0.0, 1.0), (0.75, 1.33)), "augmentation crop.scale: 0 to 1, expected 0 < min <= max <= 1"),
+            (
+                crop((0.2, 1.0), (0.0, 1.0)),
+                "augmentation crop.ratio: 0 to 1, expected 0.001 <= min <= max <= 1000",
+            ),
+            (
+                Recipe { crop: Crop::ResizeCenter { resize: 100 }, ..good.clone() },
+                "augmentation crop.resize: 100, expected at least the size, at most 16384",
+            ),
+            (
+                Recipe { color_jitter: Some(ColorJitter { hue: 0.6, ..jitter }), ..good.clone() },
+                "augmentation color_jitter.hue: 0.6, expected 0 to 0.5",
+            ),
+            (
+                Recipe { color_jitter: Some(ColorJitter { contrast: -0.1, ..jitter }), ..good.clone() },
+                "augmentation color_jitter.contrast: -0.1, expected 0 to 10",
+            ),
+            (
+                Recipe { blur: Some(GaussianBlur { p: 0.5, sigma: (2.0, 0.1) }), ..good.clone() },
+                "augmentation blur.sigma: 2 to 0.1, expected 0 <= min <= max <= 100",
+            ),
+            (
+                Recipe { std: [1.0, 0.0, 1.0], ..good.clone() },
+                "augmentation std: [1.0, 0.0, 1.0], expected numbers above 0",
+            ),
+        ] {
+            assert_eq!(bad.validate().unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn recipes_survive_serialisation_and_refuse_unknown_fields() {
+        for recipe in [Recipe::imagenet(), Recipe::cifar10().evaluation()] {
+            let mut json = serde_json::to_value(&recipe).unwrap();
+            assert_eq!(serde_json::from_value::<Recipe>(json.clone()).unwrap(), recipe);
+            json["blurr"] = 1.into();
+            let error = serde_json::from_value::<Recipe>(json).unwrap_err();
+            assert!(error.to_string().contains("unknown field `blurr`"), "{error}");
+        }
+    }
+}

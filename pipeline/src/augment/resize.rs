@@ -164,6 +164,15 @@ impl Filter {
 mod tests {
     use super::*;
 
+    impl Resizer {
+        pub(in crate::augment) fn capacities(&self) -> [usize; 6] {
+            let Self { horizontal, vertical, between, sums } = self;
+            let [h, v] =
+                [horizontal, vertical].map(|filter| [filter.weights.capacity(), filter.exact.capacity()]);
+            [h[0], h[1], v[0], v[1], between.capacity(), sums.capacity()]
+        }
+    }
+
     fn resized(image: &RgbImage<'_>, source: CropBox, size: usize) -> Vec<u8> {
         let mut view = vec![0; size * size * 3];
         let window = Window { source, scaled_width: size, scaled_height: size, top: 0, left: 0 };

@@ -9,28 +9,18 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::convert;
 use super::{Color, DecodeError, ImageFormat, ImageInfo};
 
-/// Reads the frame header. As in libjpeg, stray bytes between segments are skipped.
+/// Reads the frame header.
 pub(super) fn probe(bytes: &[u8]) -> Result<ImageInfo, DecodeError> {
-    let mut rest = &bytes[2..];
+    let mut rest = bytes;
     loop {
-        let (marker, after) = next_marker(rest).ok_or(TRUNCATED)?;
-        rest = after;
-        if matches!(marker, 0x01 | 0xd0..=0xd8) {
-            continue; // Stands alone.
+        let segment;
+        (segment, rest) = next_segment(rest)?;
+        match segment.marker {
+            0xc4 | 0xc8 | 0xcc => {} // Tables and the like, numbered among the frames.
+            0xc0..=0xcf => return frame(segment),
+            0xda => return Err(malformed("a scan before the frame header")),
+            _ => {}
         }
-        if matches!(marker, 0xd9 | 0xda) {
-            return Err(malformed("pixels or end before a frame header"));
-        }
-        let (length, _) = rest.split_first_chunk().ok_or(TRUNCATED)?;
-        let length = usize::from(u16::from_be_bytes(*length));
-        if length < 2 {
-            return Err(malformed("a segment shorter than its length field"));
-        }
-        let segment = rest.get(2..length).ok_or(TRUNCATED)?;
-        if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
-            return frame(marker, segment);
-        }
-        rest = &rest[length..];
     }
 }
 
@@ -45,6 +35,9 @@ pub(super) fn decode(
 ) -> Result<(), DecodeError> {
     // Each 8 x 8 block takes a bit or more: a small file with a huge header must not allocate what it promises.
     if (bytes.len() as u64) < info.pixels() / 64 / 8 {
+        return Err(TRUNCATED);
+    }
+    if !has_end(bytes)? {
         return Err(TRUNCATED);
     }
     let options = DecoderOptions::new_fast().set_max_width(65_535).set_max_height(65_535);
@@ -73,23 +66,63 @@ pub(super) fn decode(
 
 const TRUNCATED: DecodeError = DecodeError::Truncated(ImageFormat::Jpeg);
 
+/// Whether an end marker follows the start of the scans. Without one libjpeg, and so Pillow, calls a file truncated, and
+/// zune-jpeg may not notice. A thumbnail in the header has an end of its own, which does not count.
+fn has_end(bytes: &[u8]) -> Result<bool, DecodeError> {
+    let mut rest = bytes;
+    loop {
+        let segment;
+        (segment, rest) = next_segment(rest)?;
+        if segment.marker == 0xda {
+            return Ok(rest.windows(2).rev().any(|pair| pair == [0xff, 0xd9]));
+        }
+    }
+}
+
+struct Segment<'a> {
+    marker: u8,
+    body: &'a [u8],
+}
+
+/// The next segment with a body, and what follows it. As in libjpeg, stray bytes between segments are skipped.
+fn next_segment(bytes: &[u8]) -> Result<(Segment<'_>, &[u8]), DecodeError> {
+    let mut rest = bytes;
+    loop {
+        let (marker, after) = next_marker(rest).ok_or(TRUNCATED)?;
+        if marker == 0xd9 {
+            return Err(malformed("the end marker before any pixels"));
+        }
+        if matches!(marker, 0x01 | 0xd0..=0xd8) {
+            rest = after; // These stand alone.
+            continue;
+        }
+        let length = after.first_chunk().ok_or(TRUNCATED)?;
+        let length = usize::from(u16::from_be_bytes(*length));
+        if length < 2 {
+            return Err(malformed("a segment shorter than its length field"));
+        }
+        let body = after.get(2..length).ok_or(TRUNCATED)?;
+        return Ok((Segment { marker, body }, &after[length..]));
+    }
+}
+
 /// The code of the next marker, and what follows it.
 fn next_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let mut bytes = bytes;
     loop {
         let start = bytes.iter().position(|&byte| byte == 0xff)?;
         let code = start + bytes[start..].iter().position(|&byte| byte != 0xff)?;
-        bytes = &bytes[code..];
-        let (&marker, rest) = bytes.split_first()?;
+        let (&marker, rest) = bytes[code..].split_first()?;
         if marker != 0 {
             return Some((marker, rest));
         }
+        bytes = rest;
     }
 }
 
 /// Reads a start-of-frame segment (ITU-T T.81, B.2.2).
-fn frame(marker: u8, segment: &[u8]) -> Result<ImageInfo, DecodeError> {
-    let &[bits, h1, h0, w1, w0, channels, ..] = segment else {
+fn frame(Segment { marker, body }: Segment<'_>) -> Result<ImageInfo, DecodeError> {
+    let &[bits, h1, h0, w1, w0, channels, ..] = body else {
         return Err(malformed("a frame header that is too short"));
     };
     if !matches!(marker, 0xc0..=0xc2) {

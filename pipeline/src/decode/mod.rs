@@ -76,3 +76,6 @@ impl Decoder {
         Ok(RgbImage { width: width as usize, height: height as usize, pixels: &self.rgb })
     }
 }
+
+#[cfg(test)]
+mod tests;
