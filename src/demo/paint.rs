@@ -8,7 +8,7 @@ use super::pattern::{Class, Pattern};
 use super::random::Random;
 
 /// Periods of a pattern across the image.
-const PERIODS: (f32, f32) = (2.2, 4.0);
+const PERIODS: (f32, f32) = (2.6, 4.6);
 /// Standard deviation of the noise, of 1.0.
 const NOISE: (f32, f32) = (0.02, 0.04);
 
@@ -46,7 +46,7 @@ impl Placement {
         let periods = random.range(PERIODS.0, PERIODS.1);
         let (sin, cos) = (TAU * random.unit()).sin_cos();
         let shift = match class {
-            Class::Rings => (0.3 * periods * (random.unit() - 0.5), 0.3 * periods * (random.unit() - 0.5)),
+            Class::Rings => (0.6 * periods * (random.unit() - 0.5), 0.6 * periods * (random.unit() - 0.5)),
             _ => (16.0 * random.unit(), 16.0 * random.unit()),
         };
         Self { periods, sin, cos, shift }
