@@ -24,7 +24,7 @@ pub use pattern::Class;
 use random::Random;
 
 /// Part of the record of a finished set: raised whenever the same configuration would draw other bytes.
-const GENERATOR: u32 = 1;
+const GENERATOR: u32 = 2;
 const RECORD: &str = "demo.toml";
 const JPEG_QUALITY: u8 = 90;
 /// Images drawn in parallel between two reports of progress.
@@ -105,6 +105,9 @@ pub enum DemoError {
 ///
 /// The images are drawn in a hidden folder beside `dir` that takes its name when all are on the disk, so that an
 /// interrupted run leaves nothing half made. `progress` is told the number of images done and their total.
+///
+/// # Errors
+/// If `dir` holds something else, or a file or folder cannot be written.
 pub fn generate(
     dir: &Path,
     config: &DemoConfig,

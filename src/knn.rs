@@ -103,6 +103,9 @@ pub enum KnnError {
 ///
 /// Equal similarities go to the neighbour that comes first in the bank, and equal votes to the smaller label. The
 /// result is the same for any number of threads.
+///
+/// # Errors
+/// If there is nothing to compare, lengths disagree, a feature is not finite, or the configuration makes no sense.
 pub fn knn_top1(
     bank: &LabelledFeatures,
     queries: &LabelledFeatures,

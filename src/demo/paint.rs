@@ -8,7 +8,7 @@ use super::pattern::{Class, Pattern};
 use super::random::Random;
 
 /// Periods of a pattern across the image.
-const PERIODS: (f32, f32) = (2.2, 4.0);
+const PERIODS: (f32, f32) = (2.6, 4.6);
 /// Standard deviation of the noise, of 1.0.
 const NOISE: (f32, f32) = (0.02, 0.04);
 
@@ -46,7 +46,7 @@ impl Placement {
         let periods = random.range(PERIODS.0, PERIODS.1);
         let (sin, cos) = (TAU * random.unit()).sin_cos();
         let shift = match class {
-            Class::Rings => (0.3 * periods * (random.unit() - 0.5), 0.3 * periods * (random.unit() - 0.5)),
+            Class::Rings => (0.6 * periods * (random.unit() - 0.5), 0.6 * periods * (random.unit() - 0.5)),
             _ => (16.0 * random.unit(), 16.0 * random.unit()),
         };
         Self { periods, sin, cos, shift }
@@ -66,10 +66,11 @@ struct Wash {
 }
 
 impl Wash {
-    /// Two washes that differ in lightness everywhere, either of them the lighter.
+    /// Two washes that differ in lightness everywhere, either of them the lighter. Their middle and difference vary
+    /// about as much as the augmentations' brightness and contrast, so they are no sign of an image either.
     fn draw_pair(random: &mut Random) -> (Self, Self) {
-        let contrast = random.range(0.25, 0.5);
-        let middle = random.range(0.08 + contrast / 2.0, 0.92 - contrast / 2.0);
+        let contrast = random.range(0.35, 0.55);
+        let middle = random.range(0.42, 0.58);
         let half = if random.chance(0.5) { contrast / 2.0 } else { -contrast / 2.0 };
         (Self::draw(middle + half, random), Self::draw(middle - half, random))
     }
@@ -93,6 +94,6 @@ impl Wash {
 fn colour(lightness: f32, random: &mut Random) -> [f32; 3] {
     let raw: [f32; 3] = std::array::from_fn(|_| random.unit());
     let luma = 0.299 * raw[0] + 0.587 * raw[1] + 0.114 * raw[2];
-    let strength = random.range(0.0, 0.15);
+    let strength = random.range(0.0, 0.12);
     raw.map(|v| (lightness + strength * (v - luma)).clamp(0.0, 1.0))
 }
