@@ -44,7 +44,8 @@ impl Arch {
         if size == self.size() {
             return Ok(());
         }
-        let compiled: Vec<String> = Self::ALL.iter().map(|arch| format!("{arch} at {}", arch.size())).collect();
+        let compiled: Vec<String> =
+            Self::ALL.iter().map(|arch| format!("{arch} at {}", arch.size())).collect();
         Err(InputError::new(format!(
             "{self} at {size} was not compiled; compiled are: {} (choose --arch, --preset or the recipe's size to match)",
             compiled.join(", ")

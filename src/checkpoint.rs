@@ -103,7 +103,8 @@ impl CheckpointDir {
     /// If it cannot be written; the ones before are untouched then.
     pub fn save(&self, checkpoint: &Checkpoint, keep: usize) -> anyhow::Result<()> {
         let path = self.path(checkpoint.state.counters.step);
-        self.write(checkpoint, &path).with_context(|| format!("cannot write checkpoint {}", path.display()))?;
+        self.write(checkpoint, &path)
+            .with_context(|| format!("cannot write checkpoint {}", path.display()))?;
         self.note_best(&checkpoint.state)?;
         self.prune(keep, checkpoint.state.counters.best_knn.map(|(_, step)| step))
     }
@@ -185,7 +186,8 @@ fn folder(step: u64) -> String {
 }
 
 fn read(path: &Path) -> anyhow::Result<Checkpoint> {
-    let manifest: Manifest = serde_json::from_slice(&fs::read(path.join(STATE)).context(STATE)?).context(STATE)?;
+    let manifest: Manifest =
+        serde_json::from_slice(&fs::read(path.join(STATE)).context(STATE)?).context(STATE)?;
     let format = manifest.state.format;
     ensure!(format == FORMAT, "its format is {format}, this program reads {FORMAT}");
     let tensors = |name: &str| -> anyhow::Result<Vec<NamedTensor>> {
@@ -240,7 +242,8 @@ mod tests {
     fn checkpoint(step: u64, best: Option<(f64, u64)>) -> Checkpoint {
         let mut interval_loss = Mean::default();
         interval_loss.add(-0.1 + step as f64 / 3.0);
-        let tensor = |name: &str, data: Vec<f32>| NamedTensor { name: name.into(), shape: vec![data.len()], data };
+        let tensor =
+            |name: &str, data: Vec<f32>| NamedTensor { name: name.into(), shape: vec![data.len()], data };
         Checkpoint {
             state: RunState {
                 format: FORMAT,
@@ -261,7 +264,8 @@ mod tests {
         assert!(checkpoints.newest().is_err());
         checkpoints.save(&checkpoint(7, None), 2).unwrap();
         let read = checkpoints.newest().unwrap();
-        let (saved, bits) = (checkpoint(7, None), |data: &[f32]| data.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
+        let (saved, bits) =
+            (checkpoint(7, None), |data: &[f32]| data.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
         assert_eq!(bits(&read.model[0].data), bits(&saved.model[0].data));
         assert_eq!(read.state.counters.interval_loss, saved.state.counters.interval_loss);
         assert_eq!((read.state.counters.step, read.state.data), (7, u64::MAX - 1));
@@ -290,7 +294,11 @@ mod tests {
             let whole = fs::read(&path).unwrap();
             for length in 0..whole.len() {
                 fs::write(&path, &whole[..length]).unwrap();
-                assert_eq!(checkpoints.newest().unwrap().state.counters.step, 1, "{name} cut to {length} bytes");
+                assert_eq!(
+                    checkpoints.newest().unwrap().state.counters.step,
+                    1,
+                    "{name} cut to {length} bytes"
+                );
             }
             fs::write(&path, whole).unwrap();
         }

@@ -340,20 +340,24 @@ impl TrainConfig {
         }
     }
 
-    /// The CIFAR recipe at the size of a coffee break.
+    /// The CIFAR recipe at the size of a coffee break: few images make few steps, so they are larger; and 200
+    /// neighbours would be 40 % of a class.
     fn demo() -> Self {
         Self {
             preset: Preset::Demo,
             arch: Arch::Resnet8,
             epochs: 10,
-            batch_size: 128,
+            batch_size: 64,
+            base_lr: 0.25,
+            knn_k: 20,
             ..Self::cifar10()
         }
     }
 
     fn validate(&self) -> Result<(), InputError> {
         let refuse = |what: &str| Err(InputError::new(what));
-        if self.epochs == 0 || self.log_every == 0 || self.checkpoint_every == 0 || self.keep_checkpoints == 0 {
+        if self.epochs == 0 || self.log_every == 0 || self.checkpoint_every == 0 || self.keep_checkpoints == 0
+        {
             return refuse("epochs, log_every, checkpoint_every and keep_checkpoints must be at least 1");
         }
         if self.batch_size < 2 {

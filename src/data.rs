@@ -121,7 +121,8 @@ fn wants_knn(config: &TrainConfig, all: &Source, val: Option<&Source>) -> Result
         return Ok(false);
     }
     let sources = [(Some(all), &config.shards), (val, &config.val_shards)];
-    let unlabelled = sources.into_iter().find(|(source, _)| source.is_some_and(|source| !source.shards.has_labels()));
+    let unlabelled =
+        sources.into_iter().find(|(source, _)| source.is_some_and(|source| !source.shards.has_labels()));
     match unlabelled {
         None => Ok(true),
         Some(_) if val.is_none() && config.knn_every.is_none() => Ok(false),

@@ -22,7 +22,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         cause.is::<InputError>()
             || cause.is::<simsiam_pipeline::shards::ShardError>()
             || cause.is::<simsiam_pipeline::pack::PackError>()
-            || cause.downcast_ref::<ConfigError>().is_some_and(|error| !matches!(error, ConfigError::Thread(_)))
+            || cause
+                .downcast_ref::<ConfigError>()
+                .is_some_and(|error| !matches!(error, ConfigError::Thread(_)))
             || cause
                 .downcast_ref::<PipelineError>()
                 .is_some_and(|error| !matches!(error, PipelineError::WorkerPanicked { .. }))

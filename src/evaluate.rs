@@ -68,4 +68,3 @@ where
     }
     Ok(Some(features))
 }
-

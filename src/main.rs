@@ -15,7 +15,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let console = Console::new();
     // SIMSIAM_LOG=info or debug says more.
-    let level = std::env::var("SIMSIAM_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::WARN);
+    let level =
+        std::env::var("SIMSIAM_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::WARN);
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)

@@ -95,9 +95,7 @@ impl MetricsLog {
     pub fn write(&mut self, metrics: &impl Serialize) -> anyhow::Result<()> {
         let mut line = serde_json::to_string(metrics)?;
         line.push('\n');
-        self.file
-            .write_all(line.as_bytes())
-            .with_context(|| format!("cannot write {}", self.path.display()))
+        self.file.write_all(line.as_bytes()).with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
 

@@ -177,7 +177,8 @@ impl Progress {
         parts.extend(epoch_loss.map(|loss| format!("mean loss {loss:.4}")));
         parts.extend(knn_top1.map(|top1| format!("kNN top-1 {top1:.2} %")));
         if !parts.is_empty() {
-            let name = if epoch == 0 { "untrained".into() } else { format!("epoch {epoch}/{} done", self.epochs) };
+            let name =
+                if epoch == 0 { "untrained".into() } else { format!("epoch {epoch}/{} done", self.epochs) };
             self.console.line(format_args!("{name}: {}", parts.join(", ")));
         }
         self.restart_clock();

@@ -75,7 +75,11 @@ impl RunDir {
     /// # Errors
     /// If it cannot be written.
     pub fn write_quarantine(&self, bad: &[BadSample]) -> Result<()> {
-        if bad.is_empty() { Ok(()) } else { self.write("quarantine.json", serde_json::to_string_pretty(bad)?) }
+        if bad.is_empty() {
+            Ok(())
+        } else {
+            self.write("quarantine.json", serde_json::to_string_pretty(bad)?)
+        }
     }
 
     fn write(&self, name: &str, text: String) -> Result<()> {
@@ -89,7 +93,8 @@ impl RunDir {
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => {
-                Err(InputError::new(format!("run folder {} is in use by another process", path.display())).into())
+                Err(InputError::new(format!("run folder {} is in use by another process", path.display()))
+                    .into())
             }
             Err(TryLockError::Error(error)) => {
                 Err(error).with_context(|| format!("cannot lock {}", file.display()))

@@ -81,7 +81,10 @@ where
     loop {
         if let Some(epoch) = progress.epoch_to_report() {
             let knn = data.knn.as_ref().filter(|_| config.knn_is_due(epoch));
-            let top1 = knn.map(|knn| knn_accuracy(&model.encoder, dev, knn, &config, &interrupt)).transpose()?.flatten();
+            let top1 = knn
+                .map(|knn| knn_accuracy(&model.encoder, dev, knn, &config, &interrupt))
+                .transpose()?
+                .flatten();
             if !interrupt.is_set() {
                 progress.epoch_ended(top1)?;
                 save(&model, &optimizer, &mut progress)?;

@@ -19,13 +19,13 @@ const DIR: &str = "demo-data";
 pub(super) fn prepare(console: &Console) -> Result<(Vec<String>, Vec<String>)> {
     let (dir, config) = (Path::new(DIR), DemoConfig::default());
     let bar = console.bar(config.images() as u64, 0, "{wide_bar} {pos}/{len} demo images");
-    let images = demo::generate(&dir.join("images"), &config, &mut |done, _| bar.set_position(done as u64))?;
+    let images = demo::generate(dir, &config, &mut |done, _| bar.set_position(done as u64))?;
     bar.finish_and_clear();
 
     let (shards, partial) = (dir.join("shards"), dir.join("shards.partial"));
-    if !images.reused || !shards.is_dir() {
-        for stale in [&shards, &partial].into_iter().filter(|path| path.exists()) {
-            fs::remove_dir_all(stale).with_context(|| format!("cannot replace {}", stale.display()))?;
+    if !shards.is_dir() {
+        if partial.exists() {
+            fs::remove_dir_all(&partial).with_context(|| format!("cannot remove {}", partial.display()))?;
         }
         for (source, prefix) in [(&images.train, "train"), (&images.val, "val")] {
             let options = PackOptions { prefix: prefix.into(), ..PackOptions::default() };

@@ -51,7 +51,8 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<Outcome> {
     }
     introduce(console, &config, &data, &dir, counters.step);
     let path = dir.path().to_owned();
-    let progress = Progress::new(console.clone(), &dir, &config, data.steps_per_epoch(&config)?, DIM, counters)?;
+    let progress =
+        Progress::new(console.clone(), &dir, &config, data.steps_per_epoch(&config)?, DIM, counters)?;
     let (arch, dev, train_source) = (config.arch, Cpu::default(), data.train.clone());
     let preset = config.preset;
     let run = Run { config, data, dir, interrupt, progress };
@@ -77,7 +78,10 @@ fn begin(
     RunDir::check_free(&path)?;
     if config.shards.is_empty() {
         if config.preset != Preset::Demo {
-            return Err(InputError::new("no shards to train on: --shards names them, or --preset demo makes some").into());
+            return Err(InputError::new(
+                "no shards to train on: --shards names them, or --preset demo makes some",
+            )
+            .into());
         }
         (config.shards, config.val_shards) = demo_shards::prepare(console)?;
     }
@@ -100,7 +104,10 @@ fn resume(path: &Path, overrides: &Overrides) -> Result<(TrainConfig, Folder, Op
 }
 
 fn introduce(console: &Console, config: &TrainConfig, data: &Data, dir: &RunDir, step: u64) {
-    console.line(format_args!("# the resolved configuration, saved in {}", dir.path().join("config.toml").display()));
+    console.line(format_args!(
+        "# the resolved configuration, saved in {}",
+        dir.path().join("config.toml").display()
+    ));
     console.line(config.to_string().trim_end());
     let knn = data.knn.as_ref().map_or("no kNN".into(), |knn| {
         format!("kNN: {} neighbours, {} queries", thousands(knn.bank.len()), thousands(knn.queries.len()))
@@ -125,7 +132,9 @@ fn conclude(console: &Console, outcome: &Outcome, path: &Path, preset: Preset, t
             thousands(train.shards.len())
         ));
     }
-    if let (Some(first), Some(last), Some((best, _))) = (counters.first_knn, counters.last_knn, counters.best_knn) {
+    if let (Some(first), Some(last), Some((best, _))) =
+        (counters.first_knn, counters.last_knn, counters.best_knn)
+    {
         console.line(format_args!(
             "kNN top-1 (backbone features): {first:.2} % untrained, {last:.2} % now, {best:.2} % at best"
         ));

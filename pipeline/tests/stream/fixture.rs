@@ -12,19 +12,19 @@ use simsiam_pipeline::{Batch, Batches, OnBadSample, PipelineConfig, Quarantine, 
 use tempfile::TempDir;
 
 /// Shards in a folder that goes away with this value.
-pub struct Fixture {
-    pub dir: TempDir,
-    pub shards: Arc<ShardSet>,
-    pub quarantine: Arc<Quarantine>,
+pub(crate) struct Fixture {
+    pub(crate) dir: TempDir,
+    pub(crate) shards: Arc<ShardSet>,
+    pub(crate) quarantine: Arc<Quarantine>,
 }
 
 impl Fixture {
     /// `count` JPEGs of different sizes in three shards; those in `broken` are cut to half their bytes.
-    pub fn new(count: usize, broken: &[usize]) -> Self {
+    pub(crate) fn new(count: usize, broken: &[usize]) -> Self {
         Self::with_policy(count, broken, OnBadSample::default())
     }
 
-    pub fn with_policy(count: usize, broken: &[usize], policy: OnBadSample) -> Self {
+    pub(crate) fn with_policy(count: usize, broken: &[usize], policy: OnBadSample) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let samples: Vec<_> = (0..count).map(|index| (index, broken.contains(&index))).collect();
         for (number, samples) in samples.chunks(count.div_ceil(3)).enumerate() {
@@ -37,18 +37,18 @@ impl Fixture {
         Self { dir, shards, quarantine }
     }
 
-    pub fn start(&self, config: &PipelineConfig) -> Batches {
+    pub(crate) fn start(&self, config: &PipelineConfig) -> Batches {
         simsiam_pipeline::start(self.shards.clone(), self.quarantine.clone(), config).unwrap()
     }
 }
 
 /// Two views of 32 pixels, two epochs, batch 8.
-pub fn training() -> PipelineConfig {
+pub(crate) fn training() -> PipelineConfig {
     PipelineConfig { epochs: 0..2, ..PipelineConfig::training(Recipe::cifar10(), 8, 42) }
 }
 
 /// Epoch, step, and a hash of everything in the batch.
-pub fn digest(batch: &Batch) -> (u64, u64, u64) {
+pub(crate) fn digest(batch: &Batch) -> (u64, u64, u64) {
     let mut hasher = DefaultHasher::new();
     batch.samples().collect::<Vec<_>>().hash(&mut hasher);
     batch.labels().collect::<Vec<_>>().hash(&mut hasher);
@@ -58,7 +58,7 @@ pub fn digest(batch: &Batch) -> (u64, u64, u64) {
     (batch.epoch(), batch.step(), hasher.finish())
 }
 
-pub fn digests(batches: Batches) -> Vec<(u64, u64, u64)> {
+pub(crate) fn digests(batches: Batches) -> Vec<(u64, u64, u64)> {
     batches.map(|batch| digest(&batch.unwrap())).collect()
 }
 
