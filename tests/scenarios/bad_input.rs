@@ -1,0 +1,88 @@
+//! Bad input gives a clear error and exit code 2, and loses nothing.
+
+use std::fs;
+use std::process::Command;
+
+use simsiam_pipeline::shards::ShardWriter;
+
+use crate::fixture::{Fixture, refused, simsiam, succeed};
+
+/// `simsiam train` with these arguments and nothing else.
+fn train(fixture: &Fixture, arguments: &[&str]) -> Command {
+    let mut command = simsiam();
+    command.current_dir(fixture.path("")).args(["train", "--preset", "demo"]).args(arguments);
+    command
+}
+
+#[test]
+fn shards_that_cannot_work() {
+    let fixture = Fixture::new();
+    fs::write(fixture.path("text.tar"), "not a tar archive".repeat(100)).unwrap();
+    let shard = fs::read(fixture.shard()).unwrap();
+    fs::write(fixture.path("cut.tar"), &shard[..shard.len() / 2 + 100]).unwrap();
+    let mut empty = ShardWriter::create(&fixture.path("empty.tar")).unwrap();
+    empty.append("a", "txt", b"no image", None).unwrap();
+    empty.finish().unwrap();
+    for (shards, expected) in [
+        ("nowhere.tar", "nowhere.tar"),
+        ("nothing-*.tar", "nothing-*.tar"),
+        ("text.tar", "text.tar: not a tar archive"),
+        ("cut.tar", "cut.tar: truncated"),
+        ("empty.tar", "empty.tar"),
+    ] {
+        let printed = refused(&mut train(&fixture, &["--shards", shards]));
+        assert!(printed.contains("error: ") && printed.contains(expected), "{shards}: {printed}");
+        assert!(!fixture.path("runs").exists(), "{shards}: nothing is left behind");
+    }
+}
+
+#[test]
+fn settings_that_cannot_work() {
+    let fixture = Fixture::new();
+    fs::write(fixture.path("config.toml"), "batch_sise = 8\n").unwrap();
+    for (arguments, expected) in [
+        (&["--shards", "train", "--batch-size", "201"][..], "batch size 201 is larger than the data"),
+        (&["--shards", "train", "--arch", "resnet50"], "resnet50 at 32 was not compiled; compiled are: resnet8 at 32,"),
+        (&["--shards", "train", "--config", "config.toml"], "unknown field `batch_sise`"),
+        (&["--shards", "train", "--epochs", "0"], "epochs"),
+        (&["--shards", "train", "--arch", "resnet99"], "resnet99"),
+        (&["--shards", "train", "--workers", "none"], "neither `auto` nor a positive number"),
+        (&["--preset", "imagenet"], "no shards to train on"),
+    ] {
+        let mut command = simsiam();
+        command.current_dir(fixture.path("")).arg("train");
+        if arguments[0] != "--preset" {
+            command.args(["--preset", "demo"]);
+        }
+        let printed = refused(command.args(arguments));
+        assert!(printed.contains(expected), "{arguments:?}: {printed}");
+        assert!(!fixture.path("runs").exists(), "{arguments:?}: nothing is left behind");
+    }
+}
+
+#[test]
+fn a_folder_that_holds_a_run_is_left_alone() {
+    let fixture = Fixture::new();
+    succeed(&mut fixture.train("run", &["--epochs", "1"]));
+    let before = fs::read(fixture.path("run/metrics.jsonl")).unwrap();
+    let printed = refused(&mut fixture.train("run", &["--epochs", "1"]));
+    assert!(printed.contains("already holds a run"), "{printed}");
+    assert_eq!(fs::read(fixture.path("run/metrics.jsonl")).unwrap(), before);
+}
+
+#[test]
+fn labels_are_needed_only_where_knn_is_asked_for() {
+    let fixture = Fixture::new();
+    let image = fs::read(fixture.path("images/train/dots/00000.jpg")).unwrap();
+    let mut writer = ShardWriter::create(&fixture.path("plain.tar")).unwrap();
+    for index in 0..16 {
+        writer.append(&format!("{index}"), "jpg", &image, None).unwrap();
+    }
+    writer.finish().unwrap();
+    let plain = ["--shards", "plain.tar", "--epochs", "1", "--batch-size", "8"];
+    let printed = refused(&mut train(&fixture, &[&plain[..], &["--val-shards", "val"]].concat()));
+    assert!(printed.contains("kNN needs a label for every sample, but some in plain.tar have none"), "{printed}");
+    refused(&mut train(&fixture, &[&plain[..], &["--knn-every", "1"]].concat()));
+    let printed = succeed(&mut train(&fixture, &plain));
+    assert!(printed.contains("no kNN"), "{printed}");
+}

@@ -1,0 +1,53 @@
+//! Bad samples among good ones, and the commands that make and inspect shards.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::fixture::{Fixture, damage, refused, simsiam, succeed, text};
+
+#[test]
+fn a_bad_image_is_skipped_counted_and_named_until_the_budget_is_spent() {
+    let fixture = Fixture::new();
+    // The first member's header takes 512 bytes, and its image over 1,000.
+    damage(&fixture.shard(), 512);
+    let printed = succeed(&mut fixture.train("run", &["--epochs", "1"]));
+    assert!(printed.contains("skipped shard ") && printed.contains("train-000.tar, sample 0"), "{printed}");
+    assert!(printed.contains("1 of 200 samples were unusable"), "{printed}");
+    let list = fs::read_to_string(fixture.path("run/quarantine.json")).unwrap();
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(list[0]["sample"], 0);
+    assert_eq!(list[0]["offset"], 512);
+
+    let printed = refused(&mut fixture.train("strict", &["--epochs", "1", "--on-bad-sample", "fail"]));
+    assert!(printed.contains("train-000.tar, sample 0"), "{printed}");
+
+    for shard in ["train/train-001.tar", "train/train-002.tar"] {
+        damage(&fixture.path(shard), 512);
+    }
+    let printed = refused(&mut fixture.train("spent", &["--epochs", "1"]));
+    assert!(printed.contains("3 of 200 samples are unusable, more than the budget of 2"), "{printed}");
+}
+
+#[test]
+fn inspect_counts_and_verify_lists_the_bad() {
+    let fixture = Fixture::new();
+    let printed = succeed(simsiam().arg("inspect").arg(fixture.path("train")).arg("--verify"));
+    assert!(printed.contains("200"), "{printed}");
+    damage(&fixture.shard(), 512);
+    let output = simsiam().arg("inspect").arg(fixture.path("train")).args(["--verify", "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["samples"], 200);
+    assert_eq!(report["bad"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn pack_makes_shards_that_train() {
+    let fixture = Fixture::new();
+    let printed = succeed(simsiam().arg("pack").arg(fixture.path("images/val")).arg(fixture.path("packed")));
+    assert!(printed.contains("packed 50 images of 10 classes"), "{printed}");
+    let printed = refused(simsiam().arg("pack").arg(fixture.path("images/val")).arg(fixture.path("packed")));
+    assert!(printed.contains("packed"), "{printed}");
+    refused(simsiam().arg("pack").arg(fixture.path("nowhere")).arg(fixture.path("other")));
+}
