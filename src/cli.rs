@@ -19,6 +19,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Train an encoder on shards, or on the demo's own images without --shards
+    #[command(args_override_self = true)]
     Train(Box<TrainArgs>),
     /// Write shards from a folder of class folders with images
     Pack(PackArgs),

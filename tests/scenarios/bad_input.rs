@@ -42,7 +42,10 @@ fn settings_that_cannot_work() {
     fs::write(fixture.path("config.toml"), "batch_sise = 8\n").unwrap();
     for (arguments, expected) in [
         (&["--shards", "train", "--batch-size", "201"][..], "batch size 201 is larger than the data"),
-        (&["--shards", "train", "--arch", "resnet50"], "resnet50 at 32 was not compiled; compiled are: resnet8 at 32,"),
+        (
+            &["--shards", "train", "--arch", "resnet50"],
+            "resnet50 at 32 was not compiled; compiled are: resnet8 at 32,",
+        ),
         (&["--shards", "train", "--config", "config.toml"], "unknown field `batch_sise`"),
         (&["--shards", "train", "--epochs", "0"], "epochs"),
         (&["--shards", "train", "--arch", "resnet99"], "resnet99"),
@@ -81,7 +84,10 @@ fn labels_are_needed_only_where_knn_is_asked_for() {
     writer.finish().unwrap();
     let plain = ["--shards", "plain.tar", "--epochs", "1", "--batch-size", "8"];
     let printed = refused(&mut train(&fixture, &[&plain[..], &["--val-shards", "val"]].concat()));
-    assert!(printed.contains("kNN needs a label for every sample, but some in plain.tar have none"), "{printed}");
+    assert!(
+        printed.contains("kNN needs a label for every sample, but some in plain.tar have none"),
+        "{printed}"
+    );
     refused(&mut train(&fixture, &[&plain[..], &["--knn-every", "1"]].concat()));
     let printed = succeed(&mut train(&fixture, &plain));
     assert!(printed.contains("no kNN"), "{printed}");

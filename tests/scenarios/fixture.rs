@@ -19,7 +19,8 @@ impl Fixture {
         let config = DemoConfig { train_per_class: 20, val_per_class: 5, ..DemoConfig::default() };
         let images = demo::generate(&dir.path().join("images"), &config, &mut |_, _| ()).unwrap();
         for (source, name) in [(images.train, "train"), (images.val, "val")] {
-            let options = PackOptions { shard_bytes: 128 << 10, prefix: name.into(), ..PackOptions::default() };
+            let options =
+                PackOptions { shard_bytes: 128 << 10, prefix: name.into(), ..PackOptions::default() };
             pack(&source, &dir.path().join(name), &options, &mut |_| ()).unwrap();
         }
         Self { dir }
@@ -37,7 +38,16 @@ impl Fixture {
     /// `simsiam train` on the shards: ResNet-8, batch 8, 25 steps an epoch, no kNN, a log line each step.
     pub(crate) fn train(&self, run: &str, more: &[&str]) -> Command {
         let mut command = simsiam();
-        command.arg("train").args(["--preset", "demo", "--batch-size", "8", "--log-every", "1", "--knn-every", "0"]);
+        command.arg("train").args([
+            "--preset",
+            "demo",
+            "--batch-size",
+            "8",
+            "--log-every",
+            "1",
+            "--knn-every",
+            "0",
+        ]);
         command.arg("--shards").arg(self.path("train")).arg("--run-dir").arg(self.path(run)).args(more);
         command
     }

@@ -35,7 +35,8 @@ fn inspect_counts_and_verify_lists_the_bad() {
     let printed = succeed(simsiam().arg("inspect").arg(fixture.path("train")).arg("--verify"));
     assert!(printed.contains("200"), "{printed}");
     damage(&fixture.shard(), 512);
-    let output = simsiam().arg("inspect").arg(fixture.path("train")).args(["--verify", "--json"]).output().unwrap();
+    let output =
+        simsiam().arg("inspect").arg(fixture.path("train")).args(["--verify", "--json"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["samples"], 200);

@@ -20,8 +20,11 @@ fn a_run_trains_evaluates_and_leaves_its_files() {
         assert!((-1.0..=1.0).contains(&number("loss")));
         assert!(number("z_std") > 0.0 && number("lr") >= 0.0 && number("epoch") >= 1.0);
     }
-    let evaluated: Vec<_> =
-        metrics.iter().filter(|line| line.get("knn_top1").is_some()).map(|line| line["epoch"].as_u64()).collect();
+    let evaluated: Vec<_> = metrics
+        .iter()
+        .filter(|line| line.get("knn_top1").is_some())
+        .map(|line| line["epoch"].as_u64())
+        .collect();
     assert_eq!(evaluated, [Some(0), Some(1), Some(2)]);
 
     let saved = std::fs::read_to_string(fixture.path("run/config.toml")).unwrap();
