@@ -109,12 +109,11 @@ impl TensorVisitor<f32, Cpu> for GradientsOf<'_> {
     }
 }
 
+/// The first loss is a mean of cosines of about 0.02 that nearly cancel: its error is measured against one of them.
 fn assert_loss(loss: f32, expected: &Value) {
     let expected = expected["loss"].as_f64().unwrap();
-    assert!(
-        (f64::from(loss) - expected).abs() < TOLERANCE * expected.abs(),
-        "loss {loss}, PyTorch's {expected}"
-    );
+    let error = (f64::from(loss) - expected).abs();
+    assert!(error < TOLERANCE * expected.abs().max(0.02), "loss {loss}, PyTorch's {expected}");
 }
 
 /// Compares every tensor's norm, projections and sampled elements; errors are relative to the norm, and for elements
@@ -128,6 +127,9 @@ fn assert_agree(what: &str, hashed: Hashed, found: &[NamedTensor], expected: &Va
         let rms = norm / (tensor.data.len() as f64).sqrt();
         let mut compare = |kind: &str, value: f64, expected: &Value, unit: f64| {
             let error = (value - expected.as_f64().unwrap()).abs() / unit;
+            if error > 1e-4 {
+                eprintln!("BAD {what} {} {kind} {error:.1e}", tensor.name);
+            }
             if error > worst.0 || error.is_nan() {
                 worst = (error, format!("{} {kind}: {value}, PyTorch's {expected}", tensor.name));
             }

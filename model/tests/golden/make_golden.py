@@ -15,7 +15,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 import torchvision
 
-SEED = 3
+SEED = 0  # the first that keeps the margin
 BATCH, DIM, HIDDEN = 8, 2048, 512
 BASE_RATE, PREDICTOR_RATE, MOMENTUM, WEIGHT_DECAY = 0.05, 0.1, 0.9, 1e-4
 SAMPLES, PROJECTIONS = 48, 4
@@ -49,8 +49,8 @@ def uniform(name, n):
 def initial(name, shape):
     """As float32 values, which both sides hold exactly.
 
-    A channel of a 2-d batch norm is shifted by 3.5 either way, the same way wherever channels are added, so that
-    few of the millions of ReLU inputs are near 0.
+    A channel of a 2-d batch norm but the last is shifted by 4 either way, the same way wherever channels are added,
+    so that few of the millions of ReLU inputs are near 0.
     """
     n = int(np.prod(shape))
     u = uniform(name, n)
@@ -58,8 +58,8 @@ def initial(name, shape):
         value = u * np.sqrt(6.0 / np.prod(shape[1:]))
     elif name.endswith(("running_var", "weight")):
         value = 1.0 + 0.2 * u
-    elif name.endswith("bias") and name.startswith("encoder"):
-        value = 0.1 * u + 3.5 * sign("channel", n)
+    elif name.endswith("bias") and name.startswith("encoder") and ".layer4.1.bn2" not in name:
+        value = 0.1 * u + 4.0 * sign("channel", n)
     else:
         value = 0.3 * u
     return torch.from_numpy(value.astype(np.float32).astype(np.float64).reshape(shape))
@@ -70,9 +70,11 @@ def sign(name, n):
 
 
 def images(view):
-    pixels = uniform(f"{view}.pixels", BATCH * 3 * 32 * 32).reshape(BATCH, 3, 32, 32)
+    """Each image has its own colour and coarse pattern, under some noise."""
     colour = uniform(f"{view}.colour", BATCH * 3).reshape(BATCH, 3, 1, 1)
-    return torch.from_numpy((pixels + colour).astype(np.float32).astype(np.float64))
+    pattern = uniform(f"{view}.pattern", BATCH * 3 * 16).reshape(BATCH, 3, 4, 4).repeat(8, 2).repeat(8, 3)
+    noise = uniform(f"{view}.noise", BATCH * 3 * 32 * 32).reshape(BATCH, 3, 32, 32)
+    return torch.from_numpy((2.0 * colour + pattern + 0.25 * noise).astype(np.float32).astype(np.float64))
 
 
 class SimSiam(nn.Module):
@@ -127,12 +129,24 @@ def watch_margin(model):
     return nearest
 
 
+def choose_seed():
+    global SEED
+    for SEED in range(100):
+        model = SimSiam()
+        nearest = watch_margin(model)
+        with torch.no_grad():
+            model(images("view1"), images("view2"), stop_gradient=True)
+        print("seed", SEED, "nearest ReLU input", nearest[0], flush=True)
+        if nearest[0] > MARGIN:
+            return
+
+
 def main():
+    choose_seed()
     golden = {"seed": SEED}
     views = images("view1"), images("view2")
 
     model = SimSiam()
-    nearest = watch_margin(model)
     loss = model(*views, stop_gradient=False)
     loss.backward()
     golden["flowing"] = {"loss": loss.item(), "gradients": gradients(model)}
@@ -152,8 +166,6 @@ def main():
         sgd.step()
         golden["steps"].append({"loss": loss.item(), "gradients": grads, "values": values(model)})
 
-    print("nearest ReLU input:", nearest[0])
-    assert nearest[0] > MARGIN, "choose another SEED"
     path = Path(__file__).with_name("step.json")
     path.write_text(json.dumps(golden, separators=(",", ":")))
     print(path, path.stat().st_size, "bytes")

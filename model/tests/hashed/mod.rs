@@ -18,18 +18,23 @@ impl Hashed {
             u.map(|u| (u * bound) as f32).collect()
         } else if is("running_var") || is("weight") {
             u.map(|u| (1.0 + 0.2 * u) as f32).collect()
-        } else if is("bias") && name.starts_with("encoder") {
-            u.zip(self.signs("channel", n)).map(|(u, sign)| (0.1 * u + 3.5 * sign) as f32).collect()
+        } else if is("bias") && name.starts_with("encoder") && !name.contains(".layer4.1.bn2") {
+            u.zip(self.signs("channel", n)).map(|(u, sign)| (0.1 * u + 4.0 * sign) as f32).collect()
         } else {
             u.map(|u| (0.3 * u) as f32).collect()
         }
     }
 
-    /// A batch of images, `batch x 3 x 32 x 32`: noise, and a colour for each image.
+    /// A batch of images, `batch x 3 x 32 x 32`: each has its own colour and coarse pattern, under some noise.
     pub(crate) fn images(self, view: &str, batch: usize) -> Vec<f32> {
         let colour: Vec<f64> = self.uniform(&format!("{view}.colour"), batch * 3).collect();
-        let pixels = self.uniform(&format!("{view}.pixels"), batch * 3 * 1024).enumerate();
-        pixels.map(|(i, u)| (u + colour[i / 1024]) as f32).collect()
+        let pattern: Vec<f64> = self.uniform(&format!("{view}.pattern"), batch * 3 * 16).collect();
+        let noise = self.uniform(&format!("{view}.noise"), batch * 3 * 1024).enumerate();
+        let pixel = |(i, noise): (usize, f64)| {
+            let (plane, y, x) = (i / 1024, i / 32 % 32, i % 32);
+            (2.0 * colour[plane] + pattern[plane * 16 + y / 8 * 4 + x / 8] + 0.25 * noise) as f32
+        };
+        noise.map(pixel).collect()
     }
 
     /// The places of a tensor's sampled elements.
@@ -42,16 +47,16 @@ impl Hashed {
         values.iter().zip(self.signs(name, values.len())).map(|(value, sign)| f64::from(*value) * sign).sum()
     }
 
-    fn signs(self, name: &str, n: usize) -> impl Iterator<Item = f64> {
+    fn signs(self, name: &str, n: usize) -> impl Iterator<Item = f64> + use<> {
         self.hashes(name, n).map(|hash| if hash >> 63 == 1 { 1.0 } else { -1.0 })
     }
 
     /// Values in `[-1, 1)`.
-    fn uniform(self, name: &str, n: usize) -> impl Iterator<Item = f64> {
+    fn uniform(self, name: &str, n: usize) -> impl Iterator<Item = f64> + use<> {
         self.hashes(name, n).map(|hash| (hash >> 11) as f64 / (1u64 << 52) as f64 - 1.0)
     }
 
-    fn hashes(self, name: &str, n: usize) -> impl Iterator<Item = u64> {
+    fn hashes(self, name: &str, n: usize) -> impl Iterator<Item = u64> + use<> {
         let name = format!("{}.{name}", self.seed);
         let start = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

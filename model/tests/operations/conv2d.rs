@@ -1,0 +1,93 @@
+use dfdx::prelude::*;
+use simsiam_model::backend::Conv2dGeometry;
+use simsiam_model::layers::Conv2d;
+use simsiam_model::{Images, images_from};
+
+use crate::{along, assert_close, assert_is_gradient, dot, noise, oracle, wide};
+
+#[test]
+fn the_oracles_gradients_are_slopes() {
+    for (kernel, stride, pad, in_size, out_size) in
+        [(3, 1, 1, 4, 4), (3, 2, 1, 5, 3), (1, 2, 0, 4, 2), (2, 1, 0, 3, 2)]
+    {
+        let g = Conv2dGeometry { in_channels: 2, out_channels: 3, in_size, out_size, kernel, stride, pad };
+        let x = wide(&noise(1, 2 * g.in_len()));
+        let w = wide(&noise(2, g.weight_len()));
+        let direction = wide(&noise(3, 2 * g.out_len()));
+        let [grad_x, grad_w] = oracle::conv2d_backward(&g, &x, &w, &direction);
+        assert_is_gradient("dx", &grad_x, &x, |x| dot(&oracle::conv2d(&g, x, &w), &direction));
+        assert_is_gradient("dw", &grad_w, &w, |w| dot(&oracle::conv2d(&g, &x, w), &direction));
+    }
+}
+
+#[test]
+fn every_shape_agrees_with_the_oracle() {
+    agree::<3, 16, 3, 1, 1, 32, 32>(2);
+    agree::<5, 7, 3, 1, 1, 9, 9>(3);
+    agree::<4, 6, 3, 2, 1, 8, 4>(5);
+    agree::<4, 6, 3, 2, 1, 7, 4>(5);
+    agree::<3, 5, 7, 2, 3, 15, 8>(2);
+    agree::<3, 5, 7, 2, 3, 64, 32>(2);
+    agree::<6, 4, 1, 1, 0, 20, 20>(2);
+    agree::<6, 4, 1, 1, 0, 3, 3>(4);
+    agree::<6, 4, 1, 2, 0, 8, 4>(3);
+    agree::<6, 4, 1, 2, 0, 7, 4>(3);
+    agree::<2, 3, 3, 1, 0, 5, 3>(3);
+    agree::<2, 3, 5, 3, 2, 11, 4>(3);
+    agree::<40, 24, 3, 1, 1, 4, 4>(37);
+    agree::<3, 2, 3, 1, 1, 1, 1>(1);
+}
+
+fn agree<
+    const IN: usize,
+    const OUT: usize,
+    const KERNEL: usize,
+    const STRIDE: usize,
+    const PAD: usize,
+    const S: usize,
+    const S_OUT: usize,
+>(
+    batch: usize,
+) {
+    let g = Conv2dGeometry {
+        in_channels: IN,
+        out_channels: OUT,
+        in_size: S,
+        out_size: S_OUT,
+        kernel: KERNEL,
+        stride: STRIDE,
+        pad: PAD,
+    };
+    let dev = Cpu::default();
+    let (x, w, direction) =
+        (noise(1, batch * g.in_len()), noise(2, g.weight_len()), noise(3, batch * g.out_len()));
+    let conv = Conv2d::<IN, OUT, KERNEL, STRIDE, PAD, Cpu> {
+        weight: dev.tensor_from_vec(w.clone(), Default::default()),
+    };
+    let images: Images<Cpu, IN, S> = images_from(&dev, &x);
+
+    let y: Images<Cpu, OUT, S_OUT, _> = conv.forward(images.leaky_trace());
+    let found_y = y.as_vec();
+    let grads = along(y, &direction).backward();
+
+    let (x, w) = (wide(&x), wide(&w));
+    let [grad_x, grad_w] = oracle::conv2d_backward(&g, &x, &w, &wide(&direction));
+    assert_close(&format!("y of {g:?}"), &found_y, &oracle::conv2d(&g, &x, &w));
+    assert_close(&format!("dx of {g:?}"), &grads.get(&images).as_vec(), &grad_x);
+    assert_close(&format!("dw of {g:?}"), &grads.get(&conv.weight).as_vec(), &grad_w);
+}
+
+#[test]
+fn gradients_add_up() {
+    let dev = Cpu::default();
+    let conv = Conv2d::<2, 2, 3, 1, 1, Cpu> { weight: dev.tensor_from_vec(noise(2, 36), Default::default()) };
+    let images: Images<Cpu, 2, 4> = images_from(&dev, &noise(1, 32));
+    let once: Images<Cpu, 2, 4, _> = conv.forward(images.leaky_trace());
+    let once = once.sum::<Rank0, _>().backward();
+    let first: Images<Cpu, 2, 4, _> = conv.forward(images.leaky_trace());
+    let second: Images<Cpu, 2, 4, _> = conv.forward(images.leaky_trace());
+    let twice = (first + second).sum::<Rank0, _>().backward();
+    let doubled = |t: Vec<f32>| -> Vec<f64> { t.iter().map(|v| 2.0 * f64::from(*v)).collect() };
+    assert_close("dx", &twice.get(&images).as_vec(), &doubled(once.get(&images).as_vec()));
+    assert_close("dw", &twice.get(&conv.weight).as_vec(), &doubled(once.get(&conv.weight).as_vec()));
+}

@@ -1,0 +1,179 @@
+//! A small network: determinism over threads, learning, memory of the optimiser, and state out and in.
+
+use dfdx::prelude::*;
+use simsiam_model::encoders::{Encoder, ResNet8, ResNet18, ResNet20, ResNet50};
+use simsiam_model::init::InitRng;
+use simsiam_model::state::{self, NamedTensor, StateError};
+use simsiam_model::{
+    LearningRates, Module, Sgd, SgdConfig, SimSiam, SimSiamConfig, TargetGradient, images_from, objective,
+};
+
+type Model = SimSiam<ResNet8<Cpu>, 64, 96, 32, Cpu>;
+
+const CONFIG: SgdConfig = SgdConfig { momentum: 0.9, weight_decay: 5e-4 };
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut model = model(3);
+            let losses = train(&mut model, &mut Sgd::new(CONFIG), 2, TargetGradient::Stopped);
+            (losses, state::export(&model))
+        })
+    };
+    let one = run(1);
+    assert!(one == run(2), "2 threads differ from 1");
+    assert!(one == run(3), "3 threads differ from 1");
+}
+
+#[test]
+fn without_the_stopped_gradient_the_outputs_collapse() {
+    let spread = |target| {
+        let mut model = model(2);
+        train(&mut model, &mut Sgd::new(CONFIG), 12, target);
+        let view = model.forward_mut(images_from::<_, 3, 32>(&Cpu::default(), &batch(1)).leaky_traced());
+        objective::normalised_std(&view.p.split_tape().0) * 96f32.sqrt()
+    };
+    let (stopped, flowing) = (spread(TargetGradient::Stopped), spread(TargetGradient::Flows));
+    assert!(stopped > 2.0 * flowing, "spread of p {stopped} with the stopped gradient, {flowing} without");
+}
+
+#[test]
+fn state_makes_a_round_trip_and_training_goes_on_exactly() {
+    let (mut model, mut sgd) = (model(2), Sgd::new(CONFIG));
+    train(&mut model, &mut sgd, 2, TargetGradient::Stopped);
+    let (values, velocity) = (state::export(&model), sgd.export());
+
+    let mut other = Model::new(&Cpu::default(), &SimSiamConfig { projector_layers: 2 }, 99);
+    let mut other_sgd = Sgd::new(CONFIG);
+    state::import(&mut other, &values).unwrap();
+    other_sgd.import(&other, &velocity).unwrap();
+    let expected = train(&mut model, &mut sgd, 2, TargetGradient::Stopped);
+    assert_eq!(train(&mut other, &mut other_sgd, 2, TargetGradient::Stopped), expected);
+    assert!(state::export(&other) == state::export(&model));
+
+    other_sgd.import(&other, &[]).unwrap();
+    assert!(other_sgd.export().is_empty());
+}
+
+#[test]
+fn state_that_does_not_fit_changes_nothing() {
+    let mut model = model(2);
+    let before = state::export(&model);
+    let mut values: Vec<NamedTensor> = before.clone();
+    values.iter_mut().for_each(|tensor| tensor.data.fill(7.0));
+    let mut refused = |change: &dyn Fn(&mut Vec<NamedTensor>)| {
+        let mut values = values.clone();
+        change(&mut values);
+        let error = state::import(&mut model, &values).unwrap_err();
+        assert!(state::export(&model) == before, "{error} changed the network");
+        error
+    };
+
+    let missing = refused(&|values| drop(values.pop()));
+    assert_eq!(missing.to_string(), "tensor \"predictor.3.bias\" is missing");
+    let unknown =
+        refused(&|values| values.push(NamedTensor { name: "x".into(), shape: vec![], data: vec![0.0] }));
+    assert_eq!(unknown, StateError::Unknown("x".into()));
+    let twice = refused(&|values| values.push(values[0].clone()));
+    assert_eq!(twice, StateError::Duplicate("encoder.conv1.weight".into()));
+    let shape = refused(&|values| values[0].shape = vec![16, 27]);
+    assert_eq!(
+        shape.to_string(),
+        "tensor \"encoder.conv1.weight\" has shape [16, 27], the network's is [16, 3, 3, 3]"
+    );
+    let length = refused(&|values| values[0].data.truncate(5));
+    assert_eq!(length.to_string(), "tensor \"encoder.conv1.weight\" has 5 values, its shape says 432");
+
+    let mut sgd = Sgd::<Cpu>::new(CONFIG);
+    assert!(matches!(sgd.import(&model, &before[..1]), Err(StateError::Shape { .. })));
+}
+
+#[test]
+fn names_are_pytorchs() {
+    let names = |layers| -> Vec<String> {
+        state::export(&model(layers)).into_iter().map(|tensor| tensor.name).collect()
+    };
+    let three = names(3);
+    for name in [
+        "encoder.bn1.running_var",
+        "encoder.layer1.0.conv2.weight",
+        "encoder.layer2.0.downsample.0.weight",
+        "encoder.layer3.0.downsample.1.bias",
+        "projector.0.weight",
+        "projector.3.weight",
+        "projector.4.weight",
+        "projector.6.weight",
+        "projector.7.running_mean",
+        "predictor.0.weight",
+        "predictor.1.bias",
+        "predictor.3.bias",
+    ] {
+        assert!(three.iter().any(|found| found == name), "{name}");
+    }
+    assert!(!three.iter().any(|found| found == "projector.7.weight"));
+    let two = names(2);
+    assert!(two.iter().any(|found| found == "projector.4.running_mean"));
+    assert!(!two.iter().any(|found| found == "projector.6.weight"));
+}
+
+#[test]
+fn residual_blocks_begin_as_the_identity() {
+    let values = state::export(&model(2));
+    let ends = |name: &str| name.ends_with("bn2.weight");
+    let scales: Vec<_> = values.iter().filter(|tensor| ends(&tensor.name)).collect();
+    assert_eq!(scales.len(), 3);
+    assert!(scales.iter().all(|tensor| tensor.data.iter().all(|v| *v == 0.0)));
+}
+
+#[test]
+fn evaluation_gives_finite_features_of_every_encoder() {
+    finite::<ResNet8<Cpu>, 32, 64>();
+    finite::<ResNet20<Cpu>, 32, 64>();
+    finite::<ResNet18<Cpu>, 64, 512>();
+    finite::<ResNet50<Cpu>, 64, 2048>();
+}
+
+fn finite<E: Encoder<Cpu, SIZE, FEATURES> + Module<Cpu>, const SIZE: usize, const FEATURES: usize>() {
+    let dev = Cpu::default();
+    let mut encoder = E::new(&dev, &InitRng::new(0));
+    let pixels: Vec<f32> = (0..2 * 3 * SIZE * SIZE).map(|i| (i as f32 * 0.37).sin()).collect();
+    let trained = encoder.forward_mut(images_from(&dev, &pixels).leaky_traced());
+    let evaluated = encoder.forward(images_from(&dev, &pixels));
+    for features in [trained.as_vec(), evaluated.as_vec()] {
+        assert_eq!(features.len(), 2 * FEATURES);
+        assert!(features.iter().all(|v| v.is_finite()));
+        assert!(features.iter().any(|v| *v != 0.0));
+    }
+}
+
+fn model(projector_layers: usize) -> Model {
+    Model::new(&Cpu::default(), &SimSiamConfig { projector_layers }, 0)
+}
+
+/// Twelve images.
+fn batch(view: usize) -> Vec<f32> {
+    let pixel = |i: usize| ((i % 3072) as f32 * 0.01 * (i / 3072 + 1) as f32 + view as f32).sin();
+    (0..12 * 3072).map(pixel).collect()
+}
+
+/// Trains on the same two views and returns the losses.
+fn train(model: &mut Model, sgd: &mut Sgd<Cpu>, steps: usize, target: TargetGradient) -> Vec<f32> {
+    let dev = Cpu::default();
+    let mut grads = Some(model.alloc_grads());
+    let step = |_| {
+        let images = [1, 2].map(|view| images_from::<_, 3, 32>(&dev, &batch(view)));
+        let [first, second] = images;
+        let view1 = model.forward_mut(first.traced(grads.take().unwrap()));
+        let view2 = model.forward_mut(second.leaky_traced());
+        let loss = objective::symmetric_loss(view1, view2, target);
+        let value = loss.array();
+        let mut gradients = loss.backward();
+        sgd.update(model, &mut gradients, LearningRates { base: 0.05, predictor: 0.05 }).unwrap();
+        model.zero_grads(&mut gradients);
+        grads = Some(gradients);
+        value
+    };
+    (0..steps).map(step).collect()
+}
