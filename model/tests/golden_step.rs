@@ -1,5 +1,7 @@
 //! SimSiam steps of the CIFAR ResNet-18 against PyTorch's in float64 (`golden/make_golden.py`).
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod hashed;
 
 use dfdx::nn::{TensorOptions, TensorVisitor, ViewTensorName, ViewTensorRef};

@@ -1,5 +1,7 @@
 //! A small network: determinism over threads, learning, memory of the optimiser, and state out and in.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use dfdx::prelude::*;
 use simsiam_model::encoders::{Encoder, ResNet8, ResNet18, ResNet20, ResNet50};
 use simsiam_model::init::InitRng;
