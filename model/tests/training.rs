@@ -1,5 +1,7 @@
 //! A small network: determinism over threads, learning, memory of the optimiser, and state out and in.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use dfdx::prelude::*;
 use simsiam_model::encoders::{Encoder, ResNet8, ResNet18, ResNet20, ResNet50};
 use simsiam_model::init::InitRng;
@@ -28,15 +30,11 @@ fn any_number_of_threads_gives_the_same_bits() {
 }
 
 #[test]
-fn without_the_stopped_gradient_the_outputs_collapse() {
-    let spread = |target| {
-        let mut model = model(2);
-        train(&mut model, &mut Sgd::new(CONFIG), 12, target);
-        let view = model.forward_mut(images_from::<_, 3, 32>(&Cpu::default(), &batch(1)).leaky_traced());
-        objective::normalised_std(&view.p.split_tape().0) * 96f32.sqrt()
-    };
-    let (stopped, flowing) = (spread(TargetGradient::Stopped), spread(TargetGradient::Flows));
-    assert!(stopped > 2.0 * flowing, "spread of p {stopped} with the stopped gradient, {flowing} without");
+fn a_gradient_that_flows_into_the_target_finds_the_trivial_minimum_sooner() {
+    let last_loss = |target| *train(&mut model(2), &mut Sgd::new(CONFIG), 15, target).last().unwrap();
+    let (stopped, flowing) = (last_loss(TargetGradient::Stopped), last_loss(TargetGradient::Flows));
+    assert!(stopped < -0.3, "it learns: {stopped}");
+    assert!(flowing < stopped - 0.2, "{stopped} with the stopped gradient, {flowing} without");
 }
 
 #[test]

@@ -18,7 +18,10 @@ impl Hashed {
             u.map(|u| (u * bound) as f32).collect()
         } else if is("running_var") || is("weight") {
             u.map(|u| (1.0 + 0.2 * u) as f32).collect()
-        } else if is("bias") && name.starts_with("encoder") && !name.contains(".layer4.1.bn2") {
+        } else if is("bias")
+            && name.starts_with("encoder")
+            && (!name.contains(".layer4.") || name.contains("bn1"))
+        {
             u.zip(self.signs("channel", n)).map(|(u, sign)| (0.1 * u + 4.0 * sign) as f32).collect()
         } else {
             u.map(|u| (0.3 * u) as f32).collect()

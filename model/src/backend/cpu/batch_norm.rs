@@ -67,12 +67,12 @@ impl BatchNormKernel for Cpu {
         let sums = channel_sums(layout, grad, x, Some(mean));
         let count = layout.count() as f64;
         let scale = saved.scale.map(values);
-        let terms: Vec<[f32; 3]> = (sums.iter().enumerate())
+        let terms: Vec<[f32; 4]> = (sums.iter().enumerate())
             .map(|(c, (sum, centred))| {
                 let inv_std = f64::from(inv_std[c]);
                 let factor = inv_std * scale.map_or(1.0, |scale| f64::from(scale[c]));
                 let slope = -factor * inv_std * inv_std * centred / count;
-                [factor, slope, -factor * sum / count - slope * f64::from(mean[c])].map(|v| v as f32)
+                [f64::from(mean[c]), factor, slope, -factor * sum / count].map(|v| v as f32)
             })
             .collect();
         if let Some((grad_scale, grad_shift)) = gradients.affine {
@@ -83,8 +83,8 @@ impl BatchNormKernel for Cpu {
         }
         layout.for_each_run(&mut gradients.x[..], |run, at, grad_x| {
             let inputs = grad[at..].iter().zip(&x[at..]);
-            let step = |to: &mut f32, grad: &f32, x: &f32, [factor, slope, offset]: [f32; 3]| {
-                *to += factor * grad + slope * x + offset;
+            let step = |to: &mut f32, grad: &f32, x: &f32, [mean, factor, slope, offset]: [f32; 4]| {
+                *to += factor * grad + slope * (x - mean) + offset;
             };
             match run {
                 Run::Channel(c) => {
@@ -101,7 +101,7 @@ impl BatchNormKernel for Cpu {
     }
 }
 
-/// `y = act(x factor + offset + residual)` with the channel's `factor = scale inv_std`, `offset = shift - mean factor`.
+/// `y = act((x - mean) factor + shift + residual)` with the channel's `factor = scale inv_std`.
 fn normalize<S: Shape, C: Shape>(
     dev: &Cpu,
     layout: Layout,
@@ -110,10 +110,10 @@ fn normalize<S: Shape, C: Shape>(
     inv_std: &[f32],
 ) -> Result<Tensor<S, f32, Cpu>, CpuError> {
     let affine = op.affine.map(|(scale, shift)| (values(scale), values(shift)));
-    let terms: Vec<[f32; 2]> = (0..layout.channels)
+    let terms: Vec<[f32; 3]> = (0..layout.channels)
         .map(|c| {
             let (scale, shift) = affine.map_or((1.0, 0.0), |(scale, shift)| (scale[c], shift[c]));
-            [scale * inv_std[c], shift - mean[c] * scale * inv_std[c]]
+            [mean[c], scale * inv_std[c], shift]
         })
         .collect();
     let floor = match op.activation {
@@ -128,19 +128,21 @@ fn normalize<S: Shape, C: Shape>(
         let x = &x[at..][..y.len()];
         match run {
             Run::Channel(c) => {
-                let [factor, offset] = terms[c];
+                let [mean, factor, shift] = terms[c];
                 match residual {
                     Some(residual) => {
                         for ((y, x), residual) in y.iter_mut().zip(x).zip(&residual[at..]) {
-                            *y = (x * factor + offset + residual).max(floor);
+                            *y = ((x - mean) * factor + shift + residual).max(floor);
                         }
                     }
-                    None => y.iter_mut().zip(x).for_each(|(y, x)| *y = (x * factor + offset).max(floor)),
+                    None => {
+                        y.iter_mut().zip(x).for_each(|(y, x)| *y = ((x - mean) * factor + shift).max(floor))
+                    }
                 }
             }
             Run::AllChannels => {
-                for ((y, x), [factor, offset]) in y.iter_mut().zip(x).zip(&terms) {
-                    *y = x * factor + offset;
+                for ((y, x), [mean, factor, shift]) in y.iter_mut().zip(x).zip(&terms) {
+                    *y = (x - mean) * factor + shift;
                 }
                 if let Some(residual) = residual {
                     y.iter_mut().zip(&residual[at..]).for_each(|(y, residual)| *y += residual);
