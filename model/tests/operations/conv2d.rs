@@ -23,6 +23,9 @@ fn the_oracles_gradients_are_slopes() {
 #[test]
 fn every_shape_agrees_with_the_oracle() {
     agree::<3, 16, 3, 1, 1, 32, 32>(2);
+    agree::<16, 16, 3, 1, 1, 32, 32>(3);
+    agree::<6, 8, 3, 1, 1, 16, 16>(5);
+    agree::<64, 64, 3, 1, 1, 8, 8>(2);
     agree::<5, 7, 3, 1, 1, 9, 9>(3);
     agree::<4, 6, 3, 2, 1, 8, 4>(5);
     agree::<4, 6, 3, 2, 1, 7, 4>(5);

@@ -4,6 +4,7 @@ use std::ops::Range;
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
+use super::direct::{Direct, Lanes};
 use super::im2col::{col2im, im2col};
 use super::matrix::{Matrix, MatrixMut, Store, multiply};
 use super::tensor_view::{values, values_mut};
@@ -44,8 +45,16 @@ impl Conv2dKernel for Cpu {
     }
 }
 
-/// `y = W columns(x)`, tile by tile.
+/// `y = w * x`.
 fn forward(g: &Conv2dGeometry, x: &[f32], weight: &[f32], y: &mut [f32]) {
+    let Some(direct) = Direct::new(g) else { return forward_product(g, x, weight, y) };
+    x.par_chunks(g.in_len()).zip(y.par_chunks_mut(g.out_len())).for_each(|(x, y)| {
+        with_scratch(|scratch| direct.forward(x, weight, scratch.take(direct.padded_len()), y));
+    });
+}
+
+/// `y = W columns(x)`, tile by tile.
+fn forward_product(g: &Conv2dGeometry, x: &[f32], weight: &[f32], y: &mut [f32]) {
     let group = images_per_tile(g);
     let weight = Matrix::new(weight, g.out_channels, g.window_len(), g.window_len());
     x.par_chunks(group * g.in_len()).zip(y.par_chunks_mut(group * g.out_len())).for_each(|(x, y)| {
@@ -85,18 +94,46 @@ fn backward(
     let parts = groups.min(MAX_PARTS).min((MAX_PART_VALUES / g.weight_len()).max(2));
     let group = groups.div_ceil(parts.max(1)) * images_per_tile(g);
 
+    let direct = Direct::new(g).filter(|direct| grad_x.is_none() || direct.has_input_gradient());
+    let transposed = direct.map(|direct| (direct, direct.transposed(weight)));
     let weight = Matrix::new(weight, g.out_channels, g.window_len(), g.window_len());
+    let part = |x: &[f32], grad_y: &[f32], grad_x: Option<&mut [f32]>| match &transposed {
+        Some((direct, transposed)) => backward_part_direct(g, direct, x, transposed, grad_y, grad_x),
+        None => backward_part(g, x, weight, grad_y, grad_x),
+    };
     let inputs = x.par_chunks(group * g.in_len()).zip(grad_y.par_chunks(group * g.out_len()));
     let partial: Vec<Vec<f32>> = match grad_x {
         Some(grad_x) => inputs
             .zip(grad_x.par_chunks_mut(group * g.in_len()))
-            .map(|((x, grad_y), grad_x)| backward_part(g, x, weight, grad_y, Some(grad_x)))
+            .map(|((x, grad_y), grad_x)| part(x, grad_y, Some(grad_x)))
             .collect(),
-        None => inputs.map(|(x, grad_y)| backward_part(g, x, weight, grad_y, None)).collect(),
+        None => inputs.map(|(x, grad_y)| part(x, grad_y, None)).collect(),
     };
     for part in partial {
         vectorized(|| grad_weight.iter_mut().zip(&part).for_each(|(sum, value)| *sum += value));
     }
+}
+
+/// The backward pass of some images without a matrix of windows; returns their weight gradient.
+fn backward_part_direct(
+    g: &Conv2dGeometry,
+    direct: &Direct,
+    x: &[f32],
+    transposed: &[f32],
+    grad_y: &[f32],
+    mut grad_x: Option<&mut [f32]>,
+) -> Vec<f32> {
+    let mut sums = vec![Lanes::default(); g.weight_len()];
+    with_scratch(|scratch| {
+        let padded = scratch.take(direct.padded_len());
+        for (i, (x, grad_y)) in x.chunks(g.in_len()).zip(grad_y.chunks(g.out_len())).enumerate() {
+            direct.weight_gradient(x, grad_y, padded, &mut sums);
+            if let Some(grad_x) = grad_x.as_deref_mut() {
+                direct.input_gradient(grad_y, transposed, padded, &mut grad_x[i * g.in_len()..][..g.in_len()]);
+            }
+        }
+    });
+    sums.iter().map(|lanes| lanes.iter().sum()).collect()
 }
 
 /// The backward pass of some images; returns their weight gradient.
@@ -239,13 +276,17 @@ impl Scratch {
     /// Windows, outputs and gradients of windows, `n` columns each.
     fn parts(&mut self, g: &Conv2dGeometry, n: usize) -> [&mut [f32]; 3] {
         let (windows, outputs) = (g.window_len() * n, g.out_channels * n);
-        let len = 2 * windows + outputs;
+        let (a, rest) = self.take(2 * windows + outputs).split_at_mut(windows);
+        let (b, rest) = rest.split_at_mut(outputs);
+        [a, b, rest]
+    }
+
+    /// The first `len` values, whatever they are.
+    fn take(&mut self, len: usize) -> &mut [f32] {
         if self.0.len() < len {
             self.0.resize(len, 0.0);
         }
-        let (a, rest) = self.0.split_at_mut(windows);
-        let (b, rest) = rest.split_at_mut(outputs);
-        [a, b, &mut rest[..windows]]
+        &mut self.0[..len]
     }
 }
 

@@ -9,6 +9,8 @@ mod matrix;
 
 mod im2col;
 
+mod direct;
+
 mod conv2d;
 
 mod batch_norm;
