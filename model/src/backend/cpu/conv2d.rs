@@ -129,7 +129,12 @@ fn backward_part_direct(
         for (i, (x, grad_y)) in x.chunks(g.in_len()).zip(grad_y.chunks(g.out_len())).enumerate() {
             direct.weight_gradient(x, grad_y, padded, &mut sums);
             if let Some(grad_x) = grad_x.as_deref_mut() {
-                direct.input_gradient(grad_y, transposed, padded, &mut grad_x[i * g.in_len()..][..g.in_len()]);
+                direct.input_gradient(
+                    grad_y,
+                    transposed,
+                    padded,
+                    &mut grad_x[i * g.in_len()..][..g.in_len()],
+                );
             }
         }
     });

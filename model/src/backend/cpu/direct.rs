@@ -3,7 +3,7 @@
 //! With few channels a product of matrices spends more time on laying out its operands than on multiplying. Here a
 //! register tile of outputs takes its inputs from a zero-padded copy of the image, as overlapping runs of ten pixels.
 
-use std::array::from_fn;
+use std::arch::x86_64::*;
 
 use crate::backend::Conv2dGeometry;
 
@@ -18,18 +18,6 @@ const GRADIENT_CHANNELS: usize = 4;
 /// Above this many channels a product of matrices is faster.
 const MAX_CHANNELS: usize = 64;
 
-/// Calls a kernel compiled for fused multiply-add where the machine has it.
-macro_rules! fused {
-    ($kernel:ident($($argument:expr),*)) => {{
-        #[cfg(target_arch = "x86_64")]
-        match pulp::x86::V3::try_new() {
-            Some(simd) => simd.vectorize(#[inline(always)] || $kernel::<true>($($argument),*)),
-            None => $kernel::<false>($($argument),*),
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        $kernel::<{ cfg!(target_arch = "aarch64") }>($($argument),*)
-    }};
-}
 /// A convolution that this file can do.
 #[derive(Clone, Copy)]
 pub(super) struct Direct {
@@ -47,7 +35,12 @@ impl Direct {
             && (g.out_size * g.out_size).is_multiple_of(RUNS * LANES)
             && g.out_channels.is_multiple_of(GRADIENT_CHANNELS);
         let Conv2dGeometry { in_channels, out_channels, out_size: size, .. } = *g;
-        (same_size && few_channels && fits_tiles).then_some(Self { in_channels, out_channels, size })
+        let has_vectors = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        (same_size && few_channels && fits_tiles && has_vectors).then_some(Self {
+            in_channels,
+            out_channels,
+            size,
+        })
     }
 
     /// Whether the input's gradient can be computed too.
@@ -63,7 +56,8 @@ impl Direct {
     /// `y = w * x` for one image; `padded` is scratch.
     pub(super) fn forward(&self, x: &[f32], weight: &[f32], padded: &mut [f32], y: &mut [f32]) {
         pad(x, self.size, padded);
-        fused!(convolve(self.size, self.in_channels, padded, weight, y, false));
+        // SAFETY: `new` found AVX2 and FMA on this machine.
+        unsafe { convolve(self.size, self.in_channels, padded, weight, y, false) };
     }
 
     /// `dx += w' * dy` for one image, with the weight of [`transposed`](Self::transposed).
@@ -75,7 +69,8 @@ impl Direct {
         grad_x: &mut [f32],
     ) {
         pad(grad_y, self.size, padded);
-        fused!(convolve(self.size, self.out_channels, padded, transposed, grad_x, true));
+        // SAFETY: `new` found AVX2 and FMA on this machine.
+        unsafe { convolve(self.size, self.out_channels, padded, transposed, grad_x, true) };
     }
 
     /// The weight with its channels swapped and its taps turned around: `in x out x 3 x 3`.
@@ -93,17 +88,13 @@ impl Direct {
     /// Adds `dw` of one image to `sums`, spread over lanes; `padded` is scratch.
     pub(super) fn weight_gradient(&self, x: &[f32], grad_y: &[f32], padded: &mut [f32], sums: &mut [Lanes]) {
         pad(x, self.size, padded);
-        fused!(correlate(self.size, self.in_channels, padded, grad_y, sums));
+        // SAFETY: `new` found AVX2 and FMA on this machine.
+        unsafe { correlate(self.size, self.in_channels, padded, grad_y, sums) };
     }
 }
 
 /// Partial sums that are added up at the end.
 pub(super) type Lanes = [f32; LANES];
-
-#[inline(always)]
-fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
-    if FUSED { a.mul_add(b, c) } else { a * b + c }
-}
 
 /// Copies planes of `size x size` into the middle of planes with a border of zeros.
 fn pad(x: &[f32], size: usize, padded: &mut [f32]) {
@@ -122,82 +113,92 @@ fn pad(x: &[f32], size: usize, padded: &mut [f32]) {
 /// A run of outputs needs these inputs of each row.
 type Window = [f32; LANES + 2];
 
-#[inline(always)]
 fn window(plane: &[f32], at: usize) -> &Window {
     plane[at..][..LANES + 2].try_into().expect("the slice has the array's length")
 }
 
-#[inline(always)]
-fn convolve<const FUSED: bool>(
-    size: usize,
-    in_channels: usize,
-    padded: &[f32],
-    weight: &[f32],
-    y: &mut [f32],
-    add: bool,
-) {
+/// The window's values that one tap of a row meets.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn load(window: &Window, tap: usize) -> __m256 {
+    load_run(&window[tap..])
+}
+
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn load_run(run: &[f32]) -> __m256 {
+    let run = &run[..LANES];
+    // SAFETY: the slice has eight values.
+    unsafe { _mm256_loadu_ps(run.as_ptr()) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn store_run(values: __m256, run: &mut [f32]) {
+    let run = &mut run[..LANES];
+    // SAFETY: the slice has eight values.
+    unsafe { _mm256_storeu_ps(run.as_mut_ptr(), values) }
+}
+
+/// `y (+)= w * x` with `x` padded: `y` has one plane for each row of `weight`, `out x in x 3 x 3`.
+#[target_feature(enable = "avx2,fma")]
+fn convolve(size: usize, in_channels: usize, padded: &[f32], weight: &[f32], y: &mut [f32], add: bool) {
     let (stride, pixels) = (size + 2, size * size);
     for tile in (0..pixels).step_by(RUNS * LANES) {
-        let at: [usize; RUNS] = from_fn(|run| {
+        let mut at = [0; RUNS];
+        for (run, at) in at.iter_mut().enumerate() {
             let pixel = tile + run * LANES;
-            pixel / size * stride + pixel % size
-        });
-        let blocks = weight.chunks_exact(CHANNELS * 9 * in_channels).zip(y.chunks_exact_mut(CHANNELS * pixels));
+            *at = pixel / size * stride + pixel % size;
+        }
+        let blocks =
+            weight.chunks_exact(CHANNELS * 9 * in_channels).zip(y.chunks_exact_mut(CHANNELS * pixels));
         for (weight, y) in blocks {
-            let mut sums = [[[0.0; LANES]; RUNS]; CHANNELS];
-            for (i, plane) in padded.chunks_exact(stride * stride).take(in_channels).enumerate() {
-                let taps: [&[f32; 9]; CHANNELS] = from_fn(|c| {
-                    weight[9 * (c * in_channels + i)..][..9].try_into().expect("the slice has nine values")
-                });
+            let (weight0, weight1) = weight.split_at(9 * in_channels);
+            let mut sums = [[_mm256_setzero_ps(); RUNS]; CHANNELS];
+            let taps = weight0.as_chunks::<9>().0.iter().zip(weight1.as_chunks::<9>().0);
+            for (plane, (taps0, taps1)) in padded.chunks_exact(stride * stride).zip(taps) {
                 for ky in 0..3 {
-                    let windows: [&Window; RUNS] = from_fn(|run| window(plane, at[run] + ky * stride));
+                    let windows = at.map(|at| window(plane, at + ky * stride));
                     for kx in 0..3 {
-                        for (sums, taps) in sums.iter_mut().zip(taps) {
-                            for (sums, window) in sums.iter_mut().zip(windows) {
-                                for lane in 0..LANES {
-                                    let (tap, x) = (taps[3 * ky + kx], window[kx + lane]);
-                                    sums[lane] = multiply_add::<FUSED>(tap, x, sums[lane]);
-                                }
-                            }
+                        let tap0 = _mm256_set1_ps(taps0[3 * ky + kx]);
+                        let tap1 = _mm256_set1_ps(taps1[3 * ky + kx]);
+                        for run in 0..RUNS {
+                            let x = load(windows[run], kx);
+                            sums[0][run] = _mm256_fmadd_ps(tap0, x, sums[0][run]);
+                            sums[1][run] = _mm256_fmadd_ps(tap1, x, sums[1][run]);
                         }
                     }
                 }
             }
             for (sums, y) in sums.iter().zip(y.chunks_exact_mut(pixels)) {
-                let y = y[tile..][..RUNS * LANES].iter_mut().zip(sums.as_flattened());
-                if add { y.for_each(|(y, sum)| *y += sum) } else { y.for_each(|(y, sum)| *y = *sum) }
+                for (sum, y) in sums.iter().zip(y[tile..].chunks_exact_mut(LANES)) {
+                    let before = if add { load_run(y) } else { _mm256_setzero_ps() };
+                    store_run(_mm256_add_ps(before, *sum), y);
+                }
             }
         }
     }
 }
 
-#[inline(always)]
-fn correlate<const FUSED: bool>(
-    size: usize,
-    in_channels: usize,
-    padded: &[f32],
-    grad_y: &[f32],
-    sums: &mut [Lanes],
-) {
+/// `sums += dw` with `x` padded, every product of a run in its own lane.
+#[target_feature(enable = "avx2,fma")]
+fn correlate(size: usize, in_channels: usize, padded: &[f32], grad_y: &[f32], sums: &mut [Lanes]) {
     let (stride, pixels) = (size + 2, size * size);
     let blocks = grad_y.chunks_exact(GRADIENT_CHANNELS * pixels);
     for (grad_y, sums) in blocks.zip(sums.chunks_exact_mut(GRADIENT_CHANNELS * 9 * in_channels)) {
+        let (grads01, grads23) = grad_y.split_at(2 * pixels);
+        let ((grad0, grad1), (grad2, grad3)) = (grads01.split_at(pixels), grads23.split_at(pixels));
         for (i, plane) in padded.chunks_exact(stride * stride).take(in_channels).enumerate() {
             for ky in 0..3 {
-                let mut block = [[[0.0; LANES]; 3]; GRADIENT_CHANNELS];
+                let mut block = [[_mm256_setzero_ps(); 3]; GRADIENT_CHANNELS];
                 for y in 0..size {
                     for x in (0..size).step_by(LANES) {
-                        let window = window(plane, (y + ky) * stride + x);
-                        let grads: [&Lanes; GRADIENT_CHANNELS] = from_fn(|c| {
-                            let run = &grad_y[c * pixels + y * size + x..][..LANES];
-                            run.try_into().expect("the slice has the array's length")
-                        });
-                        for (block, grad) in block.iter_mut().zip(grads) {
-                            for (kx, block) in block.iter_mut().enumerate() {
-                                for lane in 0..LANES {
-                                    block[lane] =
-                                        multiply_add::<FUSED>(grad[lane], window[kx + lane], block[lane]);
-                                }
+                        let (window, at) = (window(plane, (y + ky) * stride + x), y * size + x);
+                        let inputs = [load(window, 0), load(window, 1), load(window, 2)];
+                        for (block, grad) in block.iter_mut().zip([grad0, grad1, grad2, grad3]) {
+                            let grad = load_run(&grad[at..]);
+                            for (block, input) in block.iter_mut().zip(inputs) {
+                                *block = _mm256_fmadd_ps(grad, input, *block);
                             }
                         }
                     }
@@ -205,7 +206,7 @@ fn correlate<const FUSED: bool>(
                 for (c, block) in block.iter().enumerate() {
                     let sums = &mut sums[9 * (c * in_channels + i) + 3 * ky..][..3];
                     for (sums, block) in sums.iter_mut().zip(block) {
-                        sums.iter_mut().zip(block).for_each(|(sum, value)| *sum += value);
+                        store_run(_mm256_add_ps(load_run(sums), *block), sums);
                     }
                 }
             }
