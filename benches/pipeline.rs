@@ -15,10 +15,12 @@ const BATCH: usize = 128;
 fn two_views(c: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a temporary folder can be made");
     let config = DemoConfig { train_per_class: 100, val_per_class: 1, ..DemoConfig::default() };
-    let images = demo::generate(&dir.path().join("images"), &config, &mut |_, _| ()).expect("images can be written");
+    let images =
+        demo::generate(&dir.path().join("images"), &config, &mut |_, _| ()).expect("images can be written");
     let shards = dir.path().join("shards");
     pack(&images.train, &shards, &PackOptions::default(), &mut |_| ()).expect("shards can be written");
-    let shards = ShardSet::open(&[shards.to_string_lossy()], &OpenOptions::default()).expect("shards can be opened");
+    let shards =
+        ShardSet::open(&[shards.to_string_lossy()], &OpenOptions::default()).expect("shards can be opened");
     let shards = Arc::new(shards);
 
     let mut group = c.benchmark_group("two 32-pixel views");
@@ -26,7 +28,8 @@ fn two_views(c: &mut Criterion) {
     for workers in [1, 2] {
         let config = PipelineConfig { workers, ..PipelineConfig::training(Recipe::cifar10(), BATCH, 0) };
         let quarantine = Arc::new(Quarantine::new(OnBadSample::Fail, shards.len()));
-        let mut batches = simsiam_pipeline::start(shards.clone(), quarantine, &config).expect("the pipeline starts");
+        let mut batches =
+            simsiam_pipeline::start(shards.clone(), quarantine, &config).expect("the pipeline starts");
         group.bench_function(BenchmarkId::new("workers", workers), |b| {
             b.iter(|| batches.next().expect("epochs have no end").expect("all samples are good").len());
         });

@@ -1,5 +1,7 @@
 //! Scenarios of the whole program, run as a user runs it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod bad_input;
 mod fixture;
 mod interruption;

@@ -13,7 +13,8 @@ use tempfile::TempDir;
 
 /// Shards in a folder that goes away with this value.
 pub(crate) struct Fixture {
-    pub(crate) dir: TempDir,
+    /// Keeps the folder.
+    _dir: TempDir,
     pub(crate) shards: Arc<ShardSet>,
     pub(crate) quarantine: Arc<Quarantine>,
 }
@@ -34,7 +35,7 @@ impl Fixture {
         let shards = Arc::new(ShardSet::open(&[pattern], &OpenOptions::default()).unwrap());
         assert_eq!(shards.len(), count as u64);
         let quarantine = Arc::new(Quarantine::new(policy, shards.len()));
-        Self { dir, shards, quarantine }
+        Self { _dir: dir, shards, quarantine }
     }
 
     pub(crate) fn start(&self, config: &PipelineConfig) -> Batches {

@@ -1,5 +1,7 @@
 //! Scenarios of a whole pipeline: shards in, batches out.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod bad_samples;
 mod determinism;
 mod evaluation;
