@@ -125,6 +125,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_tenth_of_the_even_std_is_a_collapse() {
+        let even = 1.0 / 2048f64.sqrt();
+        assert_eq!([0.101, 0.5, 1.2].map(|share| Health::of(share * even, even)), [Health::Healthy; 3]);
+        assert_eq!([0.0, 0.099].map(|share| Health::of(share * even, even)), [Health::Collapsed; 2]);
+    }
+
+    #[test]
     fn a_resumed_log_has_each_step_once() {
         let dir = tempfile::tempdir().unwrap();
         let line = |step| EpochMetrics { step, epoch: 0, epoch_loss: None, knn_top1: Some(1.5) };

@@ -62,14 +62,3 @@ fn flags_win_over_the_file_and_the_file_over_the_preset() {
         assert!(saved.contains(line), "{line} in\n{saved}");
     }
 }
-
-#[test]
-fn without_stop_gradient_it_collapses_and_says_so() {
-    let fixture = Fixture::new();
-    let more = ["--epochs", "8", "--stop-gradient", "false", "--base-lr", "1.0"];
-    let printed = succeed(&mut fixture.train("run", &more));
-    assert!(printed.contains("collapsed: at step"), "{printed}");
-    let last = fixture.metrics("run").into_iter().rfind(|line| line.get("loss").is_some()).unwrap();
-    assert_eq!(last["health"], "collapsed");
-    assert!(last["loss"].as_f64().unwrap() < -0.95, "{last}");
-}
