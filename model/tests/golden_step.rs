@@ -140,7 +140,7 @@ fn assert_agree(what: &str, hashed: Hashed, found: &[NamedTensor], expected: &Va
         compare("norm", (hashed::norm(data) - norm_of(name).unwrap()).abs());
         for (i, projection) in numbers("projections").enumerate() {
             compare(
-                "a projection",
+                "projection",
                 (hashed.project(&format!("{name}.projection{i}"), data) - projection).abs(),
             );
         }
@@ -150,5 +150,6 @@ fn assert_agree(what: &str, hashed: Hashed, found: &[NamedTensor], expected: &Va
             places.into_iter().zip(numbers("samples")).map(|(at, v)| (f64::from(data[at]) - v).powi(2));
         compare("samples", (squares.sum::<f64>() * share).sqrt());
     }
+    println!("{what}: largest error {:.1e}, the {}", worst.0, worst.1);
     assert!(worst.0 < TOLERANCE, "{what}: the {} is off by {:.1e}", worst.1, worst.0);
 }

@@ -129,43 +129,43 @@ def watch_margin(model):
     return nearest
 
 
-def choose_seed():
-    global SEED
-    for SEED in range(100):
-        model = SimSiam()
-        nearest = watch_margin(model)
-        with torch.no_grad():
-            model(images("view1"), images("view2"), stop_gradient=True)
-        print("seed", SEED, "nearest ReLU input", nearest[0], flush=True)
-        if nearest[0] > MARGIN:
-            return
-
-
-def main():
-    choose_seed()
-    golden = {"seed": SEED}
-    views = images("view1"), images("view2")
-
+def two_steps(views):
+    """Digests of two steps, or None when a ReLU's input comes too near to 0 in one of them."""
     model = SimSiam()
-    loss = model(*views, stop_gradient=False)
-    loss.backward()
-    golden["flowing"] = {"loss": loss.item(), "gradients": gradients(model)}
-
-    model = SimSiam()
+    nearest = watch_margin(model)
     groups = [
         {"params": [*model.encoder.parameters(), *model.projector.parameters()], "lr": BASE_RATE},
         {"params": model.predictor.parameters(), "lr": PREDICTOR_RATE},
     ]
     sgd = torch.optim.SGD(groups, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
-    golden["steps"] = []
+    steps = []
     for step in range(2):
         sgd.zero_grad()
         loss = model(*views, stop_gradient=True)
+        print("seed", SEED, "step", step, "nearest ReLU input", nearest[0], flush=True)
+        if nearest[0] < MARGIN:
+            return None
         loss.backward()
         grads = gradients(model)
         sgd.step()
-        golden["steps"].append({"loss": loss.item(), "gradients": grads, "values": values(model)})
+        steps.append({"loss": loss.item(), "gradients": grads, "values": values(model)})
+    return steps
 
+
+def flowing(views):
+    model = SimSiam()
+    loss = model(*views, stop_gradient=False)
+    loss.backward()
+    return {"loss": loss.item(), "gradients": gradients(model)}
+
+
+def main():
+    global SEED
+    for SEED in range(100):
+        views = images("view1"), images("view2")
+        if steps := two_steps(views):
+            break
+    golden = {"seed": SEED, "steps": steps, "flowing": flowing(views)}
     path = Path(__file__).with_name("step.json")
     path.write_text(json.dumps(golden, separators=(",", ":")))
     print(path, path.stat().st_size, "bytes")

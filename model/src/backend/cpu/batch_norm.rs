@@ -81,22 +81,26 @@ impl BatchNormKernel for Cpu {
                 grad_shift[c] += *sum as f32;
             }
         }
-        layout.for_each_run(&mut gradients.x[..], |run, at, grad_x| {
-            let inputs = grad[at..].iter().zip(&x[at..]);
-            let step = |to: &mut f32, grad: &f32, x: &f32, [mean, factor, slope, offset]: [f32; 4]| {
-                *to += factor * grad + slope * (x - mean) + offset;
-            };
-            match run {
-                Run::Channel(c) => {
-                    let terms = terms[c];
-                    grad_x.iter_mut().zip(inputs).for_each(|(to, (grad, x))| step(to, grad, x, terms));
+        layout.for_each_run(
+            &mut gradients.x[..],
+            #[inline(always)]
+            |run, at, grad_x| {
+                let inputs = grad[at..].iter().zip(&x[at..]);
+                let step = |to: &mut f32, grad: &f32, x: &f32, [mean, factor, slope, offset]: [f32; 4]| {
+                    *to += factor * grad + slope * (x - mean) + offset;
+                };
+                match run {
+                    Run::Channel(c) => {
+                        let terms = terms[c];
+                        grad_x.iter_mut().zip(inputs).for_each(|(to, (grad, x))| step(to, grad, x, terms));
+                    }
+                    Run::AllChannels => {
+                        let each = grad_x.iter_mut().zip(inputs).zip(&terms);
+                        each.for_each(|((to, (grad, x)), terms)| step(to, grad, x, *terms));
+                    }
                 }
-                Run::AllChannels => {
-                    let each = grad_x.iter_mut().zip(inputs).zip(&terms);
-                    each.for_each(|((to, (grad, x)), terms)| step(to, grad, x, *terms));
-                }
-            }
-        });
+            },
+        );
         Ok(())
     }
 }
@@ -124,33 +128,38 @@ fn normalize<S: Shape, C: Shape>(
     let mut y = dev.try_zeros_like(op.x)?;
     let x = values(op.x);
     let residual = op.residual.map(values);
-    layout.for_each_run(values_mut(&mut y), |run, at, y| {
-        let x = &x[at..][..y.len()];
-        match run {
-            Run::Channel(c) => {
-                let [mean, factor, shift] = terms[c];
-                match residual {
-                    Some(residual) => {
-                        for ((y, x), residual) in y.iter_mut().zip(x).zip(&residual[at..]) {
-                            *y = ((x - mean) * factor + shift + residual).max(floor);
+    layout.for_each_run(
+        values_mut(&mut y),
+        #[inline(always)]
+        |run, at, y| {
+            let x = &x[at..][..y.len()];
+            match run {
+                Run::Channel(c) => {
+                    let [mean, factor, shift] = terms[c];
+                    match residual {
+                        Some(residual) => {
+                            for ((y, x), residual) in y.iter_mut().zip(x).zip(&residual[at..]) {
+                                *y = ((x - mean) * factor + shift + residual).max(floor);
+                            }
                         }
+                        None => y
+                            .iter_mut()
+                            .zip(x)
+                            .for_each(|(y, x)| *y = ((x - mean) * factor + shift).max(floor)),
                     }
-                    None => {
-                        y.iter_mut().zip(x).for_each(|(y, x)| *y = ((x - mean) * factor + shift).max(floor))
+                }
+                Run::AllChannels => {
+                    for ((y, x), [mean, factor, shift]) in y.iter_mut().zip(x).zip(&terms) {
+                        *y = (x - mean) * factor + shift;
                     }
+                    if let Some(residual) = residual {
+                        y.iter_mut().zip(&residual[at..]).for_each(|(y, residual)| *y += residual);
+                    }
+                    y.iter_mut().for_each(|y| *y = y.max(floor));
                 }
             }
-            Run::AllChannels => {
-                for ((y, x), [mean, factor, shift]) in y.iter_mut().zip(x).zip(&terms) {
-                    *y = (x - mean) * factor + shift;
-                }
-                if let Some(residual) = residual {
-                    y.iter_mut().zip(&residual[at..]).for_each(|(y, residual)| *y += residual);
-                }
-                y.iter_mut().for_each(|y| *y = y.max(floor));
-            }
-        }
-    });
+        },
+    );
     Ok(y)
 }
 
@@ -159,15 +168,21 @@ fn undo_activation(y: Option<&[f32]>, grad: &mut [f32], residual: Option<&mut [f
     const CHUNK: usize = 1 << 14;
     if let Some(y) = y {
         let mask = |(grad, y): (&mut [f32], &[f32])| {
-            vectorized(|| {
-                grad.iter_mut().zip(y).for_each(|(grad, y)| *grad = if *y > 0.0 { *grad } else { 0.0 });
-            });
+            vectorized(
+                #[inline(always)]
+                || {
+                    grad.iter_mut().zip(y).for_each(|(grad, y)| *grad = if *y > 0.0 { *grad } else { 0.0 });
+                },
+            );
         };
         grad.par_chunks_mut(CHUNK).zip(y.par_chunks(CHUNK)).for_each(mask);
     }
     if let Some(residual) = residual {
         residual.par_chunks_mut(CHUNK).zip(grad.par_chunks(CHUNK)).for_each(|(to, grad)| {
-            vectorized(|| to.iter_mut().zip(grad).for_each(|(to, grad)| *to += grad));
+            vectorized(
+                #[inline(always)]
+                || to.iter_mut().zip(grad).for_each(|(to, grad)| *to += grad),
+            );
         });
     }
 }
@@ -180,30 +195,36 @@ fn channel_sums(layout: Layout, a: &[f32], b: &[f32], shift: Option<&[f32]>) -> 
     let Layout { batch, channels, plane } = layout;
     if plane > 1 {
         let channel_sum = |c: usize| {
-            vectorized(|| {
-                let mut sums = [[0.0; LANES]; 2];
-                for image in 0..batch {
-                    let at = (image * channels + c) * plane;
-                    add_run(&mut sums, &a[at..][..plane], &b[at..][..plane], shift(c));
-                }
-                (sums[0].iter().sum(), sums[1].iter().sum())
-            })
+            vectorized(
+                #[inline(always)]
+                || {
+                    let mut sums = [[0.0; LANES]; 2];
+                    for image in 0..batch {
+                        let at = (image * channels + c) * plane;
+                        add_run(&mut sums, &a[at..][..plane], &b[at..][..plane], shift(c));
+                    }
+                    (sums[0].iter().sum(), sums[1].iter().sum())
+                },
+            )
         };
         return (0..channels).into_par_iter().map(channel_sum).collect();
     }
     const BLOCK: usize = 64;
     let mut sums = vec![(0.0, 0.0); channels];
     sums.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sums)| {
-        vectorized(|| {
-            let from = block * BLOCK;
-            for image in 0..batch {
-                let at = image * channels + from;
-                for (i, (sum, (a, b))) in sums.iter_mut().zip(a[at..].iter().zip(&b[at..])).enumerate() {
-                    sum.0 += f64::from(*a);
-                    sum.1 += f64::from(*a) * f64::from(b - shift(from + i));
+        vectorized(
+            #[inline(always)]
+            || {
+                let from = block * BLOCK;
+                for image in 0..batch {
+                    let at = image * channels + from;
+                    for (i, (sum, (a, b))) in sums.iter_mut().zip(a[at..].iter().zip(&b[at..])).enumerate() {
+                        sum.0 += f64::from(*a);
+                        sum.1 += f64::from(*a) * f64::from(b - shift(from + i));
+                    }
                 }
-            }
-        });
+            },
+        );
     });
     sums
 }
@@ -259,14 +280,17 @@ impl Layout {
     fn for_each_run(&self, values: &mut [f32], f: impl Fn(Run, usize, &mut [f32]) + Sync) {
         let image = self.channels * self.plane;
         values.par_chunks_mut(image).enumerate().for_each(|(i, values)| {
-            vectorized(|| match self.plane {
-                1 => f(Run::AllChannels, i * image, values),
-                plane => {
-                    for (c, values) in values.chunks_mut(plane).enumerate() {
-                        f(Run::Channel(c), i * image + c * plane, values);
+            vectorized(
+                #[inline(always)]
+                || match self.plane {
+                    1 => f(Run::AllChannels, i * image, values),
+                    plane => {
+                        for (c, values) in values.chunks_mut(plane).enumerate() {
+                            f(Run::Channel(c), i * image + c * plane, values);
+                        }
                     }
-                }
-            });
+                },
+            );
         });
     }
 }

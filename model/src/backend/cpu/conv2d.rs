@@ -4,9 +4,10 @@ use std::ops::Range;
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
-use super::direct::{Direct, Lanes};
+use super::direct::Direct;
 use super::im2col::{col2im, im2col};
-use super::matrix::{Matrix, MatrixMut, Store, multiply};
+use super::matrix::{Matrix, MatrixMut, Store};
+use super::product::multiply;
 use super::tensor_view::{values, values_mut};
 use super::vectorized;
 use crate::backend::{Conv2dGeometry, Conv2dGradients, Conv2dKernel};
@@ -27,7 +28,7 @@ impl Conv2dKernel for Cpu {
         output: Y,
     ) -> Result<Tensor<Y, f32, Self>, Self::Err> {
         let mut y = self.try_zeros_like(&output)?;
-        forward(geometry, values(x), values(weight), values_mut(&mut y));
+        correlate(geometry, values(x), values(weight), Store::Overwrite, values_mut(&mut y));
         Ok(y)
     }
 
@@ -39,40 +40,44 @@ impl Conv2dKernel for Cpu {
         grad_output: &Self::Vec,
         gradients: Conv2dGradients<'_, Self>,
     ) -> Result<(), Self::Err> {
+        let (x, weight) = (values(x), values(weight));
         let grad_x = gradients.input.map(|grad| &mut grad[..]);
-        backward(geometry, values(x), values(weight), grad_output, grad_x, gradients.weight);
+        let Some(grad_x) = grad_x else {
+            weight_gradient(geometry, x, weight, grad_output, None, gradients.weight);
+            return Ok(());
+        };
+        match Flipped::of(geometry, weight) {
+            Some(flipped) => {
+                weight_gradient(geometry, x, weight, grad_output, None, gradients.weight);
+                correlate(&flipped.geometry, grad_output, &flipped.weight, Store::Add, grad_x);
+            }
+            None => weight_gradient(geometry, x, weight, grad_output, Some(grad_x), gradients.weight),
+        }
         Ok(())
     }
 }
 
-/// `y = w * x`.
-fn forward(g: &Conv2dGeometry, x: &[f32], weight: &[f32], y: &mut [f32]) {
-    let Some(direct) = Direct::new(g) else { return forward_product(g, x, weight, y) };
-    x.par_chunks(g.in_len()).zip(y.par_chunks_mut(g.out_len())).for_each(|(x, y)| {
-        with_scratch(|scratch| direct.forward(x, weight, scratch.take(direct.padded_len()), y));
-    });
-}
-
-/// `y = W columns(x)`, tile by tile.
-fn forward_product(g: &Conv2dGeometry, x: &[f32], weight: &[f32], y: &mut [f32]) {
+/// `y = w * x` or `y += w * x`: directly where that suits, else as `W columns(x)`, tile by tile.
+fn correlate(g: &Conv2dGeometry, x: &[f32], weight: &[f32], store: Store, y: &mut [f32]) {
+    if let Some(direct) = Direct::new(g) {
+        return x.par_chunks(g.in_len()).zip(y.par_chunks_mut(g.out_len())).for_each(|(x, y)| {
+            with_scratch(|scratch| direct.convolve(x, weight, scratch.take(direct.padded_len()), store, y));
+        });
+    }
     let group = images_per_tile(g);
     let weight = Matrix::new(weight, g.out_channels, g.window_len(), g.window_len());
     x.par_chunks(group * g.in_len()).zip(y.par_chunks_mut(group * g.out_len())).for_each(|(x, y)| {
         with_scratch(|scratch| {
             for_each_tile(g, x.len() / g.in_len(), |tile| {
-                let [columns, product, _] = scratch.parts(g, tile.columns(g));
+                let n = tile.columns(g);
+                let [columns, product, _] = scratch.parts(g, n);
                 let columns = tile.windows(g, x, columns);
                 match tile.matrix_mut(g, y) {
-                    Some(mut y) => multiply(&mut y, Store::Overwrite, weight, columns),
+                    Some(mut y) => multiply(&mut y, store, weight, columns),
                     None => {
-                        let n = tile.columns(g);
-                        multiply(
-                            &mut MatrixMut::new(product, g.out_channels, n, n),
-                            Store::Overwrite,
-                            weight,
-                            columns,
-                        );
-                        tile.scatter(g, product, y);
+                        let mut outputs = MatrixMut::new(product, g.out_channels, n, n);
+                        multiply(&mut outputs, Store::Overwrite, weight, columns);
+                        tile.scatter(g, product, store, y);
                     }
                 }
             });
@@ -80,8 +85,40 @@ fn forward_product(g: &Conv2dGeometry, x: &[f32], weight: &[f32], y: &mut [f32])
     });
 }
 
-/// `dW += dy columns(x)^T` and `dx += images(W^T dy)`, in a number of parts that the shapes give.
-fn backward(
+/// The convolution that takes `dL/dy` to `dL/dx`, where the stride is 1: filters turned by 180 degrees, and input
+/// and output channels exchanged.
+struct Flipped {
+    geometry: Conv2dGeometry,
+    weight: Vec<f32>,
+}
+
+impl Flipped {
+    fn of(g: &Conv2dGeometry, weight: &[f32]) -> Option<Self> {
+        if g.stride != 1 || g.pad >= g.kernel {
+            return None;
+        }
+        let taps = g.kernel * g.kernel;
+        let mut flipped = Vec::with_capacity(weight.len());
+        for input in 0..g.in_channels {
+            for filter in weight.chunks(g.window_len()) {
+                flipped.extend(filter[input * taps..][..taps].iter().rev());
+            }
+        }
+        let geometry = Conv2dGeometry {
+            in_channels: g.out_channels,
+            out_channels: g.in_channels,
+            in_size: g.out_size,
+            out_size: g.in_size,
+            pad: g.kernel - 1 - g.pad,
+            ..*g
+        };
+        Some(Self { geometry, weight: flipped })
+    }
+}
+
+/// `dW += dy columns(x)^T` and, where it is asked for, `dx += images(W^T dy)`, in a number of parts that the shapes
+/// give.
+fn weight_gradient(
     g: &Conv2dGeometry,
     x: &[f32],
     weight: &[f32],
@@ -92,63 +129,38 @@ fn backward(
     let images = x.len() / g.in_len();
     let groups = images.div_ceil(images_per_tile(g));
     let parts = groups.min(MAX_PARTS).min((MAX_PART_VALUES / g.weight_len()).max(2));
-    let group = groups.div_ceil(parts.max(1)) * images_per_tile(g);
+    let part = groups.div_ceil(parts.max(1)) * images_per_tile(g);
 
-    let direct = Direct::new(g).filter(|direct| grad_x.is_none() || direct.has_input_gradient());
-    let transposed = direct.map(|direct| (direct, direct.transposed(weight)));
     let weight = Matrix::new(weight, g.out_channels, g.window_len(), g.window_len());
-    let part = |x: &[f32], grad_y: &[f32], grad_x: Option<&mut [f32]>| match &transposed {
-        Some((direct, transposed)) => backward_part_direct(g, direct, x, transposed, grad_y, grad_x),
-        None => backward_part(g, x, weight, grad_y, grad_x),
-    };
-    let inputs = x.par_chunks(group * g.in_len()).zip(grad_y.par_chunks(group * g.out_len()));
+    let inputs = x.par_chunks(part * g.in_len()).zip(grad_y.par_chunks(part * g.out_len()));
     let partial: Vec<Vec<f32>> = match grad_x {
         Some(grad_x) => inputs
-            .zip(grad_x.par_chunks_mut(group * g.in_len()))
-            .map(|((x, grad_y), grad_x)| part(x, grad_y, Some(grad_x)))
+            .zip(grad_x.par_chunks_mut(part * g.in_len()))
+            .map(|((x, grad_y), grad_x)| weight_gradient_part(g, x, weight, grad_y, Some(grad_x)))
             .collect(),
-        None => inputs.map(|(x, grad_y)| part(x, grad_y, None)).collect(),
+        None => inputs.map(|(x, grad_y)| weight_gradient_part(g, x, weight, grad_y, None)).collect(),
     };
     for part in partial {
-        vectorized(|| grad_weight.iter_mut().zip(&part).for_each(|(sum, value)| *sum += value));
+        vectorized(
+            #[inline(always)]
+            || grad_weight.iter_mut().zip(&part).for_each(|(sum, value)| *sum += value),
+        );
     }
 }
 
-/// The backward pass of some images without a matrix of windows; returns their weight gradient.
-fn backward_part_direct(
-    g: &Conv2dGeometry,
-    direct: &Direct,
-    x: &[f32],
-    transposed: &[f32],
-    grad_y: &[f32],
-    mut grad_x: Option<&mut [f32]>,
-) -> Vec<f32> {
-    let mut sums = vec![Lanes::default(); g.weight_len()];
-    with_scratch(|scratch| {
-        let padded = scratch.take(direct.padded_len());
-        for (i, (x, grad_y)) in x.chunks(g.in_len()).zip(grad_y.chunks(g.out_len())).enumerate() {
-            direct.weight_gradient(x, grad_y, padded, &mut sums);
-            if let Some(grad_x) = grad_x.as_deref_mut() {
-                direct.input_gradient(
-                    grad_y,
-                    transposed,
-                    padded,
-                    &mut grad_x[i * g.in_len()..][..g.in_len()],
-                );
-            }
-        }
-    });
-    sums.iter().map(|lanes| lanes.iter().sum()).collect()
-}
-
-/// The backward pass of some images; returns their weight gradient.
-fn backward_part(
+/// The gradients of some images; returns that of the weight.
+fn weight_gradient_part(
     g: &Conv2dGeometry,
     x: &[f32],
     weight: Matrix<'_>,
     grad_y: &[f32],
     mut grad_x: Option<&mut [f32]>,
 ) -> Vec<f32> {
+    if let (Some(direct), None) = (Direct::new(g), &grad_x) {
+        return with_scratch(|scratch| {
+            direct.weight_gradient(x, grad_y, scratch.take(direct.padded_len()), g.weight_len())
+        });
+    }
     let mut grad_weight = vec![0.0; g.weight_len()];
     with_scratch(|scratch| {
         for_each_tile(g, x.len() / g.in_len(), |tile| {
@@ -166,20 +178,24 @@ fn backward_part(
             multiply(&mut sum, Store::Add, grad_y, columns.t());
 
             let Some(grad_x) = grad_x.as_deref_mut() else { return };
-            if let (true, Range { start, end: _ }) = (tile.is_pointwise(g), tile.images.clone()) {
-                let image = &mut grad_x[start * g.in_len()..][..g.in_len()];
-                let from = tile.rows.start * g.out_size;
-                let mut image = MatrixMut::new(&mut image[from..], g.in_channels, n, g.in_size * g.in_size);
-                return multiply(&mut image, Store::Add, weight.t(), grad_y);
-            }
             let mut product = MatrixMut::new(grad_columns, g.window_len(), n, n);
             multiply(&mut product, Store::Overwrite, weight.t(), grad_y);
-            vectorized(|| {
-                for (i, image) in tile.images.clone().enumerate() {
-                    let image = &mut grad_x[image * g.in_len()..][..g.in_len()];
-                    col2im(g, grad_columns, n, i * tile.rows.len() * g.out_size, tile.rows.clone(), image);
-                }
-            });
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (i, image) in tile.images.clone().enumerate() {
+                        let image = &mut grad_x[image * g.in_len()..][..g.in_len()];
+                        col2im(
+                            g,
+                            grad_columns,
+                            n,
+                            i * tile.rows.len() * g.out_size,
+                            tile.rows.clone(),
+                            image,
+                        );
+                    }
+                },
+            );
         });
     });
     grad_weight
@@ -227,12 +243,15 @@ impl Tile {
                 g.in_size * g.in_size,
             );
         }
-        vectorized(|| {
-            for (i, image) in self.images.clone().enumerate() {
-                let image = &x[image * g.in_len()..][..g.in_len()];
-                im2col(g, image, self.rows.clone(), columns, n, i * self.rows.len() * g.out_size);
-            }
-        });
+        vectorized(
+            #[inline(always)]
+            || {
+                for (i, image) in self.images.clone().enumerate() {
+                    let image = &x[image * g.in_len()..][..g.in_len()];
+                    im2col(g, image, self.rows.clone(), columns, n, i * self.rows.len() * g.out_size);
+                }
+            },
+        );
         Matrix::new(columns, g.window_len(), n, n)
     }
 
@@ -262,12 +281,16 @@ impl Tile {
     }
 
     /// The inverse of [`gather`](Self::gather).
-    fn scatter(&self, g: &Conv2dGeometry, product: &[f32], y: &mut [f32]) {
+    fn scatter(&self, g: &Conv2dGeometry, product: &[f32], store: Store, y: &mut [f32]) {
         let (plane, n) = (g.out_size * g.out_size, self.columns(g));
         for (i, image) in self.images.clone().enumerate() {
             for channel in 0..g.out_channels {
                 let to = &mut y[image * g.out_len() + channel * plane..][..plane];
-                to.copy_from_slice(&product[channel * n + i * plane..][..plane]);
+                let from = &product[channel * n + i * plane..][..plane];
+                match store {
+                    Store::Overwrite => to.copy_from_slice(from),
+                    Store::Add => to.iter_mut().zip(from).for_each(|(to, from)| *to += from),
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::backend::Conv2dGeometry;
 ///
 /// `columns` is `window_len x stride` row-major; the windows go to its columns `at..`. A window's element `(c, ky, kx)`
 /// is row `(c * kernel + ky) * kernel + kx`.
+#[inline(always)]
 pub(super) fn im2col(
     g: &Conv2dGeometry,
     image: &[f32],
@@ -16,21 +17,29 @@ pub(super) fn im2col(
     stride: usize,
     at: usize,
 ) {
-    for_each_window_row(g, rows, |row, column, source, inside| {
-        let to = &mut columns[row * stride + at + column..][..g.out_size];
-        let Some(source) = source else { return to.fill(0.0) };
-        to[..inside.start].fill(0.0);
-        to[inside.end..].fill(0.0);
-        let to = &mut to[inside];
-        if g.stride == 1 {
-            to.copy_from_slice(&image[source..][..to.len()]);
-        } else {
-            to.iter_mut().zip(image[source..].iter().step_by(g.stride)).for_each(|(to, from)| *to = *from);
-        }
-    });
+    for_each_window_row(
+        g,
+        rows,
+        #[inline(always)]
+        |row, column, source, inside| {
+            let to = &mut columns[row * stride + at + column..][..g.out_size];
+            let Some(source) = source else { return to.fill(0.0) };
+            to[..inside.start].fill(0.0);
+            to[inside.end..].fill(0.0);
+            let to = &mut to[inside];
+            if g.stride == 1 {
+                to.copy_from_slice(&image[source..][..to.len()]);
+            } else {
+                to.iter_mut()
+                    .zip(image[source..].iter().step_by(g.stride))
+                    .for_each(|(to, from)| *to = *from);
+            }
+        },
+    );
 }
 
 /// Adds columns back to the pixels that they were copied from: the transpose of [`im2col`].
+#[inline(always)]
 pub(super) fn col2im(
     g: &Conv2dGeometry,
     columns: &[f32],
@@ -39,16 +48,21 @@ pub(super) fn col2im(
     rows: Range<usize>,
     image: &mut [f32],
 ) {
-    for_each_window_row(g, rows, |row, column, target, inside| {
-        let Some(target) = target else { return };
-        let from = &columns[row * stride + at + column..][..g.out_size][inside];
-        let to = &mut image[target..];
-        if g.stride == 1 {
-            to.iter_mut().zip(from).for_each(|(to, from)| *to += *from);
-        } else {
-            to.iter_mut().step_by(g.stride).zip(from).for_each(|(to, from)| *to += *from);
-        }
-    });
+    for_each_window_row(
+        g,
+        rows,
+        #[inline(always)]
+        |row, column, target, inside| {
+            let Some(target) = target else { return };
+            let from = &columns[row * stride + at + column..][..g.out_size][inside];
+            let to = &mut image[target..];
+            if g.stride == 1 {
+                to.iter_mut().zip(from).for_each(|(to, from)| *to += *from);
+            } else {
+                to.iter_mut().step_by(g.stride).zip(from).for_each(|(to, from)| *to += *from);
+            }
+        },
+    );
 }
 
 /// Calls `f(matrix row, first column, pixel, inside)` for each filter tap and each output row.

@@ -1,7 +1,8 @@
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
-use super::matrix::{Matrix, MatrixMut, Store, multiply};
+use super::matrix::{Matrix, MatrixMut, Store};
+use super::product::multiply;
 use super::tensor_view::{values, values_mut};
 use super::vectorized;
 use crate::backend::{LinearGradients, LinearKernel};
@@ -53,11 +54,14 @@ impl LinearKernel for Cpu {
             multiply(&mut grad, Store::Add, grad_y, columns);
         });
         if let Some(bias) = gradients.bias {
-            vectorized(|| {
-                for row in grad_output.chunks(OUT) {
-                    bias.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-                }
-            });
+            vectorized(
+                #[inline(always)]
+                || {
+                    for row in grad_output.chunks(OUT) {
+                        bias.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+                    }
+                },
+            );
         }
         Ok(())
     }

@@ -7,6 +7,8 @@ mod tensor_view;
 
 mod matrix;
 
+mod product;
+
 mod im2col;
 
 mod direct;

@@ -18,12 +18,15 @@ impl SgdKernel for Cpu {
         let p = values_mut(p).par_chunks_mut(CHUNK);
         let v = values_mut(v).par_chunks_mut(CHUNK);
         p.zip(v).zip(g.par_chunks(CHUNK)).for_each(|((p, v), g)| {
-            vectorized(|| {
-                for ((p, v), g) in p.iter_mut().zip(v).zip(g) {
-                    *v = momentum * *v + (g + weight_decay * *p);
-                    *p -= learning_rate * *v;
-                }
-            });
+            vectorized(
+                #[inline(always)]
+                || {
+                    for ((p, v), g) in p.iter_mut().zip(v).zip(g) {
+                        *v = momentum * *v + (g + weight_decay * *p);
+                        *p -= learning_rate * *v;
+                    }
+                },
+            );
         });
         Ok(())
     }

@@ -14,15 +14,16 @@ use avx2 as kernel;
 #[cfg(not(target_arch = "x86_64"))]
 use scalar as kernel;
 
+use super::matrix::Store;
 use crate::backend::Conv2dGeometry;
 
 /// Neighbouring pixels that are computed together.
 const LANES: usize = 8;
-/// Runs of pixels in the register tile of [`convolve`]; with two channels, that makes eight independent sums.
+/// Runs of pixels in the register tile of `convolve`; with two channels, that makes eight independent sums.
 const RUNS: usize = 4;
-/// Output channels in the register tile of [`convolve`].
+/// Output channels in the register tile of `convolve`.
 const CHANNELS: usize = 2;
-/// Output channels in the register tile of [`Direct::weight_gradient`]; with three taps, twelve independent sums.
+/// Output channels in the register tile of `correlate`; with three taps, twelve independent sums.
 const GRADIENT_CHANNELS: usize = 4;
 /// Above this many channels a product of matrices is faster.
 const MAX_CHANNELS: usize = 64;
@@ -51,55 +52,45 @@ impl Direct {
         })
     }
 
-    /// Whether the input's gradient can be computed too.
-    pub(super) fn has_input_gradient(&self) -> bool {
-        self.in_channels.is_multiple_of(CHANNELS)
-    }
-
-    /// Values of a padded image with the larger number of channels.
+    /// Values of a padded image.
     pub(super) fn padded_len(&self) -> usize {
-        self.in_channels.max(self.out_channels) * (self.size + 2).pow(2)
+        self.in_channels * (self.size + 2).pow(2)
     }
 
-    /// `y = w * x` for one image; `padded` is scratch.
-    pub(super) fn forward(&self, x: &[f32], weight: &[f32], padded: &mut [f32], y: &mut [f32]) {
-        pad(x, self.size, padded);
-        kernel::convolve(self.size, self.in_channels, padded, weight, y, false);
-    }
-
-    /// `dx += w' * dy` for one image, with the weight of [`transposed`](Self::transposed).
-    pub(super) fn input_gradient(
+    /// `y = w * x` or `y += w * x` for one image; `padded` is scratch.
+    pub(super) fn convolve(
         &self,
-        grad_y: &[f32],
-        transposed: &[f32],
+        x: &[f32],
+        weight: &[f32],
         padded: &mut [f32],
-        grad_x: &mut [f32],
+        store: Store,
+        y: &mut [f32],
     ) {
-        pad(grad_y, self.size, padded);
-        kernel::convolve(self.size, self.out_channels, padded, transposed, grad_x, true);
-    }
-
-    /// The weight with its channels swapped and its taps turned around: `in x out x 3 x 3`.
-    pub(super) fn transposed(&self, weight: &[f32]) -> Vec<f32> {
-        let mut transposed = vec![0.0; weight.len()];
-        for (o, rows) in weight.chunks(9 * self.in_channels).enumerate() {
-            for (i, taps) in rows.chunks(9).enumerate() {
-                let to = &mut transposed[9 * (i * self.out_channels + o)..][..9];
-                to.iter_mut().zip(taps.iter().rev()).for_each(|(to, tap)| *to = *tap);
-            }
-        }
-        transposed
-    }
-
-    /// Adds `dw` of one image to `sums`, spread over lanes; `padded` is scratch.
-    pub(super) fn weight_gradient(&self, x: &[f32], grad_y: &[f32], padded: &mut [f32], sums: &mut [Lanes]) {
         pad(x, self.size, padded);
-        kernel::correlate(self.size, self.in_channels, padded, grad_y, sums);
+        kernel::convolve(self.size, self.in_channels, padded, weight, y, store == Store::Add);
+    }
+
+    /// `dw` of some images; `padded` is scratch.
+    pub(super) fn weight_gradient(
+        &self,
+        x: &[f32],
+        grad_y: &[f32],
+        padded: &mut [f32],
+        weight_len: usize,
+    ) -> Vec<f32> {
+        let mut sums = vec![Lanes::default(); weight_len];
+        let plane = self.size * self.size;
+        let images = x.chunks(self.in_channels * plane).zip(grad_y.chunks(self.out_channels * plane));
+        for (x, grad_y) in images {
+            pad(x, self.size, padded);
+            kernel::correlate(self.size, self.in_channels, padded, grad_y, &mut sums);
+        }
+        sums.iter().map(|lanes| lanes.iter().sum()).collect()
     }
 }
 
 /// Partial sums that are added up at the end.
-pub(super) type Lanes = [f32; LANES];
+type Lanes = [f32; LANES];
 
 /// Copies planes of `size x size` into the middle of planes with a border of zeros.
 fn pad(x: &[f32], size: usize, padded: &mut [f32]) {
