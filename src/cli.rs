@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Overrides;
+use crate::bench::Stage;
+use crate::config::{Overrides, Preset, Workers};
 
 /// Trains SimSiam (Chen & He 2021), self-supervised, straight from JPEG shards.
 #[derive(Debug, Parser)]
@@ -25,6 +26,8 @@ pub enum Command {
     Pack(PackArgs),
     /// Count, measure and check the samples of shards
     Inspect(InspectArgs),
+    /// Measure how many images a second the loader gives, and what holds it back
+    Bench(BenchArgs),
 }
 
 /// `simsiam train`.
@@ -77,6 +80,35 @@ pub struct InspectArgs {
     /// Decode everything and list every bad sample
     #[arg(long)]
     pub verify: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `simsiam bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Shards: files, folders, globs or brace patterns
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    pub shards: Vec<String>,
+    /// What to measure
+    #[arg(long, default_value = "batches")]
+    pub stage: Stage,
+    /// Whose views to make [default: cifar10 if the first image has at most 64 pixels a side, else imagenet]
+    #[arg(long)]
+    pub preset: Option<Preset>,
+    /// Settings in a TOML file, as for `train`; of use is its `recipe`
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Images a batch
+    #[arg(long, default_value_t = 128)]
+    pub batch_size: usize,
+    /// Decoding threads: a number or `auto`
+    #[arg(long, default_value = "auto")]
+    pub workers: Workers,
+    /// Length of the measurement: a third of it decodes only, and a sixth of each part warms up
+    #[arg(long, default_value_t = 12.0)]
+    pub seconds: f64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -6,10 +6,12 @@
 //! - [`config`], [`arch`]: what a run is made of; [`data`]: what it reads; [`run_dir`], [`checkpoint`]: what it leaves.
 //! - [`evaluate`], [`knn`]: the kNN monitor.
 //! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
+//! - [`bench`], [`process`]: how fast the loader is, and what it takes.
 //! - [`cli`], [`commands`], [`error`], [`interrupt`]: the command line around it.
 //! - [`demo`]: the small data set that `simsiam train` makes when it is given none.
 
 pub mod arch;
+pub mod bench;
 pub mod checkpoint;
 pub mod cli;
 pub mod commands;
@@ -22,6 +24,7 @@ pub mod evaluate;
 pub mod interrupt;
 pub mod knn;
 pub mod metrics;
+pub mod process;
 pub mod progress;
 pub mod run_dir;
 pub mod schedule;

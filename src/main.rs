@@ -43,5 +43,6 @@ fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
             let all_good = commands::inspect::run(args, console)?;
             Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Bench(args) => commands::bench::run(args).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -9,7 +9,8 @@
 //! - [`pipeline`]: the wiring; start here.
 //! - [`sampler`]: which samples make up a batch, as a pure function.
 //! - [`shards`]: memory-mapped tars and their sidecar indexes.
-//! - [`decode`], [`augment`], [`rng`]: bytes to pixels, pixels to views, as Pillow and torchvision do it.
+//! - [`views`]: what a worker does with a sample; [`decode`], [`augment`], [`rng`]: bytes to pixels, pixels to views, as
+//!   Pillow and torchvision do it.
 //! - `stages`: the loops between the queues; `batch`: buffers; `queue`: bounded channels that measure their waits.
 //! - [`batches`], [`stats`], [`quarantine`]: what a consumer sees.
 //! - [`pack`], [`inspect`]: making shards and looking into them.
@@ -32,6 +33,7 @@ pub mod sampler;
 pub mod shards;
 mod stages;
 pub mod stats;
+pub mod views;
 
 pub use augment::Recipe;
 pub use batch::Batch;

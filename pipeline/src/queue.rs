@@ -31,7 +31,7 @@ pub(crate) struct Meter {
 }
 
 /// A queue's measurements at one moment.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct QueueStats {
     /// What flows through the queue.
     pub name: &'static str,

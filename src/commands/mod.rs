@@ -1,5 +1,6 @@
 //! One file for each subcommand.
 
+pub mod bench;
 mod demo_shards;
 pub mod inspect;
 pub mod pack;

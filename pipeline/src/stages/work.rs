@@ -6,15 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::{Chunk, FinishedChunk};
-use crate::augment::{Augmenter, Recipe};
 use crate::batch::SlotWriter;
-use crate::decode::{DecodeLimits, Decoder};
 use crate::error::PipelineError;
 use crate::quarantine::{BadSample, Quarantine};
 use crate::queue::{Receiver, Sender};
-use crate::rng::ViewRng;
 use crate::sampler::Order;
 use crate::shards::ShardSet;
+use crate::views::ViewMaker;
 
 /// Stand-ins tried for a bad sample before its slot is left out.
 const MAX_SUBSTITUTES: u32 = 100;
@@ -24,12 +22,9 @@ pub(crate) struct Worker {
     shards: Arc<ShardSet>,
     quarantine: Arc<Quarantine>,
     clock: Arc<WorkClock>,
-    seed: u64,
     views: usize,
     order: Order,
-    recipe: Recipe,
-    decoder: Decoder,
-    augmenter: Augmenter,
+    maker: ViewMaker,
     /// The sample in hand, for the report if this worker panics.
     sample: u64,
 }
@@ -68,12 +63,9 @@ impl Worker {
             shards,
             quarantine,
             clock,
-            seed: config.seed,
             views: config.views,
             order: config.order,
-            recipe: config.recipe.clone(),
-            decoder: Decoder::new(DecodeLimits::default()),
-            augmenter: Augmenter::new(config.recipe.clone()),
+            maker: ViewMaker::new(config.recipe.clone(), config.views, config.seed),
             sample: 0,
         }
     }
@@ -107,13 +99,11 @@ impl Worker {
         let started = Instant::now();
         let encoded = self.shards.read(sample).map_err(|error| error.cause.to_string())?;
         let read = Instant::now();
-        let image = self.decoder.decode(encoded.bytes).map_err(|error| error.to_string())?;
+        let mut views = self.maker.decode(encoded.bytes, epoch, sample).map_err(|error| error.to_string())?;
         encoded.check_intact().map_err(|error| error.cause.to_string())?;
         let decoded = Instant::now();
         for view in 0..self.views {
-            let mut rng = ViewRng::new(self.seed, epoch, sample, view as u64);
-            let params = self.recipe.draw(&mut rng, image.width, image.height);
-            self.augmenter.view(&image, &params, slots.view_mut(slot, view));
+            views.render(view, slots.view_mut(slot, view));
         }
         slots.fill(slot, sample, encoded.label);
         self.clock.add(started, read, decoded);

@@ -1,0 +1,63 @@
+//! From an encoded image to its views: draw what will happen, decode what that needs, augment.
+
+use crate::augment::{Augmenter, Recipe, ViewParams};
+use crate::decode::{DecodeError, DecodeLimits, Decoder, RgbImage, probe};
+use crate::rng::ViewRng;
+
+/// Makes the views of one image after another, reusing its scratch memory. One per worker.
+#[derive(Debug)]
+pub struct ViewMaker {
+    recipe: Recipe,
+    seed: u64,
+    decoder: Decoder,
+    augmenter: Augmenter,
+    params: Vec<ViewParams>,
+    views: usize,
+}
+
+/// An image decoded as far as its views need it.
+#[derive(Debug)]
+pub struct DecodedViews<'a> {
+    image: RgbImage<'a>,
+    params: &'a [ViewParams],
+    augmenter: &'a mut Augmenter,
+}
+
+impl ViewMaker {
+    /// A maker of `views` views of `recipe` an image; `seed` is the only source of randomness.
+    pub fn new(recipe: Recipe, views: usize, seed: u64) -> Self {
+        Self {
+            seed,
+            decoder: Decoder::new(DecodeLimits::default()),
+            augmenter: Augmenter::new(recipe.clone()),
+            params: Vec::with_capacity(views),
+            views,
+            recipe,
+        }
+    }
+
+    /// Draws the views of sample number `sample` in epoch `epoch`, and decodes its file `bytes`.
+    ///
+    /// # Errors
+    /// If the bytes are no image that can be decoded.
+    pub fn decode(&mut self, bytes: &[u8], epoch: u64, sample: u64) -> Result<DecodedViews<'_>, DecodeError> {
+        let info = probe(bytes)?;
+        let (width, height) = (info.width as usize, info.height as usize);
+        self.params.clear();
+        self.params.extend((0..self.views).map(|view| {
+            self.recipe.draw(&mut ViewRng::new(self.seed, epoch, sample, view as u64), width, height)
+        }));
+        let image = self.decoder.decode(bytes)?;
+        Ok(DecodedViews { image, params: &self.params, augmenter: &mut self.augmenter })
+    }
+}
+
+impl DecodedViews<'_> {
+    /// Writes view number `view` as planes: `3 x size x size` normalised values.
+    ///
+    /// # Panics
+    /// If there is no such view, or `out` has another length.
+    pub fn render(&mut self, view: usize, out: &mut [f32]) {
+        self.augmenter.view(&self.image, &self.params[view], out);
+    }
+}

@@ -1,0 +1,178 @@
+//! How many images a second the loader gives, and what holds it back. An image is decoded once and gives two views.
+
+mod rates;
+mod workers;
+
+pub use rates::Rates;
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use simsiam_pipeline::decode::probe;
+use simsiam_pipeline::stats::{PipelineStats, QueueStats};
+use simsiam_pipeline::{OnBadSample, PipelineConfig, Quarantine, ShardSet};
+
+use crate::config::Preset;
+use crate::process::{self, Memory};
+use workers::{StepTimes, Workers};
+
+/// How far along the pipeline to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Reading and decoding whole images
+    Decode,
+    /// Reading, decoding and two augmented views, on bare threads
+    Views,
+    /// The whole pipeline, to the batches that training sees
+    Batches,
+}
+
+/// What was measured. Rates are medians over five windows, an image is two views.
+#[derive(Debug, Serialize)]
+pub struct LoaderReport {
+    /// Images a second out of the stage that was asked for.
+    pub images_per_s: f64,
+    /// The slowest and the fastest window.
+    pub images_per_s_range: (f64, f64),
+    /// Images a second when they are only decoded, whole, by the same number of threads.
+    pub decode_only_images_per_s: f64,
+    /// The slowest and the fastest window.
+    pub decode_only_images_per_s_range: (f64, f64),
+    /// What was measured.
+    pub stage: Stage,
+    /// Decoding threads.
+    pub workers: usize,
+    /// Images a batch.
+    pub batch_size: usize,
+    /// Width and height of a view in pixels.
+    pub view_size: usize,
+    /// Number of samples in the shards.
+    pub samples: u64,
+    /// Time a worker spends on an image in each step, in microseconds.
+    pub step_us: StepMicros,
+    /// The pipeline's queues, source to sink; empty for the other stages.
+    pub queues: Vec<QueueStats>,
+    /// What limits the rate.
+    pub bottleneck: String,
+    /// Processor time over wall-clock time: the number of cores that were busy.
+    pub cores_busy: f64,
+    /// Memory of the program itself at the end, in MiB; the pages of mapped shards, which the system takes back when it
+    /// wants them, are not in it.
+    pub rss_mib: Option<f64>,
+    /// Resident pages of mapped files at the end, in MiB.
+    pub mapped_mib: Option<f64>,
+}
+
+/// Microseconds of a worker's time for one image.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct StepMicros {
+    /// Page faults and checksum.
+    pub read: f64,
+    /// Decoding what the views need.
+    pub decode: f64,
+    /// Both views.
+    pub augment: f64,
+}
+
+/// The preset for images like the first of the shards: `cifar10` up to 64 pixels a side, else `imagenet`.
+///
+/// # Errors
+/// If the first sample is no image.
+pub fn preset_for(shards: &ShardSet) -> Result<Preset> {
+    let first = shards.read(0)?;
+    let info = probe(first.bytes).with_context(|| shards.locate(0).to_string())?;
+    Ok(if info.width.max(info.height) <= 64 { Preset::Cifar10 } else { Preset::Imagenet })
+}
+
+/// Measures for about `seconds`, a third of them on decoding alone.
+///
+/// # Errors
+/// If a sample is bad beyond the budget, or the pipeline cannot be started.
+pub fn loader(
+    shards: &Arc<ShardSet>,
+    config: &PipelineConfig,
+    stage: Stage,
+    seconds: f64,
+) -> Result<LoaderReport> {
+    let mut workers = Workers::new(shards, config)?;
+    let decode_seconds = if stage == Stage::Decode { seconds } else { seconds / 3.0 };
+    let busy_since = process::CpuClock::start();
+    let decode_only = Rates::measure(decode_seconds, || workers.decode())?;
+    let mut measured = Measured {
+        rates: decode_only.clone(),
+        cores_busy: busy_since.cores_busy(),
+        times: workers.take_times(),
+        stats: None,
+    };
+    let rest = seconds - decode_seconds;
+    match stage {
+        Stage::Decode => {}
+        Stage::Views => {
+            let busy_since = process::CpuClock::start();
+            measured.rates = Rates::measure(rest, || workers.views())?;
+            measured.cores_busy = busy_since.cores_busy();
+            measured.times = workers.take_times();
+        }
+        Stage::Batches => measured = whole_pipeline(shards, config, rest)?,
+    }
+    Ok(measured.report(shards, config, stage, &decode_only))
+}
+
+fn whole_pipeline(shards: &Arc<ShardSet>, config: &PipelineConfig, seconds: f64) -> Result<Measured> {
+    let quarantine = Arc::new(Quarantine::new(OnBadSample::default(), shards.len()));
+    let mut batches = simsiam_pipeline::start(shards.clone(), quarantine, config)?;
+    let busy_since = process::CpuClock::start();
+    let rates = Rates::measure(seconds, || {
+        let batch = batches.next().context("the pipeline ended")??;
+        Ok(batch.len() as u64)
+    })?;
+    let stats = batches.stats();
+    Ok(Measured {
+        rates,
+        cores_busy: busy_since.cores_busy(),
+        times: StepTimes::of(&stats),
+        stats: Some(stats),
+    })
+}
+
+struct Measured {
+    rates: Rates,
+    cores_busy: f64,
+    times: StepTimes,
+    stats: Option<PipelineStats>,
+}
+
+impl Measured {
+    fn report(
+        self,
+        shards: &ShardSet,
+        config: &PipelineConfig,
+        stage: Stage,
+        decode_only: &Rates,
+    ) -> LoaderReport {
+        let memory = Memory::now();
+        let bottleneck = match &self.stats {
+            Some(stats) => stats.bottleneck(),
+            None => self.times.bottleneck(),
+        };
+        LoaderReport {
+            images_per_s: self.rates.median(),
+            images_per_s_range: self.rates.range(),
+            decode_only_images_per_s: decode_only.median(),
+            decode_only_images_per_s_range: decode_only.range(),
+            stage,
+            workers: config.workers,
+            batch_size: config.batch_size,
+            view_size: config.recipe.size,
+            samples: shards.len(),
+            step_us: self.times.micros(),
+            queues: self.stats.map(|stats| stats.queues).unwrap_or_default(),
+            bottleneck: bottleneck.to_string(),
+            cores_busy: self.cores_busy,
+            rss_mib: memory.map(|memory| memory.own_mib),
+            mapped_mib: memory.map(|memory| memory.mapped_mib),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What this process takes of the machine.
+
+use std::time::Instant;
+
+use cpu_time::ProcessTime;
+
+/// Resident memory in MiB.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Memory {
+    /// The program's own.
+    pub own_mib: f64,
+    /// Pages of mapped files, which the system takes back when it wants them.
+    pub mapped_mib: f64,
+}
+
+impl Memory {
+    /// As the system counts it; `None` where it does not say (it is asked through `/proc`).
+    pub fn now() -> Option<Self> {
+        Self::parse(&std::fs::read_to_string("/proc/self/status").ok()?)
+    }
+
+    fn parse(status: &str) -> Option<Self> {
+        let mib = |name: &str| -> Option<f64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+            Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? / 1024.0)
+        };
+        Some(Self { own_mib: mib("RssAnon")? + mib("RssShmem")?, mapped_mib: mib("RssFile")? })
+    }
+}
+
+/// Measures how many cores are busy.
+pub struct CpuClock {
+    processor: ProcessTime,
+    wall: Instant,
+}
+
+impl CpuClock {
+    /// From now on.
+    pub fn start() -> Self {
+        Self { processor: ProcessTime::now(), wall: Instant::now() }
+    }
+
+    /// Processor time over wall-clock time since the start, over all threads.
+    pub fn cores_busy(&self) -> f64 {
+        self.processor.elapsed().as_secs_f64() / self.wall.elapsed().as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_from_the_status_page() {
+        let status =
+            "VmRSS:\t  4096 kB\nRssAnon:\t    2048 kB\nRssFile:\t    1024 kB\nRssShmem:\t    1024 kB\n";
+        assert_eq!(Memory::parse(status), Some(Memory { own_mib: 3.0, mapped_mib: 1.0 }));
+        assert_eq!(Memory::parse("VmRSS: 1 kB\n"), None);
+        if cfg!(target_os = "linux") {
+            assert!(Memory::now().unwrap().own_mib > 0.1);
+        }
+    }
+}
