@@ -56,7 +56,7 @@ fn without_ink(ink: u8, white: u8) -> u8 {
 }
 
 /// libjpeg's conversion in 16-bit fixed point (jdcolor.c, `build_ycc_rgb_table`).
-fn rgb_from_ycc(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+pub(super) fn rgb_from_ycc(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
     let r = y + ((91_881 * cr + 32_768) >> 16);
     let g = y + ((-22_554 * cb - 46_802 * cr + 32_768) >> 16);

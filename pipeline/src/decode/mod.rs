@@ -1,17 +1,22 @@
 //! Encoded bytes become RGB pixels, those of Pillow's `Image.open(file).convert("RGB")`.
 //!
-//! JPEG goes through zune-jpeg, every other format through the `image` crate. Gray, CMYK and YCCK, 16-bit, palette and
+//! Ordinary JPEGs go through the project's own decoder, which can also decode a part of an image or a smaller one; the
+//! others through zune-jpeg, and every other format through the `image` crate. Gray, CMYK and YCCK, 16-bit, palette and
 //! alpha inputs are converted with Pillow's rules: alpha is dropped, not blended. EXIF orientation is NOT
 //! applied, as torchvision's `ImageFolder` loader does not apply it either.
 
 mod convert;
 mod error;
 mod jpeg;
+mod part;
 mod probe;
 mod still;
 
 pub use error::{DecodeError, FirstBytes};
+pub use part::{Part, Region, RgbPart, Scale};
 pub use probe::{Color, ImageFormat, ImageInfo, probe};
+
+use jpeg::{Decoded, JpegDecoder};
 
 /// Interleaved 8-bit RGB pixels, rows from top to bottom without padding.
 #[derive(Debug, Clone, Copy)]
@@ -41,10 +46,21 @@ impl Default for DecodeLimits {
 /// Bytes of scratch that are kept after an image: a rare huge one must not hold its memory for the rest of the run.
 const KEPT_BYTES: usize = 64 << 20;
 
+/// Which instructions a [`Decoder`] uses. The pixels are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Instructions {
+    /// The best that the processor has.
+    #[default]
+    Detected,
+    /// Plain ones, to compare with.
+    Scalar,
+}
+
 /// Decodes one image after another into the same scratch memory. One per worker.
 #[derive(Debug, Default)]
 pub struct Decoder {
     limits: DecodeLimits,
+    jpeg: JpegDecoder,
     rgb: Vec<u8>,
     stored: Vec<u8>,
 }
@@ -52,7 +68,12 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder that refuses images beyond `limits`.
     pub fn new(limits: DecodeLimits) -> Self {
-        Self { limits, rgb: Vec::new(), stored: Vec::new() }
+        Self::with_instructions(limits, Instructions::Detected)
+    }
+
+    /// A decoder for comparing instruction sets.
+    pub fn with_instructions(limits: DecodeLimits, instructions: Instructions) -> Self {
+        Self { limits, jpeg: JpegDecoder::new(instructions), ..Self::default() }
     }
 
     /// Decodes an image file to RGB.
@@ -61,7 +82,29 @@ impl Decoder {
     /// When the bytes are not a whole image of a known format within the limits.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<RgbImage<'_>, DecodeError> {
         let info = probe(bytes)?;
-        let ImageInfo { format, width, height, .. } = info;
+        self.decode_known(bytes, &info, &Part::whole(&info)).map(|part| part.image)
+    }
+
+    /// Decodes a part of an image file to RGB, with the very pixels that the whole image would have there.
+    ///
+    /// From an ordinary JPEG only that part is decoded. At a reduced scale its pixels are those that libjpeg's reduced
+    /// transforms give (Pillow's `Image.draft`). From every other file the part is cut out of the whole image, at full
+    /// scale.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode); damage outside the part may go unnoticed.
+    pub fn decode_part(&mut self, bytes: &[u8], part: &Part) -> Result<RgbPart<'_>, DecodeError> {
+        let info = probe(bytes)?;
+        self.decode_known(bytes, &info, part)
+    }
+
+    fn decode_known(
+        &mut self,
+        bytes: &[u8],
+        info: &ImageInfo,
+        part: &Part,
+    ) -> Result<RgbPart<'_>, DecodeError> {
+        let &ImageInfo { format, width, height, .. } = info;
         let max_pixels = self.limits.max_pixels;
         if info.pixels() > max_pixels {
             return Err(DecodeError::TooLarge { format, width, height, max_pixels });
@@ -71,9 +114,39 @@ impl Decoder {
                 *scratch = Vec::new();
             }
         }
-        let decode = if format == ImageFormat::Jpeg { jpeg::decode } else { still::decode };
-        decode(bytes, &info, &mut self.stored, &mut self.rgb)?;
-        Ok(RgbImage { width: width as usize, height: height as usize, pixels: &self.rgb })
+        self.jpeg.shrink_to(KEPT_BYTES);
+        let whole = (width as usize, height as usize);
+        let region = part.region.within(whole.0, whole.1);
+        let part = Part { region, scale: part.scale };
+        let decoded = match format {
+            _ if region.width == 0 || region.height == 0 => Decoded::Part(region.scaled_outwards(part.scale)),
+            ImageFormat::Jpeg => self.jpeg.decode(bytes, info, &part, &mut self.rgb)?,
+            _ => {
+                still::decode(bytes, info, &mut self.stored, &mut self.rgb)?;
+                Decoded::Whole
+            }
+        };
+        let (scale, region) = match decoded {
+            Decoded::Part(region) => (part.scale, region),
+            Decoded::Whole => {
+                cut_out(&mut self.rgb, whole.0, &region);
+                (Scale::Full, region)
+            }
+        };
+        let Region { left, top, width, height } = region;
+        let image = RgbImage { width, height, pixels: &self.rgb[..3 * width * height] };
+        Ok(RgbPart { scale, left, top, image })
+    }
+}
+
+/// Moves the rows of a region, of an image of this width, to the front.
+fn cut_out(rgb: &mut [u8], width: usize, region: &Region) {
+    if region.width == width && region.top == 0 {
+        return;
+    }
+    for row in 0..region.height {
+        let from = 3 * ((region.top + row) * width + region.left);
+        rgb.copy_within(from..from + 3 * region.width, 3 * row * region.width);
     }
 }
 

@@ -1,0 +1,8 @@
+//! Component rows to interleaved RGB, with libjpeg's fixed-point conversion (jdcolor.c), to the bit.
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx2;
+pub(super) mod scalar;
+
+#[cfg(test)]
+mod tests;

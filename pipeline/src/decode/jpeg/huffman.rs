@@ -1,0 +1,156 @@
+//! Huffman tables (ITU-T T.81, annex C) as one look-up that gives run, length and, where it fits, the value itself.
+
+/// Bits that index the look-up. 4 KB a table: those of luma and chroma stay in the first-level cache.
+pub(super) const LOOKUP_BITS: u32 = 10;
+
+/// Which coefficients a table codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    Dc,
+    Ac,
+}
+
+/// A table of codes, for decoding.
+#[derive(Debug)]
+pub(super) struct HuffmanTable {
+    lookup: [Entry; 1 << LOOKUP_BITS],
+    class: Class,
+    /// For each length, one more than its last code, aligned to 16 bits.
+    limits: [u32; 17],
+    /// For each length, what to add to a code to find its symbol.
+    offsets: [u32; 17],
+    symbols: [u8; 256],
+}
+
+/// What the next bits hold, packed: bits consumed (0 to 5), [`APART`](Self::APART), [`LONG`](Self::LONG), the advance of
+/// the zig-zag index (8 to 15), and the coefficient's value, or its bits' number if they stand apart (16 to 31).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry(u32);
+
+impl Entry {
+    /// The value does not fit into the look-up and follows the code.
+    const APART: u32 = 1 << 6;
+    /// The code does not fit into the look-up, or is none.
+    const LONG: u32 = 1 << 7;
+
+    /// How far an end-of-block symbol moves the zig-zag index: beyond what any other symbol can reach.
+    pub(super) const END: usize = 128;
+
+    fn new(bits: u32, flag: u32, advance: usize, value: i32) -> Self {
+        Self(bits | flag | (advance as u32) << 8 | (value as u32) << 16)
+    }
+
+    /// Whether the entry holds a value.
+    #[inline(always)]
+    pub(super) fn is_whole(self) -> bool {
+        self.0 & (Self::APART | Self::LONG) == 0
+    }
+
+    /// Whether the code is longer than the look-up, or none at all.
+    #[inline(always)]
+    pub(super) fn is_long(self) -> bool {
+        self.0 & Self::LONG != 0
+    }
+
+    /// Bits of code and value.
+    #[inline(always)]
+    pub(super) fn bits(self) -> u32 {
+        self.0 & 63
+    }
+
+    /// How far the zig-zag index moves: zeros skipped and the coefficient itself.
+    #[inline(always)]
+    pub(super) fn advance(self) -> usize {
+        (self.0 >> 8 & 0xff) as usize
+    }
+
+    /// The coefficient if the entry is whole, else the number of its bits.
+    #[inline(always)]
+    pub(super) fn value(self) -> i32 {
+        self.0 as i32 >> 16
+    }
+}
+
+impl HuffmanTable {
+    /// Builds the table from the number of codes of each length, 1 to 16, and their symbols. `None` if there are more
+    /// codes than lengths allow, or a DC symbol above 15.
+    pub(super) fn new(counts: &[u8; 16], symbols: &[u8], class: Class) -> Option<Self> {
+        let mut table = Self {
+            lookup: [Entry(Entry::LONG); 1 << LOOKUP_BITS],
+            class,
+            limits: [0; 17],
+            offsets: [0; 17],
+            symbols: [0; 256],
+        };
+        table.symbols.get_mut(..symbols.len())?.copy_from_slice(symbols);
+        if class == Class::Dc && symbols.iter().any(|&symbol| symbol > 15) {
+            return None;
+        }
+        let (mut code, mut first) = (0, 0);
+        for (length, &count) in (1..).zip(counts) {
+            table.offsets[length] = (first as u32).wrapping_sub(code);
+            for &symbol in symbols.get(first..first + usize::from(count))? {
+                table.fill(code, length as u32, symbol);
+                code += 1;
+            }
+            if code > 1 << length {
+                return None;
+            }
+            first += usize::from(count);
+            table.limits[length] = code << (16 - length);
+            code <<= 1;
+        }
+        Some(table)
+    }
+
+    /// Writes the entries that begin with a code, if it is short enough.
+    fn fill(&mut self, code: u32, length: u32, symbol: u8) {
+        let Some(free) = LOOKUP_BITS.checked_sub(length) else { return };
+        let entry = self.symbol(symbol, length);
+        let size = entry.bits() - length;
+        let first = (code << free) as usize;
+        for (rest, slot) in self.lookup.iter_mut().skip(first).take(1 << free).enumerate() {
+            *slot = entry;
+            if size <= free {
+                let value = extend(rest as u32 >> (free - size), size);
+                *slot = Entry::new(length + size, 0, entry.advance(), value);
+            }
+        }
+    }
+
+    /// A symbol with its value still to be read (F.1.2.1 and F.1.2.2). As in libjpeg, each AC symbol of size 0
+    /// but the run of 16 zeros ends the block.
+    fn symbol(&self, symbol: u8, length: u32) -> Entry {
+        let (run, size) = match self.class {
+            Class::Dc => (0, symbol),
+            Class::Ac => (symbol >> 4, symbol & 15),
+        };
+        let advance = match (run, size) {
+            (0..15, 0) => Entry::END,
+            (run, _) => usize::from(run) + 1,
+        };
+        Entry::new(length + u32::from(size), Entry::APART, advance, i32::from(size))
+    }
+
+    /// The entry for the bits at the top of `window`.
+    #[inline(always)]
+    pub(super) fn look_up(&self, window: u64) -> Entry {
+        self.lookup[(window >> (64 - LOOKUP_BITS)) as usize]
+    }
+
+    /// The entry of a code longer than the look-up. `None` if there is no such code.
+    #[cold]
+    pub(super) fn look_up_long(&self, window: u64) -> Option<Entry> {
+        let bits = (window >> 48) as u32;
+        let length = (LOOKUP_BITS as usize + 1..17).find(|&length| bits < self.limits[length])?;
+        let index = (bits >> (16 - length)).wrapping_add(self.offsets[length]);
+        Some(self.symbol(*self.symbols.get(index as usize)?, length as u32))
+    }
+}
+
+/// The value of `size` bits: those that begin with 0 are negative (T.81, figure F.12).
+#[inline(always)]
+pub(super) fn extend(bits: u32, size: u32) -> i32 {
+    let half = 1u32 << size >> 1;
+    bits as i32 - if bits < half { (1 << size) - 1 } else { 0 }
+}

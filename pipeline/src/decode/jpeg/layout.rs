@@ -1,0 +1,108 @@
+//! Which blocks of an image a part of it needs, and where their samples lie.
+
+use std::ops::Range;
+
+use super::header::{Coding, Component, Header};
+use crate::decode::{Part, Region};
+
+/// Sizes and positions for one part of one image. "Pixels" are those of the scaled image.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) coding: Coding,
+    /// The part, within the scaled image.
+    pub(super) region: Region,
+    /// MCUs of an MCU row of the file.
+    pub(super) mcus_across: usize,
+    /// MCU columns whose pixels are needed.
+    pub(super) columns: Range<usize>,
+    /// MCU rows whose pixels are needed.
+    pub(super) rows: Range<usize>,
+    /// Size of an MCU in pixels.
+    pub(super) mcu_width: usize,
+    pub(super) mcu_height: usize,
+    /// Whether a row of pixels can depend on the samples above and below it.
+    pub(super) reaches_down: bool,
+    pub(super) planes: [Plane; 3],
+    pub(super) components: usize,
+    /// Bytes that all planes take.
+    pub(super) bytes: usize,
+}
+
+/// A component's samples of one MCU row, and above it the last row of the one before.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Plane {
+    /// Blocks of an MCU, across and down.
+    pub(super) h: usize,
+    pub(super) v: usize,
+    /// Samples along a block's side: 8, 4, 2 or 1.
+    pub(super) side: usize,
+    /// Where the plane begins among all planes' bytes.
+    pub(super) start: usize,
+    pub(super) stride: usize,
+    /// Samples of a row that are within the image.
+    pub(super) width: usize,
+    /// The last sample row that is within the image.
+    pub(super) last_row: usize,
+    /// Pixels that a sample covers, across and down: 1 or 2.
+    pub(super) wide: usize,
+    pub(super) tall: usize,
+    /// Whether those pixels are interpolated across, and down, or are the sample repeated.
+    pub(super) smooth: bool,
+}
+
+impl Layout {
+    /// The layout for `part`, which must not be empty.
+    pub(super) fn new(header: &Header<'_>, part: &Part) -> Self {
+        let side = 8 / part.scale.denominator();
+        let most = |factor: fn(&Component) -> usize| header.components.iter().map(factor).max().unwrap_or(1);
+        let (h_most, v_most) = (most(|c| c.h), most(|c| c.v));
+        let (mcu_width, mcu_height) = (h_most * side, v_most * side);
+        let scaled = |size: usize| size.div_ceil(part.scale.denominator());
+        let (width, height) = (scaled(header.width), scaled(header.height));
+        let region = part.region.within(header.width, header.height).scaled_outwards(part.scale);
+
+        let mut planes = [Plane::default(); 3];
+        for (plane, &Component { h, v, .. }) in planes.iter_mut().zip(header.components.iter()) {
+            let (wide, tall) = (h_most / h, v_most / v);
+            // libjpeg leaves the scaling of subsampled components to the transform where it can (jdmaster.c).
+            let doubles = side < 8 && wide == 2 && tall == 2;
+            let (side, wide, tall) = if doubles { (2 * side, 1, 1) } else { (side, wide, tall) };
+            let samples = width.div_ceil(wide);
+            let last_row = height.div_ceil(tall) - 1;
+            *plane = Plane { h, v, side, width: samples, last_row, wide, tall, ..Plane::default() };
+            // A row of at most two samples is repeated, and so is everything at 1/8 (jdsample.c).
+            plane.smooth = side > 1 && (wide == 1 || samples > 2);
+        }
+        let reaches_down = planes.iter().any(|plane| plane.smooth && plane.tall == 2);
+        let columns = mcus(region.left..region.left + region.width, width, mcu_width);
+        let rows = mcus(region.top..region.top + region.height, height, mcu_height);
+        let mut bytes = 0;
+        for plane in &mut planes {
+            let samples_across = plane.h * plane.side;
+            plane.start = bytes;
+            plane.stride = columns.len() * samples_across;
+            plane.width = (plane.width - columns.start * samples_across).min(plane.stride);
+            bytes += plane.stride * (1 + plane.v * plane.side);
+        }
+        Self {
+            coding: header.coding,
+            region,
+            mcus_across: width.div_ceil(mcu_width),
+            columns,
+            rows,
+            mcu_width,
+            mcu_height,
+            reaches_down,
+            planes,
+            components: header.components.len(),
+            bytes,
+        }
+    }
+}
+
+/// The MCUs of a range of pixels and of the pixels beside it: the triangle filter looks at the next subsampled neighbour,
+/// which is two pixels.
+fn mcus(pixels: Range<usize>, limit: usize, mcu: usize) -> Range<usize> {
+    let reach = 2;
+    pixels.start.saturating_sub(reach) / mcu..(pixels.end + reach).min(limit).div_ceil(mcu)
+}

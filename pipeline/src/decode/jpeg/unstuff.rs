@@ -1,0 +1,93 @@
+//! Entropy-coded data without its stuffed zeros and restart markers, in one quick pass before it is decoded.
+
+use super::entropy::Damage;
+
+/// A scan's data, one segment after the other.
+#[derive(Debug, Default)]
+pub(super) struct Unstuffed {
+    /// Grows and never shrinks; what lies beyond the last segment is left over from other files.
+    bytes: Vec<u8>,
+    /// Where each segment ends.
+    ends: Vec<usize>,
+}
+
+/// How a scan ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// With the image.
+    Image,
+    /// With the file.
+    File,
+    /// With a marker that belongs to neither a scan nor the end.
+    Other,
+}
+
+/// Bytes that are looked at together.
+const CHUNK: usize = 32;
+
+impl Unstuffed {
+    /// Reads the scan that `scan` begins with.
+    pub(super) fn fill(&mut self, scan: &[u8]) -> Result<End, Damage> {
+        self.ends.clear();
+        if self.bytes.len() < scan.len() + CHUNK {
+            self.bytes.resize(scan.len() + CHUNK, 0);
+        }
+        let (mut from, mut to) = (0, 0);
+        let end = loop {
+            let plain = self.copy_plain(&scan[from..], to);
+            (from, to) = (from + plain, to + plain);
+            let Some(marker) = scan.get(from + 1) else { break End::File };
+            match marker {
+                0 => {
+                    self.bytes[to] = 0xff;
+                    (from, to) = (from + 2, to + 1);
+                }
+                0xff => from += 1, // A fill byte.
+                0xd0..=0xd7 => {
+                    if usize::from(marker & 7) != self.ends.len() % 8 {
+                        return Err(Damage::Restart);
+                    }
+                    self.ends.push(to);
+                    from += 2;
+                }
+                0xd9 => break End::Image,
+                _ => break End::Other,
+            }
+        };
+        self.ends.push(to);
+        Ok(end)
+    }
+
+    /// Copies up to the next 0xff byte; gives the number of bytes copied.
+    #[inline(always)]
+    fn copy_plain(&mut self, scan: &[u8], to: usize) -> usize {
+        let out = &mut self.bytes[to..to + scan.len()];
+        let (chunks, _) = scan.as_chunks::<CHUNK>();
+        let mut done = 0;
+        for (chunk, out) in chunks.iter().zip(out.as_chunks_mut().0) {
+            *out = *chunk;
+            if chunk.iter().fold(false, |found, &byte| found | (byte == 0xff)) {
+                break;
+            }
+            done += CHUNK;
+        }
+        let rest = &scan[done..];
+        let plain = rest.iter().position(|&byte| byte == 0xff).unwrap_or(rest.len());
+        out[done..done + plain].copy_from_slice(&rest[..plain]);
+        done + plain
+    }
+
+    /// The bytes from a segment's start on, and its length. `None` if there is no such segment.
+    pub(super) fn segment(&self, number: usize) -> Option<(&[u8], usize)> {
+        let end = *self.ends.get(number)?;
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Some((&self.bytes[start..], end - start))
+    }
+
+    /// Frees what a rare huge file took.
+    pub(super) fn shrink_to(&mut self, most: usize) {
+        if self.bytes.capacity() > most {
+            self.bytes = Vec::new();
+        }
+    }
+}
