@@ -113,7 +113,7 @@ impl Worker {
         for view in 0..self.views {
             let mut rng = ViewRng::new(self.seed, epoch, sample, view as u64);
             let params = self.recipe.draw(&mut rng, image.width, image.height);
-            self.augmenter.view(&image, &params, slots.view_mut(slot, view));
+            self.augmenter.view(image.into(), &params, slots.view_mut(slot, view));
         }
         slots.fill(slot, sample, encoded.label);
         self.clock.add(started, read, decoded);
