@@ -50,7 +50,7 @@ fn bench_sample(criterion: &mut Criterion, name: &str, files: &[Vec<u8>], recipe
             for view in 0..2 {
                 let mut rng = ViewRng::new(1, 0, sample as u64, view);
                 let params = recipe.draw(&mut rng, image.width, image.height);
-                augmenter.view(&image, &params, &mut out);
+                augmenter.view(image.into(), &params, &mut out);
             }
             sample += 1;
         });
@@ -83,7 +83,7 @@ fn one_operation(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let params = recipe.draw(&mut ViewRng::new(1, 0, sample, 0), image.width, image.height);
-                augmenter.view(&image, &params, &mut out);
+                augmenter.view(image.into(), &params, &mut out);
                 sample += 1;
             });
         });

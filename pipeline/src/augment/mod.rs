@@ -7,19 +7,21 @@
 mod blur;
 mod color;
 mod hue;
+mod needed;
 mod normalise;
 mod params;
 mod recipe;
 mod resize;
+mod source;
 
+pub use needed::Needed;
 pub use params::{CropBox, JitterOp, JitterParams, ViewParams, Window};
 pub use recipe::{ColorJitter, Crop, GaussianBlur, Recipe, RecipeError};
+pub use source::RgbPart;
 
 use blur::Blur;
 use normalise::Normaliser;
 use resize::Resizer;
-
-use crate::decode::RgbImage;
 
 /// Makes views of one recipe, reusing its scratch memory. One per worker.
 ///
@@ -48,18 +50,18 @@ impl Augmenter {
     /// Writes a normalised view as planes: `3 * size * size` values, channels first.
     ///
     /// # Panics
-    /// When `out` has another length, or `params` were drawn for an image of another size.
-    pub fn view(&mut self, image: &RgbImage<'_>, params: &ViewParams, out: &mut [f32]) {
-        self.render(image, params);
+    /// When `out` has another length, or `part` does not hold what [`Recipe::needed`] says.
+    pub fn view(&mut self, part: RgbPart<'_>, params: &ViewParams, out: &mut [f32]) {
+        self.render(part, params);
         self.normaliser.planes(&self.view, self.size, params.flip, out);
     }
 
     /// A view before normalising: `size * size * 3` bytes, interleaved RGB.
     ///
     /// # Panics
-    /// When `params` were drawn for an image of another size.
-    pub fn view_rgb(&mut self, image: &RgbImage<'_>, params: &ViewParams) -> &[u8] {
-        self.render(image, params);
+    /// When `part` does not hold what [`Recipe::needed`] says.
+    pub fn view_rgb(&mut self, part: RgbPart<'_>, params: &ViewParams) -> &[u8] {
+        self.render(part, params);
         if params.flip {
             flip(&mut self.view, self.size);
         }
@@ -67,8 +69,8 @@ impl Augmenter {
     }
 
     /// Every step but the last two, flip and normalise, which read the view once and together.
-    fn render(&mut self, image: &RgbImage<'_>, params: &ViewParams) {
-        self.resizer.resize(image, &params.window, self.size, &mut self.view);
+    fn render(&mut self, part: RgbPart<'_>, params: &ViewParams) {
+        self.resizer.resize(&part, &params.window, self.size, &mut self.view);
         if let Some(jitter) = &params.jitter {
             apply_jitter(&mut self.view, jitter);
         }
@@ -102,6 +104,7 @@ fn flip(pixels: &mut [u8], width: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::RgbImage;
     use crate::rng::ViewRng;
 
     #[test]
@@ -114,7 +117,7 @@ mod tests {
             for sample in 0..50 {
                 let params = recipe.draw(&mut ViewRng::new(0, 0, sample, 0), width, height);
                 let mut out = [f32::NAN; 3 * 16 * 16];
-                augmenter.view(&image, &params, &mut out);
+                augmenter.view(image.into(), &params, &mut out);
                 assert!(out.iter().all(|value| value.is_finite()));
             }
         }
@@ -128,8 +131,8 @@ mod tests {
         let params = |sample| recipe.draw(&mut ViewRng::new(1, 0, sample, 0), 50, 40);
         let mut used = Augmenter::new(recipe.clone());
         for sample in 0..40 {
-            let fresh = Augmenter::new(recipe.clone()).view_rgb(&image, &params(sample)).to_vec();
-            assert_eq!(used.view_rgb(&image, &params(sample)), fresh);
+            let fresh = Augmenter::new(recipe.clone()).view_rgb(image.into(), &params(sample)).to_vec();
+            assert_eq!(used.view_rgb(image.into(), &params(sample)), fresh);
         }
     }
 
@@ -142,7 +145,7 @@ mod tests {
         let epoch = |augmenter: &mut Augmenter| {
             for sample in 0..300 {
                 let params = recipe.draw(&mut ViewRng::new(2, 0, sample, 0), 80, 60);
-                augmenter.view_rgb(&image, &params);
+                augmenter.view_rgb(image.into(), &params);
             }
             (augmenter.resizer.capacities(), augmenter.blur.capacities(), augmenter.view.capacity())
         };

@@ -23,6 +23,11 @@ pub struct Recipe {
     pub blur: Option<GaussianBlur>,
     /// Probability of a horizontal flip.
     pub flip_p: f64,
+    /// How far an image may be reduced while it is decoded: each crop keeps at least so many times the view's size, in
+    /// both directions (Pillow's `reducing_gap`, at least 1; its thumbnails use 2). None always decodes at full size,
+    /// with torchvision's exact pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reducing_gap: Option<f64>,
     /// Mean that normalisation subtracts, per channel, of values in 0 to 1.
     pub mean: [f32; 3],
     /// Standard deviation that normalisation divides by, per channel.
@@ -91,6 +96,7 @@ impl Recipe {
             grayscale_p: 0.2,
             blur: Some(GaussianBlur { p: 0.5, sigma: (0.1, 2.0) }),
             flip_p: 0.5,
+            reducing_gap: None,
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
         }
@@ -126,7 +132,7 @@ impl Recipe {
     /// # Errors
     /// The first field that is not, with its value and what is allowed.
     pub fn validate(&self) -> Result<(), RecipeError> {
-        let Self { size, crop, color_jitter, grayscale_p, blur, flip_p, mean, std } = self;
+        let Self { size, crop, color_jitter, grayscale_p, blur, flip_p, reducing_gap, mean, std } = self;
         check("size", size, (1..=4096).contains(size), "1 to 4096")?;
         match crop {
             Crop::RandomResized { scale, ratio } => {
@@ -151,6 +157,9 @@ impl Recipe {
             check_range("blur.sigma", *sigma, 0.0, 100.0, "0 <= min <= max <= 100")?;
         }
         check_probability("flip_p", *flip_p)?;
+        if let Some(gap) = reducing_gap {
+            check("reducing_gap", gap, (1.0..=1e3).contains(gap), "1 to 1000")?;
+        }
         check("mean", &format_args!("{mean:?}"), mean.iter().all(|m| m.is_finite()), "finite numbers")?;
         let divides = |s: &f32| s.is_finite() && *s > 0.0;
         check("std", &format_args!("{std:?}"), std.iter().all(divides), "numbers above 0")
@@ -253,6 +262,10 @@ mod tests {
             (
                 Recipe { blur: Some(GaussianBlur { p: 0.5, sigma: (2.0, 0.1) }), ..good.clone() },
                 "augmentation blur.sigma: 2 to 0.1, expected 0 <= min <= max <= 100",
+            ),
+            (
+                Recipe { reducing_gap: Some(0.5), ..good.clone() },
+                "augmentation reducing_gap: 0.5, expected 1 to 1000",
             ),
             (
                 Recipe { std: [1.0, 0.0, 1.0], ..good.clone() },

@@ -5,8 +5,7 @@
 
 use std::ops::Range;
 
-use super::{CropBox, Window};
-use crate::decode::RgbImage;
+use super::{CropBox, RgbPart, Window};
 
 /// Bits after the point of a weight: 8 go to the result, 2 are kept against overflow.
 const PRECISION_BITS: u32 = 32 - 8 - 2;
@@ -23,44 +22,58 @@ pub(super) struct Resizer {
 }
 
 impl Resizer {
-    /// Writes the view of `size` x `size` pixels that `window` shows of `image`.
-    pub(super) fn resize(&mut self, image: &RgbImage<'_>, window: &Window, size: usize, view: &mut [u8]) {
-        let Window { source, scaled_width, scaled_height, top, left } = *window;
+    /// Writes the view of `size` x `size` pixels that `window` shows of an image of which `part` is known.
+    pub(super) fn resize(&mut self, part: &RgbPart<'_>, window: &Window, size: usize, view: &mut [u8]) {
+        let (columns, rows) = Axis::of_window(window, size, part.denominator);
+        let vertical_first = vertical_first(&columns, &rows);
+        self.horizontal.plan(&columns);
+        self.vertical.plan(&rows);
+        let (seen_columns, seen_rows) = (columns.seen(), rows.seen());
         assert!(
-            source.left + source.width <= image.width && source.top + source.height <= image.height,
-            "a window lies inside its image"
+            part.left <= seen_columns.start
+                && seen_columns.end <= part.left + part.width
+                && part.top <= seen_rows.start
+                && seen_rows.end <= part.top + part.height,
+            "what a window shows lies inside its image"
         );
-        self.horizontal.plan(source.width, scaled_width, left..left + size);
-        self.vertical.plan(source.height, scaled_height, top..top + size);
-        if vertical_first(window) {
-            self.flatten_then_narrow(image, source, size, view);
+        let source = seen_rows.map(|y| part.row(y, seen_columns.start, seen_columns.end));
+        if vertical_first {
+            self.flatten_then_narrow(source, size, view);
         } else {
-            self.narrow_then_flatten(image, source, size, view);
+            self.narrow_then_flatten(source, size, view);
         }
     }
 
-    fn narrow_then_flatten(&mut self, image: &RgbImage<'_>, source: CropBox, size: usize, view: &mut [u8]) {
-        let rows = self.vertical.source_range();
-        self.between.resize(rows.len() * size * 3, 0);
-        for (row, narrow) in
-            source_rows(image, source).skip(rows.start).zip(self.between.chunks_exact_mut(size * 3))
-        {
+    fn narrow_then_flatten<'a>(
+        &mut self,
+        source: impl ExactSizeIterator<Item = &'a [u8]>,
+        size: usize,
+        view: &mut [u8],
+    ) {
+        self.between.resize(source.len() * size * 3, 0);
+        for (row, narrow) in source.zip(self.between.chunks_exact_mut(size * 3)) {
             self.horizontal.narrow_row(row, narrow);
         }
         self.sums.resize(size * 3, 0);
         for (y, out) in view.chunks_exact_mut(size * 3).enumerate() {
             let (first, weights) = self.vertical.taps(y);
-            let taps = self.between.chunks_exact(size * 3).skip(first - rows.start).zip(weights);
+            let taps = self.between.chunks_exact(size * 3).skip(first).zip(weights);
             sum_rows(taps, &mut self.sums, out);
         }
     }
 
-    fn flatten_then_narrow(&mut self, image: &RgbImage<'_>, source: CropBox, size: usize, view: &mut [u8]) {
-        self.sums.resize(source.width * 3, 0);
-        self.between.resize(source.width * 3, 0);
+    fn flatten_then_narrow<'a>(
+        &mut self,
+        source: impl Iterator<Item = &'a [u8]> + Clone,
+        size: usize,
+        view: &mut [u8],
+    ) {
+        let width = source.clone().next().map_or(0, <[u8]>::len);
+        self.sums.resize(width, 0);
+        self.between.resize(width, 0);
         for (y, out) in view.chunks_exact_mut(size * 3).enumerate() {
             let (first, weights) = self.vertical.taps(y);
-            let taps = source_rows(image, source).skip(first).zip(weights);
+            let taps = source.clone().skip(first).zip(weights);
             sum_rows(taps, &mut self.sums, &mut self.between);
             self.horizontal.narrow_row(&self.between, out);
         }
@@ -68,20 +81,71 @@ impl Resizer {
 }
 
 /// Pillow's rule: when the height loses more than twice what the width loses.
-fn vertical_first(window: &Window) -> bool {
-    let shrink = |from: usize, to: usize| from as i64 - to as i64;
-    let height = shrink(window.source.height, window.scaled_height);
-    height > 0 && height > 2 * shrink(window.source.width, window.scaled_width)
+fn vertical_first(columns: &Axis, rows: &Axis) -> bool {
+    let shrink = |axis: &Axis| axis.pixels as i64 - axis.scaled as i64;
+    shrink(rows) > 0 && shrink(rows) > 2 * shrink(columns)
 }
 
-/// The rows of a box of an image.
-fn source_rows<'a>(image: &RgbImage<'a>, source: CropBox) -> impl Iterator<Item = &'a [u8]> {
-    let rows = image.pixels.chunks_exact(image.width * 3).skip(source.top).take(source.height);
-    rows.map(move |row| &row[source.left * 3..(source.left + source.width) * 3])
+/// One direction of a window: which stretch of the decoded image is resampled to how many positions, and which of these
+/// the view shows.
+#[derive(Debug, Clone)]
+pub(super) struct Axis {
+    /// First pixel that the filter may see, in the decoded image.
+    origin: usize,
+    /// Pixels that the filter may see.
+    pixels: usize,
+    /// Where the stretch begins, from `origin`: 0 unless the image was reduced.
+    start: f64,
+    /// Length of the stretch.
+    length: f64,
+    scaled: usize,
+    shown: Range<usize>,
+}
+
+impl Axis {
+    /// The columns and rows of a window of an image decoded at 1/`denominator` of its size.
+    pub(super) fn of_window(window: &Window, size: usize, denominator: usize) -> (Self, Self) {
+        let Window { source: CropBox { top, left, height, width }, scaled_width, scaled_height, .. } =
+            *window;
+        let axis = |first: usize, length: usize, scaled, shown: usize| {
+            let (origin, end) = (first / denominator, (first + length).div_ceil(denominator));
+            let start = (first % denominator) as f64 / denominator as f64;
+            let length = length as f64 / denominator as f64;
+            Self { origin, pixels: end - origin, start, length, scaled, shown: shown..shown + size }
+        };
+        (axis(left, width, scaled_width, window.left), axis(top, height, scaled_height, window.top))
+    }
+
+    /// The pixels of the decoded image that the view depends on.
+    pub(super) fn seen(&self) -> Range<usize> {
+        let first = self.taps(self.shown.start).start;
+        let end = self.taps(self.shown.end - 1).end;
+        self.origin + first..self.origin + end
+    }
+
+    fn scale(&self) -> f64 {
+        self.length / self.scaled as f64
+    }
+
+    /// The triangle's half width, stretched when the axis shrinks.
+    fn support(&self) -> f64 {
+        self.scale().max(1.0)
+    }
+
+    fn center(&self, position: usize) -> f64 {
+        self.start + (position as f64 + 0.5) * self.scale()
+    }
+
+    /// The pixels, from `origin`, under the triangle of one position (Resample.c, `precompute_coeffs`).
+    fn taps(&self, position: usize) -> Range<usize> {
+        let (center, support) = (self.center(position), self.support());
+        let first = (center - support + 0.5).max(0.0) as usize;
+        first..((center + support + 0.5) as usize).min(self.pixels)
+    }
 }
 
 /// One output row: the weighted sum of a few rows.
-fn sum_rows<'a>(taps: impl Iterator<Item = (&'a [u8], &'a i32)>, sums: &mut [i32], out: &mut [u8]) {
+fn sum_rows<'p, 'w>(taps: impl Iterator<Item = (&'p [u8], &'w i32)>, sums: &mut [i32], out: &mut [u8]) {
     sums.fill(HALF);
     for (row, &weight) in taps {
         for (sum, &value) in sums.iter_mut().zip(row) {
@@ -97,36 +161,33 @@ fn to_byte(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
 
-/// The source positions and weights of each output position along one axis.
+/// The source positions and weights of each position that is shown, along one axis.
 #[derive(Debug, Default)]
 struct Filter {
-    /// First source position of each output position, and where its weights end in `weights`.
+    /// First source position of each shown position, counted from the first one that is seen, and where its weights end
+    /// in `weights`.
     spans: Vec<(usize, usize)>,
     weights: Vec<i32>,
     exact: Vec<f64>,
 }
 
 impl Filter {
-    /// The triangle filter from `source` positions to the part `window` of `scaled` positions, its support stretched
-    /// when that shrinks (Resample.c, `precompute_coeffs` and `normalize_coeffs_8bpc`).
-    fn plan(&mut self, source: usize, scaled: usize, window: Range<usize>) {
-        let scale = source as f64 / scaled as f64;
-        let support = scale.max(1.0);
-        let inverse_support = 1.0 / support;
+    /// The triangle filter along `axis` (Resample.c, `precompute_coeffs` and `normalize_coeffs_8bpc`).
+    fn plan(&mut self, axis: &Axis) {
+        let inverse_support = 1.0 / axis.support();
+        let seen = axis.taps(axis.shown.start).start;
         self.spans.clear();
         self.weights.clear();
-        for position in window {
-            let center = (position as f64 + 0.5) * scale;
-            let first = (center - support + 0.5).max(0.0) as usize;
-            let end = ((center + support + 0.5) as usize).min(source);
+        for position in axis.shown.clone() {
+            let (center, taps) = (axis.center(position), axis.taps(position));
             self.exact.clear();
-            self.exact.extend((first..end).map(|x| {
+            self.exact.extend(taps.clone().map(|x| {
                 let distance = (x as f64 - center + 0.5) * inverse_support;
                 (1.0 - distance.abs()).max(0.0)
             }));
             let total: f64 = self.exact.iter().sum();
             self.weights.extend(self.exact.iter().map(|w| (0.5 + w / total * f64::from(ONE)) as i32));
-            self.spans.push((first, self.weights.len()));
+            self.spans.push((taps.start - seen, self.weights.len()));
         }
     }
 
@@ -135,12 +196,6 @@ impl Filter {
         let begin = if position == 0 { 0 } else { self.spans[position - 1].1 };
         let (first, end) = self.spans[position];
         (first, &self.weights[begin..end])
-    }
-
-    /// All source positions that any output position needs.
-    fn source_range(&self) -> Range<usize> {
-        let (last, weights) = self.taps(self.spans.len() - 1);
-        self.spans[0].0..last + weights.len()
     }
 
     fn narrow_row(&self, row: &[u8], out: &mut [u8]) {
@@ -163,6 +218,7 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::RgbImage;
 
     impl Resizer {
         pub(in crate::augment) fn capacities(&self) -> [usize; 6] {
@@ -176,7 +232,7 @@ mod tests {
     fn resized(image: &RgbImage<'_>, source: CropBox, size: usize) -> Vec<u8> {
         let mut view = vec![0; size * size * 3];
         let window = Window { source, scaled_width: size, scaled_height: size, top: 0, left: 0 };
-        Resizer::default().resize(image, &window, size, &mut view);
+        Resizer::default().resize(&(*image).into(), &window, size, &mut view);
         view
     }
 

@@ -9,6 +9,7 @@ into `files/`, and `manifest.json` says which bytes belong to which case. The ve
 
 import io
 import json
+import math
 import struct
 from pathlib import Path
 
@@ -93,6 +94,24 @@ def resize_cases(golden):
                 golden.case("resize", source, expected, top=top, left=left, height=h, width=w, size=size)
     source = picture(137, 91, 137 * 1000 + 91)
     golden.case("resize", source, F.resized_crop(source, 5, 9, 80, 100, [64, 64]), top=5, left=9, height=80, width=100, size=64)
+
+
+def reduced_cases(golden):
+    """Boxes of an image that was decoded at a fraction of its size; the filter sees the pixels that the box touches."""
+    for number, (denominator, left, top, width, height, size) in enumerate([
+        (2, 0, 0, 137, 91, 32), (2, 13, 7, 101, 70, 24), (2, 1, 3, 136, 20, 32), (2, 40, 5, 17, 83, 16),
+        (4, 5, 10, 300, 190, 32), (4, 0, 0, 403, 299, 32), (4, 102, 33, 97, 255, 24), (4, 3, 1, 9, 290, 16),
+        (8, 3, 5, 780, 570, 32), (8, 77, 91, 300, 400, 24), (8, 1, 1, 6, 6, 16), (8, 100, 6, 640, 594, 33),
+    ]):
+        source = picture(101, 75, 900 + number)
+        right, bottom = (left + width) / denominator, (top + height) / denominator
+        outer = (left // denominator, top // denominator, math.ceil(right), math.ceil(bottom))
+        box = (left / denominator - outer[0], top / denominator - outer[1], right - outer[0], bottom - outer[1])
+        expected = source.crop(outer).resize((size, size), Image.Resampling.BILINEAR, box=box)
+        golden.case(
+            "reduced", source, expected,
+            top=top, left=left, height=height, width=width, size=size, denominator=denominator,
+        )
 
 
 def evaluation_cases(golden):
@@ -260,6 +279,7 @@ def main():
     blur_cases(golden)
     view_cases(golden)
     decode_cases(golden)
+    reduced_cases(golden)
     (HERE / "pixels.bin").write_bytes(golden.pixels)
     versions = {"pillow": PIL.__version__, "torchvision": torchvision.__version__.split("+")[0]}
     cases = ",\n".join(json.dumps(case) for case in golden.cases)
