@@ -58,10 +58,10 @@ pub struct LoaderReport {
     pub bottleneck: String,
     /// Processor time over wall-clock time: the number of cores that were busy.
     pub cores_busy: f64,
-    /// Memory of the program itself at the end, in MiB; the pages of mapped shards, which the system takes back when it
-    /// wants them, are not in it.
+    /// The program's own resident memory with the pipeline at work, in MiB; the pages of mapped shards, which the system
+    /// takes back when it wants them, are not in it.
     pub rss_mib: Option<f64>,
-    /// Resident pages of mapped files at the end, in MiB.
+    /// Resident pages of mapped files, in MiB.
     pub mapped_mib: Option<f64>,
 }
 
@@ -104,6 +104,7 @@ pub fn loader(
         rates: decode_only.clone(),
         cores_busy: busy_since.cores_busy(),
         times: workers.take_times(),
+        memory: Memory::now(),
         stats: None,
     };
     let rest = seconds - decode_seconds;
@@ -114,6 +115,7 @@ pub fn loader(
             measured.rates = Rates::measure(rest, || workers.views())?;
             measured.cores_busy = busy_since.cores_busy();
             measured.times = workers.take_times();
+            measured.memory = Memory::now();
         }
         Stage::Batches => measured = whole_pipeline(shards, config, rest)?,
     }
@@ -133,6 +135,7 @@ fn whole_pipeline(shards: &Arc<ShardSet>, config: &PipelineConfig, seconds: f64)
         rates,
         cores_busy: busy_since.cores_busy(),
         times: StepTimes::of(&stats),
+        memory: Memory::now(),
         stats: Some(stats),
     })
 }
@@ -141,6 +144,7 @@ struct Measured {
     rates: Rates,
     cores_busy: f64,
     times: StepTimes,
+    memory: Option<Memory>,
     stats: Option<PipelineStats>,
 }
 
@@ -152,7 +156,6 @@ impl Measured {
         stage: Stage,
         decode_only: &Rates,
     ) -> LoaderReport {
-        let memory = Memory::now();
         let bottleneck = match &self.stats {
             Some(stats) => stats.bottleneck(),
             None => self.times.bottleneck(),
@@ -171,8 +174,8 @@ impl Measured {
             queues: self.stats.map(|stats| stats.queues).unwrap_or_default(),
             bottleneck: bottleneck.to_string(),
             cores_busy: self.cores_busy,
-            rss_mib: memory.map(|memory| memory.own_mib),
-            mapped_mib: memory.map(|memory| memory.mapped_mib),
+            rss_mib: self.memory.map(|memory| memory.own_mib),
+            mapped_mib: self.memory.map(|memory| memory.mapped_mib),
         }
     }
 }

@@ -99,7 +99,7 @@ pub fn start(
         return Err(ConfigError::NoWorkers);
     }
     let share = config.batch_size / config.world.size as usize;
-    let chunk_len = chunk_len(&shards);
+    let chunk_len = chunk_len(&shards, share, workers);
 
     // plan -> read -> work -> collate -> the consumer
     let (planned_tx, planned_rx) = bounded("planned chunks", 2 * workers);
@@ -161,13 +161,16 @@ pub fn start(
     ))
 }
 
-/// Samples a message between threads: about 64 KiB of encoded images, so that tiny ones share the cost of a message.
-fn chunk_len(shards: &ShardSet) -> usize {
-    const CHUNK_BYTES: u64 = 64 << 10;
-    const MAX_CHUNK: u64 = 16;
+/// Samples a message between threads: about a megabyte of encoded images, so that small ones share the cost of a message,
+/// but few enough that a batch keeps every worker busy.
+fn chunk_len(shards: &ShardSet, batch_len: usize, workers: usize) -> usize {
+    const CHUNK_BYTES: u64 = 1 << 20;
+    const MAX_CHUNK: usize = 16;
+    const CHUNKS_A_WORKER: usize = 4;
     let bytes: u64 = shards.shards().map(|shard| shard.bytes()).sum();
-    let mean = bytes / shards.len().max(1);
-    (CHUNK_BYTES / mean.max(1)).clamp(1, MAX_CHUNK) as usize
+    let mean_bytes = (bytes / shards.len().max(1)).max(1);
+    let by_workers = batch_len / (CHUNKS_A_WORKER * workers);
+    by_workers.min((CHUNK_BYTES / mean_bytes) as usize).clamp(1, MAX_CHUNK)
 }
 
 fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ConfigError> {

@@ -1,7 +1,7 @@
 //! From an encoded image to its views: draw what will happen, decode what that needs, augment.
 
-use crate::augment::{Augmenter, Recipe, ViewParams};
-use crate::decode::{DecodeError, DecodeLimits, Decoder, RgbImage, probe};
+use crate::augment::{Augmenter, CropBox, Needed, Recipe, RgbPart, ViewParams};
+use crate::decode::{DecodeError, DecodeLimits, Decoder, Part, Region, Scale, probe};
 use crate::rng::ViewRng;
 
 /// Makes the views of one image after another, reusing its scratch memory. One per worker.
@@ -18,7 +18,7 @@ pub struct ViewMaker {
 /// An image decoded as far as its views need it.
 #[derive(Debug)]
 pub struct DecodedViews<'a> {
-    image: RgbImage<'a>,
+    part: RgbPart<'a>,
     params: &'a [ViewParams],
     augmenter: &'a mut Augmenter,
 }
@@ -47,8 +47,26 @@ impl ViewMaker {
         self.params.extend((0..self.views).map(|view| {
             self.recipe.draw(&mut ViewRng::new(self.seed, epoch, sample, view as u64), width, height)
         }));
-        let image = self.decoder.decode(bytes)?;
-        Ok(DecodedViews { image, params: &self.params, augmenter: &mut self.augmenter })
+        let Needed { part: CropBox { left, top, width, height }, denominator } =
+            self.recipe.needed(&self.params);
+        let scale = match denominator {
+            2 => Scale::Half,
+            4 => Scale::Quarter,
+            8 => Scale::Eighth,
+            _ => Scale::Full,
+        };
+        let part =
+            self.decoder.decode_part(bytes, &Part { region: Region { left, top, width, height }, scale })?;
+        let part = RgbPart {
+            left: part.left,
+            top: part.top,
+            width: part.image.width,
+            height: part.image.height,
+            stride: 3 * part.image.width,
+            pixels: part.image.pixels,
+            denominator: part.scale.denominator(),
+        };
+        Ok(DecodedViews { part, params: &self.params, augmenter: &mut self.augmenter })
     }
 }
 
@@ -58,6 +76,6 @@ impl DecodedViews<'_> {
     /// # Panics
     /// If there is no such view, or `out` has another length.
     pub fn render(&mut self, view: usize, out: &mut [f32]) {
-        self.augmenter.view(&self.image, &self.params[view], out);
+        self.augmenter.view(self.part, &self.params[view], out);
     }
 }

@@ -1,0 +1,95 @@
+//! A pipeline at work allocates nothing for a sample: counted by the allocator itself.
+
+#![expect(clippy::unwrap_used, reason = "tests, helpers included, stop at the first surprise")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use image::{ImageFormat, RgbImage};
+use simsiam_pipeline::shards::{OpenOptions, ShardWriter};
+use simsiam_pipeline::{Batches, OnBadSample, PipelineConfig, Quarantine, Recipe, ShardSet, start};
+
+/// The system's allocator, counting.
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Allocations of a batch's plan, and of a message that has to wait for room in a queue and for a worker.
+const A_BATCH: f64 = 10.0;
+const A_MESSAGE: f64 = 4.0;
+/// Samples a message, for images as small as these.
+const CHUNK: usize = 8;
+
+#[test]
+fn samples_allocate_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("train-000.tar");
+    let mut writer = ShardWriter::create(&path).unwrap();
+    for number in 0..256u32 {
+        let jpeg = photograph(number);
+        writer.append(&format!("{number:06}"), "jpg", &jpeg, Some(number % 10)).unwrap();
+    }
+    writer.finish().unwrap();
+    let shards = ShardSet::open(&[path.to_str().unwrap()], &OpenOptions::default()).unwrap();
+    let shards = Arc::new(shards);
+
+    for batch_size in [64, 256] {
+        let recipe = Recipe { size: 32, ..Recipe::imagenet() };
+        let config = PipelineConfig { workers: 2, ..PipelineConfig::training(recipe, batch_size, 0) };
+        let quarantine = Arc::new(Quarantine::new(OnBadSample::Fail, shards.len()));
+        let mut batches = start(shards.clone(), quarantine, &config).unwrap();
+        // Until every worker has met the largest image, and every queue its first wait.
+        run(&mut batches, 4096 / batch_size);
+        let before = ALLOCATIONS.load(Relaxed);
+        let measured = 8192 / batch_size;
+        run(&mut batches, measured);
+        let each = (ALLOCATIONS.load(Relaxed) - before) as f64 / measured as f64;
+        println!("batches of {batch_size}: {each:.1} allocations each");
+        let allowed = A_BATCH + A_MESSAGE * (batch_size / CHUNK) as f64;
+        assert!(
+            each <= allowed,
+            "{each} allocations for a batch of {batch_size}, {allowed} are its messages'"
+        );
+    }
+}
+
+fn run(batches: &mut Batches, count: usize) {
+    for batch in batches.take(count) {
+        assert!(batch.unwrap().len() > 0);
+    }
+}
+
+/// Waves in colours and of a size that depend on `number`.
+fn photograph(number: u32) -> Vec<u8> {
+    let image = RgbImage::from_fn(40 + number % 17, 40 + number % 13, |x, y| {
+        let wave = |over: u32| ((x * over + y * (number % 7 + 1)) % 256) as u8;
+        image::Rgb([wave(3), wave(5), wave(11)])
+    });
+    let mut file = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut file, ImageFormat::Jpeg).unwrap();
+    file.into_inner()
+}
