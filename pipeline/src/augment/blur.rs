@@ -3,63 +3,106 @@
 //! Pillow approximates the Gaussian by three passes of a box blur whose radius has a fraction, first along the rows,
 //! then along the columns, on bytes (BoxBlur.c, after Gwosdek et al. 2011). Edges are replicated.
 
+use super::cpu::{Cpu, for_each_cpu};
+use super::planes::Planes;
+
 /// Passes in each direction.
 const PASSES: usize = 3;
 
+/// Columns that are blurred together.
+const STRIP: usize = 32;
+
 /// Blurs square views, reusing its memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Blur {
-    line: Vec<u8>,
-    padded: Vec<u8>,
-    sums: Vec<u32>,
-    other: Vec<u8>,
+    cpu: Cpu,
+    line: Vec<u16>,
+    blurred: Vec<u16>,
 }
 
 impl Blur {
-    /// Blurs rows of `width` RGB pixels with standard deviation `sigma`.
-    pub(super) fn gaussian(&mut self, pixels: &mut Vec<u8>, width: usize, sigma: f64) {
+    pub(super) fn new(cpu: Cpu) -> Self {
+        Self { cpu, line: Vec::new(), blurred: Vec::new() }
+    }
+
+    /// Blurs a view of `size` x `size` pixels with standard deviation `sigma`.
+    pub(super) fn gaussian(&mut self, view: &mut Planes, size: usize, sigma: f64) {
         let kernel = BoxKernel::for_gaussian(sigma as f32);
         if kernel.is_identity() {
             return;
         }
-        self.sums.resize(width * 3, 0);
-        self.line.resize(width * 3, 0);
-        for row in pixels.chunks_exact_mut(width * 3) {
-            for _ in 0..PASSES {
-                self.blur_row(row, &kernel);
+        for plane in view.split_mut() {
+            for row in plane.chunks_exact_mut(size) {
+                self.blur_along(row, 1, Strip { width: size, stride: size, step: 1 }, &kernel);
+            }
+            for left in (0..size).step_by(STRIP) {
+                let width = STRIP.min(size - left);
+                let strip = Strip { width, stride: size, step: width };
+                self.blur_along(&mut plane[left..], size, strip, &kernel);
             }
         }
-        self.other.resize(pixels.len(), 0);
+    }
+
+    /// Blurs the first `rows` rows of a strip.
+    fn blur_along(&mut self, bytes: &mut [u8], rows: usize, strip: Strip, kernel: &BoxKernel) {
+        let Strip { width, step, .. } = strip;
+        let pad = (kernel.radius + 1) * step;
+        let inside = pad..pad + rows * width;
+        for line in [&mut self.line, &mut self.blurred] {
+            line.resize(inside.end + pad, 0);
+        }
+        load(self.cpu, bytes, strip, &mut self.line[inside.clone()]);
         for _ in 0..PASSES {
-            self.blur_columns(pixels, width, &kernel);
-            std::mem::swap(pixels, &mut self.other);
+            let (before, rest) = self.line.split_at_mut(inside.start);
+            let (line, after) = rest.split_at_mut(rows * width);
+            before.chunks_exact_mut(step).for_each(|edge| edge.copy_from_slice(&line[..step]));
+            after.chunks_exact_mut(step).for_each(|edge| edge.copy_from_slice(&line[line.len() - step..]));
+            blur_line(self.cpu, &self.line, step, *kernel, &mut self.blurred[inside.clone()]);
+            std::mem::swap(&mut self.line, &mut self.blurred);
+        }
+        store(self.cpu, &self.line[inside], strip, bytes);
+    }
+}
+
+/// Part of a plane that is blurred in one direction. Its neighbouring rows become neighbours in memory, so that one kernel
+/// blurs both along the rows and down the columns.
+#[derive(Debug, Clone, Copy)]
+struct Strip {
+    width: usize,
+    /// Bytes from one row to the next.
+    stride: usize,
+    /// From a value to its neighbour in the direction of the blur: 1, or `width` for columns.
+    step: usize,
+}
+
+for_each_cpu! {
+    fn load(bytes: &[u8], strip: Strip, line: &mut [u16]) {
+        for (row, line) in bytes.chunks(strip.stride).zip(line.chunks_exact_mut(strip.width)) {
+            for (value, &byte) in line.iter_mut().zip(row) {
+                *value = u16::from(byte);
+            }
         }
     }
+}
 
-    fn blur_row(&mut self, row: &mut [u8], kernel: &BoxKernel) {
-        let reach = kernel.radius + 1;
-        let (first, last) =
-            ([row[0], row[1], row[2]], [row[row.len() - 3], row[row.len() - 2], row[row.len() - 1]]);
-        self.padded.clear();
-        (0..reach).for_each(|_| self.padded.extend_from_slice(&first));
-        self.padded.extend_from_slice(row);
-        (0..reach).for_each(|_| self.padded.extend_from_slice(&last));
-        // Tap number `reach` is the pixel itself.
-        let tap = |number: usize| &self.padded[number * 3..number * 3 + row.len()];
-        kernel.apply(tap, &mut self.sums, &mut self.line);
-        row.copy_from_slice(&self.line);
+for_each_cpu! {
+    fn store(line: &[u16], strip: Strip, bytes: &mut [u8]) {
+        for (row, line) in bytes.chunks_mut(strip.stride).zip(line.chunks_exact(strip.width)) {
+            for (byte, &value) in row.iter_mut().zip(line) {
+                *byte = value as u8;
+            }
+        }
     }
+}
 
-    fn blur_columns(&mut self, pixels: &[u8], width: usize, kernel: &BoxKernel) {
-        let stride = width * 3;
-        let height = pixels.len() / stride;
-        let reach = kernel.radius + 1;
-        for (y, out) in self.other.chunks_exact_mut(stride).enumerate() {
-            let tap = |number: usize| {
-                let row = (y + number).saturating_sub(reach).min(height - 1);
-                &pixels[row * stride..(row + 1) * stride]
-            };
-            kernel.apply(tap, &mut self.sums, out);
+for_each_cpu! {
+    /// `padded` is the line with `radius + 1` steps more at both ends.
+    fn blur_line(padded: &[u16], step: usize, kernel: BoxKernel, out: &mut [u16]) {
+        match kernel.radius {
+            // The only radii for standard deviations up to about 2.4.
+            0 => kernel.weigh::<1>(padded, step, out),
+            1 => kernel.weigh::<3>(padded, step, out),
+            _ => kernel.weigh_many(padded, step, out),
         }
     }
 }
@@ -94,37 +137,43 @@ impl BoxKernel {
         self.full == 1 << 24
     }
 
-    /// Blurs one line. `tap(n)` is the line shifted by `n - radius - 1` along the direction of the blur.
-    fn apply<'a>(&self, tap: impl Fn(usize) -> &'a [u8], sums: &mut [u32], out: &mut [u8]) {
-        let (near, far) = (tap(0), tap(2 * self.radius + 2));
-        match self.radius {
-            // The only radii for standard deviations up to about 2.4: the sum stays in registers.
-            0 => self.weigh([tap(1)], [near, far], out),
-            1 => self.weigh([tap(1), tap(2), tap(3)], [near, far], out),
-            _ => {
-                sums.fill(0);
-                for number in 1..2 * self.radius + 2 {
-                    sums.iter_mut().zip(tap(number)).for_each(|(sum, &value)| *sum += u32::from(value));
-                }
-                for (i, out) in out.iter_mut().enumerate() {
-                    *out = self.mean(sums[i], u32::from(near[i]) + u32::from(far[i]));
-                }
-            }
+    /// A box of `INNER` full weights.
+    #[inline(always)]
+    fn weigh<const INNER: usize>(&self, padded: &[u16], step: usize, out: &mut [u16]) {
+        let tap = |number: usize| &padded[number * step..][..out.len()];
+        let (near, far) = (tap(0), tap(INNER + 1));
+        let inner: [&[u16]; INNER] = std::array::from_fn(|number| tap(number + 1));
+        for i in 0..out.len() {
+            let sum: u16 = inner.iter().map(|tap| tap[i]).sum();
+            out[i] = self.mean(u32::from(sum), u32::from(near[i] + far[i]));
         }
     }
 
-    fn weigh<const N: usize>(&self, inner: [&[u8]; N], ends: [&[u8]; 2], out: &mut [u8]) {
-        let inner = inner.map(|tap| &tap[..out.len()]);
-        let ends = ends.map(|tap| &tap[..out.len()]);
-        for (i, out) in out.iter_mut().enumerate() {
-            let sum = inner.iter().map(|tap| u32::from(tap[i])).sum();
-            *out = self.mean(sum, u32::from(ends[0][i]) + u32::from(ends[1][i]));
+    /// A box of any radius.
+    #[inline(always)]
+    fn weigh_many(&self, padded: &[u16], step: usize, out: &mut [u16]) {
+        const BLOCK: usize = 32;
+        for (number, out) in out.chunks_mut(BLOCK).enumerate() {
+            let tap = |tap: usize| &padded[number * BLOCK + tap * step..][..out.len()];
+            let mut sums = [0u32; BLOCK];
+            for inner in 1..2 * self.radius + 2 {
+                sums.iter_mut().zip(tap(inner)).for_each(|(sum, &value)| *sum += u32::from(value));
+            }
+            let ends = tap(0).iter().zip(tap(2 * self.radius + 2));
+            let means = sums.iter().zip(ends).map(|(&sum, (&a, &b))| self.mean(sum, u32::from(a + b)));
+            let means: [u16; BLOCK] = {
+                let mut all = [0; BLOCK];
+                all.iter_mut().zip(means).for_each(|(all, mean)| *all = mean);
+                all
+            };
+            out.copy_from_slice(&means[..out.len()]);
         }
     }
 
     /// At most 255 * 2^24 + 2^23, which fits.
-    fn mean(&self, sum: u32, ends: u32) -> u8 {
-        ((sum * self.full + ends * self.partial + (1 << 23)) >> 24) as u8
+    #[inline(always)]
+    fn mean(&self, sum: u32, ends: u32) -> u16 {
+        ((sum * self.full + ends * self.partial + (1 << 23)) >> 24) as u16
     }
 }
 
@@ -133,36 +182,55 @@ mod tests {
     use super::*;
 
     impl Blur {
-        pub(in crate::augment) fn capacities(&self) -> [usize; 4] {
-            [self.line.capacity(), self.padded.capacity(), self.sums.capacity(), self.other.capacity()]
+        pub(in crate::augment) fn capacities(&self) -> [usize; 2] {
+            [self.line.capacity(), self.blurred.capacity()]
         }
     }
 
     #[test]
     fn a_constant_image_stays_constant() {
         for sigma in [0.0, 0.1, 0.5, 1.3, 2.0, 3.7, 40.0] {
-            let mut pixels = vec![200; 5 * 5 * 3];
-            Blur::default().gaussian(&mut pixels, 5, sigma);
-            assert!(pixels.iter().all(|&value| value.abs_diff(200) <= 1), "sigma {sigma}: {pixels:?}");
+            let mut view = Planes::of_interleaved(&[200; 5 * 5 * 3]);
+            Blur::new(Cpu::detect()).gaussian(&mut view, 5, sigma);
+            assert!(view.bytes().iter().all(|&value| value.abs_diff(200) <= 1), "sigma {sigma}: {view:?}");
         }
     }
 
     #[test]
-    fn both_kernels_agree() {
-        let line: Vec<u8> = (0..60).map(|i| (i * i * 7 % 256) as u8).collect();
-        for sigma in [0.3, 1.0, 1.9] {
-            let kernel = BoxKernel::for_gaussian(sigma);
-            let n = line.len() - 2 * (kernel.radius + 1);
-            let mut fast = vec![0; n];
-            kernel.apply(|number| &line[number..number + n], &mut vec![0; n], &mut fast);
-            let slow: Vec<u8> = (0..n)
-                .map(|i| {
-                    let sum = line[i + 1..i + 2 * kernel.radius + 2].iter().map(|&v| u32::from(v)).sum();
-                    kernel.mean(sum, u32::from(line[i]) + u32::from(line[i + 2 * kernel.radius + 2]))
-                })
-                .collect();
-            assert_eq!(fast, slow, "sigma {sigma}");
+    fn every_size_is_box_blurs_on_every_cpu() {
+        for size in (1..=64).chain([97]) {
+            let pixels: Vec<u8> = (0..size * size * 3).map(|i| ((i * i * 31) >> 5) as u8).collect();
+            for sigma in [0.1, 0.7, 1.0, 1.9, 3.3, 9.0] {
+                let expected = box_blur(&pixels, size, &BoxKernel::for_gaussian(sigma as f32));
+                for cpu in Cpu::all() {
+                    let mut view = Planes::of_interleaved(&pixels);
+                    Blur::new(cpu).gaussian(&mut view, size, sigma);
+                    assert!(view.interleaved() == expected, "size {size}, sigma {sigma}, {cpu:?}");
+                }
+            }
         }
+    }
+
+    /// Every tap of every pass looked up by itself.
+    fn box_blur(pixels: &[u8], size: usize, kernel: &BoxKernel) -> Vec<u8> {
+        let mut pixels = pixels.to_vec();
+        let reach = kernel.radius as i64 + 1;
+        for (dx, dy) in [(1, 0), (1, 0), (1, 0), (0, 1), (0, 1), (0, 1)] {
+            let before = pixels.clone();
+            for (i, value) in pixels.iter_mut().enumerate() {
+                let (x, y, channel) = (i / 3 % size, i / 3 / size, i % 3);
+                let tap = |step: i64| {
+                    let inside =
+                        |at: usize, d: i64| (at as i64 + step * d).clamp(0, size as i64 - 1) as usize;
+                    u64::from(before[(inside(y, dy) * size + inside(x, dx)) * 3 + channel])
+                };
+                let inner: u64 = (1 - reach..reach).map(tap).sum();
+                let ends = tap(-reach) + tap(reach);
+                *value = ((inner * u64::from(kernel.full) + ends * u64::from(kernel.partial) + (1 << 23))
+                    >> 24) as u8;
+            }
+        }
+        pixels
     }
 
     #[test]

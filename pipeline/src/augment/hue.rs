@@ -1,98 +1,77 @@
 //! Turning the hue, byte for byte as torchvision's `adjust_hue` on a PIL image.
 //!
 //! Pillow's HSV has 8 bits a channel, so even a small turn rounds every pixel twice. Pillow computes in a mix of single
-//! and double precision (Convert.c, `rgb2hsv_row` and `hsv2rgb`); here all but the hue itself is exact integer
-//! arithmetic without branches, which the tests show to give the same bytes for every colour.
+//! and double precision (Convert.c, `rgb2hsv_row` and `hsv2rgb`); here everything is single precision without branches or
+//! tables, so that it vectorises. The tests show that it gives the same bytes for every colour.
 
-/// Turns the hue of every RGB pixel by `turn` of the colour circle, -0.5 to 0.5. Exactly 0 does nothing.
-pub(super) fn turn(pixels: &mut [u8], turn: f64) {
+use super::color::truncated;
+use super::cpu::{Cpu, for_each_cpu};
+use super::planes::Planes;
+
+/// Turns the hue of every pixel by `turn` of the colour circle, -0.5 to 0.5. Exactly 0 does nothing.
+pub(super) fn turn(cpu: Cpu, view: &mut Planes, turn: f64) {
     if turn == 0.0 {
         return;
     }
     // numpy truncates towards zero, then wraps into a byte.
     let shift = (turn * 255.0) as i32 as u8;
-    for pixel in pixels.as_chunks_mut::<3>().0 {
-        let [h, s, v] = hsv_from_rgb(*pixel);
-        *pixel = rgb_from_hsv([h.wrapping_add(shift), s, v]);
+    let [r, g, b] = view.split_mut();
+    turn_planes(cpu, r, g, b, shift);
+}
+
+for_each_cpu! {
+    fn turn_planes(r: &mut [u8], g: &mut [u8], b: &mut [u8], shift: u8) {
+        for ((r, g), b) in r.iter_mut().zip(g).zip(b) {
+            let [h, s, v] = hsv_from_rgb([*r, *g, *b]);
+            [*r, *g, *b] = rgb_from_hsv([h.wrapping_add(shift), s, v]);
+        }
     }
 }
 
+/// A gray pixel has no hue; it gets one that its saturation of 0 makes irrelevant.
+#[inline(always)]
 fn hsv_from_rgb([r, g, b]: [u8; 3]) -> [u8; 3] {
     let max = r.max(g).max(b);
     let min = r.min(g).min(b);
     let middle = r ^ g ^ b ^ max ^ min;
-    // Gray has no hue; dividing by 1 gives it one that its saturation of 0 makes irrelevant.
-    let chroma = (max - min).max(1);
-    let order = usize::from(r >= g) | usize::from(g >= b) << 1 | usize::from(b >= r) << 2;
-    let (start, direction) = SIXTHS[order];
-    // In Pillow's precisions: an exact quotient would now and then reach a whole hue that the rounded one misses.
-    let sixths = (start + direction * f64::from(f32::from(max - middle) / f32::from(chroma))) as f32;
-    let turns = f64::from(sixths) / 6.0 + 1.0;
-    let hue = (turns - f64::from(u8::from(turns >= 1.0))) as f32;
-    let saturation = (u32::from(max - min) * 255 * RECIPROCALS[usize::from(max)]) >> 24;
-    [(f64::from(hue) * 255.0) as i32 as u8, saturation as u8, max]
+    let chroma = f32::from(max - min);
+    let from_max = f32::from(max - middle) / f32::from((max - min).max(1));
+    // The hue runs in sixths of the circle from the largest channel's own hue, `home`, towards the second channel's.
+    let (home, onwards) = if r == max {
+        (0.0, g >= b)
+    } else if g == max {
+        (2.0, b >= r)
+    } else {
+        (4.0, r >= g)
+    };
+    let sixths: f32 = if onwards { home + 1.0 - from_max } else { home - 1.0 + from_max };
+    // Of 255ths, the integer part is split off first: what is left keeps enough bits to fall on Pillow's side of a whole
+    // hue, once the rounding of Pillow's later steps is made up for by NUDGE.
+    const NUDGE: f32 = 1.0 / (1 << 20) as f32;
+    let (sixth, whole, rest) = if onwards {
+        (home, home * 42.5, home * NUDGE)
+    } else {
+        (home - 1.0, if home == 0.0 { 212.0 } else { home * 42.5 - 43.0 }, 0.5 + NUDGE)
+    };
+    let hue = whole + f32::from(truncated((sixths - sixth) * 42.5 + rest));
+    [truncated(hue), truncated(chroma * 255.0 / f32::from(max.max(1))), max]
 }
 
+/// Each channel lies below the value by a share of the chroma that its distance from the hue says:
+/// `v - v * s/255 * clamp(distance, 0, 1)`, rounded.
+#[inline(always)]
 fn rgb_from_hsv([h, s, v]: [u8; 3]) -> [u8; 3] {
-    let Sector { distance, order } = SECTORS[usize::from(h)];
-    let levels = [v, scaled(v, s, distance), scaled(v, s, 255), 0];
-    order.map(|level| levels[usize::from(level & 3)])
+    // In 255ths of a sixth, the circle is 1530 round; cyan is at 765, magenta at 1275 and so on.
+    let hue = i32::from(h) * 6;
+    let chroma = i32::from(v) * i32::from(s);
+    let below = [510 - (hue - 765).abs(), (hue - 510).abs() - 255, (hue - 1020).abs() - 255];
+    below.map(|distance| {
+        // Rounds (v * s * distance) / 65025. There are no ties, as 65025 is odd, and both the sum and the product are
+        // exact enough in single precision for every value (`every_product_is_rounded`).
+        let share = (chroma * distance.clamp(0, 255) + 32_512) as f32;
+        v - truncated(share * (1.0 / 65_025.0))
+    })
 }
-
-/// `v * (1 - s/255 * distance/255)`, rounded. There are no ties: 65025 is odd.
-fn scaled(v: u8, s: u8, distance: u8) -> u8 {
-    let share = 65_025 - u32::from(s) * u32::from(distance);
-    ((2 * u32::from(v) * share + 65_025) / 130_050) as u8
-}
-
-/// Where the hue starts and which way it runs with the middle channel's distance from the largest, in sixths of the
-/// circle, by which of r >= g (1), g >= b (2), b >= r (4) hold.
-///
-/// Where two channels are equal, each of the orders that fit gives the same hue.
-const SIXTHS: [(f64, f64); 8] = [
-    (0.0, 0.0),  // impossible
-    (-1.0, 1.0), // r > b > g
-    (1.0, 1.0),  // g > r > b
-    (1.0, -1.0), // r > g > b
-    (3.0, 1.0),  // b > g > r
-    (5.0, -1.0), // b > r > g
-    (3.0, -1.0), // g > b > r
-    (0.0, 0.0),  // gray
-];
-
-/// `ceil(2^24 / n)`: multiplying by it and shifting divides products of two bytes exactly.
-static RECIPROCALS: [u32; 256] = {
-    let mut reciprocals = [0; 256];
-    let mut n = 1;
-    while n < 256 {
-        reciprocals[n] = (1u32 << 24).div_ceil(n as u32);
-        n += 1;
-    }
-    reciprocals
-};
-
-/// Where an 8-bit hue lies on the circle of six sectors.
-#[derive(Clone, Copy)]
-struct Sector {
-    /// Of the middle channel from the largest, in 255ths of the smallest channel's.
-    distance: u8,
-    /// Which of largest (0), middle (1) and smallest (2) value red, green and blue take.
-    order: [u8; 3],
-}
-
-static SECTORS: [Sector; 256] = {
-    const ORDERS: [[u8; 3]; 6] = [[0, 1, 2], [1, 0, 2], [2, 0, 1], [2, 1, 0], [1, 2, 0], [0, 2, 1]];
-    let mut sectors = [Sector { distance: 0, order: ORDERS[0] }; 256];
-    let mut h = 0;
-    while h < 256 {
-        let (sector, fraction) = (h * 6 / 255, (h * 6 % 255) as u8);
-        // The middle channel rises in even sectors and falls in odd ones.
-        let distance = if sector % 2 == 0 { 255 - fraction } else { fraction };
-        sectors[h] = Sector { distance, order: ORDERS[sector % 6] };
-        h += 1;
-    }
-    sectors
-};
 
 #[cfg(test)]
 mod tests {
@@ -114,16 +93,48 @@ mod tests {
 
     #[test]
     fn a_third_of_a_turn_rotates_the_primaries() {
-        let mut pixels = [255, 0, 0, 0, 255, 0, 0, 0, 255];
-        turn(&mut pixels, 1.0 / 3.0);
-        assert_eq!(pixels, [0, 255, 0, 0, 0, 255, 255, 0, 0]);
+        let primaries = [255, 0, 0, 0, 255, 0, 0, 0, 255];
+        assert_eq!(turned(&primaries, 1.0 / 3.0), [0, 255, 0, 0, 0, 255, 255, 0, 0]);
     }
 
     #[test]
     fn a_negative_turn_wraps() {
-        let mut pixel = [255, 0, 0];
-        turn(&mut pixel, -0.2);
-        assert_eq!(pixel, [210, 0, 255], "hue 0 - 51 wraps to 205: sector 4.82, a little before magenta");
+        assert_eq!(
+            turned(&[255, 0, 0], -0.2),
+            [210, 0, 255],
+            "hue 0 - 51 wraps to 205: sector 4.82, a little before magenta"
+        );
+    }
+
+    #[test]
+    fn every_product_is_rounded() {
+        for product in 0..=255 * 65_025u32 {
+            let exact = (product + 32_512) / 65_025;
+            assert_eq!(u32::from(truncated((product + 32_512) as f32 * (1.0 / 65_025.0))), exact);
+        }
+    }
+
+    #[test]
+    fn every_cpu_turns_every_color_alike() {
+        let colors: Vec<u8> =
+            (0..256 * 256u32).flat_map(|i| [i as u8, (i >> 8) as u8, (i >> 4) as u8]).collect();
+        for shift in [0, 1, 25, 230, 255] {
+            let results = Cpu::all().into_iter().map(|cpu| {
+                let mut view = Planes::of_interleaved(&colors);
+                let [r, g, b] = view.split_mut();
+                turn_planes(cpu, r, g, b, shift);
+                view.interleaved()
+            });
+            assert!(
+                results.reduce(|a, b| if a == b { a } else { vec![] }).is_some_and(|all| !all.is_empty())
+            );
+        }
+    }
+
+    fn turned(pixels: &[u8], by: f64) -> Vec<u8> {
+        let mut view = Planes::of_interleaved(pixels);
+        turn(Cpu::detect(), &mut view, by);
+        view.interleaved()
     }
 
     fn for_every_triple(check: impl Fn([u8; 3])) {

@@ -6,98 +6,93 @@
 
 mod blur;
 mod color;
+mod cpu;
+mod element;
 mod hue;
 mod needed;
 mod normalise;
 mod params;
+mod planes;
 mod recipe;
 mod resize;
 mod source;
 
+pub use element::Element;
 pub use needed::Needed;
 pub use params::{CropBox, JitterOp, JitterParams, ViewParams, Window};
 pub use recipe::{ColorJitter, Crop, GaussianBlur, Recipe, RecipeError};
 pub use source::RgbPart;
 
 use blur::Blur;
+use cpu::Cpu;
 use normalise::Normaliser;
+use planes::Planes;
 use resize::Resizer;
 
 /// Makes views of one recipe, reusing its scratch memory. One per worker.
 ///
-/// Nothing is allocated once the scratch has grown to the largest image seen.
+/// Nothing is allocated once the scratch has grown to the largest image seen. The bytes are the same on every processor.
 #[derive(Debug)]
 pub struct Augmenter {
     size: usize,
+    cpu: Cpu,
     normaliser: Normaliser,
     resizer: Resizer,
     blur: Blur,
-    view: Vec<u8>,
+    view: Planes,
 }
 
 impl Augmenter {
     /// An augmenter whose views have the size and normalisation of `recipe`.
     pub fn new(recipe: Recipe) -> Self {
+        Self::with_cpu(recipe, Cpu::detect())
+    }
+
+    fn with_cpu(recipe: Recipe, cpu: Cpu) -> Self {
         Self {
             size: recipe.size,
-            normaliser: Normaliser::new(recipe.mean, recipe.std),
-            resizer: Resizer::default(),
-            blur: Blur::default(),
-            view: vec![0; recipe.size * recipe.size * 3],
+            cpu,
+            normaliser: Normaliser::new(cpu, recipe.mean, recipe.std),
+            resizer: Resizer::new(cpu),
+            blur: Blur::new(cpu),
+            view: Planes::new(recipe.size * recipe.size),
         }
     }
 
-    /// Writes a normalised view as planes: `3 * size * size` values, channels first.
+    /// Writes a view: normalised planes of `f32`, channels first, or interleaved RGB bytes as they are.
     ///
     /// # Panics
-    /// When `out` has another length, or `part` does not hold what [`Recipe::needed`] says.
-    pub fn view(&mut self, part: RgbPart<'_>, params: &ViewParams, out: &mut [f32]) {
-        self.render(part, params);
-        self.normaliser.planes(&self.view, self.size, params.flip, out);
+    /// When `out` has not `3 * size * size` elements, or `part` does not hold what [`Recipe::needed`] says.
+    pub fn view<E: Element>(&mut self, part: RgbPart<'_>, params: &ViewParams, out: &mut [E]) {
+        self.render(&part, params);
+        E::write(self, out);
     }
 
-    /// A view before normalising: `size * size * 3` bytes, interleaved RGB.
-    ///
-    /// # Panics
-    /// When `part` does not hold what [`Recipe::needed`] says.
-    pub fn view_rgb(&mut self, part: RgbPart<'_>, params: &ViewParams) -> &[u8] {
-        self.render(part, params);
-        if params.flip {
-            flip(&mut self.view, self.size);
-        }
-        &self.view
-    }
-
-    /// Every step but the last two, flip and normalise, which read the view once and together.
-    fn render(&mut self, part: RgbPart<'_>, params: &ViewParams) {
-        self.resizer.resize(&part, &params.window, self.size, &mut self.view);
+    /// Every step but the last, which depends on what is made of the view. Flipping comes first instead of last: no other
+    /// step can tell left from right.
+    fn render(&mut self, part: &RgbPart<'_>, params: &ViewParams) {
+        self.resizer.resize(part, &params.window, self.size, params.flip, &mut self.view);
         if let Some(jitter) = &params.jitter {
-            apply_jitter(&mut self.view, jitter);
+            self.apply_jitter(jitter);
         }
         if params.grayscale {
-            color::gray(&mut self.view);
+            color::gray(self.cpu, &mut self.view);
         }
         if let Some(sigma) = params.blur_sigma {
             self.blur.gaussian(&mut self.view, self.size, sigma);
         }
     }
-}
 
-fn apply_jitter(pixels: &mut [u8], jitter: &JitterParams) {
-    for op in jitter.order {
-        match op {
-            JitterOp::Brightness => color::brightness(pixels, jitter.brightness),
-            JitterOp::Contrast => color::contrast(pixels, jitter.contrast),
-            JitterOp::Saturation => color::saturation(pixels, jitter.saturation),
-            JitterOp::Hue => hue::turn(pixels, jitter.hue),
+    fn apply_jitter(&mut self, jitter: &JitterParams) {
+        let (cpu, view) = (self.cpu, &mut self.view);
+        for op in jitter.order {
+            match op {
+                JitterOp::Brightness => color::brightness(cpu, view, jitter.brightness),
+                JitterOp::Contrast => color::contrast(cpu, view, jitter.contrast),
+                JitterOp::Saturation => color::saturation(cpu, view, jitter.saturation),
+                JitterOp::Hue => hue::turn(cpu, view, jitter.hue),
+            }
         }
-    }
-}
-
-/// Mirrors each row of `width` RGB pixels.
-fn flip(pixels: &mut [u8], width: usize) {
-    for row in pixels.chunks_exact_mut(width * 3) {
-        row.as_chunks_mut::<3>().0.reverse();
     }
 }
 
@@ -129,10 +124,36 @@ mod tests {
         let image = RgbImage { width: 50, height: 40, pixels: &pixels };
         let recipe = Recipe { size: 24, ..Recipe::imagenet() };
         let params = |sample| recipe.draw(&mut ViewRng::new(1, 0, sample, 0), 50, 40);
-        let mut used = Augmenter::new(recipe.clone());
-        for sample in 0..40 {
-            let fresh = Augmenter::new(recipe.clone()).view_rgb(image.into(), &params(sample)).to_vec();
-            assert_eq!(used.view_rgb(image.into(), &params(sample)), fresh);
+        for cpu in Cpu::all() {
+            let mut used = Augmenter::with_cpu(recipe.clone(), cpu);
+            let [mut found, mut expected] = [[0; 24 * 24 * 3]; 2];
+            for sample in 0..40 {
+                let mut fresh = Augmenter::with_cpu(recipe.clone(), Cpu::Plain);
+                fresh.view(image.into(), &params(sample), &mut expected);
+                used.view(image.into(), &params(sample), &mut found);
+                assert_eq!(found, expected, "{cpu:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_is_enough() {
+        let (width, height) = (90, 70);
+        let pixels: Vec<u8> = (0..width * height * 3).map(|i| (i * i % 251) as u8).collect();
+        let whole = RgbPart::from(RgbImage { width, height, pixels: &pixels });
+        for recipe in [Recipe::imagenet(), Recipe::imagenet().evaluation()] {
+            let recipe = Recipe { size: 16, ..recipe };
+            let mut augmenter = Augmenter::new(recipe.clone());
+            for sample in 0..40 {
+                let params = recipe.draw(&mut ViewRng::new(2, 0, sample, 0), width, height);
+                let CropBox { top, left, width, height } = recipe.needed(&[params]).part;
+                let pixels = &pixels[(top * whole.width + left) * 3..];
+                let part = RgbPart { top, left, width, height, pixels, ..whole };
+                let [mut found, mut expected] = [[0; 16 * 16 * 3]; 2];
+                augmenter.view(whole, &params, &mut expected);
+                augmenter.view(part, &params, &mut found);
+                assert_eq!(found, expected);
+            }
         }
     }
 
@@ -142,12 +163,13 @@ mod tests {
         let image = RgbImage { width: 80, height: 60, pixels: &pixels };
         let recipe = Recipe { size: 32, ..Recipe::imagenet() };
         let mut augmenter = Augmenter::new(recipe.clone());
-        let epoch = |augmenter: &mut Augmenter| {
+        let mut out = vec![0.0; 3 * 32 * 32];
+        let mut epoch = |augmenter: &mut Augmenter| {
             for sample in 0..300 {
                 let params = recipe.draw(&mut ViewRng::new(2, 0, sample, 0), 80, 60);
-                augmenter.view_rgb(image.into(), &params);
+                augmenter.view(image.into(), &params, &mut out);
             }
-            (augmenter.resizer.capacities(), augmenter.blur.capacities(), augmenter.view.capacity())
+            (augmenter.resizer.capacities(), augmenter.blur.capacities())
         };
         let grown = epoch(&mut augmenter);
         assert_eq!(epoch(&mut augmenter), grown);

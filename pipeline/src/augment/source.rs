@@ -24,10 +24,9 @@ pub struct RgbPart<'a> {
 }
 
 impl<'a> RgbPart<'a> {
-    /// Columns `left` to `right` of row `y`, all counted in the decoded image and not in the part.
-    pub(super) fn row(&self, y: usize, left: usize, right: usize) -> &'a [u8] {
-        let start = (y - self.top) * self.stride;
-        &self.pixels[start + (left - self.left) * 3..start + (right - self.left) * 3]
+    /// The rows from row `top`, column `left` on, both counted in the decoded image and not in the part.
+    pub(super) fn rows_from(&self, top: usize, left: usize) -> &'a [u8] {
+        &self.pixels[(top - self.top) * self.stride + (left - self.left) * 3..]
     }
 }
 

@@ -1,0 +1,57 @@
+//! A view while it is worked on: one plane of bytes for each channel.
+
+/// Red, green and blue planes of the same size, one after another.
+///
+/// Lanes of one channel lie side by side, so that the operations are straight loops, and normalising needs planes anyway.
+#[derive(Debug)]
+pub(super) struct Planes {
+    bytes: Vec<u8>,
+}
+
+impl Planes {
+    /// Black planes of `pixels` pixels.
+    pub(super) fn new(pixels: usize) -> Self {
+        Self { bytes: vec![0; 3 * pixels] }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    /// The three planes.
+    pub(super) fn split_mut(&mut self) -> [&mut [u8]; 3] {
+        let pixels = self.bytes.len() / 3;
+        let (r, rest) = self.bytes.split_at_mut(pixels);
+        let (g, b) = rest.split_at_mut(pixels);
+        [r, g, b]
+    }
+
+    /// Writes interleaved pixels.
+    pub(super) fn interleave(&self, out: &mut [u8]) {
+        assert_eq!(out.len(), self.bytes.len(), "a view is size x size x 3");
+        let pixels = self.bytes.len() / 3;
+        let (r, rest) = self.bytes.split_at(pixels);
+        let (g, b) = rest.split_at(pixels);
+        for (((out, &r), &g), &b) in out.as_chunks_mut::<3>().0.iter_mut().zip(r).zip(g).zip(b) {
+            *out = [r, g, b];
+        }
+    }
+}
+
+#[cfg(test)]
+impl Planes {
+    pub(super) fn of_interleaved(pixels: &[u8]) -> Self {
+        let bytes = (0..3).flat_map(|channel| pixels.iter().skip(channel).step_by(3).copied()).collect();
+        Self { bytes }
+    }
+
+    pub(super) fn interleaved(&self) -> Vec<u8> {
+        let mut out = vec![0; self.bytes.len()];
+        self.interleave(&mut out);
+        out
+    }
+}

@@ -1,0 +1,63 @@
+//! One direction of a window, in the pixels of the image as it was decoded.
+
+use std::ops::Range;
+
+use crate::augment::{CropBox, Window};
+
+/// One direction of a window: which stretch of the decoded image is resampled to how many positions, and which of these
+/// the view shows.
+#[derive(Debug, Clone)]
+pub(in crate::augment) struct Axis {
+    /// First pixel that the filter may see, in the decoded image.
+    pub(super) origin: usize,
+    /// Pixels that the filter may see.
+    pub(super) pixels: usize,
+    /// Where the stretch begins, from `origin`: 0 unless the image was reduced.
+    start: f64,
+    /// Length of the stretch.
+    length: f64,
+    pub(super) scaled: usize,
+    pub(super) shown: Range<usize>,
+}
+
+impl Axis {
+    /// The columns and rows of a window of an image decoded at 1/`denominator` of its size.
+    pub(in crate::augment) fn of_window(window: &Window, size: usize, denominator: usize) -> (Self, Self) {
+        let Window { source: CropBox { top, left, height, width }, scaled_width, scaled_height, .. } =
+            *window;
+        let axis = |first: usize, length: usize, scaled, shown: usize| {
+            let (origin, end) = (first / denominator, (first + length).div_ceil(denominator));
+            let start = (first % denominator) as f64 / denominator as f64;
+            let length = length as f64 / denominator as f64;
+            Self { origin, pixels: end - origin, start, length, scaled, shown: shown..shown + size }
+        };
+        (axis(left, width, scaled_width, window.left), axis(top, height, scaled_height, window.top))
+    }
+
+    /// The pixels of the decoded image that the view depends on.
+    pub(in crate::augment) fn seen(&self) -> Range<usize> {
+        let first = self.taps(self.shown.start).start;
+        let end = self.taps(self.shown.end - 1).end;
+        self.origin + first..self.origin + end
+    }
+
+    fn scale(&self) -> f64 {
+        self.length / self.scaled as f64
+    }
+
+    /// The triangle's half width, stretched when the axis shrinks.
+    pub(super) fn support(&self) -> f64 {
+        self.scale().max(1.0)
+    }
+
+    pub(super) fn center(&self, position: usize) -> f64 {
+        self.start + (position as f64 + 0.5) * self.scale()
+    }
+
+    /// The pixels, from `origin`, under the triangle of one position (Resample.c, `precompute_coeffs`).
+    pub(super) fn taps(&self, position: usize) -> Range<usize> {
+        let (center, support) = (self.center(position), self.support());
+        let first = (center - support + 0.5).max(0.0) as usize;
+        first..((center + support + 0.5) as usize).min(self.pixels)
+    }
+}

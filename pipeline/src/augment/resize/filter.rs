@@ -1,0 +1,67 @@
+//! The weights of the antialiased triangle filter.
+
+use super::{Axis, ONE};
+
+/// The source pixels and fixed-point weights of each position that is shown, along one axis.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    spans: Vec<Span>,
+    weights: Vec<i32>,
+    exact: Vec<f64>,
+}
+
+/// Which weights belong to a position.
+#[derive(Debug)]
+struct Span {
+    /// First source pixel, counted from the first one that any position sees.
+    first: usize,
+    begin: usize,
+    end: usize,
+}
+
+impl Filter {
+    /// Plans the filter along `axis`, its positions in reverse order if `reversed` (Resample.c, `precompute_coeffs` and
+    /// `normalize_coeffs_8bpc`).
+    pub(super) fn plan(&mut self, axis: &Axis, reversed: bool) {
+        let inverse_support = 1.0 / axis.support();
+        let seen = axis.taps(axis.shown.start).start;
+        self.spans.clear();
+        self.weights.clear();
+        for number in axis.shown.clone() {
+            let position = if reversed { axis.shown.start + axis.shown.end - 1 - number } else { number };
+            let (center, taps) = (axis.center(position), axis.taps(position));
+            self.exact.clear();
+            self.exact.extend(taps.clone().map(|x| {
+                let distance = (x as f64 - center + 0.5) * inverse_support;
+                (1.0 - distance.abs()).max(0.0)
+            }));
+            let total: f64 = self.exact.iter().sum();
+            let begin = self.weights.len();
+            self.weights.extend(self.exact.iter().map(|w| (0.5 + w / total * f64::from(ONE)) as i32));
+            self.spans.push(Span { first: taps.start - seen, begin, end: self.weights.len() });
+        }
+    }
+
+    /// First source pixel of a shown position, and the weights from there on.
+    pub(super) fn taps(&self, position: usize) -> (usize, &[i32]) {
+        let Span { first, begin, end } = self.spans[position];
+        (first, &self.weights[begin..end])
+    }
+
+    /// The taps of every shown position.
+    pub(super) fn all(&self) -> impl ExactSizeIterator<Item = (usize, &[i32])> {
+        self.spans.iter().map(|span| (span.first, &self.weights[span.begin..span.end]))
+    }
+
+    /// The most weights that a position has.
+    pub(super) fn longest(&self) -> usize {
+        self.all().map(|(_, weights)| weights.len()).max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+impl Filter {
+    pub(in crate::augment) fn capacity(&self) -> usize {
+        self.weights.capacity()
+    }
+}
