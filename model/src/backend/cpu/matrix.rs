@@ -51,6 +51,11 @@ impl<'a> Matrix<'a> {
         self.order
     }
 
+    /// The values from line `i` on, and how far lines are apart.
+    pub(super) fn lines_from(&self, i: usize) -> (&'a [f32], usize) {
+        (&self.data[i * self.stride..], self.stride)
+    }
+
     /// Contiguous values: those of row `i` in `range`, or, of a transpose, those of column `i`.
     #[inline(always)]
     pub(super) fn line(&self, i: usize, range: Range<usize>) -> &'a [f32] {

@@ -7,11 +7,9 @@ mod tensor_view;
 
 mod matrix;
 
+mod tile;
+
 mod product;
-
-mod im2col;
-
-mod direct;
 
 mod conv2d;
 

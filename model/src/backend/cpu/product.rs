@@ -1,187 +1,136 @@
 //! The product of two matrices, on the calling thread.
 //!
-//! Two kernels share the work. Where both factors are contiguous along the summed index, as in `a b^T` of row-major
-//! matrices, each result is a dot product and nothing is copied. Otherwise the factors are packed into strips and a
-//! result is a sum of outer products. Both keep twelve vectors of eight results in registers.
-
-use std::cell::RefCell;
-use std::ops::Range;
+//! The right factor is packed into panels as wide as a register tile, the left one into panels as high; a left factor
+//! whose rows are contiguous is read where it is.
 
 use super::matrix::{Matrix, MatrixMut, Order, Store};
-use super::vectorized;
+use super::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply as multiply_tile};
 
-/// `c = a b` or `c += a b`.
-pub(super) fn multiply(c: &mut MatrixMut<'_>, store: Store, a: Matrix<'_>, b: Matrix<'_>) {
-    assert!(a.rows == c.rows && b.cols == c.cols && a.cols == b.rows, "the matrices don't fit");
-    if store == Store::Overwrite && a.cols == 0 {
-        (0..c.rows).for_each(|i| c.row_mut(i, 0..c.cols).fill(0.0));
-    }
-    match (a.order(), b.order()) {
-        (Order::Rows, Order::Columns) => vectorized(
-            #[inline(always)]
-            || dot_products(c, store, a, b),
-        ),
-        _ => PANELS.with_borrow_mut(|panels| {
-            vectorized(
-                #[inline(always)]
-                || outer_products(c, store, a, b, panels),
-            )
-        }),
-    }
+/// A left factor, `rows x depth`, cut into blocks of a tile's height.
+pub(super) enum Left<'a> {
+    /// A matrix of contiguous rows.
+    InPlace(Matrix<'a>),
+    /// Block after block; in a block, `k` after `k`. The last block is filled up with zeros.
+    Packed { values: Vec<f32>, rows: usize, depth: usize },
 }
 
-/// Cuts `0..len` into blocks.
-fn blocks(len: usize, block: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..len).step_by(block).map(move |from| from..(from + block).min(len))
-}
-
-/// What the first block of a sum does with the destination; the others add.
-fn store_of(block: &Range<usize>, store: Store) -> Store {
-    if block.start == 0 { store } else { Store::Add }
-}
-
-/// Rows and columns of one tile of dot products, and the length that stays in the first cache.
-const DOT_ROWS: usize = 4;
-const DOT_COLUMNS: usize = 3;
-const DOT_DEPTH: usize = 512;
-
-#[inline(always)]
-fn dot_products(c: &mut MatrixMut<'_>, store: Store, a: Matrix<'_>, b: Matrix<'_>) {
-    for depth in blocks(a.cols, DOT_DEPTH) {
-        let store = store_of(&depth, store);
-        for columns in blocks(c.cols, DOT_COLUMNS) {
-            // A tile at the edge repeats its last line; the repeated results are not stored.
-            let b: [&[f32]; DOT_COLUMNS] =
-                std::array::from_fn(|j| b.line((columns.start + j).min(columns.end - 1), depth.clone()));
-            for rows in blocks(c.rows, DOT_ROWS) {
-                let a: [&[f32]; DOT_ROWS] =
-                    std::array::from_fn(|i| a.line((rows.start + i).min(rows.end - 1), depth.clone()));
-                let tile = dot_tile(a, b);
-                for (i, results) in rows.zip(&tile) {
-                    put(c.row_mut(i, columns.clone()), results, store);
-                }
+impl<'a> Left<'a> {
+    /// Packs `a` where that is needed.
+    pub(super) fn new<K: Kernel>(_: K, a: Matrix<'a>) -> Self {
+        if a.order() == Order::Rows {
+            return Self::InPlace(a);
+        }
+        let mut values = vec![0.0; a.rows.next_multiple_of(K::ROWS) * a.cols];
+        for (block, from) in values.chunks_mut((K::ROWS * a.cols).max(1)).zip((0..a.rows).step_by(K::ROWS)) {
+            let rows = from..(from + K::ROWS).min(a.rows);
+            for (k, to) in block.chunks_exact_mut(K::ROWS).enumerate() {
+                to[..rows.len()].copy_from_slice(a.line(k, rows.clone()));
             }
+        }
+        Self::Packed { values, rows: a.rows, depth: a.cols }
+    }
+
+    fn rows(&self) -> usize {
+        match self {
+            Self::InPlace(a) => a.rows,
+            Self::Packed { rows, .. } => *rows,
+        }
+    }
+
+    fn depth(&self) -> usize {
+        match self {
+            Self::InPlace(a) => a.cols,
+            Self::Packed { depth, .. } => *depth,
+        }
+    }
+
+    /// The block of rows that begins at `row`, from `k` on.
+    fn block<K: Kernel>(&self, _: K, row: usize, k: usize) -> Rows<'_> {
+        match self {
+            Self::InPlace(a) => {
+                let (values, stride) = a.lines_from(row);
+                Rows { values: &values[k..], count: (a.rows - row).min(K::ROWS), stride, step: 1 }
+            }
+            Self::Packed { values, rows, depth } => Rows {
+                values: &values[row * depth + k * K::ROWS..],
+                count: (rows - row).min(K::ROWS),
+                stride: 1,
+                step: K::ROWS,
+            },
         }
     }
 }
 
-#[inline(always)]
-fn dot_tile(a: [&[f32]; DOT_ROWS], b: [&[f32]; DOT_COLUMNS]) -> [[f32; DOT_COLUMNS]; DOT_ROWS] {
-    const LANES: usize = 8;
-    let (a_chunks, a_rest) = (a.map(|a| a.as_chunks::<LANES>().0), a.map(|a| a.as_chunks::<LANES>().1));
-    let (b_chunks, b_rest) = (b.map(|b| b.as_chunks::<LANES>().0), b.map(|b| b.as_chunks::<LANES>().1));
-    let chunks = a_chunks[0].len();
-    let a_chunks = a_chunks.map(|a| &a[..chunks]);
-    let b_chunks = b_chunks.map(|b| &b[..chunks]);
+/// A right factor, `depth x cols`: panel after panel of a tile's width; in a panel, `k` after `k`. The last panel is
+/// filled up with zeros.
+pub(super) struct Right {
+    panels: Vec<f32>,
+    offsets: Vec<u32>,
+    cols: usize,
+}
 
-    let mut sums = [[[0.0f32; LANES]; DOT_COLUMNS]; DOT_ROWS];
-    for chunk in 0..chunks {
-        let b = [b_chunks[0][chunk], b_chunks[1][chunk], b_chunks[2][chunk]];
-        for (sums, a) in sums.iter_mut().zip(a_chunks) {
-            let a = a[chunk];
-            for (sums, b) in sums.iter_mut().zip(&b) {
-                for lane in 0..LANES {
-                    sums[lane] = a[lane].mul_add(b[lane], sums[lane]);
+impl Right {
+    /// Packs `b`.
+    pub(super) fn new<K: Kernel>(_: K, b: Matrix<'_>) -> Self {
+        let depth = b.rows;
+        let mut panels = vec![0.0; b.cols.next_multiple_of(K::COLUMNS) * depth];
+        for (panel, from) in panels.chunks_mut((K::COLUMNS * depth).max(1)).zip((0..b.cols).step_by(K::COLUMNS)) {
+            let columns = from..(from + K::COLUMNS).min(b.cols);
+            match b.order() {
+                Order::Rows => {
+                    for (k, to) in panel.chunks_exact_mut(K::COLUMNS).enumerate() {
+                        to[..columns.len()].copy_from_slice(b.line(k, columns.clone()));
+                    }
                 }
-            }
-        }
-    }
-    std::array::from_fn(|i| {
-        std::array::from_fn(|j| {
-            let [s0, s1, s2, s3, s4, s5, s6, s7] = sums[i][j];
-            let rest: f32 = a_rest[i].iter().zip(b_rest[j]).map(|(a, b)| a * b).sum();
-            ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7)) + rest
-        })
-    })
-}
-
-/// Rows and columns of one tile of outer products; rows, columns and depth of what is packed at a time.
-const TILE_ROWS: usize = 6;
-const TILE_COLUMNS: usize = 16;
-const PACKED_ROWS: usize = 72;
-const PACKED_COLUMNS: usize = 512;
-const PACKED_DEPTH: usize = 256;
-
-/// A thread's packed strips of both factors, kept from call to call.
-#[derive(Default)]
-struct Panels {
-    a: Vec<[f32; TILE_ROWS]>,
-    b: Vec<[f32; TILE_COLUMNS]>,
-}
-
-thread_local!(static PANELS: RefCell<Panels> = RefCell::default());
-
-#[inline(always)]
-fn outer_products(c: &mut MatrixMut<'_>, store: Store, a: Matrix<'_>, b: Matrix<'_>, panels: &mut Panels) {
-    for columns in blocks(c.cols, PACKED_COLUMNS) {
-        for depth in blocks(a.cols, PACKED_DEPTH) {
-            let store = store_of(&depth, store);
-            pack(&mut panels.b, b.t(), columns.clone(), depth.clone());
-            for rows in blocks(c.rows, PACKED_ROWS) {
-                pack(&mut panels.a, a, rows.clone(), depth.clone());
-                for (b, columns) in panels.b.chunks(depth.len()).zip(strips::<TILE_COLUMNS>(&columns)) {
-                    for (a, rows) in panels.a.chunks(depth.len()).zip(strips::<TILE_ROWS>(&rows)) {
-                        let tile = outer_tile(a, b);
-                        for (i, results) in rows.zip(&tile) {
-                            put(c.row_mut(i, columns.clone()), results, store);
-                        }
+                Order::Columns => {
+                    for (j, column) in columns.enumerate() {
+                        let to = panel.iter_mut().skip(j).step_by(K::COLUMNS);
+                        to.zip(b.line(column, 0..depth)).for_each(|(to, value)| *to = *value);
                     }
                 }
             }
         }
+        let offsets = (0..depth).map(|k| (k * K::COLUMNS) as u32).collect();
+        Self { panels, offsets, cols: b.cols }
     }
 }
 
-#[inline(always)]
-fn outer_tile(a: &[[f32; TILE_ROWS]], b: &[[f32; TILE_COLUMNS]]) -> [[f32; TILE_COLUMNS]; TILE_ROWS] {
-    let mut sums = [[0.0f32; TILE_COLUMNS]; TILE_ROWS];
-    for (a, b) in a.iter().zip(b) {
-        for i in 0..TILE_ROWS {
-            for j in 0..TILE_COLUMNS {
-                sums[i][j] = a[i].mul_add(b[j], sums[i][j]);
-            }
-        }
+/// `c = left right` or `c += left right`.
+pub(super) fn multiply<K: Kernel>(
+    kernel: K,
+    c: &mut MatrixMut<'_>,
+    store: Store,
+    left: &Left<'_>,
+    right: &Right,
+) {
+    let depth = right.offsets.len();
+    assert!(left.rows() == c.rows && right.cols == c.cols && left.depth() == depth, "the matrices don't fit");
+    if depth == 0 && store == Store::Overwrite {
+        (0..c.rows).for_each(|i| c.row_mut(i, 0..c.cols).fill(0.0));
     }
-    sums
-}
-
-/// The parts of a range that a strip of `N` lines holds each.
-fn strips<const N: usize>(range: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    let end = range.end;
-    range.clone().step_by(N).map(move |from| from..(from + N).min(end))
-}
-
-/// Packs the rows `rows` and columns `depth` of `m`, a strip of `N` rows after the other; within a strip, column after
-/// column. A last strip that is not full is filled up with zeros.
-#[inline(always)]
-fn pack<const N: usize>(panel: &mut Vec<[f32; N]>, m: Matrix<'_>, rows: Range<usize>, depth: Range<usize>) {
-    panel.clear();
-    panel.resize(rows.len().div_ceil(N) * depth.len(), [0.0; N]);
-    for (strip, rows) in panel.chunks_mut(depth.len()).zip(strips::<N>(&rows)) {
-        match m.order() {
-            Order::Rows => {
-                for (i, row) in rows.enumerate() {
-                    let values = m.line(row, depth.clone());
-                    strip.iter_mut().zip(values).for_each(|(to, value)| to[i] = *value);
-                }
-            }
-            Order::Columns if rows.len() == N => {
-                for (to, column) in strip.iter_mut().zip(depth.clone()) {
-                    to.copy_from_slice(m.line(column, rows.clone()));
-                }
-            }
-            Order::Columns => {
-                for (to, column) in strip.iter_mut().zip(depth.clone()) {
-                    to[..rows.len()].copy_from_slice(m.line(column, rows.clone()));
+    let mut sums = Sums::new();
+    let mut from = 0;
+    for block in Depth::blocks(&right.offsets) {
+        let store = if from == 0 { store } else { Store::Add };
+        for row in (0..c.rows).step_by(K::ROWS) {
+            let rows = left.block(kernel, row, from);
+            for column in (0..c.cols).step_by(K::COLUMNS) {
+                let columns = column..(column + K::COLUMNS).min(c.cols);
+                let starts: [usize; VECTORS] = std::array::from_fn(|v| column * depth + v * K::LANES);
+                let vectors = columns.len().div_ceil(K::LANES);
+                multiply_tile(kernel, rows, &right.panels, &starts[..vectors], block, &mut sums);
+                for (i, sums) in sums.0.chunks_exact(K::COLUMNS).take(rows.count).enumerate() {
+                    put(c.row_mut(row + i, columns.clone()), sums, store);
                 }
             }
         }
+        from += block.len();
     }
 }
 
-/// Stores results; a tile at the edge has more of them than there are places.
+/// Stores a row of results; a tile at the edge has more of them than there are places.
 #[inline(always)]
-fn put(to: &mut [f32], results: &[f32], store: Store) {
+pub(super) fn put(to: &mut [f32], results: &[f32], store: Store) {
     match store {
         Store::Overwrite => to.copy_from_slice(&results[..to.len()]),
         Store::Add => to.iter_mut().zip(results).for_each(|(to, result)| *to += result),
@@ -190,6 +139,7 @@ fn put(to: &mut [f32], results: &[f32], store: Store) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tile::with_kernel;
     use super::*;
 
     /// Every order of the factors at sizes around those of the tiles and of what is packed, against the definition.
@@ -210,7 +160,7 @@ mod tests {
                 for store in [Store::Overwrite, Store::Add] {
                     let mut c = values(5, m * (n + 2));
                     let before = c.clone();
-                    multiply(&mut MatrixMut::new(&mut c, m, n, n + 2), store, a, b);
+                    product(&mut MatrixMut::new(&mut c, m, n, n + 2), store, a, b);
                     for (at, (found, before)) in c.iter().zip(before).enumerate() {
                         let (i, j) = (at / (n + 2), at % (n + 2));
                         if j >= n {
@@ -230,6 +180,10 @@ mod tests {
         }
     }
 
+    fn product(c: &mut MatrixMut<'_>, store: Store, a: Matrix<'_>, b: Matrix<'_>) {
+        with_kernel!(kernel => multiply(kernel, c, store, &Left::new(kernel, a), &Right::new(kernel, b)));
+    }
+
     fn at_of(m: Matrix<'_>, i: usize, j: usize) -> f32 {
         match m.order() {
             Order::Rows => m.line(i, j..j + 1)[0],
@@ -243,7 +197,7 @@ mod tests {
         for (i, mut block) in MatrixMut::new(&mut c, 2, 5, 5).split_columns(2).into_iter().enumerate() {
             let value = [i as f32 + 1.0; 2];
             let cols = block.cols;
-            multiply(
+            product(
                 &mut block,
                 Store::Add,
                 Matrix::new(&[1.0; 2], 2, 1, 1),

@@ -1,0 +1,118 @@
+//! Times SimSiam steps on the CPU (both views forward, backward, and the update) and prints one line of JSON.
+//!
+//! `cargo run -p simsiam-model --example train_step -- --arch resnet8 --batch 128 --steps 6 --threads 2`
+//!
+//! Architectures: `resnet8`, `resnet20` and `resnet18-cifar` at 32 pixels with a projector of 2 layers, `resnet50` at 224
+//! with one of 3.
+
+#![allow(clippy::unwrap_used, reason = "a wrong argument ends the program")]
+
+use std::time::{Duration, Instant};
+
+use dfdx::prelude::*;
+use serde_json::json;
+use simsiam_model::encoders::{Encoder, ResNet8, ResNet18Cifar, ResNet20, ResNet50};
+use simsiam_model::{LearningRates, Sgd, SgdConfig, SimSiam, SimSiamConfig, TargetGradient, images_from};
+
+fn main() {
+    let args = Args::parse();
+    rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global().unwrap();
+    let seconds = match args.arch.as_str() {
+        "resnet8" => time::<ResNet8<Cpu>, 32, 64>(&args, 2),
+        "resnet20" => time::<ResNet20<Cpu>, 32, 64>(&args, 2),
+        "resnet18-cifar" => time::<ResNet18Cifar<Cpu>, 32, 512>(&args, 2),
+        "resnet50" => time::<ResNet50<Cpu>, 224, 2048>(&args, 3),
+        other => panic!("no architecture {other:?}"),
+    };
+    let mut sorted = seconds.clone();
+    sorted.sort_by(|a, b| a.wall.cmp(&b.wall));
+    let median = sorted[sorted.len() / 2].wall.as_secs_f64();
+    let milliseconds = |of: fn(&Step) -> Duration| -> Vec<f64> {
+        seconds.iter().map(|step| of(step).as_secs_f64() * 1e3).collect()
+    };
+    let found = json!({
+        "arch": args.arch,
+        "batch": args.batch,
+        "threads": args.threads,
+        "images_per_s": args.batch as f64 / median,
+        "step_ms": milliseconds(|step| step.wall),
+        "step_cpu_ms": milliseconds(|step| step.cpu),
+        "peak_rss_mib": status("VmHWM:"),
+    });
+    println!("{found}");
+}
+
+struct Args {
+    arch: String,
+    batch: usize,
+    steps: usize,
+    threads: usize,
+}
+
+impl Args {
+    fn parse() -> Self {
+        let mut args = Self { arch: "resnet8".into(), batch: 128, steps: 6, threads: 2 };
+        let mut given = std::env::args().skip(1);
+        while let Some(name) = given.next() {
+            let value = given.next().unwrap();
+            match name.as_str() {
+                "--arch" => args.arch = value,
+                "--batch" => args.batch = value.parse().unwrap(),
+                "--steps" => args.steps = value.parse().unwrap(),
+                "--threads" => args.threads = value.parse().unwrap(),
+                other => panic!("no option {other:?}"),
+            }
+        }
+        args
+    }
+}
+
+/// One step's time on the clock, and that of all threads together.
+#[derive(Clone)]
+struct Step {
+    wall: Duration,
+    cpu: Duration,
+}
+
+fn time<E: Encoder<Cpu, SIZE, FEATURES>, const SIZE: usize, const FEATURES: usize>(
+    args: &Args,
+    projector_layers: usize,
+) -> Vec<Step> {
+    let dev = Cpu::default();
+    let mut model = SimSiam::<E, FEATURES, 2048, 512, Cpu>::new(&dev, &SimSiamConfig { projector_layers }, 0);
+    let mut sgd = Sgd::new(SgdConfig { momentum: 0.9, weight_decay: 1e-4 });
+    let mut grads = Some(model.alloc_grads());
+    let values = args.batch * 3 * SIZE * SIZE;
+    let view = |frequency: f32| -> Vec<f32> { (0..values).map(|i| (i as f32 * frequency).sin()).collect() };
+    let (first, second) = (view(0.11), view(0.13));
+
+    let mut step = |_| {
+        let (wall, cpu) = (Instant::now(), cpu_time());
+        let first = images_from::<_, 3, SIZE>(&dev, &first);
+        let second = images_from::<_, 3, SIZE>(&dev, &second);
+        let view1 = model.forward_mut(first.traced(grads.take().unwrap()));
+        let view2 = model.forward_mut(second.leaky_traced());
+        let loss = simsiam_model::objective::symmetric_loss(view1, view2, TargetGradient::Stopped);
+        let mut gradients = loss.backward();
+        sgd.update(&mut model, &mut gradients, LearningRates { base: 0.05, predictor: 0.05 }).unwrap();
+        model.zero_grads(&mut gradients);
+        grads = Some(gradients);
+        Step { wall: wall.elapsed(), cpu: cpu_time() - cpu }
+    };
+    (0..2).for_each(|i| drop(step(i)));
+    (0..args.steps).map(step).collect()
+}
+
+/// User and system time of the process, where the system tells.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/schedstat").ok();
+    let _ = stat;
+    Duration::ZERO
+}
+
+/// A size of `/proc/self/status` in MiB, where there is one.
+fn status(name: &str) -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(line.trim().trim_end_matches(" kB").parse::<f64>().ok()? / 1024.0)
+}
