@@ -20,7 +20,9 @@ pub struct StepMetrics {
     pub z_std: f64,
     /// What it is when `z / |z|` is spread evenly over the sphere: `1 / sqrt(d)`.
     pub z_std_even: f64,
-    /// What the two say together.
+    /// Effective rank of `z / |z|`: the number of directions that the outputs take, 1 to 64.
+    pub z_rank: f64,
+    /// What std and rank say together.
     pub health: Health,
     /// Learning rate of encoder and projector at this step.
     pub lr: f64,
@@ -38,14 +40,18 @@ pub struct StepMetrics {
 pub enum Health {
     /// They do.
     Healthy,
-    /// The std of `z / |z|` is under a tenth of `1 / sqrt(d)`: all images get the same output.
+    /// They don't: the std of `z / |z|` is under a tenth of `1 / sqrt(d)`, or all outputs lie on one line.
     Collapsed,
 }
 
+/// Under this effective rank, outputs count as lying on one line. Exactly on it, the rank is 1; trained outputs take
+/// many directions.
+const LINE_RANK: f64 = 1.5;
+
 impl Health {
     /// The rule.
-    pub fn of(z_std: f64, even_std: f64) -> Self {
-        if z_std < 0.1 * even_std { Self::Collapsed } else { Self::Healthy }
+    pub fn of(z_std: f64, even_std: f64, z_rank: f64) -> Self {
+        if z_std < 0.1 * even_std || z_rank < LINE_RANK { Self::Collapsed } else { Self::Healthy }
     }
 }
 
@@ -127,8 +133,16 @@ mod tests {
     #[test]
     fn a_tenth_of_the_even_std_is_a_collapse() {
         let even = 1.0 / 2048f64.sqrt();
-        assert_eq!([0.101, 0.5, 1.2].map(|share| Health::of(share * even, even)), [Health::Healthy; 3]);
-        assert_eq!([0.0, 0.099].map(|share| Health::of(share * even, even)), [Health::Collapsed; 2]);
+        assert_eq!([0.101, 0.5, 1.2].map(|share| Health::of(share * even, even, 20.0)), [Health::Healthy; 3]);
+        assert_eq!([0.0, 0.099].map(|share| Health::of(share * even, even, 20.0)), [Health::Collapsed; 2]);
+    }
+
+    #[test]
+    fn outputs_on_a_line_are_a_collapse_whatever_their_std() {
+        assert_eq!(
+            [1.0, 1.49, 1.51].map(|rank| Health::of(1.0, 1.0, rank)),
+            [Health::Collapsed, Health::Collapsed, Health::Healthy]
+        );
     }
 
     #[test]

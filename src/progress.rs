@@ -6,6 +6,7 @@ use anyhow::Result;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use simsiam_model::LearningRates;
+use simsiam_model::objective::Spread;
 
 use crate::config::TrainConfig;
 use crate::console::{Console, duration, thousands};
@@ -23,6 +24,8 @@ pub struct Counters {
     pub interval_loss: Mean,
     /// Std of `z / |z|` since the last log line.
     pub interval_z_std: Mean,
+    /// Effective rank of `z / |z|` since the last log line.
+    pub interval_z_rank: Mean,
     /// Loss since the epoch's start.
     pub epoch_loss: Mean,
     /// kNN top-1 of the untrained encoder, in percent.
@@ -60,8 +63,8 @@ impl Mean {
 pub struct StepReport {
     /// The loss of the step's batch.
     pub loss: f64,
-    /// Std of `z / |z|`, mean over channels and views.
-    pub z_std: f64,
+    /// How each view's outputs spread.
+    pub spreads: [Spread; 2],
     /// The learning rates used.
     pub rates: LearningRates,
     /// Images in the batch.
@@ -149,7 +152,10 @@ impl Progress {
         let counters = &mut self.counters;
         counters.step += 1;
         counters.interval_loss.add(report.loss);
-        counters.interval_z_std.add(report.z_std);
+        for spread in report.spreads {
+            counters.interval_z_std.add(spread.std);
+            counters.interval_z_rank.add(spread.effective_rank);
+        }
         counters.epoch_loss.add(report.loss);
         self.images += report.images;
         self.waited += report.waited;
@@ -197,13 +203,15 @@ impl Progress {
         let counters = &mut self.counters;
         let loss = counters.interval_loss.take().unwrap_or(f64::NAN);
         let z_std = counters.interval_z_std.take().unwrap_or(f64::NAN);
+        let z_rank = counters.interval_z_rank.take().unwrap_or(f64::NAN);
         let metrics = StepMetrics {
             step: counters.step,
             epoch: (counters.step - 1) / self.steps_per_epoch + 1,
             loss,
             z_std,
             z_std_even: self.even_std,
-            health: Health::of(z_std, self.even_std),
+            z_rank,
+            health: Health::of(z_std, self.even_std, z_rank),
             lr: f64::from(rates.base),
             predictor_lr: f64::from(rates.predictor),
             images_per_s: self.images as f64 / elapsed,
@@ -216,11 +224,12 @@ impl Progress {
     }
 
     fn show(&mut self, metrics: &StepMetrics) {
-        let StepMetrics { step, epoch, loss, z_std, z_std_even, lr, images_per_s, data_wait, .. } = metrics;
+        let StepMetrics { step, epoch, loss, z_std, z_std_even, z_rank, lr, images_per_s, data_wait, .. } =
+            metrics;
         let images_left = (self.epochs * self.steps_per_epoch - step) * self.batch_size as u64;
         let left = images_left as f64 / images_per_s;
         let text = format!(
-            "loss {loss:.4}  z_std {z_std:.4} (1/sqrt(d) {z_std_even:.4})  lr {lr:.4}  {images_per_s:.0} images/s  waiting {:.1} %  {} left",
+            "loss {loss:.4}  z_std {z_std:.4} (1/sqrt(d) {z_std_even:.4})  rank {z_rank:.1}  lr {lr:.4}  {images_per_s:.0} images/s  waiting {:.1} %  {} left",
             100.0 * data_wait,
             duration(left)
         );
@@ -236,8 +245,8 @@ impl Progress {
         if metrics.health == Health::Collapsed && !self.counters.collapsed {
             self.counters.collapsed = true;
             self.console.line(format_args!(
-                "collapsed: at step {step} the std of z/|z| is {z_std:.5}, under a tenth of 1/sqrt(d) = {z_std_even:.4}, with loss {loss:.4}: \
-                 every image gets the same output (Chen & He 2021, section 4.1)"
+                "collapsed: at step {step} the outputs no longer tell images apart: std of z/|z| {z_std:.5} (1/sqrt(d) = {z_std_even:.4}), \
+                 effective rank {z_rank:.2}, loss {loss:.4} (Chen & He 2021, section 4.1)"
             ));
         }
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use dfdx::prelude::*;
-use simsiam_model::objective::{normalised_std, symmetric_loss};
+use simsiam_model::objective::{Spread, symmetric_loss};
 use simsiam_model::{Encoder, Sgd, SgdConfig, SimSiam, SimSiamConfig, TargetGradient, images_from, state};
 
 use crate::checkpoint::{Checkpoint, RunState};
@@ -105,7 +105,7 @@ where
 
         let view1 = model.forward_mut(images_from(dev, batch.view(0)).traced(gradients));
         let view2 = model.forward_mut(images_from(dev, batch.view(1)).leaky_traced());
-        let z_std = (normalised_std(&view1.z) + normalised_std(&view2.z)) / 2.0;
+        let spreads = [Spread::of(&view1.z), Spread::of(&view2.z)];
         let loss = symmetric_loss(view1, view2, targets);
         let loss_value = f64::from(loss.array());
         ensure!(loss_value.is_finite(), "diverged: the loss is {loss_value} at step {}", progress.step() + 1);
@@ -114,7 +114,7 @@ where
         model.zero_grads(&mut gradients);
 
         let images = batch.len();
-        progress.stepped(&StepReport { loss: loss_value, z_std: f64::from(z_std), rates, images, waited })?;
+        progress.stepped(&StepReport { loss: loss_value, spreads, rates, images, waited })?;
         if progress.step().is_multiple_of(config.checkpoint_every) {
             save(&model, &optimizer, &mut progress)?;
         }
