@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 use super::{Rounding, scalar};
 
 /// As [`scalar::widen`].
+#[inline]
 #[target_feature(enable = "avx2")]
 pub(in super::super) fn widen(near: &[u8], far: &[u8], rounding: Rounding, wide: &mut [u8]) {
     let count = near.len();
@@ -26,6 +27,7 @@ pub(in super::super) fn widen(near: &[u8], far: &[u8], rounding: Rounding, wide:
 }
 
 /// Filters `N` narrow samples, 8 or 16, from `at` on.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn step<const N: usize>(near: &[u8], far: &[u8], [left, right]: Rounding, wide: &mut [u8], at: usize) {
     let sum = |at: usize| {
@@ -49,6 +51,7 @@ fn step<const N: usize>(near: &[u8], far: &[u8], [left, right]: Rounding, wide: 
 }
 
 /// `N` samples as 16-bit numbers.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn load<const N: usize>(row: &[u8], at: usize) -> __m256i {
     let samples = &row[at..at + N];
