@@ -11,7 +11,7 @@ use serde::Deserialize;
 use simsiam_pipeline::augment::{
     Augmenter, Crop, CropBox, JitterOp, JitterParams, Recipe, RgbPart, ViewParams, Window,
 };
-use simsiam_pipeline::decode::{DecodeLimits, Decoder, RgbImage};
+use simsiam_pipeline::decode::{DecodeLimits, Decoder, Part, RgbImage, Scale, probe};
 use simsiam_pipeline::rng::ViewRng;
 
 #[test]
@@ -112,6 +112,24 @@ fn decoded_files_are_pillows() {
         errors.add(decoded.pixels, expected.pixels);
         println!("| {file} | {} | {:.4} |", errors.max, errors.mean());
         assert!(errors.max <= decode_bound(file), "{file} differs by {}", errors.max);
+    }
+}
+
+#[test]
+fn reduced_jpegs_are_pillows() {
+    let mut decoder = Decoder::new(DecodeLimits::default());
+    for line in fs::read_to_string(folder().join("reduced.txt")).unwrap().lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [file, denominator, expected @ ..] = &fields[..] else { panic!("{line}") };
+        let scales = [Scale::Full, Scale::Half, Scale::Quarter, Scale::Eighth];
+        let scale = scales.into_iter().find(|scale| scale.denominator().to_string() == *denominator).unwrap();
+        let bytes = fs::read(folder().join("files").join(file)).unwrap();
+        let whole = Part { scale, ..Part::whole(&probe(&bytes).unwrap()) };
+        let found = decoder.decode_part(&bytes, &whole).unwrap();
+        assert_eq!((found.scale, found.left, found.top), (scale, 0, 0), "{line}");
+        let RgbImage { width, height, pixels } = found.image;
+        let found = [width.to_string(), height.to_string(), crc32fast::hash(pixels).to_string()];
+        assert_eq!(expected, found, "{file} at 1/{denominator}");
     }
 }
 

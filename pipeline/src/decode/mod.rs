@@ -119,7 +119,9 @@ impl Decoder {
         let region = part.region.within(whole.0, whole.1);
         let part = Part { region, scale: part.scale };
         let decoded = match format {
-            _ if region.width == 0 || region.height == 0 => Decoded::Part(region.scaled_outwards(part.scale)),
+            _ if region.width == 0 || region.height == 0 => {
+                Decoded::Part(Region { width: 0, height: 0, ..region.scaled_outwards(part.scale) })
+            }
             ImageFormat::Jpeg => self.jpeg.decode(bytes, info, &part, &mut self.rgb)?,
             _ => {
                 still::decode(bytes, info, &mut self.stored, &mut self.rgb)?;

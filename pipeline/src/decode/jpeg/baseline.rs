@@ -46,7 +46,7 @@ impl Scan<'_> {
         let first = segment * self.restart_interval;
         let mut entropy = Segment::new(self, segment)?;
         let mut first_column = first % layout.mcus_across;
-        let mut block = Block([0; 64]);
+        let mut block = Block::EMPTY;
         let mut next_row = layout.region.top;
         for row in first / layout.mcus_across..layout.rows.end {
             let row_needed = layout.rows.contains(&row);
@@ -63,7 +63,7 @@ impl Scan<'_> {
                 if row_needed && layout.columns.contains(&column) {
                     self.decode_mcu(kernels, &mut entropy, column, &mut block, planes)?;
                 } else {
-                    self.skip_mcu(&mut entropy)?;
+                    self.skip_mcu(kernels, &mut entropy)?;
                 }
             }
             first_column = 0;
@@ -107,16 +107,16 @@ impl Scan<'_> {
                     let place = start + (1 + y * side) * stride + (column * h + x) * side;
                     let out = &mut planes[place..];
                     if side == 1 {
-                        coder.skip(&mut entropy.bits, prediction)?;
-                        idct::flat(coder.dequantised_dc(*prediction), 1, out, stride);
+                        kernels.skip(coder, &mut entropy.bits, prediction)?;
+                        idct::flat((*prediction as i16).wrapping_mul(coder.steps.0[0]), 1, out, stride);
                         continue;
                     }
-                    let last = coder.decode(&mut entropy.bits, prediction, block)?;
+                    let last = kernels.decode(coder, &mut entropy.bits, prediction, block)?;
                     match side {
-                        _ if last == 0 => idct::flat(block.0[0], side, out, stride),
-                        8 => kernels.idct(block, out, stride),
-                        4 => kernels.idct_half(block, out, stride),
-                        _ => idct::scalar::quarter(block, out, stride),
+                        _ if last == 0 => idct::flat(block.dequantised(coder.steps, 0), side, out, stride),
+                        8 => kernels.idct(block, coder.steps, out, stride),
+                        4 => kernels.idct_half(block, coder.steps, out, stride),
+                        _ => idct::scalar::quarter(block, coder.steps, out, stride),
                     }
                 }
             }
@@ -125,12 +125,12 @@ impl Scan<'_> {
     }
 
     #[inline(always)]
-    fn skip_mcu(&self, entropy: &mut Segment<'_>) -> Result<(), Damage> {
+    fn skip_mcu<K: Kernels>(&self, kernels: K, entropy: &mut Segment<'_>) -> Result<(), Damage> {
         for ((plane, coder), prediction) in
             self.layout.planes.iter().zip(self.coders).zip(&mut entropy.predictions)
         {
             for _ in 0..plane.h * plane.v {
-                coder.skip(&mut entropy.bits, prediction)?;
+                kernels.skip(coder, &mut entropy.bits, prediction)?;
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Bits of entropy-coded data, most significant first.
 
 /// Reads a segment of entropy-coded data without its stuffed zeros, so that a refill has no byte to look at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Bits<'a> {
     /// The segment and what follows it: up to seven bytes beyond the segment are loaded.
     data: &'a [u8],
@@ -10,6 +10,7 @@ pub(super) struct Bits<'a> {
     at: usize,
     /// The next bits, from the top. Below the `count` valid ones stand some that the next refill brings again.
     window: u64,
+    /// Of this number only the low six bits count, so that nothing needs to be masked between one code and the next.
     count: u32,
 }
 
@@ -23,8 +24,8 @@ impl<'a> Bits<'a> {
     #[inline(always)]
     pub(super) fn refill(&mut self) {
         let next = self.data.get(self.at..).and_then(|rest| rest.first_chunk()).unwrap_or(&[0; 8]);
-        self.window |= u64::from_be_bytes(*next) >> self.count;
-        self.at += (63 - self.count) as usize / 8;
+        self.window |= u64::from_be_bytes(*next) >> (self.count & 63);
+        self.at += (!self.count & 63) as usize / 8;
         self.count |= 56;
     }
 
@@ -34,7 +35,7 @@ impl<'a> Bits<'a> {
         self.window
     }
 
-    /// Goes on by `bits`, which must be valid.
+    /// Goes on by the low six bits of `bits`, which must be valid.
     #[inline(always)]
     pub(super) fn consume(&mut self, bits: u32) {
         self.window <<= bits & 63;
@@ -43,6 +44,6 @@ impl<'a> Bits<'a> {
 
     /// Whether more was consumed than the segment holds.
     pub(super) fn overrun(&self) -> bool {
-        8 * self.at - self.count as usize > self.segment_bits
+        8 * self.at - (self.count & 63) as usize > self.segment_bits
     }
 }

@@ -1,7 +1,7 @@
 //! Huffman tables (ITU-T T.81, annex C) as one look-up that gives run, length and, where it fits, the value itself.
 
 /// Bits that index the look-up. 4 KB a table: those of luma and chroma stay in the first-level cache.
-pub(super) const LOOKUP_BITS: u32 = 10;
+pub(super) const LOOKUP_BITS: u32 = 11;
 
 /// Which coefficients a table codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +52,10 @@ impl Entry {
         self.0 & Self::LONG != 0
     }
 
-    /// Bits of code and value.
+    /// Bits of code and value, in the low six bits.
     #[inline(always)]
     pub(super) fn bits(self) -> u32 {
-        self.0 & 63
+        self.0
     }
 
     /// How far the zig-zag index moves: zeros skipped and the coefficient itself.
@@ -107,7 +107,7 @@ impl HuffmanTable {
     fn fill(&mut self, code: u32, length: u32, symbol: u8) {
         let Some(free) = LOOKUP_BITS.checked_sub(length) else { return };
         let entry = self.symbol(symbol, length);
-        let size = entry.bits() - length;
+        let size = (entry.bits() & 63) - length;
         let first = (code << free) as usize;
         for (rest, slot) in self.lookup.iter_mut().skip(first).take(1 << free).enumerate() {
             *slot = entry;
@@ -153,4 +153,51 @@ impl HuffmanTable {
 pub(super) fn extend(bits: u32, size: u32) -> i32 {
     let half = 1u32 << size >> 1;
     bits as i32 - if bits < half { (1 << size) - 1 } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One code of each length from 1 to 16, as `1110` for the fourth.
+    fn staircase(symbols: &[u8; 16]) -> HuffmanTable {
+        HuffmanTable::new(&[1; 16], symbols, Class::Ac).unwrap()
+    }
+
+    #[test]
+    fn codes_of_every_length_are_found() {
+        let symbols = std::array::from_fn(|i| (i as u8) << 4 | 3);
+        let table = staircase(&symbols);
+        for length in 1..=16 {
+            let code = u64::MAX << (65 - length).min(63);
+            let window = if length == 1 { 0 } else { code } | 0b101 << (61 - length);
+            let mut entry = table.look_up(window);
+            if entry.is_long() {
+                entry = table.look_up_long(window).unwrap();
+            }
+            assert_eq!(entry.bits() & 63, length + 3);
+            assert_eq!(entry.advance(), length as usize);
+            assert_eq!(entry.is_whole(), length + 3 <= LOOKUP_BITS);
+            assert_eq!(entry.value(), if entry.is_whole() { 5 } else { 3 });
+        }
+        assert!(table.look_up_long(u64::MAX).is_none());
+    }
+
+    #[test]
+    fn bits_extend_to_both_signs() {
+        let values: Vec<i32> = (0..8).map(|bits| extend(bits, 3)).collect();
+        assert_eq!(values, [-7, -6, -5, -4, 4, 5, 6, 7]);
+        assert_eq!(extend(0, 0), 0);
+    }
+
+    #[test]
+    fn impossible_tables_are_refused() {
+        assert!(
+            HuffmanTable::new(&[3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[1, 2, 3], Class::Ac)
+                .is_none()
+        );
+        assert!(
+            HuffmanTable::new(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[16], Class::Dc).is_none()
+        );
+    }
 }

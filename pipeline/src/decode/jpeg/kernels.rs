@@ -1,15 +1,28 @@
 //! The inner loops as one set for each instruction set, chosen once an image.
 
-use super::color;
+use super::bits::Bits;
+use super::entropy::{Coder, Damage};
 use super::idct::{self, Block};
+use super::steps::Steps;
 use super::upsample::{self, Rounding};
+use super::{color, entropy};
 
-/// Inverse DCT, upsampling and colour conversion. All sets give the same bytes.
+/// Entropy decoding, inverse DCT, upsampling and colour conversion. All sets give the same bytes.
 pub(super) trait Kernels: Copy {
+    /// The next block's coefficients: [`Coder::decode`].
+    fn decode(
+        self,
+        coder: &Coder<'_>,
+        bits: &mut Bits<'_>,
+        prediction: &mut i32,
+        block: &mut Block,
+    ) -> Result<usize, Damage>;
+    /// Passes over a block: [`Coder::skip`].
+    fn skip(self, coder: &Coder<'_>, bits: &mut Bits<'_>, prediction: &mut i32) -> Result<(), Damage>;
     /// A block to 8 x 8 samples; `out` begins with the first.
-    fn idct(self, block: &Block, out: &mut [u8], stride: usize);
+    fn idct(self, block: &Block, steps: &Steps, out: &mut [u8], stride: usize);
     /// A block to 4 x 4 samples.
-    fn idct_half(self, block: &Block, out: &mut [u8], stride: usize);
+    fn idct_half(self, block: &Block, steps: &Steps, out: &mut [u8], stride: usize);
     /// Doubles the width of a row, between two rows.
     fn widen(self, near: &[u8], far: &[u8], rounding: Rounding, wide: &mut [u8]);
     /// Rows of Y, Cb and Cr to RGB.
@@ -21,12 +34,26 @@ pub(super) trait Kernels: Copy {
 pub(super) struct Scalar;
 
 impl Kernels for Scalar {
-    fn idct(self, block: &Block, out: &mut [u8], stride: usize) {
-        idct::scalar::full(block, out, stride);
+    fn decode(
+        self,
+        coder: &Coder<'_>,
+        bits: &mut Bits<'_>,
+        prediction: &mut i32,
+        block: &mut Block,
+    ) -> Result<usize, Damage> {
+        coder.decode(bits, prediction, block)
     }
 
-    fn idct_half(self, block: &Block, out: &mut [u8], stride: usize) {
-        idct::scalar::half(block, out, stride);
+    fn skip(self, coder: &Coder<'_>, bits: &mut Bits<'_>, prediction: &mut i32) -> Result<(), Damage> {
+        coder.skip(bits, prediction)
+    }
+
+    fn idct(self, block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
+        idct::scalar::full(block, steps, out, stride);
+    }
+
+    fn idct_half(self, block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
+        idct::scalar::half(block, steps, out, stride);
     }
 
     fn widen(self, near: &[u8], far: &[u8], rounding: Rounding, wide: &mut [u8]) {
@@ -38,7 +65,7 @@ impl Kernels for Scalar {
     }
 }
 
-/// AVX2, and the bit manipulation that every processor with it has. A value proves that they were detected.
+/// AVX2, and the bit manipulation that processors with it have. A value proves that they were detected.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Avx2(());
@@ -48,7 +75,8 @@ impl Avx2 {
     pub(super) fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2"))
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("movbe"))
         .then_some(Self(()))
     }
 }
@@ -56,14 +84,33 @@ impl Avx2 {
 #[cfg(target_arch = "x86_64")]
 impl Kernels for Avx2 {
     #[inline(always)]
-    fn idct(self, block: &Block, out: &mut [u8], stride: usize) {
-        // SAFETY: `self` proves AVX2, here and below.
-        unsafe { idct::avx2::full(block, out, stride) }
+    fn decode(
+        self,
+        coder: &Coder<'_>,
+        bits: &mut Bits<'_>,
+        prediction: &mut i32,
+        block: &mut Block,
+    ) -> Result<usize, Damage> {
+        // SAFETY: `self` proves what the function needs, here and below.
+        unsafe { entropy::bmi2::decode(coder, bits, prediction, block) }
     }
 
     #[inline(always)]
-    fn idct_half(self, block: &Block, out: &mut [u8], stride: usize) {
-        idct::scalar::half(block, out, stride);
+    fn skip(self, coder: &Coder<'_>, bits: &mut Bits<'_>, prediction: &mut i32) -> Result<(), Damage> {
+        // SAFETY: as above.
+        unsafe { entropy::bmi2::skip(coder, bits, prediction) }
+    }
+
+    #[inline(always)]
+    fn idct(self, block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
+        // SAFETY: as above.
+        unsafe { idct::avx2::full(block, steps, out, stride) }
+    }
+
+    #[inline(always)]
+    fn idct_half(self, block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
+        // SAFETY: as above.
+        unsafe { idct::avx2::half(block, steps, out, stride) }
     }
 
     #[inline(always)]

@@ -40,6 +40,7 @@ use super::{DecodeError, ImageFormat, ImageInfo, Instructions, Part, Region};
 /// Tables and scratch memory that are kept from one file to the next.
 #[derive(Debug, Default)]
 pub(super) struct JpegDecoder {
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "there is only one set"))]
     instructions: Instructions,
     tables: Tables,
     unstuffed: Unstuffed,
@@ -141,7 +142,7 @@ impl JpegDecoder {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,bmi2")]
+#[target_feature(enable = "avx2,bmi1,bmi2,movbe")]
 fn decode_avx2(avx2: Avx2, scan: &Scan<'_>, samples: &mut Samples, rgb: &mut [u8]) -> Result<(), Damage> {
     scan.decode(avx2, samples, rgb)
 }

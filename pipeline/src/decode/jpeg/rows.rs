@@ -57,7 +57,7 @@ fn pixel_row<'a, K: Kernels>(
     };
     let number = y / plane.tall;
     let near = row(number);
-    let above = y % 2 == 0;
+    let above = y.is_multiple_of(2);
     let far = match plane.tall {
         2 if plane.smooth && above => row(number.saturating_sub(1)),
         2 if plane.smooth => row((number + 1).min(plane.last_row)),

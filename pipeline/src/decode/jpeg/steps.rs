@@ -1,38 +1,39 @@
-//! Where a coefficient goes in its block, and what it is multiplied by.
+//! The order of coefficients in a file, and what they are multiplied by.
 
 use super::idct::slot;
 
-/// For each zig-zag index the coefficient's place in the block (low 6 bits) and its quantisation step (high 16).
-///
-/// Indices beyond 63 exist so that the decoding loop needs no bounds check: they lead to the place of the DC
-/// coefficient, which is written last.
+/// Quantisation steps, in the order of a block.
 #[derive(Debug)]
-pub(super) struct Steps([u32; 256]);
+#[repr(C, align(64))]
+pub(super) struct Steps(pub(super) [i16; 64]);
 
 impl Steps {
-    /// From a table in the file's order: 64 bytes, or 128 for 16-bit steps.
+    /// From a table in the file's order: 64 bytes, or 128 for 16-bit steps. Products wrap at 16 bits as libjpeg-turbo's do,
+    /// so that the sign of a step above 32,767 does not matter.
     pub(super) fn new(source: &[u8]) -> Self {
         let wide = source.len() == 128;
-        let mut steps = [0; 256];
-        for (k, (step, &natural)) in steps.iter_mut().zip(&ZIGZAG).enumerate() {
-            let value = if wide {
-                u16::from_be_bytes([source[2 * k], source[2 * k + 1]])
+        let mut steps = [0; 64];
+        for (k, &place) in PLACES.iter().enumerate().take(64) {
+            steps[usize::from(place)] = if wide {
+                i16::from_be_bytes([source[2 * k], source[2 * k + 1]])
             } else {
-                u16::from(source[k])
+                i16::from(source[k])
             };
-            let place = slot(usize::from(natural) / 8, usize::from(natural) % 8);
-            *step = u32::from(value) << 16 | place as u32;
         }
         Self(steps)
     }
-
-    /// Place and step of zig-zag index `k`.
-    #[inline(always)]
-    pub(super) fn at(&self, k: usize) -> (usize, i32) {
-        let step = self.0[k & 255];
-        ((step & 63) as usize, (step >> 16) as i32)
-    }
 }
+
+/// Where a block holds the coefficient of each zig-zag index. Those beyond 63 share a place behind the block.
+pub(super) const PLACES: [u8; 256] = {
+    let mut places = [64; 256];
+    let mut k = 0;
+    while k < 64 {
+        places[k] = slot(ZIGZAG[k] as usize / 8, ZIGZAG[k] as usize % 8) as u8;
+        k += 1;
+    }
+    places
+};
 
 /// Row-major index of each zig-zag index (ITU-T T.81, figure A.6).
 #[rustfmt::skip]

@@ -91,3 +91,36 @@ impl Unstuffed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::ViewRng;
+
+    #[test]
+    fn stuffing_restarts_and_fill_bytes_are_taken_out() {
+        let mut unstuffed = Unstuffed::default();
+        let scan = [1, 0xff, 0, 2, 0xff, 0xd0, 3, 0xff, 0xff, 0xd1, 0xff, 0xd9, 9];
+        assert_eq!(unstuffed.fill(&scan), Ok(End::Image));
+        let segments: Vec<&[u8]> =
+            (0..).map_while(|i| unstuffed.segment(i)).map(|(all, n)| &all[..n]).collect();
+        assert_eq!(segments, [&[1, 0xff, 2][..], &[3], &[]]);
+        assert_eq!(unstuffed.fill(&[1, 0xff, 0xd1]), Err(Damage::Restart));
+        assert_eq!(unstuffed.fill(&[1, 0xff]), Ok(End::File));
+        assert_eq!(unstuffed.fill(&[1, 0xff, 0xda]), Ok(End::Other));
+    }
+
+    #[test]
+    fn every_length_comes_back() {
+        let mut unstuffed = Unstuffed::default();
+        for length in 0..200 {
+            let mut rng = ViewRng::new(2, 0, length, 0);
+            let data: Vec<u8> = (0..length).map(|_| [0xff, 7, 0, 200][rng.below(4) as usize]).collect();
+            let stuffed = data.iter().flat_map(|&byte| if byte == 0xff { vec![0xff, 0] } else { vec![byte] });
+            let scan: Vec<u8> = stuffed.chain([0xff, 0xd9]).collect();
+            assert_eq!(unstuffed.fill(&scan), Ok(End::Image));
+            let (found, count) = unstuffed.segment(0).unwrap();
+            assert_eq!(found[..count], data);
+        }
+    }
+}

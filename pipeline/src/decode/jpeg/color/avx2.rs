@@ -8,6 +8,7 @@ use super::scalar;
 const STEP: usize = 32;
 
 /// As [`scalar::ycc_to_rgb`].
+#[inline]
 #[target_feature(enable = "avx2")]
 pub(in super::super) fn ycc_to_rgb(y: &[u8], cb: &[u8], cr: &[u8], rgb: &mut [u8]) {
     let count = y.len();
@@ -21,6 +22,7 @@ pub(in super::super) fn ycc_to_rgb(y: &[u8], cb: &[u8], cr: &[u8], rgb: &mut [u8
     step(y, cb, cr, rgb, count - STEP);
 }
 
+#[inline]
 #[target_feature(enable = "avx2")]
 fn step(y: &[u8], cb: &[u8], cr: &[u8], rgb: &mut [u8], at: usize) {
     let low = convert(load(y, at), load(cb, at), load(cr, at));
@@ -35,6 +37,7 @@ fn step(y: &[u8], cb: &[u8], cr: &[u8], rgb: &mut [u8], at: usize) {
 }
 
 /// Sixteen samples as 16-bit numbers.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn load(row: &[u8], at: usize) -> __m256i {
     let samples = &row[at..at + 16];
@@ -46,6 +49,7 @@ fn load(row: &[u8], at: usize) -> __m256i {
 ///
 /// The factors of [`rgb_from_ycc`](crate::decode::convert::rgb_from_ycc), less their whole parts, fit into 16 bits:
 /// 91,881 = 65,536 + 26,345, 116,130 = 2 * 65,536 - 2 * 7,471 and 46,802 = 65,536 - 18,734.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn convert(y: __m256i, cb: __m256i, cr: __m256i) -> [__m256i; 3] {
     let center = _mm256_set1_epi16(128);
@@ -64,6 +68,7 @@ fn convert(y: __m256i, cb: __m256i, cr: __m256i) -> [__m256i; 3] {
 }
 
 /// What pairs of Cb and Cr add to green, without the whole -Cr.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn green(pairs: __m256i) -> __m256i {
     let factors = _mm256_set1_epi32(18_734 << 16 | (-22_554i16 as u16) as i32);
@@ -75,6 +80,7 @@ fn green(pairs: __m256i) -> __m256i {
 ///
 /// In each half the bytes are first rotated to where they end up modulo 16, then the three channels are blended: 16 is 1
 /// modulo 3, so that each position gets a different channel in each of the three outputs.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn interleave(r: __m256i, g: __m256i, b: __m256i) -> [__m256i; 3] {
     let both = |half| _mm256_broadcastsi128_si256(half);

@@ -1,5 +1,7 @@
 //! The vector kernel against plain arithmetic: every chroma, and every length.
 
+#![cfg(target_arch = "x86_64")]
+
 use super::*;
 
 fn same(y: &[u8], cb: &[u8], cr: &[u8]) {
@@ -10,7 +12,6 @@ fn same(y: &[u8], cb: &[u8], cr: &[u8]) {
     assert_eq!(found, expected);
 }
 
-#[cfg(target_arch = "x86_64")]
 #[test]
 fn avx2_gives_the_same_bytes_for_all_colors() {
     if !is_x86_feature_detected!("avx2") {
@@ -24,7 +25,6 @@ fn avx2_gives_the_same_bytes_for_all_colors() {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
 #[test]
 fn avx2_gives_the_same_bytes_at_all_lengths() {
     if !is_x86_feature_detected!("avx2") {

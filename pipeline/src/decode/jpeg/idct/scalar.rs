@@ -1,12 +1,12 @@
 //! The transforms in plain arithmetic: what the vector kernels are tested against.
 
-use super::{Block, CONST_BITS, PASS1_BITS, slot};
+use super::{Block, CONST_BITS, PASS1_BITS, Steps, slot};
 
 /// 8 x 8 samples (jidctint.c, `jpeg_idct_islow`, with its factored products multiplied out).
-pub(in super::super) fn full(block: &Block, out: &mut [u8], stride: usize) {
+pub(in super::super) fn full(block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
     let mut rows = [[0; 8]; 8];
     for column in 0..8 {
-        let input = std::array::from_fn(|row| i32::from(block.0[slot(row, column)]));
+        let input = std::array::from_fn(|row| block.dequantised(steps, slot(row, column)).into());
         for (row, value) in rows.iter_mut().zip(eight(input)) {
             row[column] = between_passes(value, CONST_BITS - PASS1_BITS);
         }
@@ -19,10 +19,10 @@ pub(in super::super) fn full(block: &Block, out: &mut [u8], stride: usize) {
 }
 
 /// 4 x 4 samples (jidctred.c, `jpeg_idct_4x4`).
-pub(in super::super) fn half(block: &Block, out: &mut [u8], stride: usize) {
+pub(in super::super) fn half(block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
     let mut rows = [[0; 8]; 4];
     for column in 0..8 {
-        let input = std::array::from_fn(|row| i32::from(block.0[slot(row, column)]));
+        let input = std::array::from_fn(|row| block.dequantised(steps, slot(row, column)).into());
         for (row, value) in rows.iter_mut().zip(four(input)) {
             row[column] = between_passes(value, CONST_BITS - PASS1_BITS + 1);
         }
@@ -35,10 +35,10 @@ pub(in super::super) fn half(block: &Block, out: &mut [u8], stride: usize) {
 }
 
 /// 2 x 2 samples (jidctred.c, `jpeg_idct_2x2`).
-pub(in super::super) fn quarter(block: &Block, out: &mut [u8], stride: usize) {
+pub(in super::super) fn quarter(block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
     let mut rows = [[0; 8]; 2];
     for column in [0, 1, 3, 5, 7] {
-        let input = std::array::from_fn(|row| i32::from(block.0[slot(row, column)]));
+        let input = std::array::from_fn(|row| block.dequantised(steps, slot(row, column)).into());
         for (row, value) in rows.iter_mut().zip(two(input)) {
             row[column] = between_passes(value, CONST_BITS - PASS1_BITS + 2);
         }
@@ -91,7 +91,7 @@ fn between_passes(value: i32, bits: u32) -> i32 {
     (value.wrapping_add(1 << (bits - 1)) >> bits).clamp(i16::MIN.into(), i16::MAX.into())
 }
 
-/// Rounds away `bits` and shifts the range to that of a sample.
+/// Rounds away `bits` and lifts the range to that of a sample. (Only sums that no encoder writes wrap.)
 fn sample(value: i32, bits: u32) -> u8 {
-    ((value.wrapping_add(1 << (bits - 1)) >> bits) + 128).clamp(0, 255) as u8
+    (value.wrapping_add((1 << (bits - 1)) + (128 << bits)) >> bits).clamp(0, 255) as u8
 }

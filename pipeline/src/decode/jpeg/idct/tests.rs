@@ -5,6 +5,8 @@ use crate::rng::ViewRng;
 
 const SIZE: usize = 8;
 
+const ONES: Steps = Steps([1; 64]);
+
 /// A block with some coefficients up to `largest`, as many as `density` in 64.
 fn block(seed: u64, largest: i32, density: u32) -> Block {
     let mut rng = ViewRng::new(7, 1, seed, 0);
@@ -12,7 +14,9 @@ fn block(seed: u64, largest: i32, density: u32) -> Block {
         let value = rng.below(2 * largest as u32 + 1) as i32 - largest;
         if rng.below(64) < density { value as i16 } else { 0 }
     };
-    Block(std::array::from_fn(|_| draw()))
+    let mut block = Block::EMPTY;
+    block.0[..64].fill_with(&mut draw);
+    block
 }
 
 #[test]
@@ -33,7 +37,7 @@ fn the_transform_is_the_inverse_dct() {
     for seed in 0..50 {
         let block = block(seed, 120, 20);
         let mut found = [0; 64];
-        scalar::full(&block, &mut found, SIZE);
+        scalar::full(&block, &ONES, &mut found, SIZE);
         for (i, &found) in found.iter().enumerate() {
             let (y, x) = (i / 8, i % 8);
             let mut sum = 0.0;
@@ -54,14 +58,16 @@ fn the_transform_is_the_inverse_dct() {
 #[test]
 fn dc_alone_is_flat_at_every_size() {
     for dc in (i16::MIN..=i16::MAX).step_by(17) {
-        let mut block = Block([0; 64]);
+        let mut block = Block::EMPTY;
         block.0[slot(0, 0)] = dc;
         let (mut expected, mut found) = ([0; 64], [0; 64]);
-        for (size, transform) in
-            [(8, scalar::full as fn(&Block, &mut [u8], usize)), (4, scalar::half), (2, scalar::quarter)]
-        {
+        for (size, transform) in [
+            (8, scalar::full as fn(&Block, &Steps, &mut [u8], usize)),
+            (4, scalar::half),
+            (2, scalar::quarter),
+        ] {
             flat(dc, size, &mut expected, size);
-            transform(&block, &mut found, size);
+            transform(&block, &ONES, &mut found, size);
             assert_eq!(found[..size * size], expected[..size * size], "DC {dc}, size {size}");
         }
     }
@@ -75,11 +81,16 @@ fn avx2_gives_the_same_bytes() {
     }
     for seed in 0..20_000 {
         let largest = [8, 100, 1000, 32_767][seed as usize % 4];
+        let steps = Steps(block(!seed, 300, 64).0[..64].try_into().unwrap());
         let block = block(seed, largest, 1 + seed as u32 % 64);
         let (mut expected, mut found) = ([0; 80], [0; 80]);
-        scalar::full(&block, &mut expected, 10);
+        scalar::full(&block, &steps, &mut expected, 10);
         // SAFETY: AVX2 was detected.
-        unsafe { avx2::full(&block, &mut found, 10) };
+        unsafe { avx2::full(&block, &steps, &mut found, 10) };
+        assert_eq!(found, expected, "{block:?}");
+        scalar::half(&block, &steps, &mut expected, 10);
+        // SAFETY: as above.
+        unsafe { avx2::half(&block, &steps, &mut found, 10) };
         assert_eq!(found, expected, "{block:?}");
     }
 }

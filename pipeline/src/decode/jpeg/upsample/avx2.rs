@@ -5,15 +5,15 @@ use std::arch::x86_64::*;
 use super::{Rounding, scalar};
 
 /// As [`scalar::widen`].
+#[inline]
 #[target_feature(enable = "avx2")]
 pub(in super::super) fn widen(near: &[u8], far: &[u8], rounding: Rounding, wide: &mut [u8]) {
     let count = near.len();
     if count < 10 {
         return scalar::widen(near, far, rounding, wide);
     }
-    // The ends have a neighbour on one side only. The last step of the rest overlaps the one before.
-    scalar::widen_range(near, far, rounding, wide, 0..1);
-    scalar::widen_range(near, far, rounding, wide, count - 1..count);
+    scalar::widen_ends(near, far, rounding, wide);
+    // The last step of the rest overlaps the one before.
     if count < 18 {
         step::<8>(near, far, rounding, wide, 1);
         step::<8>(near, far, rounding, wide, count - 9);
@@ -26,15 +26,17 @@ pub(in super::super) fn widen(near: &[u8], far: &[u8], rounding: Rounding, wide:
 }
 
 /// Filters `N` narrow samples, 8 or 16, from `at` on.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn step<const N: usize>(near: &[u8], far: &[u8], [left, right]: Rounding, wide: &mut [u8], at: usize) {
-    let sum = |at: usize| {
-        let (near, far) = (load::<N>(near, at), load::<N>(far, at));
+    let (near, far) = (&near[at - 1..][..N + 2], &far[at - 1..][..N + 2]);
+    let sum = |from: usize| {
+        let (near, far) = (load::<N>(near, from), load::<N>(far, from));
         _mm256_add_epi16(_mm256_mullo_epi16(near, _mm256_set1_epi16(3)), far)
     };
-    let three = _mm256_mullo_epi16(sum(at), _mm256_set1_epi16(3));
-    let left = _mm256_add_epi16(_mm256_add_epi16(three, sum(at - 1)), _mm256_set1_epi16(left as i16));
-    let right = _mm256_add_epi16(_mm256_add_epi16(three, sum(at + 1)), _mm256_set1_epi16(right as i16));
+    let three = _mm256_mullo_epi16(sum(1), _mm256_set1_epi16(3));
+    let left = _mm256_add_epi16(_mm256_add_epi16(three, sum(0)), _mm256_set1_epi16(left as i16));
+    let right = _mm256_add_epi16(_mm256_add_epi16(three, sum(2)), _mm256_set1_epi16(right as i16));
     // The right sample's four fraction bits are cut off by leaving them in the left one's byte, masked.
     let right = _mm256_and_si256(_mm256_slli_epi16::<4>(right), _mm256_set1_epi16(0xff00u16 as i16));
     let both = _mm256_or_si256(_mm256_srli_epi16::<4>(left), right);
@@ -49,6 +51,7 @@ fn step<const N: usize>(near: &[u8], far: &[u8], [left, right]: Rounding, wide: 
 }
 
 /// `N` samples as 16-bit numbers.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn load<const N: usize>(row: &[u8], at: usize) -> __m256i {
     let samples = &row[at..at + N];

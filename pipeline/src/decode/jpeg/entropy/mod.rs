@@ -1,9 +1,12 @@
 //! A block of coefficients out of the Huffman-coded bits (ITU-T T.81, F.2.2), decoded or only passed over.
 
+#[cfg(target_arch = "x86_64")]
+pub(super) mod bmi2;
+
 use super::bits::Bits;
 use super::huffman::{Entry, HuffmanTable, extend};
 use super::idct::Block;
-use super::steps::Steps;
+use super::steps::{PLACES, Steps};
 
 /// The tables of one component.
 #[derive(Debug, Clone, Copy)]
@@ -22,11 +25,8 @@ pub(super) enum Damage {
     Restart,
 }
 
-/// Symbols that are read without a refill in between: two of the look-up's bits leave enough for a long third.
-const SYMBOLS_A_REFILL: usize = 3;
-
 impl Coder<'_> {
-    /// Decodes and dequantises a block. Gives the zig-zag index that the coefficients end at; 0 if there is only DC.
+    /// Decodes a block. Gives the zig-zag index that its coefficients end at; 0 if there is only DC.
     #[inline(always)]
     pub(super) fn decode(
         &self,
@@ -34,39 +34,38 @@ impl Coder<'_> {
         prediction: &mut i32,
         block: &mut Block,
     ) -> Result<usize, Damage> {
+        block.clear();
         self.difference(bits, prediction)?;
-        block.0 = [0; 64];
+        block.0[0] = *prediction as i16;
         let mut k = 0;
-        'block: loop {
+        loop {
+            // Two symbols that fit into the look-up leave enough bits for any third.
             bits.refill();
-            for _ in 0..SYMBOLS_A_REFILL {
-                let entry = self.ac.look_up(bits.window());
-                let (whole, value) = if entry.is_whole() {
-                    bits.consume(entry.bits());
-                    (entry, entry.value())
-                } else {
-                    read_value(bits, entry, self.ac)?
-                };
-                k += whole.advance();
-                let (place, step) = self.steps.at(k);
-                block.0[place] = value.wrapping_mul(step) as i16;
-                if k >= 63 {
-                    break 'block;
-                }
-                if !entry.is_whole() {
-                    continue 'block;
-                }
+            if self.coefficient(bits, &mut k, block)?
+                || self.coefficient(bits, &mut k, block)?
+                || self.coefficient(bits, &mut k, block)?
+            {
+                return last_index(k);
             }
         }
-        // The zig-zag index beyond the block leads to DC's place, so DC comes last.
-        block.0[self.steps.at(0).0] = self.dequantised_dc(*prediction);
-        last_index(k)
     }
 
-    /// The DC coefficient times its quantisation step.
+    /// Decodes the next coefficient, of an index beyond `k`. True if it was the last, or the end of the block.
     #[inline(always)]
-    pub(super) fn dequantised_dc(&self, prediction: i32) -> i16 {
-        i32::from(prediction as i16).wrapping_mul(self.steps.at(0).1) as i16
+    fn coefficient(&self, bits: &mut Bits<'_>, k: &mut usize, block: &mut Block) -> Result<bool, Damage> {
+        let mut entry = self.ac.look_up(bits.window());
+        let value = if entry.is_whole() {
+            bits.consume(entry.bits());
+            entry.value()
+        } else {
+            let value;
+            (entry, value) = read_value(bits, entry, self.ac)?;
+            bits.refill();
+            value
+        };
+        *k += entry.advance();
+        block.0[usize::from(PLACES[*k & 255])] = value as i16;
+        Ok(*k >= 63)
     }
 
     /// Passes over a block; only the DC prediction is kept.
@@ -74,24 +73,28 @@ impl Coder<'_> {
     pub(super) fn skip(&self, bits: &mut Bits<'_>, prediction: &mut i32) -> Result<(), Damage> {
         self.difference(bits, prediction)?;
         let mut k = 0;
-        'block: loop {
+        loop {
+            // One symbol of the look-up, of at most 11 + 15 bits, leaves enough for any second.
             bits.refill();
-            for _ in 0..SYMBOLS_A_REFILL {
-                let mut entry = self.ac.look_up(bits.window());
-                if entry.is_long() {
-                    entry = self.ac.look_up_long(bits.window()).ok_or(Damage::Code)?;
-                }
-                bits.consume(entry.bits());
-                k += entry.advance();
-                if k >= 63 {
-                    break 'block;
-                }
-                if !entry.is_whole() {
-                    continue 'block;
-                }
+            if self.pass_over(bits, &mut k)? || self.pass_over(bits, &mut k)? {
+                return last_index(k).map(|_| ());
             }
         }
-        last_index(k).map(|_| ())
+    }
+
+    /// As [`coefficient`](Self::coefficient), without the value.
+    #[inline(always)]
+    fn pass_over(&self, bits: &mut Bits<'_>, k: &mut usize) -> Result<bool, Damage> {
+        let mut entry = self.ac.look_up(bits.window());
+        if entry.is_long() {
+            entry = self.ac.look_up_long(bits.window()).ok_or(Damage::Code)?;
+            bits.consume(entry.bits());
+            bits.refill();
+        } else {
+            bits.consume(entry.bits());
+        }
+        *k += entry.advance();
+        Ok(*k >= 63)
     }
 
     /// Adds the next DC difference to the prediction.
