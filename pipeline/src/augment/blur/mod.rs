@@ -3,6 +3,12 @@
 //! Pillow approximates the Gaussian by three passes of a box blur whose radius has a fraction, first along the rows,
 //! then along the columns, on bytes (BoxBlur.c, after Gwosdek et al. 2011). Edges are replicated.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod scalar;
+
 use super::cpu::{Cpu, for_each_cpu};
 use super::planes::Planes;
 
@@ -95,15 +101,15 @@ for_each_cpu! {
     }
 }
 
-for_each_cpu! {
-    /// `padded` is the line with `radius + 1` steps more at both ends.
-    fn blur_line(padded: &[u16], step: usize, kernel: BoxKernel, out: &mut [u16]) {
-        match kernel.radius {
-            // The only radii for standard deviations up to about 2.4.
-            0 => kernel.weigh::<1>(padded, step, out),
-            1 => kernel.weigh::<3>(padded, step, out),
-            _ => kernel.weigh_many(padded, step, out),
-        }
+/// Blurs a line once; `padded` has `radius + 1` steps more at both ends than `out`.
+fn blur_line(cpu: Cpu, padded: &[u16], step: usize, kernel: BoxKernel, out: &mut [u16]) {
+    match cpu {
+        // The only radii for standard deviations up to about 2.4.
+        #[cfg(target_arch = "x86_64")]
+        Cpu::Avx2(avx2) if kernel.radius <= 1 => avx2::blur_line(avx2, padded, step, kernel, out),
+        #[cfg(target_arch = "x86_64")]
+        Cpu::Avx512(avx512) if kernel.radius <= 1 => avx512::blur_line(avx512, padded, step, kernel, out),
+        _ => scalar::blur_line(cpu, padded, step, kernel, out),
     }
 }
 
@@ -137,37 +143,13 @@ impl BoxKernel {
         self.full == 1 << 24
     }
 
-    /// A box of `INNER` full weights.
-    #[inline(always)]
-    fn weigh<const INNER: usize>(&self, padded: &[u16], step: usize, out: &mut [u16]) {
-        let tap = |number: usize| &padded[number * step..][..out.len()];
-        let (near, far) = (tap(0), tap(INNER + 1));
-        let inner: [&[u16]; INNER] = std::array::from_fn(|number| tap(number + 1));
-        for i in 0..out.len() {
-            let sum: u16 = inner.iter().map(|tap| tap[i]).sum();
-            out[i] = self.mean(u32::from(sum), u32::from(near[i] + far[i]));
-        }
-    }
-
-    /// A box of any radius.
-    #[inline(always)]
-    fn weigh_many(&self, padded: &[u16], step: usize, out: &mut [u16]) {
-        const BLOCK: usize = 32;
-        for (number, out) in out.chunks_mut(BLOCK).enumerate() {
-            let tap = |tap: usize| &padded[number * BLOCK + tap * step..][..out.len()];
-            let mut sums = [0u32; BLOCK];
-            for inner in 1..2 * self.radius + 2 {
-                sums.iter_mut().zip(tap(inner)).for_each(|(sum, &value)| *sum += u32::from(value));
-            }
-            let ends = tap(0).iter().zip(tap(2 * self.radius + 2));
-            let means = sums.iter().zip(ends).map(|(&sum, (&a, &b))| self.mean(sum, u32::from(a + b)));
-            let means: [u16; BLOCK] = {
-                let mut all = [0; BLOCK];
-                all.iter_mut().zip(means).for_each(|(all, mean)| *all = mean);
-                all
-            };
-            out.copy_from_slice(&means[..out.len()]);
-        }
+    /// The full and the partial weight as 16-bit pairs: their low parts, which may be negative, and their high parts.
+    #[cfg(target_arch = "x86_64")]
+    fn halves(&self) -> [i32; 2] {
+        let low = |weight: u32| weight as i16;
+        let high = |weight: u32| ((weight as i32 - i32::from(low(weight))) >> 16) as i16;
+        let pair = |full: i16, partial: i16| i32::from(full as u16) | i32::from(partial) << 16;
+        [pair(low(self.full), low(self.partial)), pair(high(self.full), high(self.partial))]
     }
 
     /// At most 255 * 2^24 + 2^23, which fits.
