@@ -36,25 +36,23 @@ fn hsv_from_rgb([r, g, b]: [u8; 3]) -> [u8; 3] {
     let middle = r ^ g ^ b ^ max ^ min;
     let chroma = f32::from(max - min);
     let from_max = f32::from(max - middle) / f32::from((max - min).max(1));
-    // The hue runs in sixths of the circle from the largest channel's own hue, `home`, towards the second channel's.
-    let (home, onwards) = if r == max {
-        (0.0, g >= b)
+    // The hue runs in sixths of the circle from the largest channel's own hue, `home`, towards the next channel's or back
+    // towards the one's before. In 255ths, these sixths start at whole numbers or at halves, here rounded down.
+    let (home, forwards, start, start_back) = if r == max {
+        (0.0, g >= b, 0, 212)
     } else if g == max {
-        (2.0, b >= r)
+        (2.0, b >= r, 85, 42)
     } else {
-        (4.0, r >= g)
+        (4.0, r >= g, 170, 127)
     };
-    let sixths: f32 = if onwards { home + 1.0 - from_max } else { home - 1.0 + from_max };
-    // Of 255ths, the integer part is split off first: what is left keeps enough bits to fall on Pillow's side of a whole
+    let sixths: f32 = if forwards { home + 1.0 - from_max } else { home - 1.0 + from_max };
+    // Only what is left of a sixth goes through single precision: it keeps enough bits to fall on Pillow's side of a whole
     // hue, once the rounding of Pillow's later steps is made up for by NUDGE.
     const NUDGE: f32 = 1.0 / (1 << 20) as f32;
-    let (sixth, whole, rest) = if onwards {
-        (home, home * 42.5, home * NUDGE)
-    } else {
-        (home - 1.0, if home == 0.0 { 212.0 } else { home * 42.5 - 43.0 }, 0.5 + NUDGE)
-    };
-    let hue = whole + f32::from(truncated((sixths - sixth) * 42.5 + rest));
-    [truncated(hue), truncated(chroma * 255.0 / f32::from(max.max(1))), max]
+    let (start, sixth, rest) =
+        if forwards { (start, home, home * NUDGE) } else { (start_back, home - 1.0, 0.5 + NUDGE) };
+    let hue = start + i32::from(truncated((sixths - sixth) * 42.5 + rest));
+    [hue as u8, truncated(chroma * 255.0 / f32::from(max.max(1))), max]
 }
 
 /// Each channel lies below the value by a share of the chroma that its distance from the hue says:

@@ -25,20 +25,20 @@ pub(super) fn blur_line(_: Avx2, padded: &[u16], step: usize, kernel: BoxKernel,
 #[target_feature(enable = "avx2")]
 fn weigh<const INNER: usize>(padded: &[u16], step: usize, kernel: BoxKernel, out: &mut [u16]) {
     let [low, high] = kernel.halves().map(|pair| _mm256_set1_epi32(pair));
-    let half = _mm256_set1_epi32(1 << 23);
     let tap = |number: usize| &padded[number * step..][..out.len()];
     let (near, far) = (tap(0), tap(INNER + 1));
     let inner: [&[u16]; INNER] = std::array::from_fn(|number| tap(number + 1));
     let whole = out.len() / LANES * LANES;
     for start in (0..whole).step_by(LANES) {
-        let sum = inner.iter().skip(1).fold(load(inner[0], start), |sum, tap| _mm256_add_epi16(sum, load(tap, start)));
+        let sum = inner
+            .iter()
+            .skip(1)
+            .fold(load(inner[0], start), |sum, tap| _mm256_add_epi16(sum, load(tap, start)));
         let ends = _mm256_add_epi16(load(near, start), load(far, start));
-        let mean = |pairs| {
-            let lower = _mm256_add_epi32(half, _mm256_madd_epi16(pairs, low));
-            let upper = _mm256_add_epi32(_mm256_srai_epi32::<16>(lower), _mm256_madd_epi16(pairs, high));
-            _mm256_srli_epi32::<8>(upper)
-        };
-        let means = _mm256_packus_epi32(mean(_mm256_unpacklo_epi16(sum, ends)), mean(_mm256_unpackhi_epi16(sum, ends)));
+        let means = _mm256_packus_epi32(
+            mean(_mm256_unpacklo_epi16(sum, ends), low, high),
+            mean(_mm256_unpackhi_epi16(sum, ends), low, high),
+        );
         // SAFETY: `out` has `LANES` values from `start` on.
         unsafe { _mm256_storeu_si256(out[start..start + LANES].as_mut_ptr().cast(), means) };
     }
@@ -48,6 +48,17 @@ fn weigh<const INNER: usize>(padded: &[u16], step: usize, kernel: BoxKernel, out
     }
 }
 
+/// The means of pairs of sums, weighed by the two parts of each weight.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn mean(pairs: __m256i, low: __m256i, high: __m256i) -> __m256i {
+    let half = _mm256_set1_epi32(1 << 23);
+    let lower = _mm256_add_epi32(half, _mm256_madd_epi16(pairs, low));
+    let upper = _mm256_add_epi32(_mm256_srai_epi32::<16>(lower), _mm256_madd_epi16(pairs, high));
+    _mm256_srli_epi32::<8>(upper)
+}
+
+#[inline]
 #[target_feature(enable = "avx2")]
 fn load(values: &[u16], start: usize) -> __m256i {
     // SAFETY: the slice has `LANES` values.

@@ -25,20 +25,20 @@ pub(super) fn blur_line(_: Avx512, padded: &[u16], step: usize, kernel: BoxKerne
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn weigh<const INNER: usize>(padded: &[u16], step: usize, kernel: BoxKernel, out: &mut [u16]) {
     let [low, high] = kernel.halves().map(|pair| _mm512_set1_epi32(pair));
-    let half = _mm512_set1_epi32(1 << 23);
     let tap = |number: usize| &padded[number * step..][..out.len()];
     let (near, far) = (tap(0), tap(INNER + 1));
     let inner: [&[u16]; INNER] = std::array::from_fn(|number| tap(number + 1));
     let whole = out.len() / LANES * LANES;
     for start in (0..whole).step_by(LANES) {
-        let sum = inner.iter().skip(1).fold(load(inner[0], start), |sum, tap| _mm512_add_epi16(sum, load(tap, start)));
+        let sum = inner
+            .iter()
+            .skip(1)
+            .fold(load(inner[0], start), |sum, tap| _mm512_add_epi16(sum, load(tap, start)));
         let ends = _mm512_add_epi16(load(near, start), load(far, start));
-        let mean = |pairs| {
-            let lower = _mm512_dpwssd_epi32(half, pairs, low);
-            let upper = _mm512_dpwssd_epi32(_mm512_srai_epi32::<16>(lower), pairs, high);
-            _mm512_srli_epi32::<8>(upper)
-        };
-        let means = _mm512_packus_epi32(mean(_mm512_unpacklo_epi16(sum, ends)), mean(_mm512_unpackhi_epi16(sum, ends)));
+        let means = _mm512_packus_epi32(
+            mean(_mm512_unpacklo_epi16(sum, ends), low, high),
+            mean(_mm512_unpackhi_epi16(sum, ends), low, high),
+        );
         // SAFETY: `out` has `LANES` values from `start` on.
         unsafe { _mm512_storeu_si512(out[start..start + LANES].as_mut_ptr().cast(), means) };
     }
@@ -48,6 +48,17 @@ fn weigh<const INNER: usize>(padded: &[u16], step: usize, kernel: BoxKernel, out
     }
 }
 
+/// The means of pairs of sums, weighed by the two parts of each weight.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn mean(pairs: __m512i, low: __m512i, high: __m512i) -> __m512i {
+    let half = _mm512_set1_epi32(1 << 23);
+    let lower = _mm512_dpwssd_epi32(half, pairs, low);
+    let upper = _mm512_dpwssd_epi32(_mm512_srai_epi32::<16>(lower), pairs, high);
+    _mm512_srli_epi32::<8>(upper)
+}
+
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn load(values: &[u16], start: usize) -> __m512i {
     // SAFETY: the slice has `LANES` values.

@@ -61,12 +61,21 @@ impl Blur {
         for _ in 0..PASSES {
             let (before, rest) = self.line.split_at_mut(inside.start);
             let (line, after) = rest.split_at_mut(rows * width);
-            before.chunks_exact_mut(step).for_each(|edge| edge.copy_from_slice(&line[..step]));
-            after.chunks_exact_mut(step).for_each(|edge| edge.copy_from_slice(&line[line.len() - step..]));
+            replicate(&line[..step], before);
+            replicate(&line[line.len() - step..], after);
             blur_line(self.cpu, &self.line, step, *kernel, &mut self.blurred[inside.clone()]);
             std::mem::swap(&mut self.line, &mut self.blurred);
         }
         store(self.cpu, &self.line[inside], strip, bytes);
+    }
+}
+
+/// Fills the room beyond an edge with the values at the edge.
+fn replicate(edge: &[u16], beyond: &mut [u16]) {
+    if let [value] = *edge {
+        beyond.fill(value);
+    } else {
+        beyond.chunks_exact_mut(edge.len()).for_each(|out| out.copy_from_slice(edge));
     }
 }
 
