@@ -93,8 +93,11 @@ struct Strip {
 for_each_cpu! {
     fn load(bytes: &[u8], strip: Strip, line: &mut [u16]) {
         for (row, line) in bytes.chunks(strip.stride).zip(line.chunks_exact_mut(strip.width)) {
-            for (value, &byte) in line.iter_mut().zip(row) {
-                *value = u16::from(byte);
+            // The usual length as a constant makes one instruction of the loop.
+            if let (Ok(line), Some(row)) = (<&mut [u16; STRIP]>::try_from(&mut *line), row.first_chunk::<STRIP>()) {
+                (0..STRIP).for_each(|i| line[i] = u16::from(row[i]));
+            } else {
+                line.iter_mut().zip(row).for_each(|(value, &byte)| *value = u16::from(byte));
             }
         }
     }
@@ -103,8 +106,10 @@ for_each_cpu! {
 for_each_cpu! {
     fn store(line: &[u16], strip: Strip, bytes: &mut [u8]) {
         for (row, line) in bytes.chunks_mut(strip.stride).zip(line.chunks_exact(strip.width)) {
-            for (byte, &value) in row.iter_mut().zip(line) {
-                *byte = value as u8;
+            if let (Ok(line), Some(row)) = (<&[u16; STRIP]>::try_from(line), row.first_chunk_mut::<STRIP>()) {
+                (0..STRIP).for_each(|i| row[i] = line[i] as u8);
+            } else {
+                row.iter_mut().zip(line).for_each(|(byte, &value)| *byte = value as u8);
             }
         }
     }

@@ -67,19 +67,11 @@ impl Narrow {
     }
 
     /// Writes a row of each channel for each source row.
-    pub(super) fn rows(&self, source: Rows<'_>, mut target: Target<'_>) {
+    pub(super) fn rows(&self, source: Rows<'_>, target: Target<'_>) {
         match self.kernel {
-            Kernel::Scalar => {
-                for y in 0..source.count {
-                    scalar::row(&self.filter, source.row(y), target.row(y));
-                }
-            }
+            Kernel::Scalar => scalar::rows(&self.filter, source, target),
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2(avx2) => {
-                for y in 0..source.count {
-                    self.avx2.row(avx2, source.row(y), target.row(y));
-                }
-            }
+            Kernel::Avx2(avx2) => self.avx2.rows(avx2, source, target),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512(avx512) => self.avx512.rows(avx512, source, target),
         }
