@@ -15,7 +15,10 @@ use super::planes::Planes;
 /// Passes in each direction.
 const PASSES: usize = 3;
 
-/// Columns that are blurred together.
+/// Rows that are blurred together: as u16, twice, they fit the first cache.
+const ROWS: usize = 16;
+
+/// Columns that are blurred together, for the same reason.
 const STRIP: usize = 32;
 
 /// Blurs square views, reusing its memory.
@@ -38,36 +41,56 @@ impl Blur {
             return;
         }
         for plane in view.split_mut() {
-            for row in plane.chunks_exact_mut(size) {
-                self.blur_along(row, 1, Strip { width: size, stride: size, step: 1 }, &kernel);
+            for rows in plane.chunks_mut(size * ROWS) {
+                self.blur_lines(rows, Lines { width: size, stride: size, step: 1, length: size }, &kernel);
             }
             for left in (0..size).step_by(STRIP) {
                 let width = STRIP.min(size - left);
-                let strip = Strip { width, stride: size, step: width };
-                self.blur_along(&mut plane[left..], size, strip, &kernel);
+                let strip = Lines { width, stride: size, step: width, length: size * width };
+                self.blur_lines(&mut plane[left..], strip, &kernel);
             }
         }
     }
 
-    /// Blurs the first `rows` rows of a strip.
-    fn blur_along(&mut self, bytes: &mut [u8], rows: usize, strip: Strip, kernel: &BoxKernel) {
-        let Strip { width, step, .. } = strip;
+    fn blur_lines(&mut self, bytes: &mut [u8], lines: Lines, kernel: &BoxKernel) {
+        let Lines { width, stride, step, length } = lines;
         let pad = (kernel.radius + 1) * step;
-        let inside = pad..pad + rows * width;
+        let padded = length + 2 * pad;
+        let count = bytes.len().div_ceil(stride) * width / length;
+        // From one row to the next: each row is a line, or all are one.
+        let advance = if length == width { padded } else { width };
         for line in [&mut self.line, &mut self.blurred] {
-            line.resize(inside.end + pad, 0);
+            line.resize(count * padded, 0);
         }
-        load(self.cpu, bytes, strip, &mut self.line[inside.clone()]);
+        load(self.cpu, bytes, lines, &mut self.line[pad..], advance);
         for _ in 0..PASSES {
-            let (before, rest) = self.line.split_at_mut(inside.start);
-            let (line, after) = rest.split_at_mut(rows * width);
-            replicate(&line[..step], before);
-            replicate(&line[line.len() - step..], after);
-            blur_line(self.cpu, &self.line, step, *kernel, &mut self.blurred[inside.clone()]);
+            for line in self.line.chunks_exact_mut(padded) {
+                let (before, rest) = line.split_at_mut(pad);
+                let (line, after) = rest.split_at_mut(length);
+                replicate(&line[..step], before);
+                replicate(&line[length - step..], after);
+            }
+            // What is computed for the room between two lines is overwritten.
+            let inside = pad..count * padded - pad;
+            blur_line(self.cpu, &self.line, step, *kernel, &mut self.blurred[inside]);
             std::mem::swap(&mut self.line, &mut self.blurred);
         }
-        store(self.cpu, &self.line[inside], strip, bytes);
+        store(self.cpu, &self.line[pad..], advance, lines, bytes);
     }
+}
+
+/// Rows of a plane as lines that are blurred. Neighbours in the direction of the blur are always the same `step` apart in
+/// memory, so that one kernel blurs both along the rows and down the columns.
+#[derive(Debug, Clone, Copy)]
+struct Lines {
+    /// Bytes of a row that take part.
+    width: usize,
+    /// Bytes from one row to the next.
+    stride: usize,
+    /// From a value to its neighbour in the direction of the blur: 1, or `width` down the columns.
+    step: usize,
+    /// Values of a line: a row, or all rows one after another.
+    length: usize,
 }
 
 /// Fills the room beyond an edge with the values at the edge.
@@ -79,20 +102,10 @@ fn replicate(edge: &[u16], beyond: &mut [u16]) {
     }
 }
 
-/// Part of a plane that is blurred in one direction. Its neighbouring rows become neighbours in memory, so that one kernel
-/// blurs both along the rows and down the columns.
-#[derive(Debug, Clone, Copy)]
-struct Strip {
-    width: usize,
-    /// Bytes from one row to the next.
-    stride: usize,
-    /// From a value to its neighbour in the direction of the blur: 1, or `width` for columns.
-    step: usize,
-}
-
 for_each_cpu! {
-    fn load(bytes: &[u8], strip: Strip, line: &mut [u16]) {
-        for (row, line) in bytes.chunks(strip.stride).zip(line.chunks_exact_mut(strip.width)) {
+    fn load(bytes: &[u8], lines: Lines, out: &mut [u16], advance: usize) {
+        for (row, line) in bytes.chunks(lines.stride).zip(out.chunks_mut(advance)) {
+            let line = &mut line[..lines.width];
             // The usual length as a constant makes one instruction of the loop.
             if let (Ok(line), Some(row)) = (<&mut [u16; STRIP]>::try_from(&mut *line), row.first_chunk::<STRIP>()) {
                 (0..STRIP).for_each(|i| line[i] = u16::from(row[i]));
@@ -104,8 +117,9 @@ for_each_cpu! {
 }
 
 for_each_cpu! {
-    fn store(line: &[u16], strip: Strip, bytes: &mut [u8]) {
-        for (row, line) in bytes.chunks_mut(strip.stride).zip(line.chunks_exact(strip.width)) {
+    fn store(blurred: &[u16], advance: usize, lines: Lines, bytes: &mut [u8]) {
+        for (row, line) in bytes.chunks_mut(lines.stride).zip(blurred.chunks(advance)) {
+            let line = &line[..lines.width];
             if let (Ok(line), Some(row)) = (<&[u16; STRIP]>::try_from(line), row.first_chunk_mut::<STRIP>()) {
                 (0..STRIP).for_each(|i| row[i] = line[i] as u8);
             } else {

@@ -15,14 +15,18 @@ fn look_up_avx512(table: &[u8; 256], bytes: &mut [u8]) {
     // SAFETY: the table has four times 64 bytes.
     let quarter = |number: usize| unsafe { _mm512_loadu_si512(table[number * 64..][..64].as_ptr().cast()) };
     let [first, second, third, fourth] = [quarter(0), quarter(1), quarter(2), quarter(3)];
-    for bytes in bytes.chunks_mut(64) {
-        let inside = u64::MAX >> (64 - bytes.len());
-        // SAFETY: the mask selects as many bytes as the chunk has.
-        let values = unsafe { _mm512_maskz_loadu_epi8(inside, bytes.as_ptr().cast()) };
+    let find = |values| {
         let low = _mm512_permutex2var_epi8(first, values, second);
         let high = _mm512_permutex2var_epi8(third, values, fourth);
-        let found = _mm512_mask_blend_epi8(_mm512_movepi8_mask(values), low, high);
-        // SAFETY: the mask selects as many bytes as the chunk has.
-        unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().cast(), inside, found) };
+        _mm512_mask_blend_epi8(_mm512_movepi8_mask(values), low, high)
+    };
+    let (blocks, rest) = bytes.as_chunks_mut::<64>();
+    for block in blocks {
+        let block = block.as_mut_ptr().cast();
+        // SAFETY: the block has 64 bytes.
+        unsafe { _mm512_storeu_si512(block, find(_mm512_loadu_si512(block))) };
+    }
+    for byte in rest {
+        *byte = table[usize::from(*byte)];
     }
 }

@@ -102,8 +102,12 @@ impl Table {
                     let bytes = _mm512_cvtusepi32_epi8(_mm512_srli_epi32::<PRECISION_BITS>(sum));
                     let start = y * target.row_stride + channel * target.channel_stride + left;
                     let out = &mut target.bytes[start..start + width];
-                    // SAFETY: the mask keeps as many bytes as `out` has.
-                    unsafe { _mm_mask_storeu_epi8(out.as_mut_ptr().cast(), kept, bytes) };
+                    match <&mut [u8; POSITIONS]>::try_from(&mut *out) {
+                        // SAFETY: the array has 16 bytes.
+                        Ok(out) => unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), bytes) },
+                        // SAFETY: the mask keeps as many bytes as `out` has.
+                        Err(_) => unsafe { _mm_mask_storeu_epi8(out.as_mut_ptr().cast(), kept, bytes) },
+                    }
                 }
             }
         }
