@@ -75,11 +75,10 @@ fn normalised_views_are_the_bytes_normalised() {
     for case in golden.cases.iter().filter(|case| case.op == "view") {
         let (recipe, params) = case.view();
         let (mean, std) = (recipe.mean, recipe.std);
-        let mut augmenter = Augmenter::new(recipe);
         let expected = golden.image(&case.expected);
         let plane = expected.width * expected.height;
         let mut view = vec![0.0; 3 * plane];
-        augmenter.view(case.part(&golden), &params, &mut view);
+        Augmenter::new(recipe).view(case.part(&golden), &params, &mut view);
         for (i, &byte) in expected.pixels.iter().enumerate() {
             let (pixel, channel) = (i / 3, i % 3);
             let value = (f32::from(byte) / 255.0 - mean[channel]) / std[channel];
@@ -142,11 +141,13 @@ fn check(op: &str, bound: u8) {
     for case in &cases {
         let (recipe, params) = case.view();
         let mut view = vec![0; 3 * recipe.size * recipe.size];
-        Augmenter::new(recipe).view(case.part(&golden), &params, &mut view);
-        let before = errors.max;
-        errors.add(&view, golden.image(&case.expected).pixels);
-        if errors.max > before {
-            println!("{op} differs by {} with {:?}", errors.max, case.parameters);
+        for mut augmenter in [Augmenter::new(recipe.clone()), Augmenter::plain(recipe)] {
+            augmenter.view(case.part(&golden), &params, &mut view);
+            let before = errors.max;
+            errors.add(&view, golden.image(&case.expected).pixels);
+            if errors.max > before {
+                println!("{op} differs by {} with {:?}", errors.max, case.parameters);
+            }
         }
     }
     println!("| {op} | {} | {} | {:.4} |", cases.len(), errors.max, errors.mean());

@@ -28,6 +28,6 @@ impl Write for f32 {
 
 impl Write for u8 {
     fn write(augmenter: &Augmenter, out: &mut [u8]) {
-        augmenter.view.interleave(out);
+        augmenter.view.interleave(augmenter.cpu, out);
     }
 }

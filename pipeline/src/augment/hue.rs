@@ -36,41 +36,43 @@ fn hsv_from_rgb([r, g, b]: [u8; 3]) -> [u8; 3] {
     let middle = r ^ g ^ b ^ max ^ min;
     let chroma = f32::from(max - min);
     let from_max = f32::from(max - middle) / f32::from((max - min).max(1));
-    // The hue runs in sixths of the circle from the largest channel's own hue, `home`, towards the second channel's.
-    let (home, onwards) = if r == max {
-        (0.0, g >= b)
+    // The hue runs in sixths of the circle from the largest channel's own hue, `home`, towards the next channel's or back
+    // towards the one's before. In 255ths, these sixths start at whole numbers or at halves, here rounded down.
+    let (home, forwards, start, start_back) = if r == max {
+        (0.0, g >= b, 0, 212)
     } else if g == max {
-        (2.0, b >= r)
+        (2.0, b >= r, 85, 42)
     } else {
-        (4.0, r >= g)
+        (4.0, r >= g, 170, 127)
     };
-    let sixths: f32 = if onwards { home + 1.0 - from_max } else { home - 1.0 + from_max };
-    // Of 255ths, the integer part is split off first: what is left keeps enough bits to fall on Pillow's side of a whole
+    let sixths: f32 = if forwards { home + 1.0 - from_max } else { home - 1.0 + from_max };
+    // Only what is left of a sixth goes through single precision: it keeps enough bits to fall on Pillow's side of a whole
     // hue, once the rounding of Pillow's later steps is made up for by NUDGE.
     const NUDGE: f32 = 1.0 / (1 << 20) as f32;
-    let (sixth, whole, rest) = if onwards {
-        (home, home * 42.5, home * NUDGE)
-    } else {
-        (home - 1.0, if home == 0.0 { 212.0 } else { home * 42.5 - 43.0 }, 0.5 + NUDGE)
-    };
-    let hue = whole + f32::from(truncated((sixths - sixth) * 42.5 + rest));
-    [truncated(hue), truncated(chroma * 255.0 / f32::from(max.max(1))), max]
+    let (start, sixth, rest) =
+        if forwards { (start, home, home * NUDGE) } else { (start_back, home - 1.0, 0.5 + NUDGE) };
+    let hue = start + i32::from(truncated((sixths - sixth) * 42.5 + rest));
+    // Rounded half a level down instead of truncated; a quotient of bytes has no fraction above 254/255.
+    [hue as u8, rounded(chroma * 255.0 / f32::from(max.max(1)) - 0.4985), max]
 }
 
 /// Each channel lies below the value by a share of the chroma that its distance from the hue says:
 /// `v - v * s/255 * clamp(distance, 0, 1)`, rounded.
 #[inline(always)]
 fn rgb_from_hsv([h, s, v]: [u8; 3]) -> [u8; 3] {
-    // In 255ths of a sixth, the circle is 1530 round; cyan is at 765, magenta at 1275 and so on.
+    // In 255ths of a sixth, the circle is 1530 round; cyan is at 765, blue at 1020 and so on.
     let hue = i32::from(h) * 6;
-    let chroma = i32::from(v) * i32::from(s);
+    let chroma = (i32::from(v) * i32::from(s)) as f32;
     let below = [510 - (hue - 765).abs(), (hue - 510).abs() - 255, (hue - 1020).abs() - 255];
-    below.map(|distance| {
-        // Rounds (v * s * distance) / 65025. There are no ties, as 65025 is odd, and both the sum and the product are
-        // exact enough in single precision for every value (`every_product_is_rounded`).
-        let share = (chroma * distance.clamp(0, 255) + 32_512) as f32;
-        v - truncated(share * (1.0 / 65_025.0))
-    })
+    // The products are whole numbers below 2^24, thus exact. 65025 is odd, so there are no ties, and no product of bytes
+    // lies so close to one that the reciprocal's error shows.
+    below.map(|distance| v - rounded(chroma * distance.clamp(0, 255) as f32 * (1.0 / 65_025.0)))
+}
+
+/// The nearest whole number, for levels from -0.5 to 255: there is no room for a fraction beside 2^23.
+#[inline(always)]
+fn rounded(level: f32) -> u8 {
+    (level + (3 << 22) as f32).to_bits() as u8
 }
 
 #[cfg(test)]
@@ -104,14 +106,6 @@ mod tests {
             [210, 0, 255],
             "hue 0 - 51 wraps to 205: sector 4.82, a little before magenta"
         );
-    }
-
-    #[test]
-    fn every_product_is_rounded() {
-        for product in 0..=255 * 65_025u32 {
-            let exact = (product + 32_512) / 65_025;
-            assert_eq!(u32::from(truncated((product + 32_512) as f32 * (1.0 / 65_025.0))), exact);
-        }
     }
 
     #[test]

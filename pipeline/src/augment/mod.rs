@@ -48,6 +48,12 @@ impl Augmenter {
         Self::with_cpu(recipe, Cpu::detect())
     }
 
+    /// An augmenter that uses no special instructions of the processor: the reference that [`Augmenter::new`] is held
+    /// against, byte for byte.
+    pub fn plain(recipe: Recipe) -> Self {
+        Self::with_cpu(recipe, Cpu::Plain)
+    }
+
     fn with_cpu(recipe: Recipe, cpu: Cpu) -> Self {
         Self {
             size: recipe.size,

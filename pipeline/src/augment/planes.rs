@@ -1,5 +1,7 @@
 //! A view while it is worked on: one plane of bytes for each channel.
 
+use super::cpu::{Cpu, for_each_cpu};
+
 /// Red, green and blue planes of the same size, one after another.
 ///
 /// Lanes of one channel lie side by side, so that the operations are straight loops, and normalising needs planes anyway.
@@ -31,11 +33,17 @@ impl Planes {
     }
 
     /// Writes interleaved pixels.
-    pub(super) fn interleave(&self, out: &mut [u8]) {
+    pub(super) fn interleave(&self, cpu: Cpu, out: &mut [u8]) {
         assert_eq!(out.len(), self.bytes.len(), "a view is size x size x 3");
         let pixels = self.bytes.len() / 3;
         let (r, rest) = self.bytes.split_at(pixels);
         let (g, b) = rest.split_at(pixels);
+        interleave(cpu, r, g, b, out);
+    }
+}
+
+for_each_cpu! {
+    fn interleave(r: &[u8], g: &[u8], b: &[u8], out: &mut [u8]) {
         for (((out, &r), &g), &b) in out.as_chunks_mut::<3>().0.iter_mut().zip(r).zip(g).zip(b) {
             *out = [r, g, b];
         }
@@ -51,7 +59,7 @@ impl Planes {
 
     pub(super) fn interleaved(&self) -> Vec<u8> {
         let mut out = vec![0; self.bytes.len()];
-        self.interleave(&mut out);
+        self.interleave(Cpu::detect(), &mut out);
         out
     }
 }

@@ -10,11 +10,20 @@ pub(super) fn normalise(_: Avx512, channel: &Channel, bytes: &[u8], out: &mut [f
     unsafe { normalise_avx512(channel, bytes, out) }
 }
 
+/// Planes of so many pixels bypass the cache: a batch of them is far larger, and nobody reads it back soon. Writing them
+/// through the cache would first read what is there.
+const STREAMED: usize = 1 << 14;
+
 #[target_feature(enable = "avx512f")]
 fn normalise_avx512(channel: &Channel, bytes: &[u8], out: &mut [f32]) {
     let [high, low, mean, std_high, std_low] =
         [INVERSE_255.high, INVERSE_255.low, channel.mean, channel.inverse_std.high, channel.inverse_std.low]
             .map(|number| _mm512_set1_ps(number));
+    let streamed = out.len() >= STREAMED;
+    let unaligned = if streamed { out.as_ptr().align_offset(64) } else { 0 };
+    let (first_bytes, bytes) = bytes.split_at(unaligned);
+    let (first_out, out) = out.split_at_mut(unaligned);
+    channel.look_up(first_bytes, first_out);
     let (bytes, last_bytes) = bytes.as_chunks::<16>();
     let (out, last_out) = out.as_chunks_mut::<16>();
     for (bytes, out) in bytes.iter().zip(out) {
@@ -24,8 +33,16 @@ fn normalise_avx512(channel: &Channel, bytes: &[u8], out: &mut [f32]) {
         let unit = _mm512_fmadd_ps(level, high, _mm512_mul_ps(level, low));
         let centered = _mm512_sub_ps(unit, mean);
         let scaled = _mm512_fmadd_ps(centered, std_high, _mm512_mul_ps(centered, std_low));
-        // SAFETY: `out` has sixteen floats.
-        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), scaled) };
+        // SAFETY: `out` has sixteen floats and, if it is streamed, begins at a multiple of 64 bytes.
+        unsafe {
+            if streamed {
+                _mm512_stream_ps(out.as_mut_ptr(), scaled);
+            } else {
+                _mm512_storeu_ps(out.as_mut_ptr(), scaled);
+            }
+        }
     }
     channel.look_up(last_bytes, last_out);
+    // Streamed stores become visible to other threads only after a fence.
+    _mm_sfence();
 }

@@ -12,7 +12,7 @@ pub(super) use axis::Axis;
 
 use filter::Filter;
 use flatten::flatten;
-use narrow::Narrow;
+use narrow::{Narrow, Rows, Target};
 
 use super::cpu::Cpu;
 use super::planes::Planes;
@@ -58,29 +58,24 @@ impl Resizer {
         );
         self.narrow.plan(&columns, flip);
         self.vertical.plan(&rows, false);
-        let row_bytes = seen_columns.len() * 3;
-        let source = part.rows_from(seen_rows.start, seen_columns.start);
+        let source = Rows {
+            bytes: part.rows_from(seen_rows.start, seen_columns.start),
+            stride: part.stride,
+            width: seen_columns.len() * 3,
+            count: seen_rows.len(),
+        };
         if vertical_first(&columns, &rows) {
-            self.flatten_then_narrow(source, part.stride, row_bytes, size, view);
+            self.flatten_then_narrow(source, size, view);
         } else {
-            let rows = source.chunks(part.stride).take(seen_rows.len()).map(|row| &row[..row_bytes]);
-            self.narrow_then_flatten(rows, size, view);
+            self.narrow_then_flatten(source, size, view);
         }
     }
 
-    fn narrow_then_flatten<'a>(
-        &mut self,
-        source: impl ExactSizeIterator<Item = &'a [u8]>,
-        size: usize,
-        view: &mut Planes,
-    ) {
+    fn narrow_then_flatten(&mut self, source: Rows<'_>, size: usize, view: &mut Planes) {
         // Each row of `between` is a red, a green and a blue row.
-        self.between.resize(source.len() * size * 3, 0);
-        for (row, narrow) in source.zip(self.between.chunks_exact_mut(size * 3)) {
-            let (r, rest) = narrow.split_at_mut(size);
-            let (g, b) = rest.split_at_mut(size);
-            self.narrow.row(row, [r, g, b]);
-        }
+        self.between.resize(source.count * size * 3, 0);
+        let target = Target { bytes: &mut self.between, row_stride: size * 3, channel_stride: size, size };
+        self.narrow.rows(source, target);
         for (channel, plane) in view.split_mut().into_iter().enumerate() {
             for (y, out) in plane.chunks_exact_mut(size).enumerate() {
                 let (first, weights) = self.vertical.taps(y);
@@ -90,21 +85,16 @@ impl Resizer {
         }
     }
 
-    fn flatten_then_narrow(
-        &mut self,
-        source: &[u8],
-        stride: usize,
-        row_bytes: usize,
-        size: usize,
-        view: &mut Planes,
-    ) {
-        self.between.resize(row_bytes, 0);
-        let [r, g, b] = view.split_mut().map(|plane| plane.chunks_exact_mut(size));
-        for (y, ((r, g), b)) in r.zip(g).zip(b).enumerate() {
+    fn flatten_then_narrow(&mut self, source: Rows<'_>, size: usize, view: &mut Planes) {
+        let Rows { bytes, stride, width, .. } = source;
+        self.between.resize(size * width, 0);
+        for (y, out) in self.between.chunks_exact_mut(width).enumerate() {
             let (first, weights) = self.vertical.taps(y);
-            flatten(self.cpu, &source[first * stride..], stride, weights, &mut self.between);
-            self.narrow.row(&self.between, [r, g, b]);
+            flatten(self.cpu, &bytes[first * stride..], stride, weights, out);
         }
+        let flat = Rows { bytes: &self.between, stride: width, width, count: size };
+        let bytes = view.bytes_mut();
+        self.narrow.rows(flat, Target { bytes, row_stride: size, channel_stride: size * size, size });
     }
 }
 

@@ -4,20 +4,24 @@
 //! bits, so it is split into three signed bytes, and the sums of each are exact.
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
+use super::{Rows, Target};
 use crate::augment::cpu::Avx512;
 use crate::augment::resize::filter::Filter;
 use crate::augment::resize::{HALF, PRECISION_BITS};
 
 /// Positions side by side, a lane of 32 bits each.
 const POSITIONS: usize = 16;
+/// Rows that are narrowed together: they and their results fit the first cache.
+const BLOCK: usize = 16;
 /// Bytes that one permutation can reach.
 const REACH: usize = 128;
 
 /// A filter's weights, in the order in which the kernel reads them.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// For each group of positions the same number of quads, `per_group`.
+    /// For each group of positions the same number of quads, `per_group`, 1 or 2.
     quads: Vec<Quad>,
     per_group: usize,
 }
@@ -32,7 +36,8 @@ struct Quad {
     digits: [[i8; 64]; 3],
     /// First byte of the row that any position reads.
     start: usize,
-    /// Which of the following bytes lie inside the row.
+    /// How many of the following bytes lie inside the row, and which.
+    len: usize,
     inside: [u64; 2],
 }
 
@@ -40,6 +45,9 @@ impl Table {
     /// False if the taps of some group lie too far apart: the image is more than twice as wide as the view.
     pub(super) fn fill(&mut self, filter: &Filter, row_bytes: usize) -> bool {
         self.per_group = filter.longest().div_ceil(4);
+        if self.per_group > 2 {
+            return false;
+        }
         self.quads.clear();
         let positions = filter.all().len();
         for group in (0..positions).step_by(POSITIONS) {
@@ -54,52 +62,66 @@ impl Table {
         true
     }
 
-    pub(super) fn row(&self, _: Avx512, row: &[u8], out: [&mut [u8]; 3]) {
-        // SAFETY: the value proves that the processor has these parts of AVX-512.
-        unsafe { self.row_avx512(row, out) }
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
-    fn row_avx512(&self, row: &[u8], [r, g, b]: [&mut [u8]; 3]) {
-        let outs = r.chunks_mut(POSITIONS).zip(g.chunks_mut(POSITIONS)).zip(b.chunks_mut(POSITIONS));
-        for (quads, ((r, g), b)) in self.quads.chunks_exact(self.per_group).zip(outs) {
-            let mut sums = [[_mm512_set1_epi32(HALF), _mm512_setzero_si512(), _mm512_setzero_si512()]; 3];
-            for quad in quads {
-                let [near, far] = quad.bytes(row);
-                let mut indices = load(&quad.indices);
-                for sums in &mut sums {
-                    let values = _mm512_permutex2var_epi8(near, indices, far);
-                    for (sum, digits) in sums.iter_mut().zip(&quad.digits) {
-                        *sum = _mm512_dpbusd_epi32(*sum, values, load(digits));
-                    }
-                    indices = _mm512_add_epi8(indices, _mm512_set1_epi8(1));
+    pub(super) fn rows(&self, _: Avx512, source: Rows<'_>, mut target: Target<'_>) {
+        for first in (0..source.count).step_by(BLOCK) {
+            let rows = first..(first + BLOCK).min(source.count);
+            // SAFETY: the value proves that the processor has these parts of AVX-512.
+            unsafe {
+                match self.per_group {
+                    1 => self.block::<1>(source, &mut target, rows),
+                    _ => self.block::<2>(source, &mut target, rows),
                 }
             }
-            for ([low, middle, high], out) in sums.into_iter().zip([r, g, b]) {
-                let upper = _mm512_add_epi32(_mm512_slli_epi32::<8>(high), middle);
-                let sum = _mm512_add_epi32(_mm512_slli_epi32::<8>(upper), low);
-                let bytes = _mm512_cvtusepi32_epi8(_mm512_srli_epi32::<PRECISION_BITS>(sum));
-                let kept = u16::MAX >> (POSITIONS - out.len());
-                // SAFETY: the mask keeps as many bytes as `out` has.
-                unsafe { _mm_mask_storeu_epi8(out.as_mut_ptr().cast(), kept, bytes) };
+        }
+    }
+
+    /// Narrows a few rows, one group of positions after another, so that a group's weights stay in registers.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
+    fn block<const QUADS: usize>(&self, source: Rows<'_>, target: &mut Target<'_>, rows: Range<usize>) {
+        for (group, quads) in self.quads.as_chunks::<QUADS>().0.iter().enumerate() {
+            let left = group * POSITIONS;
+            let width = POSITIONS.min(target.size - left);
+            let kept = u16::MAX >> (POSITIONS - width);
+            for y in rows.clone() {
+                let row = source.row(y);
+                let mut sums = [[_mm512_set1_epi32(HALF), _mm512_setzero_si512(), _mm512_setzero_si512()]; 3];
+                for quad in quads {
+                    let [near, far] = quad.bytes(row);
+                    let mut indices = load(&quad.indices);
+                    for sums in &mut sums {
+                        let values = _mm512_permutex2var_epi8(near, indices, far);
+                        for (sum, digits) in sums.iter_mut().zip(&quad.digits) {
+                            *sum = _mm512_dpbusd_epi32(*sum, values, load(digits));
+                        }
+                        indices = _mm512_add_epi8(indices, _mm512_set1_epi8(1));
+                    }
+                }
+                for (channel, [low, middle, high]) in sums.into_iter().enumerate() {
+                    let upper = _mm512_add_epi32(_mm512_slli_epi32::<8>(high), middle);
+                    let sum = _mm512_add_epi32(_mm512_slli_epi32::<8>(upper), low);
+                    let bytes = _mm512_cvtusepi32_epi8(_mm512_srli_epi32::<PRECISION_BITS>(sum));
+                    let start = y * target.row_stride + channel * target.channel_stride + left;
+                    let out = &mut target.bytes[start..start + width];
+                    match <&mut [u8; POSITIONS]>::try_from(&mut *out) {
+                        // SAFETY: the array has 16 bytes.
+                        Ok(out) => unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), bytes) },
+                        // SAFETY: the mask keeps as many bytes as `out` has.
+                        Err(_) => unsafe { _mm_mask_storeu_epi8(out.as_mut_ptr().cast(), kept, bytes) },
+                    }
+                }
             }
         }
     }
 }
 
 impl Quad {
-    fn new(
-        filter: &Filter,
-        positions: std::ops::Range<usize>,
-        first_tap: usize,
-        row_bytes: usize,
-    ) -> Option<Self> {
+    fn new(filter: &Filter, positions: Range<usize>, first_tap: usize, row_bytes: usize) -> Option<Self> {
         let start = positions.clone().map(|position| filter.taps(position).0).min()? + first_tap;
         let start = (start * 3).min(row_bytes);
-        let rest = row_bytes - start;
-        let inside = [rest.min(64), rest.saturating_sub(64).min(64)]
+        let len = (row_bytes - start).min(REACH);
+        let inside = [len.min(64), len.saturating_sub(64)]
             .map(|bytes| if bytes == 0 { 0 } else { u64::MAX >> (64 - bytes) });
-        let mut quad = Self { indices: [0; 64], digits: [[0; 64]; 3], start, inside };
+        let mut quad = Self { indices: [0; 64], digits: [[0; 64]; 3], start, len, inside };
         for (lane, position) in positions.enumerate() {
             let (first, weights) = filter.taps(position);
             for (tap, &weight) in weights.iter().skip(first_tap).take(4).enumerate() {
@@ -122,13 +144,12 @@ impl Quad {
     /// The 128 bytes from `start` on, zeros after the end of the row.
     #[target_feature(enable = "avx512f,avx512bw")]
     fn bytes(&self, row: &[u8]) -> [__m512i; 2] {
-        let rest = &row[self.start..];
-        assert!(rest.len() >= (self.inside[0].count_ones() + self.inside[1].count_ones()) as usize);
-        // SAFETY: the masks select bytes at the beginning of `rest`, as many as it has; the others are not read.
+        let bytes = row[self.start..][..self.len].as_ptr();
+        // SAFETY: the masks select the `len` bytes there; others are not read.
         unsafe {
             [
-                _mm512_maskz_loadu_epi8(self.inside[0], rest.as_ptr().cast()),
-                _mm512_maskz_loadu_epi8(self.inside[1], rest.as_ptr().wrapping_add(64).cast()),
+                _mm512_maskz_loadu_epi8(self.inside[0], bytes.cast()),
+                _mm512_maskz_loadu_epi8(self.inside[1], bytes.wrapping_add(64).cast()),
             ]
         }
     }

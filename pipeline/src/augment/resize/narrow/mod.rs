@@ -66,14 +66,53 @@ impl Narrow {
         };
     }
 
-    /// Writes one row of each channel. `row` holds the pixels that the planned axis sees.
-    pub(super) fn row(&self, row: &[u8], out: [&mut [u8]; 3]) {
+    /// Writes a row of each channel for each source row.
+    pub(super) fn rows(&self, source: Rows<'_>, target: Target<'_>) {
         match self.kernel {
-            Kernel::Scalar => scalar::row(&self.filter, row, out),
+            Kernel::Scalar => scalar::rows(&self.filter, source, target),
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2(avx2) => self.avx2.row(avx2, row, out),
+            Kernel::Avx2(avx2) => self.avx2.rows(avx2, source, target),
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512(avx512) => self.avx512.row(avx512, row, out),
+            Kernel::Avx512(avx512) => self.avx512.rows(avx512, source, target),
         }
+    }
+}
+
+/// Rows of interleaved pixels, as many as the planned axis sees.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a> {
+    /// From the first row's first pixel on.
+    pub(super) bytes: &'a [u8],
+    /// Bytes from one row to the next.
+    pub(super) stride: usize,
+    /// Bytes of a row that count.
+    pub(super) width: usize,
+    /// Number of rows.
+    pub(super) count: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn row(&self, y: usize) -> &'a [u8] {
+        &self.bytes[y * self.stride..][..self.width]
+    }
+}
+
+/// Where the rows of the three channels go.
+#[derive(Debug)]
+pub(super) struct Target<'a> {
+    pub(super) bytes: &'a mut [u8],
+    /// Bytes from one row to the next.
+    pub(super) row_stride: usize,
+    /// Bytes from one channel to the next.
+    pub(super) channel_stride: usize,
+    /// Bytes of a row.
+    pub(super) size: usize,
+}
+
+impl Target<'_> {
+    fn row(&mut self, y: usize) -> [&mut [u8]; 3] {
+        let (r, rest) = self.bytes[y * self.row_stride..].split_at_mut(self.channel_stride);
+        let (g, b) = rest.split_at_mut(self.channel_stride);
+        [r, g, b].map(|row| &mut row[..self.size])
     }
 }

@@ -3,13 +3,22 @@
 //! Pillow approximates the Gaussian by three passes of a box blur whose radius has a fraction, first along the rows,
 //! then along the columns, on bytes (BoxBlur.c, after Gwosdek et al. 2011). Edges are replicated.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod scalar;
+
 use super::cpu::{Cpu, for_each_cpu};
 use super::planes::Planes;
 
 /// Passes in each direction.
 const PASSES: usize = 3;
 
-/// Columns that are blurred together.
+/// Rows that are blurred together: as u16, twice, they fit the first cache.
+const ROWS: usize = 16;
+
+/// Columns that are blurred together, for the same reason.
 const STRIP: usize = 32;
 
 /// Blurs square views, reusing its memory.
@@ -32,78 +41,103 @@ impl Blur {
             return;
         }
         for plane in view.split_mut() {
-            for row in plane.chunks_exact_mut(size) {
-                self.blur_along(row, 1, Strip { width: size, stride: size, step: 1 }, &kernel);
+            for rows in plane.chunks_mut(size * ROWS) {
+                self.blur_lines(rows, Lines { width: size, stride: size, step: 1, length: size }, &kernel);
             }
             for left in (0..size).step_by(STRIP) {
                 let width = STRIP.min(size - left);
-                let strip = Strip { width, stride: size, step: width };
-                self.blur_along(&mut plane[left..], size, strip, &kernel);
+                let strip = Lines { width, stride: size, step: width, length: size * width };
+                self.blur_lines(&mut plane[left..], strip, &kernel);
             }
         }
     }
 
-    /// Blurs the first `rows` rows of a strip.
-    fn blur_along(&mut self, bytes: &mut [u8], rows: usize, strip: Strip, kernel: &BoxKernel) {
-        let Strip { width, step, .. } = strip;
+    fn blur_lines(&mut self, bytes: &mut [u8], lines: Lines, kernel: &BoxKernel) {
+        let Lines { width, stride, step, length } = lines;
         let pad = (kernel.radius + 1) * step;
-        let inside = pad..pad + rows * width;
+        let padded = length + 2 * pad;
+        let count = bytes.len().div_ceil(stride) * width / length;
+        // From one row to the next: each row is a line, or all are one.
+        let advance = if length == width { padded } else { width };
         for line in [&mut self.line, &mut self.blurred] {
-            line.resize(inside.end + pad, 0);
+            line.resize(count * padded, 0);
         }
-        load(self.cpu, bytes, strip, &mut self.line[inside.clone()]);
+        load(self.cpu, bytes, lines, &mut self.line[pad..], advance);
         for _ in 0..PASSES {
-            let (before, rest) = self.line.split_at_mut(inside.start);
-            let (line, after) = rest.split_at_mut(rows * width);
-            before.chunks_exact_mut(step).for_each(|edge| edge.copy_from_slice(&line[..step]));
-            after.chunks_exact_mut(step).for_each(|edge| edge.copy_from_slice(&line[line.len() - step..]));
-            blur_line(self.cpu, &self.line, step, *kernel, &mut self.blurred[inside.clone()]);
+            for line in self.line.chunks_exact_mut(padded) {
+                let (before, rest) = line.split_at_mut(pad);
+                let (line, after) = rest.split_at_mut(length);
+                replicate(&line[..step], before);
+                replicate(&line[length - step..], after);
+            }
+            // What is computed for the room between two lines is overwritten.
+            let inside = pad..count * padded - pad;
+            blur_line(self.cpu, &self.line, step, *kernel, &mut self.blurred[inside]);
             std::mem::swap(&mut self.line, &mut self.blurred);
         }
-        store(self.cpu, &self.line[inside], strip, bytes);
+        store(self.cpu, &self.line[pad..], advance, lines, bytes);
     }
 }
 
-/// Part of a plane that is blurred in one direction. Its neighbouring rows become neighbours in memory, so that one kernel
-/// blurs both along the rows and down the columns.
+/// Rows of a plane as lines that are blurred. Neighbours in the direction of the blur are always the same `step` apart in
+/// memory, so that one kernel blurs both along the rows and down the columns.
 #[derive(Debug, Clone, Copy)]
-struct Strip {
+struct Lines {
+    /// Bytes of a row that take part.
     width: usize,
     /// Bytes from one row to the next.
     stride: usize,
-    /// From a value to its neighbour in the direction of the blur: 1, or `width` for columns.
+    /// From a value to its neighbour in the direction of the blur: 1, or `width` down the columns.
     step: usize,
+    /// Values of a line: a row, or all rows one after another.
+    length: usize,
+}
+
+/// Fills the room beyond an edge with the values at the edge.
+fn replicate(edge: &[u16], beyond: &mut [u16]) {
+    if let [value] = *edge {
+        beyond.fill(value);
+    } else {
+        beyond.chunks_exact_mut(edge.len()).for_each(|out| out.copy_from_slice(edge));
+    }
 }
 
 for_each_cpu! {
-    fn load(bytes: &[u8], strip: Strip, line: &mut [u16]) {
-        for (row, line) in bytes.chunks(strip.stride).zip(line.chunks_exact_mut(strip.width)) {
-            for (value, &byte) in line.iter_mut().zip(row) {
-                *value = u16::from(byte);
+    fn load(bytes: &[u8], lines: Lines, out: &mut [u16], advance: usize) {
+        for (row, line) in bytes.chunks(lines.stride).zip(out.chunks_mut(advance)) {
+            let line = &mut line[..lines.width];
+            // The usual length as a constant makes one instruction of the loop.
+            if let (Ok(line), Some(row)) = (<&mut [u16; STRIP]>::try_from(&mut *line), row.first_chunk::<STRIP>()) {
+                (0..STRIP).for_each(|i| line[i] = u16::from(row[i]));
+            } else {
+                line.iter_mut().zip(row).for_each(|(value, &byte)| *value = u16::from(byte));
             }
         }
     }
 }
 
 for_each_cpu! {
-    fn store(line: &[u16], strip: Strip, bytes: &mut [u8]) {
-        for (row, line) in bytes.chunks_mut(strip.stride).zip(line.chunks_exact(strip.width)) {
-            for (byte, &value) in row.iter_mut().zip(line) {
-                *byte = value as u8;
+    fn store(blurred: &[u16], advance: usize, lines: Lines, bytes: &mut [u8]) {
+        for (row, line) in bytes.chunks_mut(lines.stride).zip(blurred.chunks(advance)) {
+            let line = &line[..lines.width];
+            if let (Ok(line), Some(row)) = (<&[u16; STRIP]>::try_from(line), row.first_chunk_mut::<STRIP>()) {
+                (0..STRIP).for_each(|i| row[i] = line[i] as u8);
+            } else {
+                row.iter_mut().zip(line).for_each(|(byte, &value)| *byte = value as u8);
             }
         }
     }
 }
 
-for_each_cpu! {
-    /// `padded` is the line with `radius + 1` steps more at both ends.
-    fn blur_line(padded: &[u16], step: usize, kernel: BoxKernel, out: &mut [u16]) {
-        match kernel.radius {
-            // The only radii for standard deviations up to about 2.4.
-            0 => kernel.weigh::<1>(padded, step, out),
-            1 => kernel.weigh::<3>(padded, step, out),
-            _ => kernel.weigh_many(padded, step, out),
-        }
+/// Blurs a line once; `padded` has `radius + 1` steps more at both ends than `out`.
+fn blur_line(cpu: Cpu, padded: &[u16], step: usize, kernel: BoxKernel, out: &mut [u16]) {
+    match cpu {
+        // The only radii for standard deviations up to about 2.4.
+        #[cfg(target_arch = "x86_64")]
+        Cpu::Avx2(avx2) if kernel.radius <= 1 => avx2::blur_line(avx2, padded, step, kernel, out),
+        #[cfg(target_arch = "x86_64")]
+        Cpu::Avx512(avx512) if kernel.radius <= 1 => avx512::blur_line(avx512, padded, step, kernel, out),
+        _ => scalar::blur_line(cpu, padded, step, kernel, out),
     }
 }
 
@@ -137,37 +171,13 @@ impl BoxKernel {
         self.full == 1 << 24
     }
 
-    /// A box of `INNER` full weights.
-    #[inline(always)]
-    fn weigh<const INNER: usize>(&self, padded: &[u16], step: usize, out: &mut [u16]) {
-        let tap = |number: usize| &padded[number * step..][..out.len()];
-        let (near, far) = (tap(0), tap(INNER + 1));
-        let inner: [&[u16]; INNER] = std::array::from_fn(|number| tap(number + 1));
-        for i in 0..out.len() {
-            let sum: u16 = inner.iter().map(|tap| tap[i]).sum();
-            out[i] = self.mean(u32::from(sum), u32::from(near[i] + far[i]));
-        }
-    }
-
-    /// A box of any radius.
-    #[inline(always)]
-    fn weigh_many(&self, padded: &[u16], step: usize, out: &mut [u16]) {
-        const BLOCK: usize = 32;
-        for (number, out) in out.chunks_mut(BLOCK).enumerate() {
-            let tap = |tap: usize| &padded[number * BLOCK + tap * step..][..out.len()];
-            let mut sums = [0u32; BLOCK];
-            for inner in 1..2 * self.radius + 2 {
-                sums.iter_mut().zip(tap(inner)).for_each(|(sum, &value)| *sum += u32::from(value));
-            }
-            let ends = tap(0).iter().zip(tap(2 * self.radius + 2));
-            let means = sums.iter().zip(ends).map(|(&sum, (&a, &b))| self.mean(sum, u32::from(a + b)));
-            let means: [u16; BLOCK] = {
-                let mut all = [0; BLOCK];
-                all.iter_mut().zip(means).for_each(|(all, mean)| *all = mean);
-                all
-            };
-            out.copy_from_slice(&means[..out.len()]);
-        }
+    /// The full and the partial weight as 16-bit pairs: their low parts, which may be negative, and their high parts.
+    #[cfg(target_arch = "x86_64")]
+    fn halves(&self) -> [i32; 2] {
+        let low = |weight: u32| weight as i16;
+        let high = |weight: u32| ((weight as i32 - i32::from(low(weight))) >> 16) as i16;
+        let pair = |full: i16, partial: i16| i32::from(full as u16) | i32::from(partial) << 16;
+        [pair(low(self.full), low(self.partial)), pair(high(self.full), high(self.partial))]
     }
 
     /// At most 255 * 2^24 + 2^23, which fits.

@@ -2,6 +2,9 @@
 //!
 //! Each enhancement blends a degenerate image (black, mean gray, gray) with the original: `Image.blend`, Blend.c.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
 use super::cpu::{Cpu, for_each_cpu};
 use super::planes::Planes;
 
@@ -53,8 +56,19 @@ pub(super) fn truncated(level: f32) -> u8 {
     unsafe { level.to_int_unchecked::<i32>() as u8 }
 }
 
+/// Such a blend maps bytes to bytes: where the processor can look up 64 of them at once, a table is faster.
+fn blend_with_constant(cpu: Cpu, bytes: &mut [u8], degenerate: u8, factor: f32) {
+    #[cfg(target_arch = "x86_64")]
+    if let Cpu::Avx512(avx512) = cpu {
+        let mut table = std::array::from_fn(|value| value as u8);
+        blend_each(cpu, &mut table, degenerate, factor);
+        return avx512::look_up(avx512, &table, bytes);
+    }
+    blend_each(cpu, bytes, degenerate, factor);
+}
+
 for_each_cpu! {
-    fn blend_with_constant(bytes: &mut [u8], degenerate: u8, factor: f32) {
+    fn blend_each(bytes: &mut [u8], degenerate: u8, factor: f32) {
         for value in bytes {
             *value = blend(degenerate, *value, factor);
         }
