@@ -1,0 +1,41 @@
+//! What `simsiam bench` prints.
+
+use serde_json::Value;
+
+use crate::fixture::{Fixture, refused, simsiam, succeed};
+
+#[test]
+fn the_loader_is_measured_at_every_stage() {
+    let fixture = Fixture::new();
+    for stage in ["decode", "views", "batches"] {
+        let mut command = simsiam();
+        command.arg("bench").arg("--shards").arg(fixture.path("train"));
+        command.args(["--stage", stage, "--workers", "2", "--seconds", "0.3", "--json"]);
+        let report: Value = serde_json::from_str(&succeed(&mut command)).unwrap();
+        assert_eq!((&report["stage"], &report["workers"]), (&stage.into(), &2.into()));
+        assert_eq!((&report["view_size"], &report["samples"]), (&32.into(), &200.into()));
+        for key in ["images_per_s", "decode_only_images_per_s", "cores_busy"] {
+            assert!(report[key].as_f64().unwrap() > 0.0, "{key} in {report}");
+        }
+        assert!(report["step_us"]["decode"].as_f64().unwrap() > 0.0, "{report}");
+        assert_eq!(report["step_us"]["augment"].as_f64().unwrap() > 0.0, stage != "decode", "{report}");
+        assert_eq!(report["queues"].as_array().unwrap().is_empty(), stage != "batches", "{report}");
+        assert!(["decode", "augment", "read"].contains(&report["bottleneck"].as_str().unwrap()), "{report}");
+    }
+}
+
+#[test]
+fn a_person_reads_lines_and_a_bad_setting_is_refused() {
+    let fixture = Fixture::new();
+    let bench = || {
+        let mut command = simsiam();
+        command.arg("bench").arg("--shards").arg(fixture.path("train"));
+        command
+    };
+    let printed = succeed(bench().args(["--workers", "1", "--seconds", "0.3"]));
+    for part in ["decode only: ", "batches of two views: ", "% of decode only", "bottleneck: ", "cores busy"] {
+        assert!(printed.contains(part), "{part} in\n{printed}");
+    }
+    assert!(refused(bench().args(["--seconds", "0"])).contains("--seconds 0: expected a number above 0"));
+    assert!(refused(simsiam().args(["bench", "--shards", "nowhere.tar"])).contains("nowhere.tar"));
+}
