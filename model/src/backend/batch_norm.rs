@@ -46,8 +46,8 @@ pub struct BatchNormSaved<'a, S: Shape, C: Shape, D: Storage<f32>> {
 
 /// Where a normalisation's backward pass adds its results.
 pub struct BatchNormGradients<'a, D: Storage<f32>> {
-    /// `dL/dx`.
-    pub x: &'a mut D::Vec,
+    /// `dL/dx`; `None` where the caller takes it from where `dL/dy` was.
+    pub input: Option<&'a mut D::Vec>,
     /// `dL/dresidual`.
     pub residual: Option<&'a mut D::Vec>,
     /// `dL/dscale` and `dL/dshift`.
@@ -78,11 +78,11 @@ pub trait BatchNormKernel: Storage<f32> {
         running_var: &Tensor<C, f32, Self>,
     ) -> Result<Tensor<S, f32, Self>, Self::Err>;
 
-    /// Adds the gradients, given `dL/dy`; `grad_output` is the kernel's to overwrite.
+    /// Adds the gradients, given `dL/dy`, and leaves `dL/dx` in its place.
     fn batch_norm_backward<S: Shape, C: Shape>(
         &self,
         saved: &BatchNormSaved<'_, S, C, Self>,
-        grad_output: Self::Vec,
+        grad_output: &mut Self::Vec,
         gradients: BatchNormGradients<'_, Self>,
     ) -> Result<(), Self::Err>;
 }

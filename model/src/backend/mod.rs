@@ -45,6 +45,9 @@ pub trait Backend:
 
 impl Backend for Cpu {}
 
+/// A gradient's values on a device.
+pub(crate) type GradientVec<D> = <D as Storage<f32>>::Vec;
+
 /// Takes a gradient out of its slot, so that the memory is freed as soon as its operation has run backward.
 pub(crate) fn take_gradient<D: Storage<f32>>(slot: &mut D::Vec, dev: &D) -> Result<D::Vec, D::Err> {
     Ok(std::mem::replace(slot, dev.try_alloc_len(0)?))

@@ -2,7 +2,7 @@ use dfdx::nn::{ModuleVisitor, TensorCollection, TensorOptions};
 use dfdx::prelude::*;
 
 use crate::backend::{
-    Activation, Backend, BatchNormGradients, BatchNormSaved, Normalization, computed, take_gradient,
+    Activation, Backend, BatchNormGradients, BatchNormSaved, GradientVec, Normalization, computed, take_gradient,
 };
 use crate::init::InitRng;
 use crate::module::{Module, Walked};
@@ -136,6 +136,19 @@ impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
     }
 }
 
+impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
+    /// The normalisation and its backward pass.
+    pub(super) fn train_op<const S: usize>(
+        &mut self,
+        x: Images<D, C, S>,
+        residual: Option<Images<D, C, S>>,
+        activation: Activation,
+    ) -> (Images<D, C, S>, impl Differentiate<D>)
+    {
+        self.running.train_op(x, Some((&self.weight, &self.bias)), residual, activation)
+    }
+}
+
 impl<const C: usize, D: Backend> BatchNorm1d<C, D> {
     /// Evaluation: normalises by the running statistics.
     pub fn forward(&self, x: Features<D, C>, activation: Activation) -> Features<D, C> {
@@ -170,6 +183,16 @@ impl<const C: usize, D: Backend> PlainBatchNorm1d<C, D> {
 
 type Affine<'a, const C: usize, D> = Option<(&'a Channels<D, C>, &'a Channels<D, C>)>;
 
+/// Turns `dL/dy` into `dL/dx` in place and adds all gradients; that of `x` only where there is a place for it.
+pub(super) trait Differentiate<D: Backend>:
+    FnOnce(&mut Gradients<f32, D>, &mut GradientVec<D>, Option<&mut GradientVec<D>>) -> Result<(), D::Err> + 'static
+{
+}
+impl<D: Backend, F> Differentiate<D> for F where
+    F: FnOnce(&mut Gradients<f32, D>, &mut GradientVec<D>, Option<&mut GradientVec<D>>) -> Result<(), D::Err> + 'static
+{
+}
+
 impl<const C: usize, D: Backend> RunningStatistics<C, D> {
     fn new(dev: &D) -> Self {
         Self { mean: dev.zeros(), var: dev.ones() }
@@ -194,16 +217,36 @@ impl<const C: usize, D: Backend> RunningStatistics<C, D> {
         activation: Activation,
     ) -> Tensor<S, f32, D, T> {
         let (x, mut tape) = x.split_tape();
+        let x_ghost = x.ghost();
+        let (y, backward) = self.train_op(x, affine, residual, activation);
+        let (dev, y_ghost) = (y.device().clone(), y.ghost());
+        tape.add_backward_op(move |grads| {
+            let mut grad = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, &dev)?;
+            let mut grad_x = take_gradient(grads.get_or_alloc_mut(&x_ghost)?, &dev)?;
+            backward(grads, &mut grad, Some(&mut grad_x))?;
+            *grads.get_or_alloc_mut(&x_ghost)? = grad_x;
+            Ok(())
+        });
+        y.put_tape(tape)
+    }
+
+    /// The normalisation and its backward pass.
+    fn train_op<S: Shape>(
+        &mut self,
+        x: Tensor<S, f32, D>,
+        affine: Affine<'_, C, D>,
+        residual: Option<Tensor<S, f32, D>>,
+        activation: Activation,
+    ) -> (Tensor<S, f32, D>, impl Differentiate<D>)
+    {
         let op = Normalization { x: &x, affine, residual: residual.as_ref(), activation };
         let (y, statistics) = computed(x.device().batch_norm_train(&op, &mut self.mean, &mut self.var));
 
         let affine = affine.map(|(scale, shift)| (scale.clone(), shift.clone()));
         let residual_ghost = residual.map(|residual| residual.ghost());
-        let y_ghost = y.ghost();
         let y_saved = (activation == Activation::Relu).then(|| y.clone());
-        tape.add_backward_op(move |grads| {
+        let backward = move |grads: &mut Gradients<f32, D>, grad: &mut GradientVec<D>, input: Option<&mut GradientVec<D>>| {
             let dev = x.device();
-            let grad_y = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, dev)?;
             let mut grad_affine = match &affine {
                 Some((scale, shift)) => Some((
                     take_gradient(grads.get_or_alloc_mut(scale)?, dev)?,
@@ -211,30 +254,24 @@ impl<const C: usize, D: Backend> RunningStatistics<C, D> {
                 )),
                 None => None,
             };
-            let mut grad_residual = match &residual_ghost {
-                Some(residual) => Some(take_gradient(grads.get_or_alloc_mut(residual)?, dev)?),
+            let residual = match &residual_ghost {
+                Some(residual) => Some(grads.get_or_alloc_mut(residual)?),
                 None => None,
             };
 
             let scale = affine.as_ref().map(|(scale, _)| scale);
             let saved = BatchNormSaved { x: &x, y: y_saved.as_ref(), statistics: &statistics, scale };
-            let gradients = BatchNormGradients {
-                x: grads.get_or_alloc_mut(&x)?,
-                residual: grad_residual.as_mut(),
-                affine: grad_affine.as_mut().map(|(scale, shift)| (scale, shift)),
-            };
-            dev.batch_norm_backward(&saved, grad_y, gradients)?;
+            let affine_gradients = grad_affine.as_mut().map(|(scale, shift)| (scale, shift));
+            let gradients = BatchNormGradients { input, residual, affine: affine_gradients };
+            dev.batch_norm_backward(&saved, grad, gradients)?;
 
             if let (Some((scale, shift)), Some((grad_scale, grad_shift))) = (&affine, grad_affine) {
                 *grads.get_or_alloc_mut(scale)? = grad_scale;
                 *grads.get_or_alloc_mut(shift)? = grad_shift;
             }
-            if let (Some(residual), Some(grad_residual)) = (&residual_ghost, grad_residual) {
-                *grads.get_or_alloc_mut(residual)? = grad_residual;
-            }
             Ok(())
-        });
-        y.put_tape(tape)
+        };
+        (y, backward)
     }
 }
 

@@ -1,7 +1,7 @@
 use dfdx::nn::{ModuleVisitor, TensorCollection, TensorOptions};
 use dfdx::prelude::*;
 
-use crate::backend::{Backend, Conv2dGeometry, Conv2dGradients, computed, take_gradient};
+use crate::backend::{Backend, Conv2dGeometry, Conv2dGradients, GradientVec, computed, take_gradient};
 use crate::init::InitRng;
 use crate::module::{Module, Walked};
 use crate::tensors::Images;
@@ -50,7 +50,7 @@ pub struct Conv2d<
 
 /// Whether the gradient goes on to the layer's input.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum InputGradient {
+pub(super) enum InputGradient {
     Needed,
     Unused,
 }
@@ -85,27 +85,40 @@ impl<
         x: Images<D, IN, S, T>,
         input_gradient: InputGradient,
     ) -> Images<D, OUT, S_OUT, T> {
+        let (x, mut tape) = x.split_tape();
+        let (y, backward) = self.apply::<S, S_OUT>(x, input_gradient);
+        let (dev, y_ghost) = (y.device().clone(), y.ghost());
+        tape.add_backward_op(move |grads| {
+            let grad_y = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, &dev)?;
+            backward(grads, &grad_y)
+        });
+        y.put_tape(tape)
+    }
+
+    /// The convolution of `x`, and what takes `dL/dy` to the gradients of `x` and the filters.
+    pub(super) fn apply<const S: usize, const S_OUT: usize>(
+        &self,
+        x: Images<D, IN, S>,
+        input_gradient: InputGradient,
+    ) -> (Images<D, OUT, S_OUT>, impl FnOnce(&mut Gradients<f32, D>, &GradientVec<D>) -> Result<(), D::Err> + 'static)
+    {
         let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry(IN, OUT);
         let weight = self.weight.clone();
-        let (x, mut tape) = x.split_tape();
         let output = (x.shape().0, Const, Const, Const);
         let y = computed(x.device().conv2d(&geometry, &x, &weight, output));
-
-        let y_ghost = y.ghost();
-        tape.add_backward_op(move |grads| {
+        let backward = move |grads: &mut Gradients<f32, D>, grad_y: &GradientVec<D>| {
             let dev = x.device();
-            let grad_y = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, dev)?;
             let mut grad_w = take_gradient(grads.get_or_alloc_mut(&weight)?, dev)?;
             let input = match input_gradient {
                 InputGradient::Needed => Some(grads.get_or_alloc_mut(&x)?),
                 InputGradient::Unused => None,
             };
             let gradients = Conv2dGradients { input, weight: &mut grad_w };
-            dev.conv2d_backward(&geometry, &x, &weight, &grad_y, gradients)?;
+            dev.conv2d_backward(&geometry, &x, &weight, grad_y, gradients)?;
             *grads.get_or_alloc_mut(&weight)? = grad_w;
             Ok(())
-        });
-        y.put_tape(tape)
+        };
+        (y, backward)
     }
 }
 

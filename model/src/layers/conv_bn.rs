@@ -1,7 +1,8 @@
 use dfdx::prelude::*;
 
-use crate::backend::{Activation, Backend};
+use crate::backend::{Activation, Backend, take_gradient};
 use crate::init::InitRng;
+use crate::layers::conv2d::InputGradient;
 use crate::layers::{BatchNorm2d, Conv2d};
 use crate::module::Module;
 use crate::tensors::Images;
@@ -68,7 +69,7 @@ impl<
         x: Images<D, IN, S, T>,
         activation: Activation,
     ) -> Images<D, OUT, S_OUT, T> {
-        self.bn.forward_mut(self.conv.forward(x), activation)
+        self.train(x, None, activation, InputGradient::Needed)
     }
 
     /// Training, for the network's first layer: as [`forward_mut`](Self::forward_mut) with ReLU, but the images get
@@ -77,7 +78,7 @@ impl<
         &mut self,
         x: Images<D, IN, S, T>,
     ) -> Images<D, OUT, S_OUT, T> {
-        self.bn.forward_mut(self.conv.forward_input(x), Activation::Relu)
+        self.train(x, None, Activation::Relu, InputGradient::Unused)
     }
 
     /// Training: `relu(norm(conv(x)) + residual)`.
@@ -86,6 +87,31 @@ impl<
         x: Images<D, IN, S, T>,
         residual: Images<D, OUT, S_OUT, T>,
     ) -> Images<D, OUT, S_OUT, T> {
-        self.bn.forward_add_mut(self.conv.forward(x), residual, Activation::Relu)
+        self.train(x, Some(residual), Activation::Relu, InputGradient::Needed)
+    }
+
+    /// Both operations as one on the tape: the gradient between them is never kept.
+    fn train<const S: usize, const S_OUT: usize, T: Tape<f32, D>>(
+        &mut self,
+        x: Images<D, IN, S, T>,
+        residual: Option<Images<D, OUT, S_OUT, T>>,
+        activation: Activation,
+        input_gradient: InputGradient,
+    ) -> Images<D, OUT, S_OUT, T> {
+        let (x, mut tape) = x.split_tape();
+        let residual = residual.map(|residual| {
+            let (residual, own) = residual.split_tape();
+            tape = std::mem::take(&mut tape).merge(own);
+            residual
+        });
+        let (h, convolve_backward) = self.conv.apply::<S, S_OUT>(x, input_gradient);
+        let (y, normalize_backward) = self.bn.train_op(h, residual, activation);
+        let (dev, y_ghost) = (y.device().clone(), y.ghost());
+        tape.add_backward_op(move |grads| {
+            let mut grad = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, &dev)?;
+            normalize_backward(grads, &mut grad, None)?;
+            convolve_backward(grads, &grad)
+        });
+        y.put_tape(tape)
     }
 }

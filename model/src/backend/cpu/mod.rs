@@ -3,6 +3,8 @@
 //! Work is cut into parts by the shapes alone, never by the number of threads, and partial sums are added in a fixed
 //! order: results are the same bits for any number of threads.
 
+pub mod profile;
+
 mod tensor_view;
 
 mod matrix;

@@ -7,6 +7,7 @@
 use dfdx::prelude::*;
 
 use super::matrix::Store;
+use super::profile::{Work, record};
 use super::tensor_view::{values, values_mut};
 use super::tile::with_kernel;
 use crate::backend::{Conv2dGeometry, Conv2dGradients, Conv2dKernel};
@@ -28,8 +29,12 @@ impl Conv2dKernel for Cpu {
         output: Y,
     ) -> Result<Tensor<Y, f32, Self>, Self::Err> {
         let mut y = self.try_zeros_like(&output)?;
-        let forward = Correlation::forward(geometry, values(weight));
-        with_kernel!(kernel => forward.apply(kernel, values(x), Store::Overwrite, values_mut(&mut y)));
+        let (x, weight, result) = (values(x), values(weight), values_mut(&mut y));
+        let (shape, work) = described(geometry, x);
+        record("conv2d", shape, work, || {
+            let forward = Correlation::forward(geometry, weight);
+            with_kernel!(kernel => forward.apply(kernel, x, Store::Overwrite, result));
+        });
         Ok(y)
     }
 
@@ -41,13 +46,29 @@ impl Conv2dKernel for Cpu {
         grad_output: &Self::Vec,
         gradients: Conv2dGradients<'_, Self>,
     ) -> Result<(), Self::Err> {
-        with_kernel!(kernel => {
-            weight_gradient(kernel, geometry, values(x), grad_output, gradients.weight);
-            if let Some(grad_x) = gradients.input {
-                let backward = Correlation::backward(geometry, values(weight));
-                backward.apply(kernel, grad_output, Store::Add, grad_x);
-            }
+        let (x, weight) = (values(x), values(weight));
+        let (shape, work) = described(geometry, x);
+        record("conv2d weight gradient", &shape, work, || {
+            with_kernel!(kernel => weight_gradient(kernel, geometry, x, grad_output, gradients.weight));
         });
+        if let Some(grad_x) = gradients.input {
+            record("conv2d input gradient", shape, work, || {
+                let backward = Correlation::backward(geometry, weight);
+                with_kernel!(kernel => backward.apply(kernel, grad_output, Store::Add, grad_x));
+            });
+        }
         Ok(())
     }
+}
+
+/// What a profile says of one product over these images.
+fn described(g: &Conv2dGeometry, x: &[f32]) -> (impl Fn() -> String, Work) {
+    let (g, images) = (*g, x.len() / g.in_len());
+    let shape = move || {
+        let Conv2dGeometry { in_channels, out_channels, in_size, kernel, stride, .. } = g;
+        format!("{images}x{in_channels}x{in_size}x{in_size} -> {out_channels}, {kernel}x{kernel} / {stride}")
+    };
+    let sums = images * g.out_size * g.out_size * g.weight_len();
+    let values = images * (g.in_len() + g.out_len()) + g.weight_len();
+    (shape, Work { flops: 2.0 * sums as f64, values })
 }

@@ -1,0 +1,117 @@
+//! Batch norm of features: the channels of a row are neighbours, and a block of them is done at a time.
+
+use rayon::prelude::*;
+
+use super::{Backward, Forward, GradientSums, GradientTerms, Layout, Moments, Source, Terms};
+use crate::backend::cpu::vectorized;
+
+/// Channels of one part of the work.
+const BLOCK: usize = 64;
+
+/// Normalises every channel, and returns its moments.
+pub(super) fn normalize(layout: Layout, op: &Forward<'_>, source: Source<'_>, y: &mut [f32]) -> Vec<Moments> {
+    let blocks = rows(layout, y).into_par_iter().enumerate();
+    let moments = blocks.map(|(block, rows)| {
+        vectorized(
+            #[inline(always)]
+            || {
+                let from = block * BLOCK;
+                let to = (from + BLOCK).min(layout.channels);
+                let moments = match source {
+                    Source::Batch => moments(layout, from, to, op.x),
+                    Source::Given(moments) => moments[from..to].to_vec(),
+                };
+                let terms: Vec<Terms> =
+                    moments.iter().enumerate().map(|(i, moments)| op.terms(from + i, moments)).collect();
+                for (row, y) in rows.into_iter().enumerate() {
+                    let at = row * layout.channels + from;
+                    for ((y, x), Terms { mean, factor, shift }) in y.iter_mut().zip(&op.x[at..]).zip(&terms) {
+                        *y = (x - mean) * factor + shift;
+                    }
+                    if let Some(residual) = op.residual {
+                        y.iter_mut().zip(&residual[at..]).for_each(|(y, residual)| *y += residual);
+                    }
+                    y.iter_mut().for_each(|y| *y = y.max(op.floor));
+                }
+                moments
+            },
+        )
+    });
+    moments.collect::<Vec<_>>().concat()
+}
+
+/// Turns `dL/dy` into `dL/dx`, adds to the residual's gradient, and returns every channel's sums.
+pub(super) fn differentiate(
+    layout: Layout,
+    op: &Backward<'_>,
+    grad: &mut [f32],
+    residual: Option<&mut [f32]>,
+) -> Vec<GradientSums> {
+    let residual = match residual {
+        Some(residual) => rows(layout, residual).into_iter().map(Some).collect(),
+        None => Vec::from_iter((0..layout.channels.div_ceil(BLOCK)).map(|_| None)),
+    };
+    let blocks = rows(layout, grad).into_par_iter().zip(residual).enumerate();
+    let sums = blocks.map(|(block, (mut rows, residual))| {
+        vectorized(
+            #[inline(always)]
+            || {
+                let from = block * BLOCK;
+                let at = |row: usize| row * layout.channels + from;
+                if let Some(y) = op.y {
+                    for (row, grad) in rows.iter_mut().enumerate() {
+                        let each = grad.iter_mut().zip(&y[at(row)..]);
+                        each.for_each(|(grad, y)| *grad = if *y > 0.0 { *grad } else { 0.0 });
+                    }
+                }
+                for (to, grad) in residual.into_iter().flatten().zip(&rows) {
+                    to.iter_mut().zip(grad.iter()).for_each(|(to, grad)| *to += grad);
+                }
+                let mut sums = vec![GradientSums::default(); BLOCK.min(layout.channels - from)];
+                for (row, grad) in rows.iter().enumerate() {
+                    let inputs = op.x[at(row)..].iter().zip(&op.mean[from..]);
+                    for ((sums, grad), (x, mean)) in sums.iter_mut().zip(grad.iter()).zip(inputs) {
+                        sums.plain += f64::from(*grad);
+                        sums.centred += f64::from(*grad) * f64::from(x - mean);
+                    }
+                }
+                let terms: Vec<GradientTerms> =
+                    sums.iter().enumerate().map(|(i, sums)| op.terms(from + i, sums)).collect();
+                for (row, grad) in rows.iter_mut().enumerate() {
+                    let inputs = op.x[at(row)..].iter().zip(&terms);
+                    for (grad, (x, GradientTerms { mean, factor, slope, offset })) in grad.iter_mut().zip(inputs) {
+                        *grad = factor * *grad + slope * (x - mean) + offset;
+                    }
+                }
+                sums
+            },
+        )
+    });
+    sums.collect::<Vec<_>>().concat()
+}
+
+/// For each block of channels, its part of every row.
+fn rows(layout: Layout, values: &mut [f32]) -> Vec<Vec<&mut [f32]>> {
+    let blocks = layout.channels.div_ceil(BLOCK);
+    let mut parts: Vec<Vec<&mut [f32]>> = (0..blocks).map(|_| Vec::with_capacity(layout.batch)).collect();
+    for row in values.chunks_exact_mut(layout.channels.max(1)) {
+        row.chunks_mut(BLOCK).zip(&mut parts).for_each(|(part, parts)| parts.push(part));
+    }
+    parts
+}
+
+#[inline(always)]
+fn moments(layout: Layout, from: usize, to: usize, x: &[f32]) -> Vec<Moments> {
+    let origin = x.get(from..to).unwrap_or_default();
+    let mut sums = vec![(0.0, 0.0); to - from];
+    for row in x.chunks_exact(layout.channels) {
+        for ((sum, squares), (x, origin)) in sums.iter_mut().zip(row[from..to].iter().zip(origin)) {
+            let difference = f64::from(x - origin);
+            *sum += difference;
+            *squares += difference * difference;
+        }
+    }
+    let count = layout.count() as f64;
+    let each = sums.iter().zip(origin);
+    each.map(|((sum, squares), origin)| Moments::of_sums(*origin, *sum, *squares, count)).collect()
+}

@@ -1,0 +1,226 @@
+//! Batch norm, a channel (or a block of channels) at a time: its values stay near the core from the statistics to the
+//! results.
+
+use dfdx::prelude::*;
+
+use super::profile::{Work, record};
+use super::tensor_view::{values, values_mut};
+use crate::backend::{
+    Activation, BatchNormGradients, BatchNormKernel, BatchNormSaved, BatchStatistics, Normalization,
+};
+
+mod features;
+
+mod images;
+
+impl BatchNormKernel for Cpu {
+    fn batch_norm_train<S: Shape, C: Shape>(
+        &self,
+        op: &Normalization<'_, S, C, Self>,
+        running_mean: &mut Tensor<C, f32, Self>,
+        running_var: &mut Tensor<C, f32, Self>,
+    ) -> Result<(Tensor<S, f32, Self>, BatchStatistics<C, Self>), Self::Err> {
+        let mut statistics = BatchStatistics {
+            mean: self.try_zeros_like(running_mean)?,
+            inv_std: self.try_zeros_like(running_var)?,
+        };
+        let mut y = self.try_zeros_like(op.x)?;
+        let (layout, forward) = (Layout::of(op.x), Forward::of(op));
+        let moments = layout.record("batch norm", forward.operands(), || match layout.plane {
+            1 => features::normalize(layout, &forward, Source::Batch, values_mut(&mut y)),
+            _ => images::normalize(layout, &forward, Source::Batch, values_mut(&mut y)),
+        });
+
+        let (mean, inv_std) = (values_mut(&mut statistics.mean), values_mut(&mut statistics.inv_std));
+        let (running_mean, running_var) = (values_mut(running_mean), values_mut(running_var));
+        let count = layout.count() as f64;
+        for (c, moments) in moments.iter().enumerate() {
+            mean[c] = moments.mean as f32;
+            inv_std[c] = moments.inv_std();
+            let unbiased = moments.var * count / (count - 1.0).max(1.0);
+            running_mean[c] += Self::MOMENTUM * (moments.mean as f32 - running_mean[c]);
+            running_var[c] += Self::MOMENTUM * (unbiased as f32 - running_var[c]);
+        }
+        Ok((y, statistics))
+    }
+
+    fn batch_norm_eval<S: Shape, C: Shape>(
+        &self,
+        op: &Normalization<'_, S, C, Self>,
+        running_mean: &Tensor<C, f32, Self>,
+        running_var: &Tensor<C, f32, Self>,
+    ) -> Result<Tensor<S, f32, Self>, Self::Err> {
+        let each = values(running_mean).iter().zip(values(running_var));
+        let moments: Vec<Moments> =
+            each.map(|(mean, var)| Moments { mean: f64::from(*mean), var: f64::from(*var) }).collect();
+        let mut y = self.try_zeros_like(op.x)?;
+        let (layout, forward) = (Layout::of(op.x), Forward::of(op));
+        layout.record("batch norm of running statistics", forward.operands(), || match layout.plane {
+            1 => features::normalize(layout, &forward, Source::Given(&moments), values_mut(&mut y)),
+            _ => images::normalize(layout, &forward, Source::Given(&moments), values_mut(&mut y)),
+        });
+        Ok(y)
+    }
+
+    fn batch_norm_backward<S: Shape, C: Shape>(
+        &self,
+        saved: &BatchNormSaved<'_, S, C, Self>,
+        grad_output: &mut Self::Vec,
+        gradients: BatchNormGradients<'_, Self>,
+    ) -> Result<(), Self::Err> {
+        let layout = Layout::of(saved.x);
+        let backward = Backward {
+            x: values(saved.x),
+            y: saved.y.map(values),
+            mean: values(&saved.statistics.mean),
+            inv_std: values(&saved.statistics.inv_std),
+            scale: saved.scale.map(values),
+            count: layout.count() as f64,
+        };
+        let residual = gradients.residual.map(|grad| &mut grad[..]);
+        let operands = 3 + usize::from(saved.y.is_some()) + 2 * usize::from(residual.is_some());
+        let sums = layout.record("batch norm gradient", operands, || match layout.plane {
+            1 => features::differentiate(layout, &backward, grad_output, residual),
+            _ => images::differentiate(layout, &backward, grad_output, residual),
+        });
+        if let Some((grad_scale, grad_shift)) = gradients.affine {
+            for (c, sums) in sums.iter().enumerate() {
+                grad_scale[c] += (sums.centred * f64::from(backward.inv_std[c])) as f32;
+                grad_shift[c] += sums.plain as f32;
+            }
+        }
+        if let Some(input) = gradients.input {
+            input.iter_mut().zip(&grad_output[..]).for_each(|(to, grad)| *to += grad);
+        }
+        Ok(())
+    }
+}
+
+/// How a tensor's values lie: `batch x channels x plane`.
+#[derive(Clone, Copy)]
+struct Layout {
+    batch: usize,
+    channels: usize,
+    plane: usize,
+}
+
+impl Layout {
+    fn of<S: Shape>(x: &Tensor<S, f32, Cpu>) -> Self {
+        let sizes = x.shape().concrete();
+        let sizes = sizes.as_ref();
+        Self { batch: sizes[0], channels: sizes[1], plane: sizes[2..].iter().product() }
+    }
+
+    /// Values of one channel.
+    fn count(&self) -> usize {
+        self.batch * self.plane
+    }
+
+    fn record<R>(&self, operation: &'static str, operands: usize, call: impl FnOnce() -> R) -> R {
+        let Self { batch, channels, plane } = *self;
+        let values = batch * channels * plane;
+        let work = Work { flops: 4.0 * values as f64, values: operands * values };
+        record(operation, || format!("{batch}x{channels}x{plane}"), work, call)
+    }
+}
+
+/// Mean and biased variance of a channel.
+#[derive(Clone, Copy)]
+struct Moments {
+    mean: f64,
+    var: f64,
+}
+
+impl Moments {
+    /// Of `count` values whose differences from `origin` have this sum and sum of squares.
+    fn of_sums(origin: f32, sum: f64, squares: f64, count: f64) -> Self {
+        let mean = sum / count;
+        Self { mean: f64::from(origin) + mean, var: (squares / count - mean * mean).max(0.0) }
+    }
+
+    fn inv_std(&self) -> f32 {
+        (1.0 / (self.var + f64::from(Cpu::EPSILON)).sqrt()) as f32
+    }
+}
+
+/// Where the moments come from.
+enum Source<'a> {
+    Batch,
+    Given(&'a [Moments]),
+}
+
+/// `y = max((x - mean) factor + shift + residual, floor)`.
+struct Forward<'a> {
+    x: &'a [f32],
+    residual: Option<&'a [f32]>,
+    affine: Option<(&'a [f32], &'a [f32])>,
+    floor: f32,
+}
+
+/// The numbers of one channel's `(x - mean) factor + shift`.
+#[derive(Clone, Copy)]
+struct Terms {
+    mean: f32,
+    factor: f32,
+    shift: f32,
+}
+
+impl<'a> Forward<'a> {
+    fn of<S: Shape, C: Shape>(op: &Normalization<'a, S, C, Cpu>) -> Self {
+        let floor = match op.activation {
+            Activation::Identity => f32::NEG_INFINITY,
+            Activation::Relu => 0.0,
+        };
+        let affine = op.affine.map(|(scale, shift)| (values(scale), values(shift)));
+        Self { x: values(op.x), residual: op.residual.map(values), affine, floor }
+    }
+
+    fn operands(&self) -> usize {
+        2 + usize::from(self.residual.is_some())
+    }
+
+    fn terms(&self, c: usize, moments: &Moments) -> Terms {
+        let (scale, shift) = self.affine.map_or((1.0, 0.0), |(scale, shift)| (scale[c], shift[c]));
+        Terms { mean: moments.mean as f32, factor: scale * moments.inv_std(), shift }
+    }
+}
+
+/// What the backward pass reads beside `dL/dy`.
+struct Backward<'a> {
+    x: &'a [f32],
+    y: Option<&'a [f32]>,
+    mean: &'a [f32],
+    inv_std: &'a [f32],
+    scale: Option<&'a [f32]>,
+    count: f64,
+}
+
+/// A channel's sums of `dy` and of `dy (x - mean)`.
+#[derive(Clone, Copy, Default)]
+struct GradientSums {
+    plain: f64,
+    centred: f64,
+}
+
+/// The numbers of one channel's `dx = factor dy + slope (x - mean) + offset`.
+#[derive(Clone, Copy)]
+struct GradientTerms {
+    mean: f32,
+    factor: f32,
+    slope: f32,
+    offset: f32,
+}
+
+impl Backward<'_> {
+    /// With `x' = (x - mean) inv_std`: `dx = scale inv_std (dy - sum(dy) / m - x' sum(dy x') / m)`.
+    fn terms(&self, c: usize, sums: &GradientSums) -> GradientTerms {
+        let inv_std = f64::from(self.inv_std[c]);
+        let factor = inv_std * self.scale.map_or(1.0, |scale| f64::from(scale[c]));
+        GradientTerms {
+            mean: self.mean[c],
+            factor: factor as f32,
+            slope: (-factor * inv_std * inv_std * sums.centred / self.count) as f32,
+            offset: (-factor * sums.plain / self.count) as f32,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Where a step's time goes: calls, time, arithmetic and traffic of each operation and shape.
+//!
+//! Off until [`start`] is called; then an operation pays for two looks at the clock and one at a table, else for the
+//! load of one flag.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+static IS_ON: AtomicBool = AtomicBool::new(false);
+static TABLE: Mutex<BTreeMap<(&'static str, String), Totals>> = Mutex::new(BTreeMap::new());
+
+/// All calls of one operation with one shape.
+#[derive(Clone, Debug)]
+pub struct OperationProfile {
+    /// The operation, such as `conv2d` or `conv2d weight gradient`.
+    pub operation: &'static str,
+    /// Its sizes, such as `128x16x32x32 -> 16, 3x3`.
+    pub shape: String,
+    /// What its calls add up to.
+    pub totals: Totals,
+}
+
+/// Sums over calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    /// Number of calls.
+    pub calls: u64,
+    /// Time on the clock.
+    pub time: Duration,
+    /// Additions and multiplications that the definition asks for.
+    pub flops: f64,
+    /// Bytes of the operands that must be read and results that must be written, once each.
+    pub bytes: f64,
+}
+
+/// What one call has to do.
+#[derive(Clone, Copy)]
+pub(super) struct Work {
+    pub(super) flops: f64,
+    /// Values of four bytes that are read or written.
+    pub(super) values: usize,
+}
+
+/// Empties the table and begins to record.
+pub fn start() {
+    table().clear();
+    IS_ON.store(true, Ordering::Relaxed);
+}
+
+/// Ends recording and returns the table, the longest time first.
+pub fn stop() -> Vec<OperationProfile> {
+    IS_ON.store(false, Ordering::Relaxed);
+    let entries = std::mem::take(&mut *table()).into_iter();
+    let mut found: Vec<_> = entries
+        .map(|((operation, shape), totals)| OperationProfile { operation, shape, totals })
+        .collect();
+    found.sort_by_key(|entry| std::cmp::Reverse(entry.totals.time));
+    found
+}
+
+fn table() -> std::sync::MutexGuard<'static, BTreeMap<(&'static str, String), Totals>> {
+    TABLE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Runs one call of an operation.
+#[inline]
+pub(super) fn record<R>(
+    operation: &'static str,
+    shape: impl FnOnce() -> String,
+    work: Work,
+    call: impl FnOnce() -> R,
+) -> R {
+    if !IS_ON.load(Ordering::Relaxed) {
+        return call();
+    }
+    let start = Instant::now();
+    let result = call();
+    let time = start.elapsed();
+    let mut table = table();
+    let totals = table.entry((operation, shape())).or_default();
+    totals.calls += 1;
+    totals.time += time;
+    totals.flops += work.flops;
+    totals.bytes += 4.0 * work.values as f64;
+    result
+}
