@@ -100,6 +100,9 @@ pub struct BenchArgs {
     /// Settings in a TOML file, as for `train`; of use is its `recipe`
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Decode large JPEGs at a reduced size where crops allow it, as for `train`; 0 for never
+    #[arg(long, value_name = "GAP")]
+    pub reducing_gap: Option<f64>,
     /// Images a batch
     #[arg(long, default_value_t = 128)]
     pub batch_size: usize,

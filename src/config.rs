@@ -235,6 +235,10 @@ pub struct Overrides {
     /// The augmentation, as a whole table (configuration file only)
     #[arg(skip)]
     pub recipe: Option<Recipe>,
+    /// Decode large JPEGs at 1/2, 1/4 or 1/8 where each crop still has so many times a view's pixels; 0 for never
+    #[arg(long, value_name = "GAP")]
+    #[serde(skip)]
+    pub reducing_gap: Option<f64>,
 }
 
 impl Overrides {
@@ -254,7 +258,8 @@ impl Overrides {
     pub fn over(&self, below: &Self) -> Self {
         let mut merged = table(below);
         merged.extend(table(self));
-        merged.try_into().expect("two sets of overrides make one")
+        let merged: Self = merged.try_into().expect("two sets of overrides make one");
+        Self { reducing_gap: self.reducing_gap.or(below.reducing_gap), ..merged }
     }
 }
 
@@ -275,7 +280,10 @@ impl TrainConfig {
     pub fn with(&self, overrides: &Overrides) -> Result<Self, InputError> {
         let mut merged = table(self);
         merged.extend(table(overrides));
-        let config: Self = merged.try_into().expect("a configuration with overrides on top is one");
+        let mut config: Self = merged.try_into().expect("a configuration with overrides on top is one");
+        if let Some(gap) = overrides.reducing_gap {
+            config.recipe.reducing_gap = (gap != 0.0).then_some(gap);
+        }
         config.validate()?;
         Ok(config)
     }

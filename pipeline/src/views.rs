@@ -1,6 +1,6 @@
 //! From an encoded image to its views: draw what will happen, decode what that needs, augment.
 
-use crate::augment::{Augmenter, CropBox, Needed, Recipe, RgbPart, ViewParams};
+use crate::augment::{Augmenter, CropBox, Element, Needed, Recipe, RgbPart, ViewParams};
 use crate::decode::{DecodeError, DecodeLimits, Decoder, Part, Region, Scale, probe};
 use crate::rng::ViewRng;
 
@@ -71,11 +71,11 @@ impl ViewMaker {
 }
 
 impl DecodedViews<'_> {
-    /// Writes view number `view` as planes: `3 x size x size` normalised values.
+    /// Writes view number `view`: `3 x size x size` normalised values, or `size x size x 3` bytes.
     ///
     /// # Panics
     /// If there is no such view, or `out` has another length.
-    pub fn render(&mut self, view: usize, out: &mut [f32]) {
+    pub fn render<E: Element>(&mut self, view: usize, out: &mut [E]) {
         self.augmenter.view(self.part, &self.params[view], out);
     }
 }

@@ -21,9 +21,10 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         return Err(InputError::new(format!("--seconds {}: expected a number above 0", args.seconds)).into());
     }
     let shards = Arc::new(ShardSet::open(&args.shards, &OpenOptions::default())?);
+    let flags = Overrides { reducing_gap: args.reducing_gap, ..Overrides::default() };
     let overrides = match &args.config {
-        Some(path) => Overrides::from_file(path)?,
-        None => Overrides::default(),
+        Some(path) => flags.over(&Overrides::from_file(path)?),
+        None => flags,
     };
     let preset = match args.preset.or(overrides.preset) {
         Some(preset) => preset,

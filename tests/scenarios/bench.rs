@@ -33,7 +33,8 @@ fn a_person_reads_lines_and_a_bad_setting_is_refused() {
         command
     };
     let printed = succeed(bench().args(["--workers", "1", "--seconds", "0.3"]));
-    for part in ["decode only: ", "batches of two views: ", "% of decode only", "bottleneck: ", "cores busy"] {
+    for part in ["decode only: ", "batches of two views: ", "% of decode only", "bottleneck: ", "cores busy"]
+    {
         assert!(printed.contains(part), "{part} in\n{printed}");
     }
     assert!(refused(bench().args(["--seconds", "0"])).contains("--seconds 0: expected a number above 0"));

@@ -24,8 +24,8 @@ pub struct Recipe {
     /// Probability of a horizontal flip.
     pub flip_p: f64,
     /// How far an image may be reduced while it is decoded: each crop keeps at least so many times the view's size, in
-    /// both directions (Pillow's `reducing_gap`, at least 1; its thumbnails use 2). None always decodes at full size,
-    /// with torchvision's exact pixels.
+    /// both directions (Pillow's `reducing_gap`, at least 1; its thumbnails and the presets use 2). Only crops that are
+    /// shrunk to a quarter or less are touched by 2. None always decodes at full size, with torchvision's exact pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reducing_gap: Option<f64>,
     /// Mean that normalisation subtracts, per channel, of values in 0 to 1.
@@ -96,7 +96,7 @@ impl Recipe {
             grayscale_p: 0.2,
             blur: Some(GaussianBlur { p: 0.5, sigma: (0.1, 2.0) }),
             flip_p: 0.5,
-            reducing_gap: None,
+            reducing_gap: Some(2.0),
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
         }

@@ -53,9 +53,8 @@ pub fn start() {
 pub fn stop() -> Vec<OperationProfile> {
     IS_ON.store(false, Ordering::Relaxed);
     let entries = std::mem::take(&mut *table()).into_iter();
-    let mut found: Vec<_> = entries
-        .map(|((operation, shape), totals)| OperationProfile { operation, shape, totals })
-        .collect();
+    let mut found: Vec<_> =
+        entries.map(|((operation, shape), totals)| OperationProfile { operation, shape, totals }).collect();
     found.sort_by_key(|entry| std::cmp::Reverse(entry.totals.time));
     found
 }
