@@ -1,4 +1,5 @@
-//! Huffman tables (ITU-T T.81, annex C) as one look-up that gives run, length and, where it fits, the value itself.
+//! Huffman tables (ITU-T T.81, annex C) as one look-up that gives run, length and, where it fits, the value itself; and as
+//! another that passes over two symbols at once.
 
 /// Bits that index a look-up. 8 KB each: those of luma and chroma stay in the first-level cache.
 pub(super) const LOOKUP_BITS: u32 = 11;
