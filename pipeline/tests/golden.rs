@@ -1,6 +1,7 @@
 //! Every operation against Pillow and torchvision, on the values that `golden/make_golden.py` wrote.
 //!
-//! `cargo test -p simsiam-pipeline --test golden -- --nocapture` prints the table of `docs/augmentation.md`.
+//! `cargo test -p simsiam-pipeline --test golden -- --nocapture` prints the tables of `docs/augmentation.md` and
+//! `docs/decoding.md`.
 
 #![expect(clippy::unwrap_used, reason = "tests, helpers included, stop at the first surprise")]
 

@@ -92,7 +92,7 @@ impl Decoder {
     /// scale.
     ///
     /// # Errors
-    /// As [`decode`](Self::decode); damage outside the part may go unnoticed.
+    /// As [`decode`](Self::decode); damage below the part goes unnoticed.
     pub fn decode_part(&mut self, bytes: &[u8], part: &Part) -> Result<RgbPart<'_>, DecodeError> {
         let info = probe(bytes)?;
         self.decode_known(bytes, &info, part)

@@ -50,7 +50,7 @@ impl Scan<'_> {
         let mut next_row = layout.region.top;
         for row in first / layout.mcus_across..layout.rows.end {
             let row_needed = layout.rows.contains(&row);
-            if row > layout.rows.start {
+            if row > layout.rows.start && layout.reaches_down {
                 keep_last_rows(layout, planes);
             }
             for column in first_column..layout.mcus_across {

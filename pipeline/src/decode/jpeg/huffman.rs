@@ -1,6 +1,7 @@
-//! Huffman tables (ITU-T T.81, annex C) as one look-up that gives run, length and, where it fits, the value itself.
+//! Huffman tables (ITU-T T.81, annex C) as one look-up that gives run, length and, where it fits, the value itself; and as
+//! another that passes over two symbols at once.
 
-/// Bits that index the look-up. 4 KB a table: those of luma and chroma stay in the first-level cache.
+/// Bits that index a look-up. 8 KB each: those of luma and chroma stay in the first-level cache.
 pub(super) const LOOKUP_BITS: u32 = 11;
 
 /// Which coefficients a table codes.
@@ -13,7 +14,10 @@ pub(super) enum Class {
 /// A table of codes, for decoding.
 #[derive(Debug)]
 pub(super) struct HuffmanTable {
-    lookup: [Entry; 1 << LOOKUP_BITS],
+    /// The symbol that the bits begin with.
+    one: [Entry; 1 << LOOKUP_BITS],
+    /// For passing over: the bits and the advance of two symbols, where a second one with its value fits too.
+    two: [Entry; 1 << LOOKUP_BITS],
     class: Class,
     /// For each length, one more than its last code, aligned to 16 bits.
     limits: [u32; 17],
@@ -22,7 +26,7 @@ pub(super) struct HuffmanTable {
     symbols: [u8; 256],
 }
 
-/// What the next bits hold, packed: bits consumed (0 to 5), [`APART`](Self::APART), [`LONG`](Self::LONG), the advance of
+/// A symbol, packed: bits consumed (0 to 5), [`APART`](Self::APART), [`LONG`](Self::LONG), the advance of
 /// the zig-zag index (8 to 15), and the coefficient's value, or its bits' number if they stand apart (16 to 31).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry(u32);
@@ -76,7 +80,8 @@ impl HuffmanTable {
     /// codes than lengths allow, or a DC symbol above 15.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8], class: Class) -> Option<Self> {
         let mut table = Self {
-            lookup: [Entry(Entry::LONG); 1 << LOOKUP_BITS],
+            one: [Entry(Entry::LONG); 1 << LOOKUP_BITS],
+            two: [Entry(Entry::LONG); 1 << LOOKUP_BITS],
             class,
             limits: [0; 17],
             offsets: [0; 17],
@@ -100,7 +105,27 @@ impl HuffmanTable {
             table.limits[length] = code << (16 - length);
             code <<= 1;
         }
+        table.pair();
         Some(table)
+    }
+
+    /// Joins each symbol with the one after it, unless it ends the block.
+    fn pair(&mut self) {
+        self.two = self.one;
+        if self.class == Class::Dc {
+            return;
+        }
+        for (index, two) in self.two.iter_mut().enumerate() {
+            let first = self.one[index];
+            if first.is_whole() && first.advance() != Entry::END {
+                let used = first.bits() & 63;
+                let second = self.one[index << used & ((1 << LOOKUP_BITS) - 1)];
+                let bits = used + (second.bits() & 63);
+                if second.is_whole() && bits <= LOOKUP_BITS {
+                    *two = Entry::new(bits, 0, first.advance() + second.advance(), second.value());
+                }
+            }
+        }
     }
 
     /// Writes the entries that begin with a code, if it is short enough.
@@ -109,7 +134,7 @@ impl HuffmanTable {
         let entry = self.symbol(symbol, length);
         let size = (entry.bits() & 63) - length;
         let first = (code << free) as usize;
-        for (rest, slot) in self.lookup.iter_mut().skip(first).take(1 << free).enumerate() {
+        for (rest, slot) in self.one.iter_mut().skip(first).take(1 << free).enumerate() {
             *slot = entry;
             if size <= free {
                 let value = extend(rest as u32 >> (free - size), size);
@@ -132,10 +157,16 @@ impl HuffmanTable {
         Entry::new(length + u32::from(size), Entry::APART, advance, i32::from(size))
     }
 
-    /// The entry for the bits at the top of `window`.
+    /// The symbol at the top of `window`.
     #[inline(always)]
     pub(super) fn look_up(&self, window: u64) -> Entry {
-        self.lookup[(window >> (64 - LOOKUP_BITS)) as usize]
+        self.one[(window >> (64 - LOOKUP_BITS)) as usize]
+    }
+
+    /// The bits and the advance of the symbol at the top of `window`, or of two together.
+    #[inline(always)]
+    pub(super) fn look_up_two(&self, window: u64) -> Entry {
+        self.two[(window >> (64 - LOOKUP_BITS)) as usize]
     }
 
     /// The entry of a code longer than the look-up. `None` if there is no such code.
@@ -181,6 +212,19 @@ mod tests {
             assert_eq!(entry.value(), if entry.is_whole() { 5 } else { 3 });
         }
         assert!(table.look_up_long(u64::MAX).is_none());
+    }
+
+    #[test]
+    fn two_symbols_are_passed_over_at_once() {
+        let symbols = std::array::from_fn(|i| if i == 3 { 0 } else { (i as u8) << 4 | 1 });
+        let table = staircase(&symbols);
+        // 10 1, 0 1: a run of one zero, then of none. 1110, the end of the block, is joined only as the second.
+        let both = table.look_up_two(0b10101 << 59);
+        assert_eq!((both.bits() & 63, both.advance()), (5, 3));
+        let with_end = table.look_up_two(0b1011110 << 57);
+        assert_eq!((with_end.bits() & 63, with_end.advance()), (7, 2 + Entry::END));
+        let end = table.look_up_two(0b111001 << 58);
+        assert_eq!((end.bits() & 63, end.advance()), (4, Entry::END));
     }
 
     #[test]

@@ -25,12 +25,15 @@ pub(super) enum End {
 /// Bytes that are looked at together.
 const CHUNK: usize = 32;
 
+/// Zeros behind the last segment, as many as are loaded at once.
+const PADDING: usize = 8;
+
 impl Unstuffed {
     /// Reads the scan that `scan` begins with.
     pub(super) fn fill(&mut self, scan: &[u8]) -> Result<End, Damage> {
         self.ends.clear();
-        if self.bytes.len() < scan.len() + CHUNK {
-            self.bytes.resize(scan.len() + CHUNK, 0);
+        if self.bytes.len() < scan.len() + PADDING {
+            self.bytes.resize(scan.len() + PADDING, 0);
         }
         let (mut from, mut to) = (0, 0);
         let end = loop {
@@ -55,6 +58,7 @@ impl Unstuffed {
             }
         };
         self.ends.push(to);
+        self.bytes[to..to + PADDING].fill(0);
         Ok(end)
     }
 
@@ -77,11 +81,11 @@ impl Unstuffed {
         done + plain
     }
 
-    /// The bytes from a segment's start on, and its length. `None` if there is no such segment.
+    /// The bytes from a segment's start on, to zeros behind the last, and its length. `None` if there is no such segment.
     pub(super) fn segment(&self, number: usize) -> Option<(&[u8], usize)> {
         let end = *self.ends.get(number)?;
         let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        Some((&self.bytes[start..], end - start))
+        Some((&self.bytes[start..self.ends.last()? + PADDING], end - start))
     }
 
     /// Frees what a rare huge file took.

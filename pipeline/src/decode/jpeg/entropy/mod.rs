@@ -25,6 +25,9 @@ pub(super) enum Damage {
     Restart,
 }
 
+/// Below this zig-zag index no symbol, of at most 16 steps, fills the block, so that the next one is still of the block.
+const SAFE_FOR_TWO: usize = 63 - 16;
+
 impl Coder<'_> {
     /// Decodes a block. Gives the zig-zag index that its coefficients end at; 0 if there is only DC.
     #[inline(always)]
@@ -73,28 +76,35 @@ impl Coder<'_> {
     pub(super) fn skip(&self, bits: &mut Bits<'_>, prediction: &mut i32) -> Result<(), Damage> {
         self.difference(bits, prediction)?;
         let mut k = 0;
-        loop {
-            // One symbol of the look-up, of at most 11 + 15 bits, leaves enough for any second.
+        // A look-up, with at most 15 bits of value after it, leaves enough bits for a second one.
+        while k < SAFE_FOR_TWO {
             bits.refill();
-            if self.pass_over(bits, &mut k)? || self.pass_over(bits, &mut k)? {
-                return last_index(k).map(|_| ());
+            for _ in 0..2 {
+                k += self.pass_over(bits, self.ac.look_up_two(bits.window()))?;
+                if k >= SAFE_FOR_TWO {
+                    break;
+                }
             }
         }
+        while k < 63 {
+            bits.refill();
+            k += self.pass_over(bits, self.ac.look_up(bits.window()))?;
+        }
+        last_index(k).map(|_| ())
     }
 
-    /// As [`coefficient`](Self::coefficient), without the value.
+    /// Passes over the symbol of a look-up, or the two. Gives how far the zig-zag index moves.
     #[inline(always)]
-    fn pass_over(&self, bits: &mut Bits<'_>, k: &mut usize) -> Result<bool, Damage> {
-        let mut entry = self.ac.look_up(bits.window());
-        if entry.is_long() {
-            entry = self.ac.look_up_long(bits.window()).ok_or(Damage::Code)?;
-            bits.consume(entry.bits());
-            bits.refill();
-        } else {
-            bits.consume(entry.bits());
+    fn pass_over(&self, bits: &mut Bits<'_>, found: Entry) -> Result<usize, Damage> {
+        if !found.is_long() {
+            bits.consume(found.bits());
+            return Ok(found.advance());
         }
-        *k += entry.advance();
-        Ok(*k >= 63)
+        bits.refill();
+        let entry = self.ac.look_up_long(bits.window()).ok_or(Damage::Code)?;
+        bits.consume(entry.bits());
+        bits.refill();
+        Ok(entry.advance())
     }
 
     /// Adds the next DC difference to the prediction.
