@@ -39,6 +39,8 @@ fn normalise_avx512(channel: &Channel, bytes: &[u8], out: &mut [f32]) {
         }
     }
     channel.look_up(last_bytes, last_out);
-    // Streamed stores become visible to other threads only after a fence.
-    _mm_sfence();
+    if streamed {
+        // Only after a fence are streamed stores ordered before what tells another thread that the view is there.
+        _mm_sfence();
+    }
 }
