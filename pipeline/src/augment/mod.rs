@@ -3,6 +3,11 @@
 //! A [`Recipe`] says what may happen, [`Recipe::draw`] decides what happens to one view (it needs the image's size, not
 //! its pixels), and an [`Augmenter`] does it: crop and resize, colour jitter, gray, blur, flip, normalise. Every
 //! operation is held against Pillow's by `tests/golden.rs`; the measured errors are in `docs/augmentation.md`.
+//!
+//! An augmenter reads an [`RgbPart`], for a decoder need not deliver more than [`Recipe::needed`] says. Resizing turns its
+//! interleaved rows into three planes, every other operation is a loop over planes. Most loops are written once and
+//! compiled for each instruction set (`cpu`); where the compiler falls short, an operation has a folder with a file for
+//! each set.
 
 mod blur;
 mod color;

@@ -1,5 +1,7 @@
 //! What views need of an image, so that a decoder can leave out the rest.
 
+use std::ops::Range;
+
 use super::resize::Axis;
 use super::{CropBox, Recipe, ViewParams};
 
@@ -24,12 +26,7 @@ impl Recipe {
             (columns.seen(), rows.seen())
         });
         let (columns, rows) = seen
-            .reduce(|(columns, rows), (c, r)| {
-                let join = |a: std::ops::Range<usize>, b: std::ops::Range<usize>| {
-                    a.start.min(b.start)..a.end.max(b.end)
-                };
-                (join(columns, c), join(rows, r))
-            })
+            .reduce(|(columns, rows), (c, r)| (union(columns, c), union(rows, r)))
             .expect("an image is decoded for at least one view");
         let part = CropBox { top: rows.start, left: columns.start, height: rows.len(), width: columns.len() };
         Needed { part, denominator: self.denominator(views) }
@@ -47,6 +44,11 @@ impl Recipe {
         };
         [8, 4, 2].into_iter().find(|&denominator| allowed(denominator)).unwrap_or(1)
     }
+}
+
+/// The smallest range that holds both.
+fn union(a: Range<usize>, b: Range<usize>) -> Range<usize> {
+    a.start.min(b.start)..a.end.max(b.end)
 }
 
 #[cfg(test)]
@@ -78,6 +80,26 @@ mod tests {
         // 1000 x 500 becomes 512 x 256; the view shows 144 to 368 and 16 to 240, the filter reaches 1.95 further.
         assert_eq!((left, left + width), (280, 720));
         assert_eq!((top, top + height), (30, 470));
+    }
+
+    #[test]
+    fn a_reduced_part_holds_what_is_seen_of_it() {
+        for recipe in [Recipe::imagenet(), Recipe::imagenet().evaluation()] {
+            let recipe = Recipe { size: recipe.size / 2, reducing_gap: Some(1.0), ..recipe };
+            for sample in 0..500 {
+                let (width, height) = (700 + sample as usize * 7, 3000 - sample as usize * 5);
+                let view = recipe.draw(&mut ViewRng::new(5, 0, sample, 0), width, height);
+                let Needed { part: CropBox { top, left, height, width }, denominator } =
+                    recipe.needed(&[view]);
+                for denominator in [2, 4, 8].into_iter().filter(|&allowed| allowed <= denominator) {
+                    let (columns, rows) = Axis::of_window(&view.window, recipe.size, denominator);
+                    for (seen, first, length) in [(columns.seen(), left, width), (rows.seen(), top, height)] {
+                        assert!(first / denominator <= seen.start);
+                        assert!(seen.end <= (first + length).div_ceil(denominator));
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -2,17 +2,13 @@
 
 use std::arch::x86_64::*;
 
-use super::{Channel, INVERSE_255};
+use super::{Channel, INVERSE_255, STREAMED};
 use crate::augment::cpu::Avx512;
 
 pub(super) fn normalise(_: Avx512, channel: &Channel, bytes: &[u8], out: &mut [f32]) {
     // SAFETY: the value proves that the processor has AVX-512 F.
     unsafe { normalise_avx512(channel, bytes, out) }
 }
-
-/// Planes of so many pixels bypass the cache: a batch of them is far larger, and nobody reads it back soon. Writing them
-/// through the cache would first read what is there.
-const STREAMED: usize = 1 << 14;
 
 #[target_feature(enable = "avx512f")]
 fn normalise_avx512(channel: &Channel, bytes: &[u8], out: &mut [f32]) {
@@ -43,6 +39,8 @@ fn normalise_avx512(channel: &Channel, bytes: &[u8], out: &mut [f32]) {
         }
     }
     channel.look_up(last_bytes, last_out);
-    // Streamed stores become visible to other threads only after a fence.
-    _mm_sfence();
+    if streamed {
+        // Only after a fence are streamed stores ordered before what tells another thread that the view is there.
+        _mm_sfence();
+    }
 }

@@ -1,11 +1,21 @@
 //! Bytes become normalised floats, `ToTensor` and `Normalize` of torchvision in single precision.
 
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "only SIMD kernels compute; others look up")
+)]
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
 use super::cpu::Cpu;
+
+/// Planes of so many pixels bypass the cache: a batch of them is far larger, and nobody reads it back soon. Writing them
+/// through the cache would first read what is there.
+#[cfg(target_arch = "x86_64")]
+const STREAMED: usize = 1 << 14;
 
 /// Normalises the bytes of one view.
 #[derive(Debug)]

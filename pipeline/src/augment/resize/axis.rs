@@ -14,8 +14,8 @@ pub(in crate::augment) struct Axis {
     pub(super) pixels: usize,
     /// Where the stretch begins, from `origin`: 0 unless the image was reduced.
     start: f64,
-    /// Length of the stretch.
-    length: f64,
+    /// Pixels of the stretch for each position.
+    scale: f64,
     pub(super) scaled: usize,
     pub(super) shown: Range<usize>,
 }
@@ -28,8 +28,8 @@ impl Axis {
         let axis = |first: usize, length: usize, scaled, shown: usize| {
             let (origin, end) = (first / denominator, (first + length).div_ceil(denominator));
             let start = (first % denominator) as f64 / denominator as f64;
-            let length = length as f64 / denominator as f64;
-            Self { origin, pixels: end - origin, start, length, scaled, shown: shown..shown + size }
+            let scale = length as f64 / denominator as f64 / scaled as f64;
+            Self { origin, pixels: end - origin, start, scale, scaled, shown: shown..shown + size }
         };
         (axis(left, width, scaled_width, window.left), axis(top, height, scaled_height, window.top))
     }
@@ -41,17 +41,13 @@ impl Axis {
         self.origin + first..self.origin + end
     }
 
-    fn scale(&self) -> f64 {
-        self.length / self.scaled as f64
-    }
-
     /// The triangle's half width, stretched when the axis shrinks.
     pub(super) fn support(&self) -> f64 {
-        self.scale().max(1.0)
+        self.scale.max(1.0)
     }
 
     pub(super) fn center(&self, position: usize) -> f64 {
-        self.start + (position as f64 + 0.5) * self.scale()
+        self.start + (position as f64 + 0.5) * self.scale
     }
 
     /// The pixels, from `origin`, under the triangle of one position (Resample.c, `precompute_coeffs`).

@@ -7,7 +7,6 @@ use super::{Axis, ONE};
 pub(super) struct Filter {
     spans: Vec<Span>,
     weights: Vec<i32>,
-    exact: Vec<f64>,
 }
 
 /// Which weights belong to a position.
@@ -30,14 +29,15 @@ impl Filter {
         for number in axis.shown.clone() {
             let position = if reversed { axis.shown.start + axis.shown.end - 1 - number } else { number };
             let (center, taps) = (axis.center(position), axis.taps(position));
-            self.exact.clear();
-            self.exact.extend(taps.clone().map(|x| {
+            let weight = |x: usize| {
                 let distance = (x as f64 - center + 0.5) * inverse_support;
                 (1.0 - distance.abs()).max(0.0)
-            }));
-            let total: f64 = self.exact.iter().sum();
+            };
+            let total = taps.clone().map(weight).sum::<f64>();
             let begin = self.weights.len();
-            self.weights.extend(self.exact.iter().map(|w| (0.5 + w / total * f64::from(ONE)) as i32));
+            for x in taps.clone() {
+                self.weights.push((0.5 + weight(x) / total * f64::from(ONE)) as i32);
+            }
             self.spans.push(Span { first: taps.start - seen, begin, end: self.weights.len() });
         }
     }
@@ -54,6 +54,7 @@ impl Filter {
     }
 
     /// The most weights that a position has.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn longest(&self) -> usize {
         self.all().map(|(_, weights)| weights.len()).max().unwrap_or(0)
     }

@@ -6,15 +6,13 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::{Rows, Target};
+use super::{BLOCK, Rows, Target};
 use crate::augment::cpu::Avx2;
 use crate::augment::resize::filter::Filter;
 use crate::augment::resize::{HALF, PRECISION_BITS};
 
 /// Positions whose results are stored together.
 const POSITIONS: usize = 8;
-/// Rows that are narrowed together: they and their results fit the first cache.
-const BLOCK: usize = 16;
 /// Bits of a weight's low part, which is not negative as a 16-bit number.
 const LOW_BITS: u32 = 15;
 

@@ -6,15 +6,13 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::{Rows, Target};
+use super::{BLOCK, Rows, Target};
 use crate::augment::cpu::Avx512;
 use crate::augment::resize::filter::Filter;
 use crate::augment::resize::{HALF, PRECISION_BITS};
 
 /// Positions side by side, a lane of 32 bits each.
 const POSITIONS: usize = 16;
-/// Rows that are narrowed together: they and their results fit the first cache.
-const BLOCK: usize = 16;
 /// Bytes that one permutation can reach.
 const REACH: usize = 128;
 

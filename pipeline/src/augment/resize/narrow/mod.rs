@@ -9,6 +9,11 @@ mod scalar;
 use super::{Axis, Filter};
 use crate::augment::cpu::Cpu;
 
+/// Rows that are narrowed together, one group of positions after another: few enough that the processor fetches each of
+/// them ahead.
+#[cfg(target_arch = "x86_64")]
+const BLOCK: usize = 8;
+
 /// The horizontal pass of one view.
 #[derive(Debug)]
 pub(super) struct Narrow {
