@@ -10,8 +10,9 @@ use std::path::Path;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use image::codecs::jpeg::JpegEncoder;
-use simsiam_pipeline::augment::{Augmenter, ColorJitter, CropBox, GaussianBlur, Recipe, ViewParams};
-use simsiam_pipeline::decode::{DecodeLimits, Decoder, RgbImage, probe};
+use simsiam_pipeline::augment::{Augmenter, ColorJitter, GaussianBlur, Recipe, ViewParams};
+use simsiam_pipeline::decode::{DecodeLimits, Decoder, probe};
+use simsiam_pipeline::image::{Region, RgbImage};
 use simsiam_pipeline::rng::ViewRng;
 
 criterion_group!(benches, made_images, one_operation, resize, shard);
@@ -115,7 +116,7 @@ fn resize(criterion: &mut Criterion) {
     let mut views = draws(&recipe, width, height).cycle();
     group.bench_function("fast_image_resize", |bencher| {
         bencher.iter(|| {
-            let CropBox { top, left, width, height } = views.next().unwrap().window.source;
+            let Region { top, left, width, height } = views.next().unwrap().window.source;
             let options = bilinear.crop(left as f64, top as f64, width as f64, height as f64);
             resizer.resize(&source, &mut target, &options).unwrap();
         });

@@ -11,7 +11,8 @@ use std::path::Path;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use image::codecs::jpeg::JpegEncoder;
-use simsiam_pipeline::decode::{DecodeLimits, Decoder, Instructions, Part, Region, Scale, probe};
+use simsiam_pipeline::decode::{DecodeLimits, Decoder, Instructions, probe};
+use simsiam_pipeline::image::{Part, Region, Scale};
 use simsiam_pipeline::rng::ViewRng;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -62,7 +63,7 @@ fn bench_files(criterion: &mut Criterion, name: &str, files: &[Vec<u8>]) {
                 if center {
                     part.region = center_half(&part.region);
                 }
-                decoder.decode_part(file, &part).unwrap().image.pixels.len()
+                decoder.decode_part(file, &part).unwrap().pixels.len()
             });
         });
     }

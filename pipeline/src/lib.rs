@@ -10,7 +10,7 @@
 //! - [`sampler`]: which samples make up a batch, as a pure function.
 //! - [`shards`]: memory-mapped tars and their sidecar indexes.
 //! - [`views`]: what a worker does with a sample; [`decode`], [`augment`], [`rng`]: bytes to pixels, pixels to views, as
-//!   Pillow and torchvision do it.
+//!   Pillow and torchvision do it; [`image`](mod@image): the pixels between them.
 //! - `stages`: the loops between the queues; `batch`: buffers; `queue`: bounded channels that measure their waits.
 //! - [`batches`], [`stats`], [`quarantine`]: what a consumer sees.
 //! - [`pack`], [`inspect`]: making shards and looking into them.
@@ -23,6 +23,7 @@ mod batch;
 pub mod batches;
 pub mod decode;
 pub mod error;
+pub mod image;
 pub mod inspect;
 pub mod pack;
 pub mod pipeline;

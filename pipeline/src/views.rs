@@ -1,7 +1,8 @@
 //! From an encoded image to its views: draw what will happen, decode what that needs, augment.
 
-use crate::augment::{Augmenter, CropBox, Element, Needed, Recipe, RgbPart, ViewParams};
-use crate::decode::{DecodeError, DecodeLimits, Decoder, Part, Region, Scale, probe};
+use crate::augment::{Augmenter, Element, Recipe, ViewParams};
+use crate::decode::{DecodeError, DecodeLimits, Decoder, probe};
+use crate::image::RgbPart;
 use crate::rng::ViewRng;
 
 /// Makes the views of one image after another, reusing its scratch memory. One per worker.
@@ -47,25 +48,7 @@ impl ViewMaker {
         self.params.extend((0..self.views).map(|view| {
             self.recipe.draw(&mut ViewRng::new(self.seed, epoch, sample, view as u64), width, height)
         }));
-        let Needed { part: CropBox { left, top, width, height }, denominator } =
-            self.recipe.needed(&self.params);
-        let scale = match denominator {
-            2 => Scale::Half,
-            4 => Scale::Quarter,
-            8 => Scale::Eighth,
-            _ => Scale::Full,
-        };
-        let part =
-            self.decoder.decode_part(bytes, &Part { region: Region { left, top, width, height }, scale })?;
-        let part = RgbPart {
-            left: part.left,
-            top: part.top,
-            width: part.image.width,
-            height: part.image.height,
-            stride: 3 * part.image.width,
-            pixels: part.image.pixels,
-            denominator: part.scale.denominator(),
-        };
+        let part = self.decoder.decode_part(bytes, &self.recipe.needed(&self.params))?;
         Ok(DecodedViews { part, params: &self.params, augmenter: &mut self.augmenter })
     }
 }

@@ -9,10 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use simsiam_pipeline::augment::{
-    Augmenter, Crop, CropBox, JitterOp, JitterParams, Recipe, RgbPart, ViewParams, Window,
-};
-use simsiam_pipeline::decode::{DecodeLimits, Decoder, Part, RgbImage, Scale, probe};
+use simsiam_pipeline::augment::{Augmenter, Crop, JitterOp, JitterParams, Recipe, ViewParams, Window};
+use simsiam_pipeline::decode::{DecodeLimits, Decoder, probe};
+use simsiam_pipeline::image::{Part, Region, RgbImage, RgbPart, Scale};
 use simsiam_pipeline::rng::ViewRng;
 
 #[test]
@@ -121,13 +120,12 @@ fn reduced_jpegs_are_pillows() {
     for line in fs::read_to_string(folder().join("reduced.txt")).unwrap().lines() {
         let fields: Vec<&str> = line.split(' ').collect();
         let [file, denominator, expected @ ..] = &fields[..] else { panic!("{line}") };
-        let scales = [Scale::Full, Scale::Half, Scale::Quarter, Scale::Eighth];
-        let scale = scales.into_iter().find(|scale| scale.denominator().to_string() == *denominator).unwrap();
+        let scale = scale(denominator.parse().unwrap());
         let bytes = fs::read(folder().join("files").join(file)).unwrap();
         let whole = Part { scale, ..Part::whole(&probe(&bytes).unwrap()) };
         let found = decoder.decode_part(&bytes, &whole).unwrap();
         assert_eq!((found.scale, found.left, found.top), (scale, 0, 0), "{line}");
-        let RgbImage { width, height, pixels } = found.image;
+        let RgbPart { width, height, pixels, .. } = found;
         let found = [width.to_string(), height.to_string(), crc32fast::hash(pixels).to_string()];
         assert_eq!(expected, found, "{file} at 1/{denominator}");
     }
@@ -238,18 +236,23 @@ impl Golden {
     }
 }
 
+fn scale(denominator: usize) -> Scale {
+    let scales = [Scale::Full, Scale::Half, Scale::Quarter, Scale::Eighth];
+    scales.into_iter().find(|scale| scale.denominator() == denominator).unwrap()
+}
+
 impl Case {
     /// The source image, decoded at the size that the case says.
     fn part<'a>(&self, golden: &'a Golden) -> RgbPart<'a> {
         let whole = RgbPart::from(golden.image(self.source.as_ref().unwrap()));
-        RgbPart { denominator: self.parameters.denominator.unwrap_or(1), ..whole }
+        RgbPart { scale: scale(self.parameters.denominator.unwrap_or(1)), ..whole }
     }
 
     /// The recipe and the drawn parameters that are this case's operation and nothing else.
     fn view(&self) -> (Recipe, ViewParams) {
         let source = self.source.as_ref().unwrap();
         let given = &self.parameters;
-        let whole = CropBox { top: 0, left: 0, height: source.height, width: source.width };
+        let whole = Region { top: 0, left: 0, height: source.height, width: source.width };
         let size = if given.size == 0 { source.width } else { given.size };
         let recipe = Recipe { size, ..Recipe::imagenet() };
         let mut params = ViewParams {
@@ -261,7 +264,7 @@ impl Case {
         };
         if given.width > 0 {
             let &Parameters { top, left, height, width, .. } = given;
-            params.window.source = CropBox { top, left, height, width };
+            params.window.source = Region { top, left, height, width };
         }
         if self.op == "evaluation" {
             let recipe = Recipe { crop: Crop::ResizeCenter { resize: given.resize }, ..recipe.evaluation() };

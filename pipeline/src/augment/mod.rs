@@ -20,14 +20,12 @@ mod params;
 mod planes;
 mod recipe;
 mod resize;
-mod source;
 
 pub use element::Element;
-pub use needed::Needed;
-pub use params::{CropBox, JitterOp, JitterParams, ViewParams, Window};
+pub use params::{JitterOp, JitterParams, ViewParams, Window};
 pub use recipe::{ColorJitter, Crop, GaussianBlur, Recipe, RecipeError};
-pub use source::RgbPart;
 
+use crate::image::RgbPart;
 use blur::Blur;
 use cpu::Cpu;
 use normalise::Normaliser;
@@ -110,7 +108,7 @@ impl Augmenter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::RgbImage;
+    use crate::image::{Region, RgbImage};
     use crate::rng::ViewRng;
 
     #[test]
@@ -157,7 +155,7 @@ mod tests {
             let mut augmenter = Augmenter::new(recipe.clone());
             for sample in 0..40 {
                 let params = recipe.draw(&mut ViewRng::new(2, 0, sample, 0), width, height);
-                let CropBox { top, left, width, height } = recipe.needed(&[params]).part;
+                let Region { top, left, width, height } = recipe.needed(&[params]).region;
                 let pixels = &pixels[(top * whole.width + left) * 3..];
                 let part = RgbPart { top, left, width, height, pixels, ..whole };
                 let [mut found, mut expected] = [[0; 16 * 16 * 3]; 2];

@@ -3,24 +3,17 @@
 use std::ops::Range;
 
 use super::resize::Axis;
-use super::{CropBox, Recipe, ViewParams};
-
-/// The least that a decoder must deliver for a set of views.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Needed {
-    /// The box that holds every pixel that a view depends on, in pixels of the whole image. A decoder that reduces
-    /// delivers at least the pixels of the reduced image that this box touches.
-    pub part: CropBox,
-    /// The largest fraction of the size at which the image may be decoded: 1, 2, 4 or 8.
-    pub denominator: usize,
-}
+use super::{Recipe, ViewParams};
+use crate::image::{Part, Region, Scale};
 
 impl Recipe {
-    /// What `views`, drawn from this recipe for one image, need of that image.
+    /// The least that a decoder must deliver for `views`, drawn from this recipe for one image: the region that holds every
+    /// pixel that a view depends on, and the smallest scale that `reducing_gap` allows. At a reduced scale, it is the pixels
+    /// of the reduced image that the region touches.
     ///
     /// # Panics
     /// When there are no views.
-    pub fn needed(&self, views: &[ViewParams]) -> Needed {
+    pub fn needed(&self, views: &[ViewParams]) -> Part {
         let seen = views.iter().map(|view| {
             let (columns, rows) = Axis::of_window(&view.window, self.size, 1);
             (columns.seen(), rows.seen())
@@ -28,21 +21,22 @@ impl Recipe {
         let (columns, rows) = seen
             .reduce(|(columns, rows), (c, r)| (union(columns, c), union(rows, r)))
             .expect("an image is decoded for at least one view");
-        let part = CropBox { top: rows.start, left: columns.start, height: rows.len(), width: columns.len() };
-        Needed { part, denominator: self.denominator(views) }
+        let region =
+            Region { top: rows.start, left: columns.start, height: rows.len(), width: columns.len() };
+        Part { region, scale: self.scale(views) }
     }
 
-    /// The largest denominator that leaves each crop `reducing_gap` times as large as its view, both ways.
-    fn denominator(&self, views: &[ViewParams]) -> usize {
-        let Some(gap) = self.reducing_gap else { return 1 };
-        let allowed = |denominator: usize| {
-            let leaves = |from: usize, to: usize| from as f64 >= gap * (to * denominator) as f64;
+    /// The smallest scale that leaves each crop `reducing_gap` times as large as its view, both ways.
+    fn scale(&self, views: &[ViewParams]) -> Scale {
+        let Some(gap) = self.reducing_gap else { return Scale::Full };
+        let allowed = |scale: &Scale| {
+            let leaves = |from: usize, to: usize| from as f64 >= gap * (to * scale.denominator()) as f64;
             views.iter().map(|view| view.window).all(|window| {
                 leaves(window.source.width, window.scaled_width)
                     && leaves(window.source.height, window.scaled_height)
             })
         };
-        [8, 4, 2].into_iter().find(|&denominator| allowed(denominator)).unwrap_or(1)
+        [Scale::Eighth, Scale::Quarter, Scale::Half].into_iter().find(allowed).unwrap_or(Scale::Full)
     }
 }
 
@@ -61,14 +55,14 @@ mod tests {
         let recipe = Recipe { size: 32, ..Recipe::imagenet() };
         for sample in 0..200 {
             let views = [0, 1].map(|view| recipe.draw(&mut ViewRng::new(4, 0, sample, view), 468, 401));
-            let Needed { part, denominator } = recipe.needed(&views);
+            let Part { region: part, scale } = recipe.needed(&views);
             let sources = views.map(|view| view.window.source);
             let [a, b] = sources;
             let right = (a.left + a.width).max(b.left + b.width);
             let bottom = (a.top + a.height).max(b.top + b.height);
             assert_eq!((part.left, part.top), (a.left.min(b.left), a.top.min(b.top)));
             assert_eq!((part.left + part.width, part.top + part.height), (right, bottom));
-            assert_eq!(denominator, 1, "whole size unless the recipe allows less");
+            assert_eq!(scale, Scale::Full, "full size unless the recipe allows less");
         }
     }
 
@@ -76,7 +70,7 @@ mod tests {
     fn evaluation_needs_the_center() {
         let recipe = Recipe::imagenet().evaluation();
         let view = recipe.draw(&mut ViewRng::new(0, 0, 0, 0), 1000, 500);
-        let CropBox { top, left, height, width } = recipe.needed(&[view]).part;
+        let Region { top, left, height, width } = recipe.needed(&[view]).region;
         // 1000 x 500 becomes 512 x 256; the view shows 144 to 368 and 16 to 240, the filter reaches 1.95 further.
         assert_eq!((left, left + width), (280, 720));
         assert_eq!((top, top + height), (30, 470));
@@ -89,9 +83,9 @@ mod tests {
             for sample in 0..500 {
                 let (width, height) = (700 + sample as usize * 7, 3000 - sample as usize * 5);
                 let view = recipe.draw(&mut ViewRng::new(5, 0, sample, 0), width, height);
-                let Needed { part: CropBox { top, left, height, width }, denominator } =
-                    recipe.needed(&[view]);
-                for denominator in [2, 4, 8].into_iter().filter(|&allowed| allowed <= denominator) {
+                let Part { region: Region { top, left, height, width }, scale } = recipe.needed(&[view]);
+                let denominators = [2, 4, 8].into_iter().filter(|&allowed| allowed <= scale.denominator());
+                for denominator in denominators {
                     let (columns, rows) = Axis::of_window(&view.window, recipe.size, denominator);
                     for (seen, first, length) in [(columns.seen(), left, width), (rows.seen(), top, height)] {
                         assert!(first / denominator <= seen.start);
@@ -107,11 +101,11 @@ mod tests {
         let window = |width, height| {
             let recipe = Recipe { size: 100, ..Recipe::imagenet() };
             let mut view = recipe.draw(&mut ViewRng::new(0, 0, 0, 0), 4000, 4000);
-            view.window.source = CropBox { top: 0, left: 0, height, width };
+            view.window.source = Region { top: 0, left: 0, height, width };
             view
         };
         let denominator = |gap, views: &[ViewParams]| {
-            Recipe { size: 100, reducing_gap: gap, ..Recipe::imagenet() }.needed(views).denominator
+            Recipe { size: 100, reducing_gap: gap, ..Recipe::imagenet() }.needed(views).scale.denominator()
         };
         assert_eq!(denominator(None, &[window(4000, 4000)]), 1);
         assert_eq!(denominator(Some(2.0), &[window(4000, 4000)]), 8);

@@ -1,6 +1,7 @@
 //! What happens to one view: the recipe's random choices, drawn from the image's size before it is decoded.
 
 use super::{ColorJitter, Crop, Recipe};
+use crate::image::Region;
 use crate::rng::ViewRng;
 
 /// Everything that is random about one view. With the image it determines every byte.
@@ -25,7 +26,7 @@ pub struct ViewParams {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// The part of the image that is resized. The filter sees no pixel outside it.
-    pub source: CropBox,
+    pub source: Region,
     /// Width after resizing, in pixels.
     pub scaled_width: usize,
     /// Height after resizing, in pixels.
@@ -34,19 +35,6 @@ pub struct Window {
     pub top: usize,
     /// First column of the view within the resized box.
     pub left: usize,
-}
-
-/// A box of whole pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CropBox {
-    /// First row.
-    pub top: usize,
-    /// First column.
-    pub left: usize,
-    /// Number of rows.
-    pub height: usize,
-    /// Number of columns.
-    pub width: usize,
 }
 
 /// Factors of a colour jitter, and the order in which they are applied.
@@ -123,7 +111,7 @@ fn random_resized_crop(
     height: usize,
     scale: (f64, f64),
     ratio: (f64, f64),
-) -> CropBox {
+) -> Region {
     let area = (width * height) as f64;
     let log_ratio = (libm::log(ratio.0), libm::log(ratio.1));
     for _ in 0..10 {
@@ -134,7 +122,7 @@ fn random_resized_crop(
         if (1..=width).contains(&w) && (1..=height).contains(&h) {
             let top = rng.below((height - h + 1) as u32) as usize;
             let left = rng.below((width - w + 1) as u32) as usize;
-            return CropBox { top, left, height: h, width: w };
+            return Region { top, left, height: h, width: w };
         }
     }
     let in_ratio = width as f64 / height as f64;
@@ -147,7 +135,7 @@ fn random_resized_crop(
     };
     // An extreme ratio may round a side of a tiny image to zero.
     let (w, h) = (w.clamp(1, width), h.clamp(1, height));
-    CropBox { top: (height - h) / 2, left: (width - w) / 2, height: h, width: w }
+    Region { top: (height - h) / 2, left: (width - w) / 2, height: h, width: w }
 }
 
 /// torchvision's `Resize(resize)` then `CenterCrop(size)`.
@@ -157,7 +145,7 @@ fn resize_center(width: usize, height: usize, resize: usize, size: usize) -> Win
     let (scaled_width, scaled_height) =
         if width <= height { (resize, scaled_long) } else { (scaled_long, resize) };
     Window {
-        source: CropBox { top: 0, left: 0, height, width },
+        source: Region { top: 0, left: 0, height, width },
         scaled_width,
         scaled_height,
         top: half_to_even(scaled_height - size),
@@ -228,7 +216,7 @@ mod tests {
     fn boxes_lie_inside_and_keep_area_and_ratio() {
         for (width, height) in [(500, 375), (32, 32), (91, 137)] {
             for params in draws(&Recipe::imagenet(), width, height, 5_000) {
-                let CropBox { top, left, height: h, width: w } = params.window.source;
+                let Region { top, left, height: h, width: w } = params.window.source;
                 assert!(top + h <= height && left + w <= width && h > 0 && w > 0);
                 // Rounding moves a side by half a pixel.
                 let area = |half: f64| (w as f64 + half) * (h as f64 + half) / (width * height) as f64;
@@ -261,13 +249,13 @@ mod tests {
     fn a_strip_falls_back_to_its_center() {
         let recipe = Recipe::imagenet();
         for params in draws(&recipe, 1000, 10, 50) {
-            assert_eq!(params.window.source, CropBox { top: 0, left: 493, height: 10, width: 13 });
+            assert_eq!(params.window.source, Region { top: 0, left: 493, height: 10, width: 13 });
         }
         for params in draws(&recipe, 10, 1000, 50) {
-            assert_eq!(params.window.source, CropBox { top: 493, left: 0, height: 13, width: 10 });
+            assert_eq!(params.window.source, Region { top: 493, left: 0, height: 13, width: 10 });
         }
         for params in draws(&recipe, 1, 1, 50) {
-            assert_eq!(params.window.source, CropBox { top: 0, left: 0, height: 1, width: 1 });
+            assert_eq!(params.window.source, Region { top: 0, left: 0, height: 1, width: 1 });
         }
     }
 
@@ -275,7 +263,7 @@ mod tests {
     fn evaluation_draws_the_same_for_every_sample() {
         let draws = draws(&Recipe::imagenet().evaluation(), 500, 375, 10);
         let window = Window {
-            source: CropBox { top: 0, left: 0, height: 375, width: 500 },
+            source: Region { top: 0, left: 0, height: 375, width: 500 },
             scaled_width: 341,
             scaled_height: 256,
             top: 16,

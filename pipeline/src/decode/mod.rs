@@ -8,26 +8,14 @@
 mod convert;
 mod error;
 mod jpeg;
-mod part;
 mod probe;
 mod still;
 
 pub use error::{DecodeError, FirstBytes};
-pub use part::{Part, Region, RgbPart, Scale};
 pub use probe::{Color, ImageFormat, ImageInfo, probe};
 
+use crate::image::{Part, Region, RgbImage, RgbPart, Scale};
 use jpeg::{Decoded, JpegDecoder};
-
-/// Interleaved 8-bit RGB pixels, rows from top to bottom without padding.
-#[derive(Debug, Clone, Copy)]
-pub struct RgbImage<'a> {
-    /// Width in pixels.
-    pub width: usize,
-    /// Height in pixels.
-    pub height: usize,
-    /// `width * height * 3` bytes.
-    pub pixels: &'a [u8],
-}
 
 /// How large an image a [`Decoder`] accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +70,8 @@ impl Decoder {
     /// When the bytes are not a whole image of a known format within the limits.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<RgbImage<'_>, DecodeError> {
         let info = probe(bytes)?;
-        self.decode_known(bytes, &info, &Part::whole(&info)).map(|part| part.image)
+        let RgbPart { width, height, pixels, .. } = self.decode_known(bytes, &info, &Part::whole(&info))?;
+        Ok(RgbImage { width, height, pixels })
     }
 
     /// Decodes a part of an image file to RGB, with the very pixels that the whole image would have there.
@@ -128,27 +117,17 @@ impl Decoder {
                 Decoded::Whole
             }
         };
-        let (scale, region) = match decoded {
-            Decoded::Part(region) => (part.scale, region),
-            Decoded::Whole => {
-                cut_out(&mut self.rgb, whole.0, &region);
-                (Scale::Full, region)
+        Ok(match decoded {
+            Decoded::Part(Region { left, top, width, height }) => {
+                let pixels = &self.rgb[..3 * width * height];
+                RgbPart { left, top, width, height, stride: 3 * width, pixels, scale: part.scale }
             }
-        };
-        let Region { left, top, width, height } = region;
-        let image = RgbImage { width, height, pixels: &self.rgb[..3 * width * height] };
-        Ok(RgbPart { scale, left, top, image })
-    }
-}
-
-/// Moves the rows of a region, of an image of this width, to the front.
-fn cut_out(rgb: &mut [u8], width: usize, region: &Region) {
-    if region.width == width && region.top == 0 {
-        return;
-    }
-    for row in 0..region.height {
-        let from = 3 * ((region.top + row) * width + region.left);
-        rgb.copy_within(from..from + 3 * region.width, 3 * row * region.width);
+            Decoded::Whole => {
+                let (Region { left, top, width, height }, stride) = (region, 3 * whole.0);
+                let pixels = &self.rgb[top * stride + 3 * left..(top + height) * stride];
+                RgbPart { left, top, width, height, stride, pixels, scale: Scale::Full }
+            }
+        })
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::augment::{CropBox, Window};
+use crate::augment::Window;
+use crate::image::Region;
 
 /// One direction of a window: which stretch of the decoded image is resampled to how many positions, and which of these
 /// the view shows.
@@ -23,8 +24,7 @@ pub(in crate::augment) struct Axis {
 impl Axis {
     /// The columns and rows of a window of an image decoded at 1/`denominator` of its size.
     pub(in crate::augment) fn of_window(window: &Window, size: usize, denominator: usize) -> (Self, Self) {
-        let Window { source: CropBox { top, left, height, width }, scaled_width, scaled_height, .. } =
-            *window;
+        let Window { source: Region { top, left, height, width }, scaled_width, scaled_height, .. } = *window;
         let axis = |first: usize, length: usize, scaled, shown: usize| {
             let (origin, end) = (first / denominator, (first + length).div_ceil(denominator));
             let start = (first % denominator) as f64 / denominator as f64;

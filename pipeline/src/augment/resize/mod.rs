@@ -47,7 +47,7 @@ impl Resizer {
         flip: bool,
         view: &mut Planes,
     ) {
-        let (columns, rows) = Axis::of_window(window, size, part.denominator);
+        let (columns, rows) = Axis::of_window(window, size, part.scale.denominator());
         let (seen_columns, seen_rows) = (columns.seen(), rows.seen());
         assert!(
             part.left <= seen_columns.start
@@ -113,8 +113,7 @@ fn to_byte(sum: i32) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::augment::CropBox;
-    use crate::decode::RgbImage;
+    use crate::image::{Region, RgbImage};
 
     impl Resizer {
         pub(in crate::augment) fn capacities(&self) -> [usize; 2] {
@@ -122,7 +121,7 @@ mod tests {
         }
     }
 
-    fn resized(image: &RgbImage<'_>, source: CropBox, size: usize) -> Vec<u8> {
+    fn resized(image: &RgbImage<'_>, source: Region, size: usize) -> Vec<u8> {
         let window = Window { source, scaled_width: size, scaled_height: size, top: 0, left: 0 };
         let views = Cpu::all().into_iter().map(|cpu| {
             let mut view = Planes::new(size * size);
@@ -141,7 +140,7 @@ mod tests {
     fn the_same_size_copies() {
         let pixels: Vec<u8> = (0..8 * 8 * 3).map(|i| (i * 37 % 256) as u8).collect();
         let image = RgbImage { width: 8, height: 8, pixels: &pixels };
-        let whole = CropBox { top: 0, left: 0, height: 8, width: 8 };
+        let whole = Region { top: 0, left: 0, height: 8, width: 8 };
         assert_eq!(resized(&image, whole, 8), pixels);
     }
 
@@ -152,7 +151,7 @@ mod tests {
             pixels[(y * 9 + 3) * 3..(y * 9 + 6) * 3].fill(10);
         }
         let image = RgbImage { width: 9, height: 9, pixels: &pixels };
-        let middle = CropBox { top: 3, left: 3, height: 3, width: 3 };
+        let middle = Region { top: 3, left: 3, height: 3, width: 3 };
         for size in [1, 2, 3, 7] {
             assert!(resized(&image, middle, size).iter().all(|&value| value == 10));
         }
@@ -164,10 +163,10 @@ mod tests {
         for width in (1..=130).chain([223, 300, 447, 500, 640, 700]) {
             let image = RgbImage { width, height: 5, pixels: &pixels[..width * 5 * 3] };
             for (height, size) in [(5, 1), (3, 7), (5, 16), (4, 33), (2, 64)] {
-                resized(&image, CropBox { top: 0, left: 0, height, width }, size);
+                resized(&image, Region { top: 0, left: 0, height, width }, size);
                 resized(
                     &image,
-                    CropBox { top: 1, left: width / 3, height: 1, width: width - width / 3 },
+                    Region { top: 1, left: width / 3, height: 1, width: width - width / 3 },
                     size,
                 );
             }
@@ -178,7 +177,7 @@ mod tests {
     fn flipping_mirrors() {
         let pixels: Vec<u8> = (0..50 * 40 * 3u32).map(|i| ((i * i * 17) >> 4) as u8).collect();
         let part = RgbImage { width: 50, height: 40, pixels: &pixels }.into();
-        let source = CropBox { top: 3, left: 1, height: 33, width: 49 };
+        let source = Region { top: 3, left: 1, height: 33, width: 49 };
         let window = Window { source, scaled_width: 24, scaled_height: 24, top: 0, left: 0 };
         for cpu in Cpu::all() {
             let [straight, flipped] = [false, true].map(|flip| {
@@ -195,7 +194,7 @@ mod tests {
     #[test]
     fn one_pixel_fills_the_view() {
         let image = RgbImage { width: 1, height: 1, pixels: &[1, 2, 3] };
-        let whole = CropBox { top: 0, left: 0, height: 1, width: 1 };
+        let whole = Region { top: 0, left: 0, height: 1, width: 1 };
         assert_eq!(resized(&image, whole, 4), [1, 2, 3].repeat(16));
     }
 
@@ -203,6 +202,6 @@ mod tests {
     #[should_panic(expected = "inside its image")]
     fn a_window_of_another_image_is_refused() {
         let image = RgbImage { width: 1, height: 1, pixels: &[1, 2, 3] };
-        resized(&image, CropBox { top: 0, left: 0, height: 1, width: 2 }, 4);
+        resized(&image, Region { top: 0, left: 0, height: 1, width: 2 }, 4);
     }
 }

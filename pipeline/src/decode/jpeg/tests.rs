@@ -43,15 +43,14 @@ fn a_part_is_what_the_whole_has_there() {
         let bytes = golden(file);
         let info = probe(&bytes).unwrap();
         for scale in SCALES {
-            let whole =
-                whole_decoder.decode_part(&bytes, &Part { scale, ..Part::whole(&info) }).unwrap().image;
+            let whole = whole_decoder.decode_part(&bytes, &Part { scale, ..Part::whole(&info) }).unwrap();
             for trial in 0..100 {
                 let mut rng = ViewRng::new(4, 0, number as u64, trial);
                 let region = region(&mut rng, info.width as usize, info.height as usize);
                 let part = decoder.decode_part(&bytes, &Part { region, scale }).unwrap();
                 assert_eq!(part.scale, scale, "{file}");
                 assert!(part.left * scale.denominator() <= region.left);
-                for (y, row) in part.image.pixels.chunks(3 * part.image.width).enumerate() {
+                for (y, row) in part.pixels.chunks(3 * part.width).enumerate() {
                     let expected =
                         &whole.pixels[3 * ((part.top + y) * whole.width + part.left)..][..row.len()];
                     assert_eq!(row, expected, "{file} {region:?} {scale:?} row {y}");
@@ -71,7 +70,7 @@ fn a_part_beyond_the_image_is_cut_off() {
         (Region { left: usize::MAX, top: usize::MAX, width: usize::MAX, height: 2 }, (0, 0)),
     ] {
         let part = decoder.decode_part(&bytes, &Part { region, scale: Scale::Full }).unwrap();
-        assert_eq!((part.image.width, part.image.height), size, "{region:?}");
+        assert_eq!((part.width, part.height), size, "{region:?}");
     }
 }
 
@@ -83,7 +82,7 @@ fn other_decoders_give_the_part_at_full_scale() {
         let whole = scalar().decode(&bytes).unwrap().pixels.to_vec();
         let part = decoder.decode_part(&bytes, &Part { region, scale: Scale::Half }).unwrap();
         assert_eq!((part.scale, part.left, part.top), (Scale::Full, 7, 20), "{file}");
-        for (y, row) in part.image.pixels.chunks(3 * 30).enumerate() {
+        for (y, row) in part.rows().enumerate() {
             assert_eq!(row, &whole[3 * ((20 + y) * 61 + 7)..][..3 * 30], "{file}");
         }
     }
@@ -112,8 +111,8 @@ fn damage_gives_the_same_on_every_instruction_set_and_never_panics() {
                 if probe(&damaged).is_ok_and(|info| info.pixels() > 1 << 18) {
                     continue;
                 }
-                let found = detected.decode_part(&damaged, &part).map(|part| part.image.pixels.to_vec());
-                let expected = scalar.decode_part(&damaged, &part).map(|part| part.image.pixels.to_vec());
+                let found = detected.decode_part(&damaged, &part).map(|part| part.pixels.to_vec());
+                let expected = scalar.decode_part(&damaged, &part).map(|part| part.pixels.to_vec());
                 assert_eq!(found, expected, "{file}, trial {trial}");
             }
         }
