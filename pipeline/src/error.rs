@@ -29,6 +29,9 @@ pub enum ConfigError {
     /// There must be a worker to decode.
     #[error("at least one worker is needed")]
     NoWorkers,
+    /// There is no view to make of an image.
+    #[error("the pipeline needs at least one view of each image")]
+    NoViews,
     /// The recipe contradicts itself.
     #[error(transparent)]
     Recipe(#[from] crate::augment::RecipeError),

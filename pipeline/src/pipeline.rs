@@ -98,19 +98,24 @@ pub fn start(
     if workers == 0 {
         return Err(ConfigError::NoWorkers);
     }
+    if config.views == 0 {
+        return Err(ConfigError::NoViews);
+    }
     let share = config.batch_size / config.world.size as usize;
     let chunk_len = chunk_len(&shards, share, workers);
 
-    // plan -> read -> work -> collate -> the consumer
+    // A batch holds a permit from its plan to its delivery; two more than the queue holds keep the workers busy.
+    let in_flight = prefetch + 2;
+    let permits = Arc::new(Semaphore::new(in_flight));
+    let pool = Arc::new(BufferPool::new(in_flight + 1, share, config.views, config.recipe.size));
+
+    // plan -> read -> work -> collate -> the consumer. What a worker has finished always finds room.
     let (planned_tx, planned_rx) = bounded("planned chunks", 2 * workers);
     let (ready_tx, ready_rx) = bounded("ready chunks", 4 * workers);
-    let (finished_tx, finished_rx) = bounded("finished chunks", 2 * workers);
+    let (finished_tx, finished_rx) = bounded("finished chunks", in_flight * share.div_ceil(chunk_len));
     let (batches_tx, batches_rx) = bounded("batches", prefetch);
     let (open_tx, open_rx) = bounded("open batches", prefetch); // plan -> collate, in order
 
-    // A batch holds a permit from its plan to its delivery; two more than the queue holds keep the workers busy.
-    let permits = Arc::new(Semaphore::new(prefetch + 2));
-    let pool = Arc::new(BufferPool::new(prefetch + 3, share, config.views, config.recipe.size));
     let clock = Arc::new(WorkClock::default());
     let meters = Meters {
         started: Instant::now(),

@@ -116,7 +116,7 @@ impl Scan<'_> {
                         _ if last == 0 => idct::flat(block.dequantised(coder.steps, 0), side, out, stride),
                         8 => kernels.idct(block, coder.steps, out, stride),
                         4 => kernels.idct_half(block, coder.steps, out, stride),
-                        _ => idct::scalar::quarter(block, coder.steps, out, stride),
+                        _ => kernels.idct_quarter(block, coder.steps, out, stride),
                     }
                 }
             }

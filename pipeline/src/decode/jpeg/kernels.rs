@@ -23,6 +23,8 @@ pub(super) trait Kernels: Copy {
     fn idct(self, block: &Block, steps: &Steps, out: &mut [u8], stride: usize);
     /// A block to 4 x 4 samples.
     fn idct_half(self, block: &Block, steps: &Steps, out: &mut [u8], stride: usize);
+    /// A block to 2 x 2 samples.
+    fn idct_quarter(self, block: &Block, steps: &Steps, out: &mut [u8], stride: usize);
     /// Doubles the width of a row, between two rows.
     fn widen(self, near: &[u8], far: &[u8], rounding: Rounding, wide: &mut [u8]);
     /// Rows of Y, Cb and Cr to RGB.
@@ -54,6 +56,10 @@ impl Kernels for Scalar {
 
     fn idct_half(self, block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
         idct::scalar::half(block, steps, out, stride);
+    }
+
+    fn idct_quarter(self, block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
+        idct::scalar::quarter(block, steps, out, stride);
     }
 
     fn widen(self, near: &[u8], far: &[u8], rounding: Rounding, wide: &mut [u8]) {
@@ -111,6 +117,12 @@ impl Kernels for Avx2 {
     fn idct_half(self, block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
         // SAFETY: as above.
         unsafe { idct::avx2::half(block, steps, out, stride) }
+    }
+
+    #[inline(always)]
+    fn idct_quarter(self, block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
+        // SAFETY: as above.
+        unsafe { idct::avx2::quarter(block, steps, out, stride) }
     }
 
     #[inline(always)]

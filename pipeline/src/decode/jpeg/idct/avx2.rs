@@ -65,6 +65,42 @@ fn half_pass<const SHIFT: i32>([p04, p26, p13, p57]: [__m256i; 4], rounding: i32
     ]
 }
 
+/// As [`scalar::quarter`](super::scalar::quarter).
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(in super::super) fn quarter(block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
+    const FIRST: u32 = CONST_BITS - PASS1_BITS + 2;
+    const SECOND: u32 = CONST_BITS + PASS1_BITS + 3 + 2;
+    let [p04, _, p13, p57] = dequantised(block, steps);
+    let [r0, r1] = quarter_pass::<{ FIRST as i32 }>([p04, p13, p57], 1 << (FIRST - 1));
+    // The rows twice, because there are no others; only the low half of each vector counts from here on.
+    let (p04_p13, p26_p57) = four_rows(r0, r1, r0, r1);
+    let high = |pairs| _mm256_permute2x128_si256::<0x11>(pairs, pairs);
+    let pairs = [p04_p13, high(p04_p13), high(p26_p57)];
+    let [c0, c1] = quarter_pass::<{ SECOND as i32 }>(pairs, (1 << (SECOND - 1)) + (128 << SECOND));
+    let rows = _mm256_castsi256_si128(four_columns(c0, c1, c0, c1));
+    let rows = (_mm_extract_epi16::<0>(rows) as u16, _mm_extract_epi16::<2>(rows) as u16);
+    out[..2].copy_from_slice(&rows.0.to_le_bytes());
+    out[stride..stride + 2].copy_from_slice(&rows.1.to_le_bytes());
+}
+
+/// As [`pass`], to two results, for which the pair (2, 6) and index 4 don't count.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn quarter_pass<const SHIFT: i32>([p04, p13, p57]: [__m256i; 3], rounding: i32) -> [__m256i; 2] {
+    // The even factor is 2^15, which 16 bits don't hold.
+    let even = _mm256_slli_epi32::<1>(_mm256_madd_epi16(p04, pair(1 << (CONST_BITS + 1), 0)));
+    let even = _mm256_add_epi32(even, _mm256_set1_epi32(rounding));
+    let odd = _mm256_add_epi32(
+        _mm256_madd_epi16(p13, pair(29_692, -10_426)),
+        _mm256_madd_epi16(p57, pair(6_967, -5_906)),
+    );
+    [
+        _mm256_srai_epi32::<SHIFT>(_mm256_add_epi32(even, odd)),
+        _mm256_srai_epi32::<SHIFT>(_mm256_sub_epi32(even, odd)),
+    ]
+}
+
 /// The coefficients times their steps, as they lie in the block.
 #[inline]
 #[target_feature(enable = "avx2")]

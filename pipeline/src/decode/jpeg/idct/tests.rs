@@ -92,5 +92,9 @@ fn avx2_gives_the_same_bytes() {
         // SAFETY: as above.
         unsafe { avx2::half(&block, &steps, &mut found, 10) };
         assert_eq!(found, expected, "{block:?}");
+        scalar::quarter(&block, &steps, &mut expected, 10);
+        // SAFETY: as above.
+        unsafe { avx2::quarter(&block, &steps, &mut found, 10) };
+        assert_eq!(found, expected, "{block:?}");
     }
 }
