@@ -2,7 +2,8 @@ use dfdx::nn::{ModuleVisitor, TensorCollection, TensorOptions};
 use dfdx::prelude::*;
 
 use crate::backend::{
-    Activation, Backend, BatchNormGradients, BatchNormSaved, GradientVec, Normalization, computed, take_gradient,
+    Activation, Backend, BatchNormGradients, BatchNormSaved, GradientVec, Normalization, computed,
+    take_gradient,
 };
 use crate::init::InitRng;
 use crate::module::{Module, Walked};
@@ -143,8 +144,7 @@ impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
         x: Images<D, C, S>,
         residual: Option<Images<D, C, S>>,
         activation: Activation,
-    ) -> (Images<D, C, S>, impl Differentiate<D>)
-    {
+    ) -> (Images<D, C, S>, impl Differentiate<D>) {
         self.running.train_op(x, Some((&self.weight, &self.bias)), residual, activation)
     }
 }
@@ -185,11 +185,13 @@ type Affine<'a, const C: usize, D> = Option<(&'a Channels<D, C>, &'a Channels<D,
 
 /// Turns `dL/dy` into `dL/dx` in place and adds all gradients; that of `x` only where there is a place for it.
 pub(super) trait Differentiate<D: Backend>:
-    FnOnce(&mut Gradients<f32, D>, &mut GradientVec<D>, Option<&mut GradientVec<D>>) -> Result<(), D::Err> + 'static
+    FnOnce(&mut Gradients<f32, D>, &mut GradientVec<D>, Option<&mut GradientVec<D>>) -> Result<(), D::Err>
+    + 'static
 {
 }
 impl<D: Backend, F> Differentiate<D> for F where
-    F: FnOnce(&mut Gradients<f32, D>, &mut GradientVec<D>, Option<&mut GradientVec<D>>) -> Result<(), D::Err> + 'static
+    F: FnOnce(&mut Gradients<f32, D>, &mut GradientVec<D>, Option<&mut GradientVec<D>>) -> Result<(), D::Err>
+        + 'static
 {
 }
 
@@ -237,15 +239,16 @@ impl<const C: usize, D: Backend> RunningStatistics<C, D> {
         affine: Affine<'_, C, D>,
         residual: Option<Tensor<S, f32, D>>,
         activation: Activation,
-    ) -> (Tensor<S, f32, D>, impl Differentiate<D>)
-    {
+    ) -> (Tensor<S, f32, D>, impl Differentiate<D>) {
         let op = Normalization { x: &x, affine, residual: residual.as_ref(), activation };
         let (y, statistics) = computed(x.device().batch_norm_train(&op, &mut self.mean, &mut self.var));
 
         let affine = affine.map(|(scale, shift)| (scale.clone(), shift.clone()));
         let residual_ghost = residual.map(|residual| residual.ghost());
         let y_saved = (activation == Activation::Relu).then(|| y.clone());
-        let backward = move |grads: &mut Gradients<f32, D>, grad: &mut GradientVec<D>, input: Option<&mut GradientVec<D>>| {
+        let backward = move |grads: &mut Gradients<f32, D>,
+                             grad: &mut GradientVec<D>,
+                             input: Option<&mut GradientVec<D>>| {
             let dev = x.device();
             let mut grad_affine = match &affine {
                 Some((scale, shift)) => Some((

@@ -100,8 +100,10 @@ impl<
         &self,
         x: Images<D, IN, S>,
         input_gradient: InputGradient,
-    ) -> (Images<D, OUT, S_OUT>, impl FnOnce(&mut Gradients<f32, D>, &GradientVec<D>) -> Result<(), D::Err> + 'static)
-    {
+    ) -> (
+        Images<D, OUT, S_OUT>,
+        impl FnOnce(&mut Gradients<f32, D>, &GradientVec<D>) -> Result<(), D::Err> + 'static,
+    ) {
         let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry(IN, OUT);
         let weight = self.weight.clone();
         let output = (x.shape().0, Const, Const, Const);

@@ -74,7 +74,9 @@ impl Right {
     pub(super) fn new<K: Kernel>(_: K, b: Matrix<'_>) -> Self {
         let depth = b.rows;
         let mut panels = vec![0.0; b.cols.next_multiple_of(K::COLUMNS) * depth];
-        for (panel, from) in panels.chunks_mut((K::COLUMNS * depth).max(1)).zip((0..b.cols).step_by(K::COLUMNS)) {
+        for (panel, from) in
+            panels.chunks_mut((K::COLUMNS * depth).max(1)).zip((0..b.cols).step_by(K::COLUMNS))
+        {
             let columns = from..(from + K::COLUMNS).min(b.cols);
             match b.order() {
                 Order::Rows => {
@@ -197,12 +199,7 @@ mod tests {
         for (i, mut block) in MatrixMut::new(&mut c, 2, 5, 5).split_columns(2).into_iter().enumerate() {
             let value = [i as f32 + 1.0; 2];
             let cols = block.cols;
-            product(
-                &mut block,
-                Store::Add,
-                Matrix::new(&[1.0; 2], 2, 1, 1),
-                Matrix::new(&value, 1, cols, 2),
-            );
+            product(&mut block, Store::Add, Matrix::new(&[1.0; 2], 2, 1, 1), Matrix::new(&value, 1, cols, 2));
         }
         assert_eq!(c, [1.0, 1.0, 2.0, 2.0, 3.0, 1.0, 1.0, 2.0, 2.0, 3.0]);
     }

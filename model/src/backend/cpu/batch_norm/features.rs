@@ -79,7 +79,9 @@ pub(super) fn differentiate(
                     sums.iter().enumerate().map(|(i, sums)| op.terms(from + i, sums)).collect();
                 for (row, grad) in rows.iter_mut().enumerate() {
                     let inputs = op.x[at(row)..].iter().zip(&terms);
-                    for (grad, (x, GradientTerms { mean, factor, slope, offset })) in grad.iter_mut().zip(inputs) {
+                    for (grad, (x, GradientTerms { mean, factor, slope, offset })) in
+                        grad.iter_mut().zip(inputs)
+                    {
                         *grad = factor * *grad + slope * (x - mean) + offset;
                     }
                 }

@@ -72,7 +72,12 @@ pub(super) fn differentiate(
                     let mean = op.mean[c];
                     let mut sums = Sums::default();
                     for (image, grad) in planes.iter().enumerate() {
-                        sums.add(grad, x(image), #[inline(always)] |grad, x| [grad, grad * (x - mean)]);
+                        sums.add(
+                            grad,
+                            x(image),
+                            #[inline(always)]
+                            |grad, x| [grad, grad * (x - mean)],
+                        );
                     }
                     let [plain, centred] = sums.total();
                     let sums = GradientSums { plain, centred };
@@ -112,7 +117,12 @@ fn moments(layout: Layout, c: usize, x: &[f32]) -> Moments {
     let mut sums = Sums::default();
     for image in 0..layout.batch {
         let plane = &x[layout.plane_at(image, c)..][..layout.plane];
-        sums.add(plane, plane, #[inline(always)] |x, _| [x - origin, (x - origin) * (x - origin)]);
+        sums.add(
+            plane,
+            plane,
+            #[inline(always)]
+            |x, _| [x - origin, (x - origin) * (x - origin)],
+        );
     }
     let [sum, squares] = sums.total();
     Moments::of_sums(origin, sum, squares, layout.count() as f64)

@@ -216,7 +216,12 @@ impl Product<'_> {
                     #[inline(always)]
                     || {
                         for (i, tile) in tiles.iter().enumerate() {
-                            tile.pack(taps, frames, K::COLUMNS, &mut panel[i * panel_len..][..panel_len + COPY]);
+                            tile.pack(
+                                taps,
+                                frames,
+                                K::COLUMNS,
+                                &mut panel[i * panel_len..][..panel_len + COPY],
+                            );
                         }
                     },
                 );
@@ -239,7 +244,18 @@ impl Product<'_> {
                     }
                     vectorized(
                         #[inline(always)]
-                        || tile.put(&sums.0, K::COLUMNS, rows.count, self.step, output * plane, plane, store, y),
+                        || {
+                            tile.put(
+                                &sums.0,
+                                K::COLUMNS,
+                                rows.count,
+                                self.step,
+                                output * plane,
+                                plane,
+                                store,
+                                y,
+                            )
+                        },
                     );
                 }
             }
@@ -251,7 +267,8 @@ impl Product<'_> {
     fn tile<K: Kernel>(&self, _: K, whole: &Correlation<'_>, from: usize, windows: usize) -> TileOf {
         let (rows, columns) = (self.rows.len(), self.columns.len());
         let result = whole.outputs * whole.height * whole.width;
-        let mut tile = TileOf { starts: [0; VECTORS], windows: K::COLUMNS.min(windows - from), runs: Vec::new() };
+        let mut tile =
+            TileOf { starts: [0; VECTORS], windows: K::COLUMNS.min(windows - from), runs: Vec::new() };
         let mut at = 0;
         while at < tile.windows {
             let window = from + at;
@@ -259,13 +276,15 @@ impl Product<'_> {
             let (y, x) = (self.rows.start + row, self.columns.start + column);
             let len = (columns - column).min(tile.windows - at);
             let source = image * whole.source.len() + y * self.row_step + x;
-            let target = (self.first + (self.step * (y * whole.width + x)) as isize) as usize + image * result;
+            let target =
+                (self.first + (self.step * (y * whole.width + x)) as isize) as usize + image * result;
             tile.runs.push(Run { at, len, source, target });
             at += len;
         }
         if columns.is_multiple_of(K::LANES) {
             for (v, start) in tile.starts.iter_mut().enumerate().take(tile.windows.div_ceil(K::LANES)) {
-                let run = tile.runs.iter().rfind(|run| run.at <= v * K::LANES).expect("the first run begins at 0");
+                let run =
+                    tile.runs.iter().rfind(|run| run.at <= v * K::LANES).expect("the first run begins at 0");
                 *start = run.source + v * K::LANES - run.at;
             }
         }

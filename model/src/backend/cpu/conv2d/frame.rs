@@ -47,7 +47,8 @@ impl Frame {
     #[inline(always)]
     pub(super) fn fill(&self, image: &[f32], frame: &mut [f32]) {
         let plane = self.rows * self.row_len();
-        for (image, frame) in image.chunks_exact(self.height * self.width).zip(frame.chunks_exact_mut(plane)) {
+        for (image, frame) in image.chunks_exact(self.height * self.width).zip(frame.chunks_exact_mut(plane))
+        {
             for (row, to) in frame.chunks_exact_mut(self.row_len()).enumerate() {
                 let inside = row.checked_sub(self.before).filter(|row| *row < self.height);
                 let Some(row) = inside else {

@@ -32,13 +32,16 @@ pub(super) fn weight_gradient<K: Kernel>(
 
     let mut partial = vec![0.0; parts * g.weight_len()];
     let blocks = g.out_channels.div_ceil(outputs);
-    let part_values: Vec<&mut [f32]> =
-        partial.chunks_mut(g.weight_len()).flat_map(|sums| sums.chunks_mut(outputs * g.window_len())).collect();
+    let part_values: Vec<&mut [f32]> = partial
+        .chunks_mut(g.weight_len())
+        .flat_map(|sums| sums.chunks_mut(outputs * g.window_len()))
+        .collect();
     part_values.into_par_iter().enumerate().for_each(|(i, sums)| {
         let (part_index, block) = (i / blocks, i % blocks);
         let from = (part_index * part).min(images);
         let to = (from + part).min(images);
-        let (x, grad_y) = (&x[from * g.in_len()..to * g.in_len()], &grad_y[from * g.out_len()..to * g.out_len()]);
+        let (x, grad_y) =
+            (&x[from * g.in_len()..to * g.in_len()], &grad_y[from * g.out_len()..to * g.out_len()]);
         SCRATCH.with_borrow_mut(|scratch| add_part(kernel, g, x, grad_y, block * outputs, sums, scratch));
     });
 
@@ -125,7 +128,8 @@ fn add_part<K: Kernel>(
                         vectorized(
                             #[inline(always)]
                             || {
-                                for (r, sums) in sums.0.chunks_exact(K::COLUMNS).take(rows.count).enumerate() {
+                                for (r, sums) in sums.0.chunks_exact(K::COLUMNS).take(rows.count).enumerate()
+                                {
                                     let at = ((output + r) * g.kernel + ky) * row + column;
                                     let to = part[at..][..width].iter_mut();
                                     to.zip(sums).for_each(|(to, sum)| *to += sum);

@@ -163,7 +163,13 @@ mod tests {
     }
 
     /// Columns beyond a narrower kernel's tile are computed by further calls.
-    fn all_sums<K: Kernel>(kernel: K, rows: Rows<'_>, right: &[f32], columns: usize, offsets: &[u32]) -> Vec<f32> {
+    fn all_sums<K: Kernel>(
+        kernel: K,
+        rows: Rows<'_>,
+        right: &[f32],
+        columns: usize,
+        offsets: &[u32],
+    ) -> Vec<f32> {
         let mut found = vec![f32::NAN; rows.count * columns];
         for first in (0..rows.count).step_by(K::ROWS) {
             for from in (0..columns).step_by(K::COLUMNS) {
@@ -194,10 +200,16 @@ mod tests {
                     let rows = Rows { values: &values, count, stride, step };
                     let plain = all_sums(Scalar, rows, &right, columns, &offsets);
                     if let Some(kernel) = Avx2::detect() {
-                        assert!(all_sums(kernel, rows, &right, columns, &offsets) == plain, "{count} {depth}");
+                        assert!(
+                            all_sums(kernel, rows, &right, columns, &offsets) == plain,
+                            "{count} {depth}"
+                        );
                     }
                     if let Some(kernel) = Avx512::detect() {
-                        assert!(all_sums(kernel, rows, &right, columns, &offsets) == plain, "{count} {depth}");
+                        assert!(
+                            all_sums(kernel, rows, &right, columns, &offsets) == plain,
+                            "{count} {depth}"
+                        );
                     }
                 }
             }
