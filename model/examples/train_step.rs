@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use dfdx::prelude::*;
 use serde_json::json;
+use simsiam_model::backend::cpu::profile::{self, Totals};
 use simsiam_model::encoders::{Encoder, ResNet8, ResNet18Cifar, ResNet20, ResNet50};
 use simsiam_model::{LearningRates, Sgd, SgdConfig, SimSiam, SimSiamConfig, TargetGradient, images_from};
 
@@ -57,11 +58,19 @@ struct Args {
     steps: usize,
     threads: usize,
     keep_memory: bool,
+    profile: bool,
 }
 
 impl Args {
     fn parse() -> Self {
-        let mut args = Self { arch: "resnet8".into(), batch: 128, steps: 6, threads: 2, keep_memory: true };
+        let mut args = Self {
+            arch: "resnet8".into(),
+            batch: 128,
+            steps: 6,
+            threads: 2,
+            keep_memory: true,
+            profile: false,
+        };
         let mut given = std::env::args().skip(1);
         while let Some(name) = given.next() {
             let value = given.next().unwrap();
@@ -70,6 +79,7 @@ impl Args {
                 "--batch" => args.batch = value.parse().unwrap(),
                 "--steps" => args.steps = value.parse().unwrap(),
                 "--threads" => args.threads = value.parse().unwrap(),
+                "--profile" => args.profile = value.parse().unwrap(),
                 "--keep-memory" => args.keep_memory = value.parse().unwrap(),
                 other => panic!("no option {other:?}"),
             }
@@ -111,7 +121,25 @@ fn time<E: Encoder<Cpu, SIZE, FEATURES>, const SIZE: usize, const FEATURES: usiz
         Step { wall: wall.elapsed(), cpu: cpu_time() - cpu }
     };
     (0..2).for_each(|i| drop(step(i)));
-    (0..args.steps).map(step).collect()
+    if args.profile {
+        profile::start();
+    }
+    let times = (0..args.steps).map(step).collect();
+    for entry in profile::stop() {
+        let Totals { calls, time, fastest, flops, bytes } = entry.totals;
+        let (seconds, each) = (fastest.as_secs_f64(), calls as f64);
+        eprintln!(
+            "{:9.2} ms {:6} calls, fastest {:8.3} ms {:7.1} GFLOP/s {:7.1} GB/s  {} {}",
+            time.as_secs_f64() * 1e3 / args.steps as f64,
+            calls,
+            seconds * 1e3,
+            flops / each / seconds / 1e9,
+            bytes / each / seconds / 1e9,
+            entry.operation,
+            entry.shape,
+        );
+    }
+    times
 }
 
 /// What the system says that the process has used.

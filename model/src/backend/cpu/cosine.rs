@@ -1,6 +1,7 @@
 use dfdx::prelude::*;
 
 use super::tensor_view::values;
+use super::vectorized;
 use crate::backend::CosineKernel;
 
 /// The least norm that a vector is divided by, as in PyTorch's `cosine_similarity`.
@@ -40,8 +41,24 @@ impl CosineKernel for Cpu {
     }
 }
 
+/// `a . b` in f64, as independent sums.
 fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    const LANES: usize = 16;
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut sums = [0.0; LANES];
+            let (a_lanes, a_rest) = a.as_chunks::<LANES>();
+            let (b_lanes, b_rest) = b.as_chunks::<LANES>();
+            for (a, b) in a_lanes.iter().zip(b_lanes) {
+                for lane in 0..LANES {
+                    sums[lane] += f64::from(a[lane]) * f64::from(b[lane]);
+                }
+            }
+            let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+            sums.iter().sum::<f64>() + rest
+        },
+    )
 }
 
 fn norm(a: &[f32]) -> f64 {

@@ -3,6 +3,7 @@ use rayon::prelude::*;
 
 use super::matrix::{Matrix, MatrixMut, Store};
 use super::product::{Left, Right, multiply};
+use super::profile::{Work, record};
 use super::tensor_view::{values, values_mut};
 use super::tile::with_kernel;
 use super::vectorized;
@@ -22,27 +23,29 @@ impl LinearKernel for Cpu {
         let mut y = self.try_zeros_like(&(batch, Const))?;
         let (x, weight, bias) = (values(x), values(weight), bias.map(values));
         let blocks = MatrixMut::new(values_mut(&mut y), batch, OUT, OUT).split_columns(BLOCK);
-        with_kernel!(kernel => {
-            // y^T = W x^T reads the weight, the larger factor, where it is.
-            let x = Right::new(kernel, Matrix::new(x, batch, IN, IN).t());
-            let parts = blocks.into_par_iter().zip(weight.par_chunks(BLOCK * IN));
-            parts.enumerate().for_each(|(block, (mut y, weight))| {
-                let outputs = weight.len() / IN;
-                let mut transposed = vec![0.0; outputs * batch];
-                let weight = Left::InPlace(Matrix::new(weight, outputs, IN, IN));
-                let mut product = MatrixMut::new(&mut transposed, outputs, batch, batch);
-                multiply(kernel, &mut product, Store::Overwrite, &weight, &x);
-                for row in 0..batch {
-                    let y = y.row_mut(row, 0..outputs).iter_mut();
-                    y.zip(transposed.iter().skip(row).step_by(batch)).for_each(|(y, value)| *y = *value);
-                }
-                if let Some(bias) = bias {
-                    let bias = &bias[block * BLOCK..];
-                    (0..batch).for_each(|row| {
-                        y.row_mut(row, 0..outputs).iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
-                    });
-                }
-            });
+        record("linear", shape::<IN, OUT>(batch), work::<IN, OUT>(batch), || {
+            with_kernel!(kernel => {
+                // y^T = W x^T reads the weight, the larger factor, where it is.
+                let x = Right::new(kernel, Matrix::new(x, batch, IN, IN).t());
+                let parts = blocks.into_par_iter().zip(weight.par_chunks(BLOCK * IN));
+                parts.enumerate().for_each(|(block, (mut y, weight))| {
+                    let outputs = weight.len() / IN;
+                    let mut transposed = vec![0.0; outputs * batch];
+                    let weight = Left::InPlace(Matrix::new(weight, outputs, IN, IN));
+                    let mut product = MatrixMut::new(&mut transposed, outputs, batch, batch);
+                    multiply(kernel, &mut product, Store::Overwrite, &weight, &x);
+                    for row in 0..batch {
+                        let y = y.row_mut(row, 0..outputs).iter_mut();
+                        y.zip(transposed.iter().skip(row).step_by(batch)).for_each(|(y, value)| *y = *value);
+                    }
+                    if let Some(bias) = bias {
+                        let bias = &bias[block * BLOCK..];
+                        (0..batch).for_each(|row| {
+                            y.row_mut(row, 0..outputs).iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+                        });
+                    }
+                });
+            })
         });
         Ok(y)
     }
@@ -58,20 +61,26 @@ impl LinearKernel for Cpu {
         let x = Matrix::new(values(x), batch, IN, IN);
         let weight = Matrix::new(values(weight), OUT, IN, IN);
         let grad_y = Matrix::new(grad_output, batch, OUT, OUT);
-        with_kernel!(kernel => {
-            let right = Right::new(kernel, x);
-            gradients.weight.par_chunks_mut(BLOCK * IN).enumerate().for_each(|(block, grad)| {
-                let outputs = grad.len() / IN;
-                let left = Left::new(kernel, grad_y.columns(block * BLOCK, block * BLOCK + outputs).t());
-                multiply(kernel, &mut MatrixMut::new(grad, outputs, IN, IN), Store::Add, &left, &right);
-            });
-
-            let left = Left::InPlace(grad_y);
-            let blocks = MatrixMut::new(gradients.x, batch, IN, IN).split_columns(BLOCK);
-            blocks.into_par_iter().enumerate().for_each(|(block, mut grad)| {
-                let columns = weight.columns(block * BLOCK, (block * BLOCK + BLOCK).min(IN));
-                multiply(kernel, &mut grad, Store::Add, &left, &Right::new(kernel, columns));
-            });
+        let (shape, work) = (shape::<IN, OUT>(batch), work::<IN, OUT>(batch));
+        record("linear weight gradient", shape, work, || {
+            with_kernel!(kernel => {
+                let right = Right::new(kernel, x);
+                gradients.weight.par_chunks_mut(BLOCK * IN).enumerate().for_each(|(block, grad)| {
+                    let outputs = grad.len() / IN;
+                    let left = Left::new(kernel, grad_y.columns(block * BLOCK, block * BLOCK + outputs).t());
+                    multiply(kernel, &mut MatrixMut::new(grad, outputs, IN, IN), Store::Add, &left, &right);
+                });
+            })
+        });
+        record("linear input gradient", shape, work, || {
+            with_kernel!(kernel => {
+                let left = Left::InPlace(grad_y);
+                let blocks = MatrixMut::new(gradients.x, batch, IN, IN).split_columns(BLOCK);
+                blocks.into_par_iter().enumerate().for_each(|(block, mut grad)| {
+                    let columns = weight.columns(block * BLOCK, (block * BLOCK + BLOCK).min(IN));
+                    multiply(kernel, &mut grad, Store::Add, &left, &Right::new(kernel, columns));
+                });
+            })
         });
         if let Some(bias) = gradients.bias {
             vectorized(
@@ -85,4 +94,12 @@ impl LinearKernel for Cpu {
         }
         Ok(())
     }
+}
+
+fn shape<const IN: usize, const OUT: usize>(batch: usize) -> impl Fn() -> String + Copy {
+    move || format!("{batch}x{IN} -> {OUT}")
+}
+
+fn work<const IN: usize, const OUT: usize>(batch: usize) -> Work {
+    Work { flops: 2.0 * (batch * IN * OUT) as f64, values: batch * (IN + OUT) + IN * OUT }
 }

@@ -5,6 +5,7 @@
 
 use super::matrix::{Matrix, MatrixMut, Order, Store};
 use super::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply as multiply_tile};
+use super::vectorized;
 
 /// A left factor, `rows x depth`, cut into blocks of a tile's height.
 pub(super) enum Left<'a> {
@@ -74,6 +75,17 @@ impl Right {
     pub(super) fn new<K: Kernel>(_: K, b: Matrix<'_>) -> Self {
         let depth = b.rows;
         let mut panels = vec![0.0; b.cols.next_multiple_of(K::COLUMNS) * depth];
+        vectorized(
+            #[inline(always)]
+            || Self::pack::<K>(b, &mut panels),
+        );
+        let offsets = (0..depth).map(|k| (k * K::COLUMNS) as u32).collect();
+        Self { panels, offsets, cols: b.cols }
+    }
+
+    #[inline(always)]
+    fn pack<K: Kernel>(b: Matrix<'_>, panels: &mut [f32]) {
+        let depth = b.rows;
         for (panel, from) in
             panels.chunks_mut((K::COLUMNS * depth).max(1)).zip((0..b.cols).step_by(K::COLUMNS))
         {
@@ -81,7 +93,7 @@ impl Right {
             match b.order() {
                 Order::Rows => {
                     for (k, to) in panel.chunks_exact_mut(K::COLUMNS).enumerate() {
-                        to[..columns.len()].copy_from_slice(b.line(k, columns.clone()));
+                        to.iter_mut().zip(b.line(k, columns.clone())).for_each(|(to, value)| *to = *value);
                     }
                 }
                 Order::Columns => {
@@ -92,8 +104,6 @@ impl Right {
                 }
             }
         }
-        let offsets = (0..depth).map(|k| (k * K::COLUMNS) as u32).collect();
-        Self { panels, offsets, cols: b.cols }
     }
 }
 
@@ -121,9 +131,14 @@ pub(super) fn multiply<K: Kernel>(
                 let starts: [usize; VECTORS] = std::array::from_fn(|v| column * depth + v * K::LANES);
                 let vectors = columns.len().div_ceil(K::LANES);
                 multiply_tile(kernel, rows, &right.panels, &starts[..vectors], block, &mut sums);
-                for (i, sums) in sums.0.chunks_exact(K::COLUMNS).take(rows.count).enumerate() {
-                    put(c.row_mut(row + i, columns.clone()), sums, store);
-                }
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for (i, sums) in sums.0.chunks_exact(K::COLUMNS).take(rows.count).enumerate() {
+                            put(c.row_mut(row + i, columns.clone()), sums, store);
+                        }
+                    },
+                );
             }
         }
         from += block.len();
@@ -132,7 +147,7 @@ pub(super) fn multiply<K: Kernel>(
 
 /// Stores a row of results; a tile at the edge has more of them than there are places.
 #[inline(always)]
-pub(super) fn put(to: &mut [f32], results: &[f32], store: Store) {
+fn put(to: &mut [f32], results: &[f32], store: Store) {
     match store {
         Store::Overwrite => to.copy_from_slice(&results[..to.len()]),
         Store::Add => to.iter_mut().zip(results).for_each(|(to, result)| *to += result),

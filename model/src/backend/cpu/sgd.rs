@@ -1,6 +1,7 @@
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
+use super::profile::{Work, record};
 use super::tensor_view::values_mut;
 use super::vectorized;
 use crate::backend::{SgdKernel, SgdStep};
@@ -17,17 +18,25 @@ impl SgdKernel for Cpu {
         let SgdStep { learning_rate, momentum, weight_decay } = *step;
         let p = values_mut(p).par_chunks_mut(CHUNK);
         let v = values_mut(v).par_chunks_mut(CHUNK);
-        p.zip(v).zip(g.par_chunks(CHUNK)).for_each(|((p, v), g)| {
-            vectorized(
-                #[inline(always)]
-                || {
-                    for ((p, v), g) in p.iter_mut().zip(v).zip(g) {
-                        *v = momentum * *v + (g + weight_decay * *p);
-                        *p -= learning_rate * *v;
-                    }
-                },
-            );
-        });
+        let (n, work) = (g.len(), Work { flops: 6.0 * g.len() as f64, values: 5 * g.len() });
+        record(
+            "sgd",
+            || format!("{n}"),
+            work,
+            || {
+                p.zip(v).zip(g.par_chunks(CHUNK)).for_each(|((p, v), g)| {
+                    vectorized(
+                        #[inline(always)]
+                        || {
+                            for ((p, v), g) in p.iter_mut().zip(v).zip(g) {
+                                *v = momentum * *v + (g + weight_decay * *p);
+                                *p -= learning_rate * *v;
+                            }
+                        },
+                    );
+                })
+            },
+        );
         Ok(())
     }
 }

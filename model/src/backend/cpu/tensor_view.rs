@@ -1,6 +1,62 @@
-//! The elements of a CPU tensor as one slice.
+//! The elements of a CPU tensor as one slice, and new ones that are written once.
+
+use std::mem::MaybeUninit;
 
 use dfdx::prelude::*;
+
+use super::matrix::Store;
+
+/// A new tensor whose elements, in row-major order, are those that `write` writes.
+///
+/// # Safety
+/// `write` initialises every element.
+pub(super) unsafe fn written<S: Shape>(
+    dev: &Cpu,
+    shape: S,
+    write: impl FnOnce(&mut [MaybeUninit<f32>]),
+) -> Result<Tensor<S, f32, Cpu>, CpuError> {
+    let len = shape.num_elements();
+    let mut values = Vec::new();
+    values.try_reserve_exact(len).map_err(|_| CpuError::OutOfMemory)?;
+    write(&mut values.spare_capacity_mut()[..len]);
+    // SAFETY: the elements are allocated, and the caller promises that they are initialised.
+    unsafe { values.set_len(len) };
+    dev.try_tensor_from_vec(values, shape)
+}
+
+/// Initialised values as ones that may be written without being read.
+pub(super) fn as_uninit(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
+    // SAFETY: the layouts are the same, and in this crate nothing but values is ever written to such a slice.
+    unsafe { &mut *(std::ptr::from_mut(values) as *mut [MaybeUninit<f32>]) }
+}
+
+/// Stores results `step` apart.
+///
+/// # Safety
+/// If `store` is `Add`, the places are initialised.
+#[inline(always)]
+pub(super) unsafe fn put(to: &mut [MaybeUninit<f32>], step: usize, results: &[f32], store: Store) {
+    match (store, step) {
+        (Store::Overwrite, 1) => {
+            let (to, to_rest) = to[..results.len()].as_chunks_mut::<8>();
+            let (from, from_rest) = results.as_chunks::<8>();
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = from.map(MaybeUninit::new));
+            to_rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = MaybeUninit::new(*from));
+        }
+        (Store::Overwrite, _) => {
+            to.iter_mut().step_by(step).zip(results).for_each(|(to, from)| *to = MaybeUninit::new(*from));
+        }
+        (Store::Add, 1) => {
+            // SAFETY: the caller promises that the value is initialised.
+            to.iter_mut().zip(results).for_each(|(to, from)| unsafe { *to.assume_init_mut() += from });
+        }
+        (Store::Add, _) => {
+            let places = to.iter_mut().step_by(step);
+            // SAFETY: the caller promises that the value is initialised.
+            places.zip(results).for_each(|(to, from)| unsafe { *to.assume_init_mut() += from });
+        }
+    }
+}
 
 /// The elements of a contiguous tensor, in row-major order.
 ///

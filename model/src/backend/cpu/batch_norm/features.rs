@@ -1,5 +1,7 @@
 //! Batch norm of features: the channels of a row are neighbours, and a block of them is done at a time.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::{Backward, Forward, GradientSums, GradientTerms, Layout, Moments, Source, Terms};
@@ -9,7 +11,7 @@ use crate::backend::cpu::vectorized;
 const BLOCK: usize = 64;
 
 /// Normalises every channel, and returns its moments.
-pub(super) fn normalize(layout: Layout, op: &Forward<'_>, source: Source<'_>, y: &mut [f32]) -> Vec<Moments> {
+pub(super) fn normalize(layout: Layout, op: &Forward<'_>, source: Source<'_>, y: &mut [MaybeUninit<f32>]) -> Vec<Moments> {
     let blocks = rows(layout, y).into_par_iter().enumerate();
     let moments = blocks.map(|(block, rows)| {
         vectorized(
@@ -25,13 +27,21 @@ pub(super) fn normalize(layout: Layout, op: &Forward<'_>, source: Source<'_>, y:
                     moments.iter().enumerate().map(|(i, moments)| op.terms(from + i, moments)).collect();
                 for (row, y) in rows.into_iter().enumerate() {
                     let at = row * layout.channels + from;
-                    for ((y, x), Terms { mean, factor, shift }) in y.iter_mut().zip(&op.x[at..]).zip(&terms) {
-                        *y = (x - mean) * factor + shift;
+                    match op.residual {
+                        Some(residual) => {
+                            let inputs = op.x[at..].iter().zip(&residual[at..]);
+                            for ((y, (x, residual)), terms) in y.iter_mut().zip(inputs).zip(&terms) {
+                                let Terms { mean, factor, shift } = terms;
+                                *y = MaybeUninit::new(((x - mean) * factor + shift + residual).max(op.floor));
+                            }
+                        }
+                        None => {
+                            for ((y, x), terms) in y.iter_mut().zip(&op.x[at..]).zip(&terms) {
+                                let Terms { mean, factor, shift } = terms;
+                                *y = MaybeUninit::new(((x - mean) * factor + shift).max(op.floor));
+                            }
+                        }
                     }
-                    if let Some(residual) = op.residual {
-                        y.iter_mut().zip(&residual[at..]).for_each(|(y, residual)| *y += residual);
-                    }
-                    y.iter_mut().for_each(|y| *y = y.max(op.floor));
                 }
                 moments
             },
@@ -93,9 +103,9 @@ pub(super) fn differentiate(
 }
 
 /// For each block of channels, its part of every row.
-fn rows(layout: Layout, values: &mut [f32]) -> Vec<Vec<&mut [f32]>> {
+fn rows<T>(layout: Layout, values: &mut [T]) -> Vec<Vec<&mut [T]>> {
     let blocks = layout.channels.div_ceil(BLOCK);
-    let mut parts: Vec<Vec<&mut [f32]>> = (0..blocks).map(|_| Vec::with_capacity(layout.batch)).collect();
+    let mut parts: Vec<Vec<&mut [T]>> = (0..blocks).map(|_| Vec::with_capacity(layout.batch)).collect();
     for row in values.chunks_exact_mut(layout.channels.max(1)) {
         row.chunks_mut(BLOCK).zip(&mut parts).for_each(|(part, parts)| parts.push(part));
     }

@@ -1,12 +1,14 @@
 //! Batch norm of images: a channel is one plane of each image.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::{Backward, Forward, GradientSums, GradientTerms, Layout, Moments, Source, Terms};
 use crate::backend::cpu::vectorized;
 
 /// Normalises every channel, and returns its moments.
-pub(super) fn normalize(layout: Layout, op: &Forward<'_>, source: Source<'_>, y: &mut [f32]) -> Vec<Moments> {
+pub(super) fn normalize(layout: Layout, op: &Forward<'_>, source: Source<'_>, y: &mut [MaybeUninit<f32>]) -> Vec<Moments> {
     let channels = planes(layout, y).into_par_iter().enumerate();
     channels
         .map(|(c, planes)| {
@@ -31,15 +33,19 @@ pub(super) fn normalize(layout: Layout, op: &Forward<'_>, source: Source<'_>, y:
 }
 
 #[inline(always)]
-fn normalize_plane(x: &[f32], residual: Option<&[f32]>, terms: Terms, floor: f32, y: &mut [f32]) {
+fn normalize_plane(x: &[f32], residual: Option<&[f32]>, terms: Terms, floor: f32, y: &mut [MaybeUninit<f32>]) {
     let Terms { mean, factor, shift } = terms;
     match residual {
         Some(residual) => {
             for ((y, x), residual) in y.iter_mut().zip(x).zip(residual) {
-                *y = ((x - mean) * factor + shift + residual).max(floor);
+                *y = MaybeUninit::new(((x - mean) * factor + shift + residual).max(floor));
             }
         }
-        None => y.iter_mut().zip(x).for_each(|(y, x)| *y = ((x - mean) * factor + shift).max(floor)),
+        None => {
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = MaybeUninit::new(((x - mean) * factor + shift).max(floor));
+            }
+        }
     }
 }
 
@@ -60,30 +66,25 @@ pub(super) fn differentiate(
             vectorized(
                 #[inline(always)]
                 || {
-                    if let Some(y) = op.y {
-                        for (image, grad) in planes.iter_mut().enumerate() {
-                            mask(&y[layout.plane_at(image, c)..][..layout.plane], grad);
-                        }
-                    }
-                    for (to, grad) in residual.into_iter().flatten().zip(&planes) {
-                        to.iter_mut().zip(grad.iter()).for_each(|(to, grad)| *to += grad);
-                    }
-                    let x = |image: usize| &op.x[layout.plane_at(image, c)..][..layout.plane];
+                    let plane = |image: usize| layout.plane_at(image, c)..layout.plane_at(image, c) + layout.plane;
                     let mean = op.mean[c];
                     let mut sums = Sums::default();
-                    for (image, grad) in planes.iter().enumerate() {
-                        sums.add(
-                            grad,
-                            x(image),
-                            #[inline(always)]
-                            |grad, x| [grad, grad * (x - mean)],
-                        );
+                    let mut residual = residual.into_iter().flatten();
+                    for (image, grad) in planes.iter_mut().enumerate() {
+                        let at = plane(image);
+                        if let Some(y) = op.y {
+                            mask(&y[at.clone()], grad);
+                        }
+                        if let Some(to) = residual.next() {
+                            to.iter_mut().zip(grad.iter()).for_each(|(to, grad)| *to += grad);
+                        }
+                        sums.add(grad, &op.x[at], #[inline(always)] |grad, x| [grad, grad * (x - mean)]);
                     }
                     let [plain, centred] = sums.total();
                     let sums = GradientSums { plain, centred };
                     let GradientTerms { mean, factor, slope, offset } = op.terms(c, &sums);
                     for (image, grad) in planes.iter_mut().enumerate() {
-                        for (grad, x) in grad.iter_mut().zip(x(image)) {
+                        for (grad, x) in grad.iter_mut().zip(&op.x[plane(image)]) {
                             *grad = factor * *grad + slope * (x - mean) + offset;
                         }
                     }
@@ -101,8 +102,8 @@ fn mask(y: &[f32], grad: &mut [f32]) {
 }
 
 /// The planes of each channel.
-fn planes(layout: Layout, values: &mut [f32]) -> Vec<Vec<&mut [f32]>> {
-    let mut channels: Vec<Vec<&mut [f32]>> =
+fn planes<T>(layout: Layout, values: &mut [T]) -> Vec<Vec<&mut [T]>> {
+    let mut channels: Vec<Vec<&mut [T]>> =
         (0..layout.channels).map(|_| Vec::with_capacity(layout.batch)).collect();
     for (i, plane) in values.chunks_exact_mut(layout.plane).enumerate() {
         channels[i % layout.channels].push(plane);

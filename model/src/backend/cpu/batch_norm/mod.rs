@@ -1,10 +1,12 @@
 //! Batch norm, a channel (or a block of channels) at a time: its values stay near the core from the statistics to the
 //! results.
 
+use std::mem::MaybeUninit;
+
 use dfdx::prelude::*;
 
 use super::profile::{Work, record};
-use super::tensor_view::{values, values_mut};
+use super::tensor_view::{values, values_mut, written};
 use crate::backend::{
     Activation, BatchNormGradients, BatchNormKernel, BatchNormSaved, BatchStatistics, Normalization,
 };
@@ -24,16 +26,11 @@ impl BatchNormKernel for Cpu {
             mean: self.try_zeros_like(running_mean)?,
             inv_std: self.try_zeros_like(running_var)?,
         };
-        let mut y = self.try_zeros_like(op.x)?;
-        let (layout, forward) = (Layout::of(op.x), Forward::of(op));
-        let moments = layout.record("batch norm", forward.operands(), || match layout.plane {
-            1 => features::normalize(layout, &forward, Source::Batch, values_mut(&mut y)),
-            _ => images::normalize(layout, &forward, Source::Batch, values_mut(&mut y)),
-        });
+        let (y, moments) = normalize(self, "batch norm", op, Source::Batch)?;
 
         let (mean, inv_std) = (values_mut(&mut statistics.mean), values_mut(&mut statistics.inv_std));
         let (running_mean, running_var) = (values_mut(running_mean), values_mut(running_var));
-        let count = layout.count() as f64;
+        let count = Layout::of(op.x).count() as f64;
         for (c, moments) in moments.iter().enumerate() {
             mean[c] = moments.mean as f32;
             inv_std[c] = moments.inv_std();
@@ -53,13 +50,7 @@ impl BatchNormKernel for Cpu {
         let each = values(running_mean).iter().zip(values(running_var));
         let moments: Vec<Moments> =
             each.map(|(mean, var)| Moments { mean: f64::from(*mean), var: f64::from(*var) }).collect();
-        let mut y = self.try_zeros_like(op.x)?;
-        let (layout, forward) = (Layout::of(op.x), Forward::of(op));
-        layout.record("batch norm of running statistics", forward.operands(), || match layout.plane {
-            1 => features::normalize(layout, &forward, Source::Given(&moments), values_mut(&mut y)),
-            _ => images::normalize(layout, &forward, Source::Given(&moments), values_mut(&mut y)),
-        });
-        Ok(y)
+        normalize(self, "batch norm, evaluation", op, Source::Given(&moments)).map(|(y, _)| y)
     }
 
     fn batch_norm_backward<S: Shape, C: Shape>(
@@ -94,6 +85,26 @@ impl BatchNormKernel for Cpu {
         }
         Ok(())
     }
+}
+
+/// The normalised values and the moments that they were normalised by.
+fn normalize<S: Shape, C: Shape>(
+    dev: &Cpu,
+    operation: &'static str,
+    op: &Normalization<'_, S, C, Cpu>,
+    source: Source<'_>,
+) -> Result<(Tensor<S, f32, Cpu>, Vec<Moments>), CpuError> {
+    let (layout, forward) = (Layout::of(op.x), Forward::of(op));
+    let mut moments = Vec::new();
+    let mut write = |y: &mut [MaybeUninit<f32>]| {
+        moments = match layout.plane {
+            1 => features::normalize(layout, &forward, source, y),
+            _ => images::normalize(layout, &forward, source, y),
+        };
+    };
+    // SAFETY: the planes, or the blocks of rows, are all of the elements, and each is written.
+    let y = layout.record(operation, forward.operands(), || unsafe { written(dev, *op.x.shape(), &mut write) })?;
+    Ok((y, moments))
 }
 
 /// How a tensor's values lie: `batch x channels x plane`.
@@ -144,6 +155,7 @@ impl Moments {
 }
 
 /// Where the moments come from.
+#[derive(Clone, Copy)]
 enum Source<'a> {
     Batch,
     Given(&'a [Moments]),

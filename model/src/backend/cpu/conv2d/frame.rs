@@ -1,89 +1,142 @@
-//! An image with its padding, laid out for products.
+//! Images with their padding, laid out so that what a filter tap meets under neighbouring windows are neighbours.
 
-/// Zeros around an image, channel after channel. Columns that lie `phases` apart are neighbours.
+/// Zeros around some images, copied so that the windows' pixels under any one tap are a run.
+///
+/// `padded(row, column)` counts with the padding. The value under the windows' column `j` at the shift `s` (of a
+/// filter's column) is `padded(row, j stride + s)`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
+    /// How many images share the frame.
+    pub(super) images: usize,
     pub(super) channels: usize,
-    /// Height and width of the image.
+    /// Height and width of an image.
     pub(super) height: usize,
     pub(super) width: usize,
-    /// Rows and columns of zeros before the image.
+    /// Rows and columns of zeros before an image.
     pub(super) before: usize,
-    /// Height and width with the padding; what lies beyond is left out.
+    /// Height with the padding; what lies beyond is left out.
     pub(super) rows: usize,
+    /// Windows in a row.
     pub(super) columns: usize,
-    /// The stride of windows.
-    pub(super) phases: usize,
+    /// Distance between neighbouring windows.
+    pub(super) stride: usize,
+    /// The first shift and their number.
+    pub(super) shifts: (usize, usize),
+    pub(super) layout: Layout,
+}
+
+/// How a frame's values lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// The images as they are: no padding, no shift.
+    Image,
+    /// Padded rows, which all shifts share; the stride is 1. Runs end where rows end.
+    Padded,
+    /// A copy for each shift; runs go on from row to row of an image.
+    Shifted,
+    /// A copy for each shift; runs go on from image to image, then from row to row.
+    Interleaved,
 }
 
 impl Frame {
     /// Values of the frame.
     pub(super) fn len(&self) -> usize {
-        self.channels * self.rows * self.row_len()
+        self.images * self.copies() * self.channels * self.plane_len()
     }
 
-    /// Values of the image.
-    pub(super) fn image_len(&self) -> usize {
-        self.channels * self.height * self.width
-    }
-
-    /// Whether the frame is the image as it is.
-    pub(super) fn is_image(&self) -> bool {
-        (self.before, self.rows, self.columns, self.phases) == (0, self.height, self.width, 1)
-    }
-
-    /// Values of one row of one channel.
-    pub(super) fn row_len(&self) -> usize {
-        self.phases * self.columns.div_ceil(self.phases)
-    }
-
-    /// Where the value at a row and column, counted with the padding, is.
-    pub(super) fn at(&self, channel: usize, row: usize, column: usize) -> usize {
-        let phase = column % self.phases * self.columns.div_ceil(self.phases);
-        (channel * self.rows + row) * self.row_len() + phase + column / self.phases
-    }
-
-    /// Writes the frame of `image`.
-    #[inline(always)]
-    pub(super) fn fill(&self, image: &[f32], frame: &mut [f32]) {
-        let plane = self.rows * self.row_len();
-        for (image, frame) in image.chunks_exact(self.height * self.width).zip(frame.chunks_exact_mut(plane))
-        {
-            for (row, to) in frame.chunks_exact_mut(self.row_len()).enumerate() {
-                let inside = row.checked_sub(self.before).filter(|row| *row < self.height);
-                let Some(row) = inside else {
-                    to.fill(0.0);
-                    continue;
-                };
-                let from = &image[row * self.width..][..self.width];
-                if self.phases == 1 {
-                    let (zeros, to) = to.split_at_mut(self.before);
-                    let (to, beyond) = to.split_at_mut(self.width.min(to.len()));
-                    zeros.fill(0.0);
-                    to.copy_from_slice(&from[..to.len()]);
-                    beyond.fill(0.0);
-                } else {
-                    self.fill_phases(from, to);
-                }
+    /// Where the run under the windows of an image begins, at a shift and a padded row.
+    pub(super) fn at(&self, image: usize, shift: usize, channel: usize, row: usize) -> usize {
+        let copy = shift - self.shifts.0;
+        let row = row % self.stride * self.phase_rows() + row / self.stride;
+        match self.layout {
+            Layout::Image => (image * self.channels + channel) * self.plane_len() + row * self.columns,
+            Layout::Padded => {
+                (image * self.channels + channel) * self.plane_len() + row * self.row_len() + copy
+            }
+            Layout::Shifted => {
+                let plane = (image * self.copies() + copy) * self.channels + channel;
+                plane * self.plane_len() + row * self.columns
+            }
+            Layout::Interleaved => {
+                let plane = (copy * self.channels + channel) * self.plane_len() * self.images;
+                plane + (row * self.images + image) * self.columns
             }
         }
     }
 
+    /// Values between neighbouring rows of windows.
+    pub(super) fn row_step(&self) -> usize {
+        if self.layout == Layout::Interleaved { self.images * self.columns } else { self.row_len() }
+    }
+
+    fn copies(&self) -> usize {
+        if matches!(self.layout, Layout::Shifted | Layout::Interleaved) { self.shifts.1 } else { 1 }
+    }
+
+    fn row_len(&self) -> usize {
+        if self.layout == Layout::Padded { self.columns + self.shifts.1 - 1 } else { self.columns }
+    }
+
+    /// Rows of one residue modulo the stride, which are neighbours.
+    fn phase_rows(&self) -> usize {
+        self.rows.div_ceil(self.stride)
+    }
+
+    /// Values of one channel of one image in one copy.
+    fn plane_len(&self) -> usize {
+        self.stride * self.phase_rows() * self.row_len()
+    }
+
+    /// Writes the frame of `images`; `row` is scratch.
     #[inline(always)]
-    fn fill_phases(&self, from: &[f32], to: &mut [f32]) {
-        for (phase, to) in to.chunks_exact_mut(to.len() / self.phases).enumerate() {
-            // The first column of this phase that is on the image.
-            let skip = self.before.saturating_sub(phase).div_ceil(self.phases).min(to.len());
-            let first = phase + skip * self.phases - self.before;
-            let (zeros, to) = to.split_at_mut(skip);
-            let count = self.width.saturating_sub(first).div_ceil(self.phases).min(to.len());
-            let (to, beyond) = to.split_at_mut(count);
-            zeros.fill(0.0);
-            let pixels = from.get(first..).unwrap_or_default().iter().step_by(self.phases);
-            to.iter_mut().zip(pixels).for_each(|(to, from)| *to = *from);
-            beyond.fill(0.0);
+    pub(super) fn fill(&self, images: &[f32], row: &mut Vec<f32>, frame: &mut [f32]) {
+        let first = self.shifts.0;
+        // A padded row, up to the last pixel of the last window.
+        let padded = (self.columns - 1) * self.stride + first + self.shifts.1;
+        row.clear();
+        row.resize(padded.max(self.before + self.width), 0.0);
+        for (i, plane) in images.chunks_exact(self.height * self.width).enumerate() {
+            let (image, channel) = (i / self.channels, i % self.channels);
+            for y in 0..self.rows {
+                let inside = y.checked_sub(self.before).filter(|y| *y < self.height);
+                if let Some(y) = inside {
+                    copy(&mut row[self.before..][..self.width], &plane[y * self.width..][..self.width]);
+                }
+                let copies = if self.layout == Layout::Padded { 1 } else { self.shifts.1 };
+                for shift in first..first + copies {
+                    let to = &mut frame[self.at(image, shift, channel, y)..][..self.row_len()];
+                    match inside {
+                        None => to.fill(0.0),
+                        Some(_) => take(&row[shift..], self.stride, to),
+                    }
+                }
+            }
         }
     }
+}
+
+/// Copies every `stride`-th value.
+#[inline(always)]
+fn take(from: &[f32], stride: usize, to: &mut [f32]) {
+    match stride {
+        1 => copy(to, &from[..to.len()]),
+        2 => {
+            let (last, most) = to.split_last_mut().expect("a row has windows");
+            let (pairs, _) = from[..2 * most.len()].as_chunks::<2>();
+            most.iter_mut().zip(pairs).for_each(|(to, [from, _])| *to = *from);
+            *last = from[2 * most.len()];
+        }
+        _ => to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, from)| *to = *from),
+    }
+}
+
+/// A copy of few values, without a call.
+#[inline(always)]
+fn copy(to: &mut [f32], from: &[f32]) {
+    let (to, to_rest) = to.as_chunks_mut::<4>();
+    let (from, from_rest) = from.as_chunks::<4>();
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    to_rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
 }
 
 /// Zeros around a square image, pixel after pixel: the channels of a pixel are neighbours.
@@ -97,6 +150,9 @@ pub(super) struct PixelFrame {
     /// Height and width with the padding; what lies beyond is left out.
     pub(super) padded: usize,
 }
+
+/// Pixels and channels that are transposed at a time.
+const BLOCK: usize = 8;
 
 impl PixelFrame {
     /// Values of the frame.
@@ -113,7 +169,6 @@ impl PixelFrame {
     #[inline(always)]
     pub(super) fn fill(&self, image: &[f32], frame: &mut [f32]) {
         let inside = self.before..(self.before + self.size).min(self.padded);
-        let plane = self.size * self.size;
         for (y, row) in frame.chunks_exact_mut(self.padded * self.channels).enumerate() {
             if !inside.contains(&y) {
                 row.fill(0.0);
@@ -123,10 +178,33 @@ impl PixelFrame {
             let (pixels, beyond) = row.split_at_mut(inside.len() * self.channels);
             zeros.fill(0.0);
             beyond.fill(0.0);
-            let from = (y - self.before) * self.size;
-            for (x, pixel) in pixels.chunks_exact_mut(self.channels).enumerate() {
-                let values = image[from + x..].iter().step_by(plane);
-                pixel.iter_mut().zip(values).for_each(|(to, value)| *to = *value);
+            self.transpose_row(&image[(y - self.before) * self.size..], pixels);
+        }
+    }
+
+    /// From a row of each channel to pixels.
+    #[inline(always)]
+    fn transpose_row(&self, image: &[f32], pixels: &mut [f32]) {
+        let plane = self.size * self.size;
+        let width = pixels.len() / self.channels;
+        for x in (0..width).step_by(BLOCK) {
+            for c in (0..self.channels).step_by(BLOCK) {
+                let (count, channels) = (BLOCK.min(width - x), BLOCK.min(self.channels - c));
+                if (count, channels) == (BLOCK, BLOCK) {
+                    let rows: [[f32; BLOCK]; BLOCK] = std::array::from_fn(|i| {
+                        image[(c + i) * plane + x..][..BLOCK].try_into().expect("a block is this long")
+                    });
+                    for j in 0..BLOCK {
+                        let pixel: [f32; BLOCK] = std::array::from_fn(|i| rows[i][j]);
+                        pixels[(x + j) * self.channels + c..][..BLOCK].copy_from_slice(&pixel);
+                    }
+                } else {
+                    for i in 0..channels {
+                        for j in 0..count {
+                            pixels[(x + j) * self.channels + c + i] = image[(c + i) * plane + x + j];
+                        }
+                    }
+                }
             }
         }
     }
@@ -136,35 +214,71 @@ impl PixelFrame {
 mod tests {
     use super::*;
 
+    const SIZE: usize = 11;
+
+    fn pixels(images: usize) -> Vec<f32> {
+        (1..=images * 9 * SIZE * SIZE).map(|v| v as f32).collect()
+    }
+
+    /// The pixel at a row and column that count with `before` zeros.
+    fn padded(values: &[f32], plane: usize, row: usize, column: usize, before: usize) -> f32 {
+        let inside = |v: usize| v.checked_sub(before).filter(|v| *v < SIZE);
+        inside(row).zip(inside(column)).map_or(0.0, |(y, x)| values[(plane * SIZE + y) * SIZE + x])
+    }
+
     #[test]
-    fn frames_hold_the_image_and_zeros() {
-        let image: Vec<f32> = (1..=2 * 5 * 5).map(|v| v as f32).collect();
-        let pixel = |c: usize, row: usize, column: usize, before: usize| {
-            let inside = |v: usize| v.checked_sub(before).filter(|v| *v < 5);
-            inside(row).zip(inside(column)).map_or(0.0, |(y, x)| image[(c * 5 + y) * 5 + x])
-        };
-        for (before, padded) in [(0, 5), (1, 7), (1, 5), (2, 9), (3, 11), (0, 3)] {
-            for phases in 1..=3 {
-                let size = padded;
-                let frame =
-                    Frame { channels: 2, height: 5, width: 5, before, rows: size, columns: size, phases };
-                let mut values = vec![f32::NAN; frame.len()];
-                frame.fill(&image, &mut values);
-                assert!(values.iter().all(|v| !v.is_nan()));
-                for (c, row, column) in grid(2, size) {
-                    assert_eq!(values[frame.at(c, row, column)], pixel(c, row, column, before), "{frame:?}");
+    fn runs_hold_the_windows_pixels() {
+        let values = pixels(2);
+        for (before, kernel, stride) in [(0, 1, 1), (1, 3, 1), (1, 3, 2), (3, 7, 2), (0, 1, 2), (2, 5, 3)] {
+            let columns = (SIZE + 2 * before - kernel) / stride + 1;
+            for layout in [Layout::Image, Layout::Padded, Layout::Shifted, Layout::Interleaved] {
+                let suits = match layout {
+                    Layout::Image => (before, kernel, stride) == (0, 1, 1),
+                    Layout::Padded => stride == 1,
+                    Layout::Shifted | Layout::Interleaved => true,
+                };
+                if !suits {
+                    continue;
                 }
-            }
-            let frame = PixelFrame { channels: 2, size: 5, before, padded };
-            let mut values = vec![f32::NAN; frame.len()];
-            frame.fill(&image, &mut values);
-            for (c, row, column) in grid(2, padded) {
-                assert_eq!(values[frame.at(row, column) + c], pixel(c, row, column, before), "{frame:?}");
+                let frame = Frame {
+                    images: 2,
+                    channels: 9,
+                    height: SIZE,
+                    width: SIZE,
+                    before,
+                    rows: (columns - 1) * stride + kernel,
+                    columns,
+                    stride,
+                    shifts: (0, kernel),
+                    layout,
+                };
+                let mut found = vec![f32::NAN; frame.len()];
+                frame.fill(&values, &mut Vec::new(), &mut found);
+                for i in 0..2 * 9 * kernel * kernel * columns * columns {
+                    let (i, column) = (i / columns, i % columns);
+                    let (i, row) = (i / columns, i % columns);
+                    let (i, ky) = (i / kernel, i % kernel);
+                    let (plane, kx) = (i / kernel, i % kernel);
+                    let start = frame.at(plane / 9, kx, plane % 9, ky) + row * frame.row_step();
+                    let expected = padded(&values, plane, row * stride + ky, column * stride + kx, before);
+                    assert_eq!(found[start + column], expected, "{frame:?}");
+                }
             }
         }
     }
 
-    fn grid(channels: usize, size: usize) -> impl Iterator<Item = (usize, usize, usize)> {
-        (0..channels * size * size).map(move |i| (i / (size * size), i / size % size, i % size))
+    #[test]
+    fn pixel_frames_hold_the_image_and_zeros() {
+        let image = pixels(1);
+        for (before, size) in [(0, 11), (1, 13), (1, 11), (3, 17), (0, 5)] {
+            let frame = PixelFrame { channels: 9, size: SIZE, before, padded: size };
+            let mut found = vec![f32::NAN; frame.len()];
+            frame.fill(&image, &mut found);
+            for i in 0..9 * size * size {
+                let (channel, row, column) = (i / (size * size), i / size % size, i % size);
+                let expected = padded(&image, channel, row, column, before);
+                assert_eq!(found[frame.at(row, column) + channel], expected, "{frame:?}");
+            }
+        }
     }
 }

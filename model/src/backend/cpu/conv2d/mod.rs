@@ -1,14 +1,13 @@
 //! Convolution as products of matrices whose right factor is the image itself.
 //!
-//! An image is copied once into a frame with its padding, laid out so that the pixels under one filter tap of
-//! neighbouring windows are neighbours. No matrix of windows is made: a vector of the right factor is a run of the
-//! frame, and which run depends on the windows (a start) and on the tap (an offset).
+//! Images are copied into a frame with their padding, laid out so that the pixels under one filter tap of neighbouring
+//! windows are neighbours. No matrix of windows is made: a vector of the right factor is a run of the frame, and which
+//! run depends on the windows (a start) and on the tap (an offset).
 
 use dfdx::prelude::*;
 
-use super::matrix::Store;
 use super::profile::{Work, record};
-use super::tensor_view::{values, values_mut};
+use super::tensor_view::{values, written};
 use super::tile::with_kernel;
 use crate::backend::{Conv2dGeometry, Conv2dGradients, Conv2dKernel};
 
@@ -28,14 +27,13 @@ impl Conv2dKernel for Cpu {
         weight: &Tensor<W, f32, Self>,
         output: Y,
     ) -> Result<Tensor<Y, f32, Self>, Self::Err> {
-        let mut y = self.try_zeros_like(&output)?;
-        let (x, weight, result) = (values(x), values(weight), values_mut(&mut y));
+        let (x, weight) = (values(x), values(weight));
         let (shape, work) = described(geometry, x);
         record("conv2d", shape, work, || {
             let forward = Correlation::forward(geometry, weight);
-            with_kernel!(kernel => forward.apply(kernel, x, Store::Overwrite, result));
-        });
-        Ok(y)
+            // SAFETY: the windows' results are all of the output's elements.
+            unsafe { written(self, output, |y| with_kernel!(kernel => forward.overwrite(kernel, x, y))) }
+        })
     }
 
     fn conv2d_backward<X: Shape, W: Shape>(
@@ -54,7 +52,7 @@ impl Conv2dKernel for Cpu {
         if let Some(grad_x) = gradients.input {
             record("conv2d input gradient", shape, work, || {
                 let backward = Correlation::backward(geometry, weight);
-                with_kernel!(kernel => backward.apply(kernel, grad_output, Store::Add, grad_x));
+                with_kernel!(kernel => backward.add(kernel, grad_output, grad_x));
             });
         }
         Ok(())

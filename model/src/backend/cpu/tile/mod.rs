@@ -86,10 +86,6 @@ impl<'a> Depth<'a> {
         offsets.chunks(offsets.len().div_ceil(count).max(1)).map(Self::new).collect()
     }
 
-    pub(super) fn offsets(&self) -> &'a [u32] {
-        self.offsets
-    }
-
     pub(super) fn len(&self) -> usize {
         self.offsets.len()
     }
