@@ -1,9 +1,12 @@
-//! How many images a second the loader gives, and what holds it back. An image is decoded once and gives two views.
+//! How many images a second the loader gives, or the model learns from, and what holds them back. An image is decoded
+//! once and gives two views.
 
 mod rates;
+mod steps;
 mod workers;
 
 pub use rates::Rates;
+pub use steps::{OperationRow, StepReport, steps};
 
 use std::sync::Arc;
 
@@ -17,7 +20,7 @@ use crate::config::Preset;
 use crate::process::{self, Memory};
 use workers::{StepTimes, Workers};
 
-/// How far along the pipeline to measure.
+/// What to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
@@ -27,6 +30,8 @@ pub enum Stage {
     Views,
     /// The whole pipeline, to the batches that training sees
     Batches,
+    /// Training steps on made-up batches, without a pipeline
+    Train,
 }
 
 /// What was measured. Rates are medians over five windows, an image is two views.
@@ -109,7 +114,7 @@ pub fn loader(
     };
     let rest = seconds - decode_seconds;
     match stage {
-        Stage::Decode => {}
+        Stage::Decode | Stage::Train => {}
         Stage::Views => {
             let busy_since = process::CpuClock::start();
             measured.rates = Rates::measure(rest, || workers.views())?;

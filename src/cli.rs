@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::arch::Arch;
 use crate::bench::Stage;
 use crate::config::{Overrides, Preset, Workers};
 
@@ -26,7 +27,7 @@ pub enum Command {
     Pack(PackArgs),
     /// Count, measure and check the samples of shards
     Inspect(InspectArgs),
-    /// Measure how many images a second the loader gives, and what holds it back
+    /// Measure how many images a second the loader gives or the model learns from, and what holds them back
     Bench(BenchArgs),
 }
 
@@ -88,8 +89,8 @@ pub struct InspectArgs {
 /// `simsiam bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Shards: files, folders, globs or brace patterns
-    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    /// Shards: files, folders, globs or brace patterns; none for `--stage train`
+    #[arg(long, num_args = 1.., value_name = "PATH")]
     pub shards: Vec<String>,
     /// What to measure
     #[arg(long, default_value = "batches")]
@@ -103,6 +104,12 @@ pub struct BenchArgs {
     /// Decode large JPEGs at a reduced size where crops allow it, as for `train`; 0 for never
     #[arg(long, value_name = "GAP")]
     pub reducing_gap: Option<f64>,
+    /// Encoder, for `--stage train`
+    #[arg(long)]
+    pub arch: Option<Arch>,
+    /// Say where a training step's time goes
+    #[arg(long)]
+    pub profile: bool,
     /// Images a batch
     #[arg(long, default_value_t = 128)]
     pub batch_size: usize,

@@ -12,6 +12,7 @@ use simsiam::train::Outcome;
 use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
+    simsiam::process::keep_freed_memory();
     let cli = Cli::parse();
     let console = Console::new();
     // SIMSIAM_LOG=info or debug says more.

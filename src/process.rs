@@ -28,6 +28,20 @@ impl Memory {
     }
 }
 
+/// Keeps memory that was freed for the next request instead of giving it back to the system.
+///
+/// Every training step takes and frees the same large buffers; fresh pages for them cost a small network a fifth of its
+/// step. Where the allocator is not glibc's, nothing is done.
+pub fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the calls set numbers of the allocator, and come before any other thread is started.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_MAX, 0);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        libc::mallopt(libc::M_TOP_PAD, 64 << 20);
+    }
+}
+
 /// Measures how many cores are busy.
 pub struct CpuClock {
     processor: ProcessTime,

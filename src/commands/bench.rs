@@ -1,4 +1,4 @@
-//! `simsiam bench`: measures the loader on given shards, and says what it measured.
+//! `simsiam bench`: measures the loader on given shards, or training steps, and says what it measured.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -7,9 +7,10 @@ use anyhow::Result;
 use simsiam_pipeline::shards::OpenOptions;
 use simsiam_pipeline::{PipelineConfig, ShardSet};
 
-use crate::bench::{LoaderReport, Stage, loader, preset_for};
+use crate::arch::Arch;
+use crate::bench::{LoaderReport, OperationRow, Stage, StepReport, loader, preset_for, steps};
 use crate::cli::BenchArgs;
-use crate::config::{Overrides, TrainConfig};
+use crate::config::{Overrides, Preset, TrainConfig};
 use crate::error::InputError;
 
 /// Prints a report.
@@ -20,27 +21,73 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if !(args.seconds > 0.0 && args.seconds < 1e6) {
         return Err(InputError::new(format!("--seconds {}: expected a number above 0", args.seconds)).into());
     }
+    let text = if args.stage == Stage::Train { bench_steps(args)? } else { bench_loader(args)? };
+    writeln!(io::stdout(), "{text}")?;
+    Ok(())
+}
+
+fn bench_steps(args: &BenchArgs) -> Result<String> {
+    let overrides = Overrides { batch_size: Some(args.batch_size), ..overrides(args)? };
+    let arch = args.arch.or(overrides.arch).unwrap_or(Arch::Resnet18Cifar);
+    let default = if arch.size() == 32 { Preset::Cifar10 } else { Preset::Imagenet };
+    let preset = args.preset.or(overrides.preset).unwrap_or(default);
+    let config = TrainConfig::preset(preset).with(&Overrides { arch: Some(arch), ..overrides })?;
+    config.arch.check(config.recipe.size)?;
+    let report = steps(&config, args.seconds, args.profile)?;
+    Ok(if args.json { serde_json::to_string(&report)? } else { describe_steps(&report) })
+}
+
+fn bench_loader(args: &BenchArgs) -> Result<String> {
+    if args.shards.is_empty() {
+        return Err(InputError::new(
+            "no shards to measure with: --shards names them; --stage train needs none",
+        )
+        .into());
+    }
     let shards = Arc::new(ShardSet::open(&args.shards, &OpenOptions::default())?);
-    let flags = Overrides { reducing_gap: args.reducing_gap, ..Overrides::default() };
-    let overrides = match &args.config {
-        Some(path) => flags.over(&Overrides::from_file(path)?),
-        None => flags,
-    };
+    let overrides = overrides(args)?;
     let preset = match args.preset.or(overrides.preset) {
         Some(preset) => preset,
         None => preset_for(&shards)?,
     };
-    let recipe = TrainConfig::preset(preset).with(&overrides)?.recipe;
-    // A small set of images is gone through several times a batch; a batch larger than it would be refused.
+    let TrainConfig { recipe, seed, .. } = TrainConfig::preset(preset).with(&overrides)?;
+    // A batch larger than the data would be refused, and a few images are enough to measure with.
     let batch_size = args.batch_size.min(shards.len() as usize);
     let config = PipelineConfig {
         workers: args.workers.count(),
-        ..PipelineConfig::training(recipe, batch_size, TrainConfig::preset(preset).seed)
+        ..PipelineConfig::training(recipe, batch_size, seed)
     };
     let report = loader(&shards, &config, args.stage, args.seconds)?;
-    let text = if args.json { serde_json::to_string(&report)? } else { describe(&report) };
-    writeln!(io::stdout(), "{text}")?;
-    Ok(())
+    Ok(if args.json { serde_json::to_string(&report)? } else { describe(&report) })
+}
+
+fn overrides(args: &BenchArgs) -> Result<Overrides> {
+    let flags = Overrides { reducing_gap: args.reducing_gap, ..Overrides::default() };
+    Ok(match &args.config {
+        Some(path) => flags.over(&Overrides::from_file(path)?),
+        None => flags,
+    })
+}
+
+fn describe_steps(report: &StepReport) -> String {
+    let StepReport { arch, batch_size, projector_layers, threads, .. } = report;
+    let (low, high) = report.images_per_s_range;
+    let mut lines = vec![
+        format!(
+            "{arch}, batches of {batch_size}, projector of {projector_layers} layers, {threads} threads; medians over five windows (range)"
+        ),
+        format!(
+            "{:.1} images/s ({low:.1} to {high:.1}), {:.2} steps/s",
+            report.images_per_s, report.steps_per_s
+        ),
+    ];
+    lines.extend(report.rss_mib.map(|mib| format!("{mib:.0} MiB of memory")));
+    lines.extend(report.operations.iter().map(|row| {
+        let OperationRow { operation, share, call_ms, gflop_per_s, gbyte_per_s } = row;
+        let share = 100.0 * share;
+        format!("{share:5.1} %  {call_ms:8.3} ms a call  {gflop_per_s:6.1} GFLOP/s  {gbyte_per_s:5.1} GB/s  {operation}")
+    }));
+    lines.join("\n")
 }
 
 fn describe(report: &LoaderReport) -> String {
@@ -51,7 +98,7 @@ fn describe(report: &LoaderReport) -> String {
     )];
     let decode_only = rate(report.decode_only_images_per_s, report.decode_only_images_per_s_range);
     let what = match report.stage {
-        Stage::Decode => None,
+        Stage::Decode | Stage::Train => None,
         Stage::Views => Some("two views"),
         Stage::Batches => Some("batches of two views"),
     };

@@ -39,4 +39,33 @@ fn a_person_reads_lines_and_a_bad_setting_is_refused() {
     }
     assert!(refused(bench().args(["--seconds", "0"])).contains("--seconds 0: expected a number above 0"));
     assert!(refused(simsiam().args(["bench", "--shards", "nowhere.tar"])).contains("nowhere.tar"));
+    assert!(refused(simsiam().arg("bench")).contains("no shards to measure with"));
+}
+
+#[test]
+fn training_steps_are_measured_and_their_time_is_accounted_for() {
+    let bench = || {
+        let mut command = simsiam();
+        command.args([
+            "bench",
+            "--stage",
+            "train",
+            "--arch",
+            "resnet8",
+            "--batch-size",
+            "4",
+            "--seconds",
+            "0.3",
+        ]);
+        command
+    };
+    let report: Value = serde_json::from_str(&succeed(bench().args(["--json", "--profile"]))).unwrap();
+    let (images, steps) = (report["images_per_s"].as_f64().unwrap(), report["steps_per_s"].as_f64().unwrap());
+    assert!(steps > 0.0 && (images / steps - 4.0).abs() < 1e-6, "{report}");
+    let operations = report["operations"].as_array().unwrap();
+    let shares: f64 = operations.iter().map(|operation| operation["share"].as_f64().unwrap()).sum();
+    assert!(operations.len() > 10 && shares > 0.0, "{report}");
+    assert!(succeed(&mut bench()).contains("images/s"));
+    let printed = refused(bench().args(["--preset", "imagenet"]));
+    assert!(printed.contains("resnet8 at 224 was not compiled"), "{printed}");
 }
