@@ -63,7 +63,7 @@ pub struct LoaderReport {
     pub bottleneck: String,
     /// Processor time over wall-clock time: the number of cores that were busy.
     pub cores_busy: f64,
-    /// The program's own resident memory with the pipeline at work, in MiB; the pages of mapped shards, which the system
+    /// The program's own resident memory at the end of the measurement, in MiB; the pages of mapped shards, which the system
     /// takes back when it wants them, are not in it.
     pub rss_mib: Option<f64>,
     /// Resident pages of mapped files, in MiB.
@@ -94,7 +94,7 @@ pub fn preset_for(shards: &ShardSet) -> Result<Preset> {
 /// Measures for about `seconds`, a third of them on decoding alone.
 ///
 /// # Errors
-/// If a sample is bad beyond the budget, or the pipeline cannot be started.
+/// If no sample can be used, or more are bad than a pipeline allows, or it cannot be started.
 pub fn loader(
     shards: &Arc<ShardSet>,
     config: &PipelineConfig,
@@ -122,7 +122,10 @@ pub fn loader(
             measured.times = workers.take_times();
             measured.memory = Memory::now();
         }
-        Stage::Batches => measured = whole_pipeline(shards, config, rest)?,
+        Stage::Batches => {
+            drop(workers); // whose memory is not the pipeline's
+            measured = whole_pipeline(shards, config, rest)?;
+        }
     }
     Ok(measured.report(shards, config, stage, &decode_only))
 }

@@ -237,7 +237,7 @@ pub struct Overrides {
     pub recipe: Option<Recipe>,
     /// Decode large JPEGs at 1/2, 1/4 or 1/8 where each crop still has so many times a view's pixels; 0 for never
     #[arg(long, value_name = "GAP")]
-    #[serde(skip)]
+    #[serde(skip_serializing)]
     pub reducing_gap: Option<f64>,
 }
 

@@ -1,7 +1,7 @@
 //! How many training steps a second the model makes, without a pipeline: the same two made-up views each time.
 
 use anyhow::Result;
-use dfdx::prelude::Cpu;
+use dfdx::prelude::*;
 use serde::Serialize;
 use simsiam_model::backend::cpu::profile::{self, OperationProfile};
 use simsiam_model::objective::symmetric_loss;

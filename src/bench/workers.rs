@@ -1,4 +1,5 @@
-//! The workers' steps without the pipeline around them: bare threads that read, decode and augment.
+//! The workers' steps without the pipeline around them: bare threads that read, decode and augment. Samples that cannot be
+//! used are left out.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -116,24 +117,34 @@ impl Workers {
         sum
     }
 
-    /// Does `work` on the next samples, on all threads.
+    /// Does `work` on the next samples, on all threads; for how many it worked.
+    ///
+    /// # Errors
+    /// If it worked for none: why it did not for the last.
     fn each(&mut self, work: impl Fn(&mut Bench, &ShardSet, u64) -> Result<()> + Sync) -> Result<u64> {
-        let images = IMAGES_A_THREAD * self.benches.len() as u64;
-        let (next, end) = (AtomicU64::new(self.next), self.next + images);
+        let (next, end) =
+            (AtomicU64::new(self.next), self.next + IMAGES_A_THREAD * self.benches.len() as u64);
         self.next = end;
         let (benches, shards, order, samples) = (&self.benches, &self.shards, &self.order, self.samples);
-        let outcomes = self.pool.broadcast(|thread| -> Result<()> {
+        let outcomes = self.pool.broadcast(|thread| {
             let mut bench = benches[thread.index()].lock().unwrap_or_else(PoisonError::into_inner);
+            let (mut images, mut failure) = (0, None);
             loop {
                 let number = next.fetch_add(1, Relaxed);
                 if number >= end {
-                    return Ok(());
+                    return (images, failure);
                 }
-                work(&mut bench, shards, order.sample(number % samples))?;
+                match work(&mut bench, shards, order.sample(number % samples)) {
+                    Ok(()) => images += 1,
+                    Err(error) => failure = Some(error),
+                }
             }
         });
-        outcomes.into_iter().collect::<Result<()>>()?;
-        Ok(images)
+        let images = outcomes.iter().map(|(images, _)| images).sum();
+        match outcomes.into_iter().find_map(|(_, failure)| failure) {
+            Some(failure) if images == 0 => Err(failure),
+            _ => Ok(images),
+        }
     }
 }
 

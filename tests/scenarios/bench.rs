@@ -20,7 +20,11 @@ fn the_loader_is_measured_at_every_stage() {
         assert!(report["step_us"]["decode"].as_f64().unwrap() > 0.0, "{report}");
         assert_eq!(report["step_us"]["augment"].as_f64().unwrap() > 0.0, stage != "decode", "{report}");
         assert_eq!(report["queues"].as_array().unwrap().is_empty(), stage != "batches", "{report}");
-        assert!(["decode", "augment", "read"].contains(&report["bottleneck"].as_str().unwrap()), "{report}");
+        let bottlenecks = ["decode", "augment", "read", "consumer"];
+        assert!(bottlenecks.contains(&report["bottleneck"].as_str().unwrap()), "{report}");
+        if cfg!(target_os = "linux") {
+            assert!(report["rss_mib"].as_f64().unwrap() > 0.1, "{report}");
+        }
     }
 }
 

@@ -55,10 +55,12 @@ fn a_tenth_is_held_out_where_no_validation_shards_are_given() {
 fn flags_win_over_the_file_and_the_file_over_the_preset() {
     let fixture = Fixture::new();
     let file = fixture.path("config.toml");
-    std::fs::write(&file, "epochs = 1\nbatch_size = 100\nmomentum = 0.5\n").unwrap();
+    std::fs::write(&file, "epochs = 1\nbatch_size = 100\nmomentum = 0.5\nreducing_gap = 3\n").unwrap();
     succeed(&mut fixture.train("run", &["--config", file.to_str().unwrap()]));
     let saved = std::fs::read_to_string(fixture.path("run/config.toml")).unwrap();
-    for line in ["epochs = 1\n", "batch_size = 8\n", "momentum = 0.5\n", "base_lr = 0.25\n"] {
+    for line in
+        ["epochs = 1\n", "batch_size = 8\n", "momentum = 0.5\n", "base_lr = 0.25\n", "reducing_gap = 3.0\n"]
+    {
         assert!(saved.contains(line), "{line} in\n{saved}");
     }
 }
