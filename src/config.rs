@@ -354,7 +354,7 @@ impl TrainConfig {
         Self {
             preset: Preset::Demo,
             arch: Arch::Resnet8,
-            epochs: 6,
+            epochs: 12,
             batch_size: 64,
             base_lr: 0.25,
             knn_k: 20,
