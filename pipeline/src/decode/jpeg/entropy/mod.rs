@@ -4,7 +4,7 @@
 pub(super) mod bmi2;
 
 use super::bits::Bits;
-use super::huffman::{Entry, HuffmanTable, extend};
+use super::huffman::{AcTable, Entry, HuffmanTable, extend};
 use super::idct::Block;
 use super::steps::{PLACES, Steps};
 
@@ -12,7 +12,7 @@ use super::steps::{PLACES, Steps};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Coder<'a> {
     pub(super) dc: &'a HuffmanTable,
-    pub(super) ac: &'a HuffmanTable,
+    pub(super) ac: &'a AcTable,
     pub(super) steps: &'a Steps,
 }
 
