@@ -85,7 +85,7 @@ impl Entry {
 
 impl HuffmanTable {
     /// Builds the table from the number of codes of each length, 1 to 16, and their symbols. `None` if there are more
-    /// codes than lengths allow, or a DC symbol above 15.
+    /// codes than lengths allow, one of which has only ones, or a DC symbol above 15.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8], class: Class) -> Option<Self> {
         let mut table = Self {
             one: [Entry(Entry::LONG); 1 << LOOKUP_BITS],
@@ -105,7 +105,7 @@ impl HuffmanTable {
                 table.fill(code, length as u32, symbol);
                 code += 1;
             }
-            if code > 1 << length {
+            if code >= 1 << length {
                 return None;
             }
             first += usize::from(count);
@@ -252,6 +252,8 @@ mod tests {
 
     #[test]
     fn impossible_tables_are_refused() {
+        let only_ones = [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert!(HuffmanTable::new(&only_ones, &[1, 2], Class::Ac).is_none());
         assert!(
             HuffmanTable::new(&[3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[1, 2, 3], Class::Ac)
                 .is_none()
