@@ -92,9 +92,9 @@ fn photograph(number: u32) -> Vec<u8> {
         image::Rgb([wave(3), wave(5), wave(11)])
     });
     let mut file = Vec::new();
-    let quality = if number % 2 == 0 { 75 } else { 90 };
+    let quality = if number.is_multiple_of(2) { 75 } else { 90 };
     image.write_with_encoder(JpegEncoder::new_with_quality(&mut file, quality)).unwrap();
-    if number % 3 == 0 { without_last_code(file) } else { file }
+    if number.is_multiple_of(3) { without_last_code(file) } else { file }
 }
 
 /// The same image with a luma AC table that lacks its last code, for fifteen zeros and a coefficient of ten bits.
