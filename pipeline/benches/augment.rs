@@ -10,6 +10,7 @@ use std::path::Path;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use image::codecs::jpeg::JpegEncoder;
+use simsiam_pipeline::Instructions;
 use simsiam_pipeline::augment::{Augmenter, ColorJitter, GaussianBlur, Recipe, ViewParams};
 use simsiam_pipeline::decode::{DecodeLimits, Decoder, probe};
 use simsiam_pipeline::image::{Region, RgbImage};
@@ -78,9 +79,8 @@ fn one_operation(criterion: &mut Criterion) {
     let mut out = vec![0.0f32; 3 * 224 * 224];
     for (name, recipe) in recipes {
         let mut group = criterion.benchmark_group(format!("view 224, {name}"));
-        for (name, make) in [("simd", Augmenter::new as fn(Recipe) -> Augmenter), ("plain", Augmenter::plain)]
-        {
-            let mut augmenter = make(recipe.clone());
+        for (name, instructions) in [("simd", Instructions::Detected), ("plain", Instructions::Plain)] {
+            let mut augmenter = Augmenter::with_instructions(recipe.clone(), instructions);
             let mut draws = draws(&recipe, width, height).cycle();
             group.bench_function(name, |bencher| {
                 bencher.iter(|| augmenter.view(image.into(), &draws.next().unwrap(), &mut out));

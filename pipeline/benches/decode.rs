@@ -11,8 +11,9 @@ use std::path::Path;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use image::codecs::jpeg::JpegEncoder;
-use simsiam_pipeline::decode::{DecodeLimits, Decoder, Instructions, probe};
-use simsiam_pipeline::image::{Part, Region, Scale};
+use simsiam_pipeline::Instructions;
+use simsiam_pipeline::decode::{DecodeLimits, Decoder, probe};
+use simsiam_pipeline::image::{Region, Scale, Wanted};
 use simsiam_pipeline::rng::ViewRng;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -44,7 +45,7 @@ fn bench_files(criterion: &mut Criterion, name: &str, files: &[Vec<u8>]) {
     let mut next = files.iter().cycle();
     group.bench_function("zune-jpeg", |bencher| bencher.iter(|| zune(next.next().unwrap(), &mut rgb)));
 
-    for (instructions, name) in [(Instructions::Detected, "detected"), (Instructions::Scalar, "scalar")] {
+    for (instructions, name) in [(Instructions::Detected, "detected"), (Instructions::Plain, "plain")] {
         let mut decoder = Decoder::with_instructions(DecodeLimits::default(), instructions);
         let mut next = files.iter().cycle();
         group.bench_function(name, |bencher| {
@@ -59,18 +60,17 @@ fn bench_files(criterion: &mut Criterion, name: &str, files: &[Vec<u8>]) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let file = next.next().unwrap();
-                let mut part = Part { scale, ..Part::whole(&probe(file).unwrap()) };
-                if center {
-                    part.region = center_half(&part.region);
-                }
-                decoder.decode_part(file, &part).unwrap().pixels.len()
+                let region = if center { center_half(file) } else { Region::EVERYTHING };
+                decoder.decode_part(file, &Wanted { region, scale }).unwrap().pixels.len()
             });
         });
     }
 }
 
-/// The middle of a region, with 0.707 of each side.
-fn center_half(&Region { width, height, .. }: &Region) -> Region {
+/// The middle of an image, with 0.707 of each side.
+fn center_half(file: &[u8]) -> Region {
+    let info = probe(file).unwrap();
+    let (width, height) = (info.width as usize, info.height as usize);
     let inner = |side: usize| side * 707 / 1000;
     let (left, top) = ((width - inner(width)) / 2, (height - inner(height)) / 2);
     Region { left, top, width: inner(width), height: inner(height) }

@@ -1,7 +1,5 @@
 //! Pixels, and the parts and sizes in which an image can be asked for.
 
-use crate::decode::ImageInfo;
-
 /// Interleaved 8-bit RGB pixels, rows from top to bottom without padding.
 #[derive(Debug, Clone, Copy)]
 pub struct RgbImage<'a> {
@@ -36,7 +34,7 @@ pub struct RgbPart<'a> {
 
 /// What is wanted of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
+pub struct Wanted {
     /// Where, in pixels of the whole image at full size. What lies outside the image is cut off.
     pub region: Region,
     /// How much smaller, where the decoder can.
@@ -90,6 +88,9 @@ impl<'a> From<RgbImage<'a>> for RgbPart<'a> {
 }
 
 impl Region {
+    /// All of an image, whatever its size.
+    pub const EVERYTHING: Self = Self { left: 0, top: 0, width: usize::MAX, height: usize::MAX };
+
     /// What of it lies in an image of this size.
     pub(crate) fn within(&self, width: usize, height: usize) -> Self {
         let (left, top) = (self.left.min(width), self.top.min(height));
@@ -121,10 +122,7 @@ impl Scale {
     }
 }
 
-impl Part {
+impl Wanted {
     /// The whole image at full scale.
-    pub fn whole(info: &ImageInfo) -> Self {
-        let region = Region { left: 0, top: 0, width: info.width as usize, height: info.height as usize };
-        Self { region, scale: Scale::Full }
-    }
+    pub const WHOLE: Self = Self { region: Region::EVERYTHING, scale: Scale::Full };
 }

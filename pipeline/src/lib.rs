@@ -11,6 +11,7 @@
 //! - [`shards`]: memory-mapped tars and their sidecar indexes.
 //! - [`views`]: what a worker does with a sample; [`decode`], [`augment`], [`rng`]: bytes to pixels, pixels to views, as
 //!   Pillow and torchvision do it; [`image`](mod@image): the pixels between them.
+//! - [`Instructions`]: SIMD or plain code, with the same bytes.
 //! - `stages`: the loops between the queues; `batch`: buffers; `queue`: bounded channels that measure their waits.
 //! - [`batches`], [`stats`], [`quarantine`]: what a consumer sees.
 //! - [`pack`], [`inspect`]: making shards and looking into them.
@@ -25,6 +26,7 @@ pub mod decode;
 pub mod error;
 pub mod image;
 pub mod inspect;
+mod instructions;
 pub mod pack;
 pub mod pipeline;
 pub mod quarantine;
@@ -40,6 +42,7 @@ pub use augment::Recipe;
 pub use batch::Batch;
 pub use batches::Batches;
 pub use error::{ConfigError, PipelineError};
+pub use instructions::Instructions;
 pub use pipeline::{PipelineConfig, start};
 pub use quarantine::{BadSample, OnBadSample, Quarantine};
 pub use sampler::{Order, Part, World};

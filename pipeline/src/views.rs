@@ -3,6 +3,7 @@
 use crate::augment::{Augmenter, Element, Recipe, ViewParams};
 use crate::decode::{DecodeError, DecodeLimits, Decoder, probe};
 use crate::image::RgbPart;
+use crate::instructions::Instructions;
 use crate::rng::ViewRng;
 
 /// Makes the views of one image after another, reusing its scratch memory. One per worker.
@@ -26,7 +27,11 @@ pub struct DecodedViews<'a> {
 
 impl ViewMaker {
     /// A maker of `views` views of `recipe` an image; `seed` is the only source of randomness.
+    ///
+    /// # Panics
+    /// If `views` is 0: nobody would look at the image.
     pub fn new(recipe: Recipe, views: usize, seed: u64) -> Self {
+        assert!(views > 0, "an image is decoded for at least one view");
         Self {
             seed,
             decoder: Decoder::new(DecodeLimits::default()),
@@ -37,10 +42,23 @@ impl ViewMaker {
         }
     }
 
+    /// The same maker, but it refuses images beyond `limits`.
+    pub fn with_limits(mut self, limits: DecodeLimits) -> Self {
+        self.decoder.limits = limits;
+        self
+    }
+
+    /// The same maker, but it uses these instructions. The views are the same.
+    pub fn with_instructions(mut self, instructions: Instructions) -> Self {
+        self.decoder = Decoder::with_instructions(self.decoder.limits, instructions);
+        self.augmenter = Augmenter::with_instructions(self.recipe.clone(), instructions);
+        self
+    }
+
     /// Draws the views of sample number `sample` in epoch `epoch`, and decodes its file `bytes`.
     ///
     /// # Errors
-    /// If the bytes are no image that can be decoded.
+    /// If the bytes are no image that can be decoded within the limits.
     pub fn decode(&mut self, bytes: &[u8], epoch: u64, sample: u64) -> Result<DecodedViews<'_>, DecodeError> {
         let info = probe(bytes)?;
         let (width, height) = (info.width as usize, info.height as usize);
@@ -48,7 +66,7 @@ impl ViewMaker {
         self.params.extend((0..self.views).map(|view| {
             self.recipe.draw(&mut ViewRng::new(self.seed, epoch, sample, view as u64), width, height)
         }));
-        let part = self.decoder.decode_part(bytes, &self.recipe.needed(&self.params))?;
+        let part = self.decoder.decode_known(bytes, &info, &self.recipe.needed(&self.params))?;
         Ok(DecodedViews { part, params: &self.params, augmenter: &mut self.augmenter })
     }
 }

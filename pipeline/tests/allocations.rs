@@ -6,7 +6,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
+use image::codecs::jpeg::JpegEncoder;
 use simsiam_pipeline::shards::{OpenOptions, ShardWriter};
 use simsiam_pipeline::{Batches, OnBadSample, PipelineConfig, Quarantine, Recipe, ShardSet, start};
 
@@ -40,9 +41,8 @@ static COUNTING: Counting = Counting;
 
 /// Allocations of a batch's plan, and of a message that has to wait for room in a queue and for a worker.
 const A_BATCH: f64 = 10.0;
-const A_MESSAGE: f64 = 4.0;
-/// Samples a message, for images as small as these.
-const CHUNK: usize = 8;
+const A_MESSAGE: f64 = 3.0;
+const WORKERS: usize = 2;
 
 #[test]
 fn samples_allocate_nothing() {
@@ -59,7 +59,7 @@ fn samples_allocate_nothing() {
 
     for batch_size in [64, 256] {
         let recipe = Recipe { size: 32, ..Recipe::imagenet() };
-        let config = PipelineConfig { workers: 2, ..PipelineConfig::training(recipe, batch_size, 0) };
+        let config = PipelineConfig { workers: WORKERS, ..PipelineConfig::training(recipe, batch_size, 0) };
         let quarantine = Arc::new(Quarantine::new(OnBadSample::Fail, shards.len()));
         let mut batches = start(shards.clone(), quarantine, &config).unwrap();
         // Until every worker has met the largest image, and every queue its first wait.
@@ -69,7 +69,9 @@ fn samples_allocate_nothing() {
         run(&mut batches, measured);
         let each = (ALLOCATIONS.load(Relaxed) - before) as f64 / measured as f64;
         println!("batches of {batch_size}: {each:.1} allocations each");
-        let allowed = A_BATCH + A_MESSAGE * (batch_size / CHUNK) as f64;
+        // Of images as small as these a message has 16, or fewer so that each worker gets four messages a batch.
+        let messages = batch_size.div_ceil(16).max(4 * WORKERS);
+        let allowed = A_BATCH + A_MESSAGE * messages as f64;
         assert!(
             each <= allowed,
             "{each} allocations for a batch of {batch_size}, {allowed} are its messages'"
@@ -83,13 +85,24 @@ fn run(batches: &mut Batches, count: usize) {
     }
 }
 
-/// Waves in colours and of a size that depend on `number`.
+/// Waves in colours, of a size and a quality that depend on `number`; every third has another Huffman table.
 fn photograph(number: u32) -> Vec<u8> {
     let image = RgbImage::from_fn(40 + number % 17, 40 + number % 13, |x, y| {
         let wave = |over: u32| ((x * over + y * (number % 7 + 1)) % 256) as u8;
         image::Rgb([wave(3), wave(5), wave(11)])
     });
-    let mut file = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut file, ImageFormat::Jpeg).unwrap();
-    file.into_inner()
+    let mut file = Vec::new();
+    let quality = if number.is_multiple_of(2) { 75 } else { 90 };
+    image.write_with_encoder(JpegEncoder::new_with_quality(&mut file, quality)).unwrap();
+    if number.is_multiple_of(3) { without_last_code(file) } else { file }
+}
+
+/// The same image with a luma AC table that lacks its last code, for fifteen zeros and a coefficient of ten bits.
+fn without_last_code(mut jpeg: Vec<u8>) -> Vec<u8> {
+    let table = jpeg.windows(5).position(|at| matches!(at, [0xff, 0xc4, 0, 181, 0x10])).unwrap();
+    let (length, codes_of_16_bits, symbols) = (table + 3, table + 20, table + 21..table + 183);
+    jpeg[length] -= 1;
+    jpeg[codes_of_16_bits] -= 1;
+    assert_eq!(jpeg.remove(symbols.end - 1), 0xfa);
+    jpeg
 }

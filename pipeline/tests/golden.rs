@@ -9,9 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use simsiam_pipeline::Instructions;
 use simsiam_pipeline::augment::{Augmenter, Crop, JitterOp, JitterParams, Recipe, ViewParams, Window};
-use simsiam_pipeline::decode::{DecodeLimits, Decoder, probe};
-use simsiam_pipeline::image::{Part, Region, RgbImage, RgbPart, Scale};
+use simsiam_pipeline::decode::{DecodeLimits, Decoder};
+use simsiam_pipeline::image::{Region, RgbImage, RgbPart, Scale, Wanted};
 use simsiam_pipeline::rng::ViewRng;
 
 #[test]
@@ -122,7 +123,7 @@ fn reduced_jpegs_are_pillows() {
         let [file, denominator, expected @ ..] = &fields[..] else { panic!("{line}") };
         let scale = scale(denominator.parse().unwrap());
         let bytes = fs::read(folder().join("files").join(file)).unwrap();
-        let whole = Part { scale, ..Part::whole(&probe(&bytes).unwrap()) };
+        let whole = Wanted { scale, ..Wanted::WHOLE };
         let found = decoder.decode_part(&bytes, &whole).unwrap();
         assert_eq!((found.scale, found.left, found.top), (scale, 0, 0), "{line}");
         let RgbPart { width, height, pixels, .. } = found;
@@ -140,7 +141,8 @@ fn check(op: &str, bound: u8) {
     for case in &cases {
         let (recipe, params) = case.view();
         let mut view = vec![0; 3 * recipe.size * recipe.size];
-        for mut augmenter in [Augmenter::new(recipe.clone()), Augmenter::plain(recipe)] {
+        for instructions in [Instructions::Detected, Instructions::Plain] {
+            let mut augmenter = Augmenter::with_instructions(recipe.clone(), instructions);
             augmenter.view(case.part(&golden), &params, &mut view);
             let before = errors.max;
             errors.add(&view, golden.image(&case.expected).pixels);

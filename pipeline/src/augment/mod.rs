@@ -26,6 +26,7 @@ pub use params::{JitterOp, JitterParams, ViewParams, Window};
 pub use recipe::{ColorJitter, Crop, GaussianBlur, Recipe, RecipeError};
 
 use crate::image::RgbPart;
+use crate::instructions::Instructions;
 use blur::Blur;
 use cpu::Cpu;
 use normalise::Normaliser;
@@ -48,13 +49,16 @@ pub struct Augmenter {
 impl Augmenter {
     /// An augmenter whose views have the size and normalisation of `recipe`.
     pub fn new(recipe: Recipe) -> Self {
-        Self::with_cpu(recipe, Cpu::detect())
+        Self::with_instructions(recipe, Instructions::Detected)
     }
 
-    /// An augmenter that uses no special instructions of the processor: the reference that [`Augmenter::new`] is held
-    /// against, byte for byte.
-    pub fn plain(recipe: Recipe) -> Self {
-        Self::with_cpu(recipe, Cpu::Plain)
+    /// An augmenter that uses these instructions. The views are the same.
+    pub fn with_instructions(recipe: Recipe, instructions: Instructions) -> Self {
+        let cpu = match instructions {
+            Instructions::Detected => Cpu::detect(),
+            Instructions::Plain => Cpu::Plain,
+        };
+        Self::with_cpu(recipe, cpu)
     }
 
     fn with_cpu(recipe: Recipe, cpu: Cpu) -> Self {

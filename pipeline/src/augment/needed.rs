@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::resize::Axis;
 use super::{Recipe, ViewParams};
-use crate::image::{Part, Region, Scale};
+use crate::image::{Region, Scale, Wanted};
 
 impl Recipe {
     /// The least that a decoder must deliver for `views`, drawn from this recipe for one image: the region that holds every
@@ -13,7 +13,7 @@ impl Recipe {
     ///
     /// # Panics
     /// When there are no views.
-    pub fn needed(&self, views: &[ViewParams]) -> Part {
+    pub fn needed(&self, views: &[ViewParams]) -> Wanted {
         let seen = views.iter().map(|view| {
             let (columns, rows) = Axis::of_window(&view.window, self.size, 1);
             (columns.seen(), rows.seen())
@@ -23,7 +23,7 @@ impl Recipe {
             .expect("an image is decoded for at least one view");
         let region =
             Region { top: rows.start, left: columns.start, height: rows.len(), width: columns.len() };
-        Part { region, scale: self.scale(views) }
+        Wanted { region, scale: self.scale(views) }
     }
 
     /// The smallest scale that leaves each crop `reducing_gap` times as large as its view, both ways.
@@ -55,7 +55,7 @@ mod tests {
         let recipe = Recipe { size: 32, reducing_gap: None, ..Recipe::imagenet() };
         for sample in 0..200 {
             let views = [0, 1].map(|view| recipe.draw(&mut ViewRng::new(4, 0, sample, view), 468, 401));
-            let Part { region: part, scale } = recipe.needed(&views);
+            let Wanted { region: part, scale } = recipe.needed(&views);
             let sources = views.map(|view| view.window.source);
             let [a, b] = sources;
             let right = (a.left + a.width).max(b.left + b.width);
@@ -83,7 +83,7 @@ mod tests {
             for sample in 0..500 {
                 let (width, height) = (700 + sample as usize * 7, 3000 - sample as usize * 5);
                 let view = recipe.draw(&mut ViewRng::new(5, 0, sample, 0), width, height);
-                let Part { region: Region { top, left, height, width }, scale } = recipe.needed(&[view]);
+                let Wanted { region: Region { top, left, height, width }, scale } = recipe.needed(&[view]);
                 let denominators = [2, 4, 8].into_iter().filter(|&allowed| allowed <= scale.denominator());
                 for denominator in denominators {
                     let (columns, rows) = Axis::of_window(&view.window, recipe.size, denominator);

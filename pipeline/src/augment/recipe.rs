@@ -114,7 +114,7 @@ impl Recipe {
     }
 
     /// The view without randomness that goes with this recipe: the shorter side resized to 256/224 of the view's size
-    /// (to the size itself for views under 64 pixels), its centre, the same normalisation.
+    /// (to the size itself for views under 64 pixels), its centre, the same normalisation and the same `reducing_gap`.
     pub fn evaluation(&self) -> Self {
         let resize = if self.size >= 64 { (self.size * 256 + 112) / 224 } else { self.size };
         Self {

@@ -14,7 +14,8 @@ mod still;
 pub use error::{DecodeError, FirstBytes};
 pub use probe::{Color, ImageFormat, ImageInfo, probe};
 
-use crate::image::{Part, Region, RgbImage, RgbPart, Scale};
+use crate::image::{Region, RgbImage, RgbPart, Scale, Wanted};
+use crate::instructions::Instructions;
 use jpeg::{Decoded, JpegDecoder};
 
 /// How large an image a [`Decoder`] accepts.
@@ -31,26 +32,24 @@ impl Default for DecodeLimits {
     }
 }
 
-/// Bytes of scratch that are kept after an image: a rare huge one must not hold its memory for the rest of the run.
+/// Bytes that a scratch buffer may keep whatever comes: beyond them, a rare huge image must not hold its memory for the
+/// rest of the run.
 const KEPT_BYTES: usize = 64 << 20;
 
-/// Which instructions a [`Decoder`] uses. The pixels are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Instructions {
-    /// The best that the processor has.
-    #[default]
-    Detected,
-    /// Plain ones, to compare with.
-    Scalar,
-}
-
 /// Decodes one image after another into the same scratch memory. One per worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
-    limits: DecodeLimits,
+    pub(crate) limits: DecodeLimits,
+    kept_bytes: usize,
     jpeg: JpegDecoder,
     rgb: Vec<u8>,
     stored: Vec<u8>,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(DecodeLimits::default())
+    }
 }
 
 impl Decoder {
@@ -59,9 +58,15 @@ impl Decoder {
         Self::with_instructions(limits, Instructions::Detected)
     }
 
-    /// A decoder for comparing instruction sets.
+    /// A decoder that uses these instructions. The pixels are the same.
     pub fn with_instructions(limits: DecodeLimits, instructions: Instructions) -> Self {
-        Self { limits, jpeg: JpegDecoder::new(instructions), ..Self::default() }
+        Self {
+            limits,
+            kept_bytes: KEPT_BYTES,
+            jpeg: JpegDecoder::new(instructions),
+            rgb: Vec::new(),
+            stored: Vec::new(),
+        }
     }
 
     /// Decodes an image file to RGB.
@@ -70,7 +75,7 @@ impl Decoder {
     /// When the bytes are not a whole image of a known format within the limits.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<RgbImage<'_>, DecodeError> {
         let info = probe(bytes)?;
-        let RgbPart { width, height, pixels, .. } = self.decode_known(bytes, &info, &Part::whole(&info))?;
+        let RgbPart { width, height, pixels, .. } = self.decode_known(bytes, &info, &Wanted::WHOLE)?;
         Ok(RgbImage { width, height, pixels })
     }
 
@@ -82,36 +87,32 @@ impl Decoder {
     ///
     /// # Errors
     /// As [`decode`](Self::decode); damage below the part goes unnoticed.
-    pub fn decode_part(&mut self, bytes: &[u8], part: &Part) -> Result<RgbPart<'_>, DecodeError> {
+    pub fn decode_part(&mut self, bytes: &[u8], wanted: &Wanted) -> Result<RgbPart<'_>, DecodeError> {
         let info = probe(bytes)?;
-        self.decode_known(bytes, &info, part)
+        self.decode_known(bytes, &info, wanted)
     }
 
-    fn decode_known(
+    /// As [`decode_part`](Self::decode_part), of a file that [`probe`] gave `info` for.
+    pub(crate) fn decode_known(
         &mut self,
         bytes: &[u8],
         info: &ImageInfo,
-        part: &Part,
+        wanted: &Wanted,
     ) -> Result<RgbPart<'_>, DecodeError> {
         let &ImageInfo { format, width, height, .. } = info;
         let max_pixels = self.limits.max_pixels;
         if info.pixels() > max_pixels {
             return Err(DecodeError::TooLarge { format, width, height, max_pixels });
         }
-        for scratch in [&mut self.rgb, &mut self.stored] {
-            if scratch.capacity() > KEPT_BYTES {
-                *scratch = Vec::new();
-            }
-        }
-        self.jpeg.shrink_to(KEPT_BYTES);
+        self.free_oversized(bytes.len(), info.pixels() as usize);
         let whole = (width as usize, height as usize);
-        let region = part.region.within(whole.0, whole.1);
-        let part = Part { region, scale: part.scale };
+        let region = wanted.region.within(whole.0, whole.1);
+        let wanted = Wanted { region, scale: wanted.scale };
         let decoded = match format {
             _ if region.width == 0 || region.height == 0 => {
-                Decoded::Part(Region { width: 0, height: 0, ..region.scaled_outwards(part.scale) })
+                Decoded::Part(Region { width: 0, height: 0, ..region.scaled_outwards(wanted.scale) })
             }
-            ImageFormat::Jpeg => self.jpeg.decode(bytes, info, &part, &mut self.rgb)?,
+            ImageFormat::Jpeg => self.jpeg.decode(bytes, info, &wanted, &mut self.rgb)?,
             _ => {
                 still::decode(bytes, info, &mut self.stored, &mut self.rgb)?;
                 Decoded::Whole
@@ -120,7 +121,7 @@ impl Decoder {
         Ok(match decoded {
             Decoded::Part(Region { left, top, width, height }) => {
                 let pixels = &self.rgb[..3 * width * height];
-                RgbPart { left, top, width, height, stride: 3 * width, pixels, scale: part.scale }
+                RgbPart { left, top, width, height, stride: 3 * width, pixels, scale: wanted.scale }
             }
             Decoded::Whole => {
                 let (Region { left, top, width, height }, stride) = (region, 3 * whole.0);
@@ -128,6 +129,18 @@ impl Decoder {
                 RgbPart { left, top, width, height, stride, pixels, scale: Scale::Full }
             }
         })
+    }
+
+    /// Frees each buffer that keeps more than it may and more than four times what an image of `pixels` in a file of
+    /// `file` bytes needs at most, so that images of one size, however large, share theirs.
+    fn free_oversized(&mut self, file: usize, pixels: usize) {
+        // A stored pixel has at most four channels of 16 bits.
+        let own = [(&mut self.rgb, 3 * pixels), (&mut self.stored, 8 * pixels)];
+        for (buffer, needed) in own.into_iter().chain(self.jpeg.scratch(file, pixels)) {
+            if buffer.capacity() > self.kept_bytes && buffer.capacity() / 4 > needed {
+                *buffer = Vec::new();
+            }
+        }
     }
 }
 

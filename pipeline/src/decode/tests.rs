@@ -149,3 +149,28 @@ fn scratch_is_reused_and_results_are_not_mixed_up() {
     assert_eq!(decoder.decode(&large).unwrap().pixels, first);
     assert_eq!(decoder.rgb.as_ptr(), scratch);
 }
+
+#[test]
+fn large_scratch_is_kept_for_large_images_only() {
+    let capacities = |decoder: &mut Decoder| {
+        let [unstuffed, ink] = decoder.jpeg.scratch(0, 0).map(|(buffer, _)| buffer.capacity());
+        [decoder.rgb.capacity(), decoder.stored.capacity(), unstuffed, ink]
+    };
+    let large =
+        ["baseline-444.jpg", "cmyk-adobe.jpg", "progressive-420.jpg", "rgba.png", "rgb-16.png"].map(golden);
+    let small = golden("one-pixel.jpg");
+    for (kept_bytes, kept) in [(1 << 20, true), (500, false)] {
+        let mut decoder = Decoder { kept_bytes, ..Decoder::default() };
+        large.iter().for_each(|file| assert!(decoder.decode(file).is_ok()));
+        let grown = capacities(&mut decoder);
+        assert!(grown.iter().all(|&bytes| bytes > 2000), "{grown:?}");
+        let rgb = decoder.rgb.as_ptr();
+        for file in &large {
+            decoder.decode(file).unwrap();
+            assert_eq!(capacities(&mut decoder), grown, "images of one size share their memory");
+        }
+        assert_eq!(decoder.rgb.as_ptr(), rgb);
+        decoder.decode(&small).unwrap();
+        assert_eq!(capacities(&mut decoder) == grown, kept, "beyond {kept_bytes} bytes");
+    }
+}

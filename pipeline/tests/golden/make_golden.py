@@ -215,6 +215,11 @@ def decode_cases(golden):
     golden.file("one-pixel.jpg", encoded(picture(1, 1, 24), "JPEG"))
     golden.file("one-column-420.jpg", encoded(picture(1, 19, 25), "JPEG", subsampling=2))
     golden.file("restart.jpg", encoded(source, "JPEG", quality=90, restart_marker_blocks=3))
+    # The checksums of reduced.txt are enough for it.
+    wide = picture(350, 210, 26).filter(ImageFilter.GaussianBlur(1))
+    (HERE / "files" / "wide-420-restart.jpg").write_bytes(
+        encoded(wide, "JPEG", quality=75, subsampling=2, restart_marker_blocks=9)
+    )
     golden.file("gray.jpg", encoded(gray, "JPEG", quality=90))
     golden.file("gray-progressive.jpg", encoded(gray, "JPEG", quality=90, progressive=True))
     exif = Image.Exif()

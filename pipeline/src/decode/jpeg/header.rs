@@ -153,7 +153,9 @@ impl Frame {
         }
         let [width, height] = [[w1, w0], [h1, h0]].map(|side| usize::from(u16::from_be_bytes(side)));
         let known = all[..count].iter().all(|c| matches!((c.h, c.v), (1 | 2, 1 | 2)));
-        (known && width > 0 && height > 0).then_some(Self {
+        // More than ten blocks an MCU are not allowed (B.2.3).
+        let few = all[..count].iter().map(|c| c.h * c.v).sum::<usize>() <= 10;
+        (known && few && width > 0 && height > 0).then_some(Self {
             width,
             height,
             components: Components { all, count },

@@ -1,5 +1,7 @@
 //! Huffman tables (ITU-T T.81, annex C) as one look-up that gives run, length and, where it fits, the value itself; and as
-//! another that passes over two symbols at once.
+//! another, for AC codes, that passes over two symbols at once.
+
+use std::ops::Deref;
 
 /// Bits that index a look-up. 8 KB each: those of luma and chroma stay in the first-level cache.
 pub(super) const LOOKUP_BITS: u32 = 11;
@@ -16,14 +18,20 @@ pub(super) enum Class {
 pub(super) struct HuffmanTable {
     /// The symbol that the bits begin with.
     one: [Entry; 1 << LOOKUP_BITS],
-    /// For passing over: the bits and the advance of two symbols, where a second one with its value fits too.
-    two: [Entry; 1 << LOOKUP_BITS],
     class: Class,
     /// For each length, one more than its last code, aligned to 16 bits.
     limits: [u32; 17],
     /// For each length, what to add to a code to find its symbol.
     offsets: [u32; 17],
     symbols: [u8; 256],
+}
+
+/// A table of AC codes, which can also pass over two symbols at once.
+#[derive(Debug)]
+pub(super) struct AcTable {
+    table: HuffmanTable,
+    /// The bits and the advance of two symbols, where a second one with its value fits too, else of one.
+    two: [Entry; 1 << LOOKUP_BITS],
 }
 
 /// A symbol, packed: bits consumed (0 to 5), [`APART`](Self::APART), [`LONG`](Self::LONG), the advance of
@@ -77,11 +85,10 @@ impl Entry {
 
 impl HuffmanTable {
     /// Builds the table from the number of codes of each length, 1 to 16, and their symbols. `None` if there are more
-    /// codes than lengths allow, or a DC symbol above 15.
+    /// codes than lengths allow, one of which has only ones, or a DC symbol above 15.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8], class: Class) -> Option<Self> {
         let mut table = Self {
             one: [Entry(Entry::LONG); 1 << LOOKUP_BITS],
-            two: [Entry(Entry::LONG); 1 << LOOKUP_BITS],
             class,
             limits: [0; 17],
             offsets: [0; 17],
@@ -98,34 +105,14 @@ impl HuffmanTable {
                 table.fill(code, length as u32, symbol);
                 code += 1;
             }
-            if code > 1 << length {
+            if code >= 1 << length {
                 return None;
             }
             first += usize::from(count);
             table.limits[length] = code << (16 - length);
             code <<= 1;
         }
-        table.pair();
         Some(table)
-    }
-
-    /// Joins each symbol with the one after it, unless it ends the block.
-    fn pair(&mut self) {
-        self.two = self.one;
-        if self.class == Class::Dc {
-            return;
-        }
-        for (index, two) in self.two.iter_mut().enumerate() {
-            let first = self.one[index];
-            if first.is_whole() && first.advance() != Entry::END {
-                let used = first.bits() & 63;
-                let second = self.one[index << used & ((1 << LOOKUP_BITS) - 1)];
-                let bits = used + (second.bits() & 63);
-                if second.is_whole() && bits <= LOOKUP_BITS {
-                    *two = Entry::new(bits, 0, first.advance() + second.advance(), second.value());
-                }
-            }
-        }
     }
 
     /// Writes the entries that begin with a code, if it is short enough.
@@ -163,12 +150,6 @@ impl HuffmanTable {
         self.one[(window >> (64 - LOOKUP_BITS)) as usize]
     }
 
-    /// The bits and the advance of the symbol at the top of `window`, or of two together.
-    #[inline(always)]
-    pub(super) fn look_up_two(&self, window: u64) -> Entry {
-        self.two[(window >> (64 - LOOKUP_BITS)) as usize]
-    }
-
     /// The entry of a code longer than the look-up. `None` if there is no such code.
     #[cold]
     pub(super) fn look_up_long(&self, window: u64) -> Option<Entry> {
@@ -176,6 +157,41 @@ impl HuffmanTable {
         let length = (LOOKUP_BITS as usize + 1..17).find(|&length| bits < self.limits[length])?;
         let index = (bits >> (16 - length)).wrapping_add(self.offsets[length]);
         Some(self.symbol(*self.symbols.get(index as usize)?, length as u32))
+    }
+}
+
+impl AcTable {
+    /// As [`HuffmanTable::new`]. Joins each symbol with the one after it, unless it ends the block.
+    pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
+        let table = HuffmanTable::new(counts, symbols, Class::Ac)?;
+        let mut two = table.one;
+        for (index, two) in two.iter_mut().enumerate() {
+            let first = table.one[index];
+            if first.is_whole() && first.advance() != Entry::END {
+                let used = first.bits() & 63;
+                let second = table.one[index << used & ((1 << LOOKUP_BITS) - 1)];
+                let bits = used + (second.bits() & 63);
+                if second.is_whole() && bits <= LOOKUP_BITS {
+                    *two = Entry::new(bits, 0, first.advance() + second.advance(), second.value());
+                }
+            }
+        }
+        Some(Self { table, two })
+    }
+
+    /// The bits and the advance of the symbol at the top of `window`, or of two together.
+    #[inline(always)]
+    pub(super) fn look_up_two(&self, window: u64) -> Entry {
+        self.two[(window >> (64 - LOOKUP_BITS)) as usize]
+    }
+}
+
+impl Deref for AcTable {
+    type Target = HuffmanTable;
+
+    #[inline(always)]
+    fn deref(&self) -> &HuffmanTable {
+        &self.table
     }
 }
 
@@ -191,8 +207,8 @@ mod tests {
     use super::*;
 
     /// One code of each length from 1 to 16, as `1110` for the fourth.
-    fn staircase(symbols: &[u8; 16]) -> HuffmanTable {
-        HuffmanTable::new(&[1; 16], symbols, Class::Ac).unwrap()
+    fn staircase(symbols: &[u8; 16]) -> AcTable {
+        AcTable::new(&[1; 16], symbols).unwrap()
     }
 
     #[test]
@@ -236,6 +252,8 @@ mod tests {
 
     #[test]
     fn impossible_tables_are_refused() {
+        let only_ones = [2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert!(HuffmanTable::new(&only_ones, &[1, 2], Class::Ac).is_none());
         assert!(
             HuffmanTable::new(&[3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[1, 2, 3], Class::Ac)
                 .is_none()

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::header::{Coding, Component, Header};
-use crate::decode::{Part, Region};
+use crate::image::{Region, Wanted};
 
 /// Sizes and positions for one part of one image. "Pixels" are those of the scaled image.
 #[derive(Debug)]
@@ -51,15 +51,15 @@ pub(super) struct Plane {
 }
 
 impl Layout {
-    /// The layout for `part`, which must not be empty.
-    pub(super) fn new(header: &Header<'_>, part: &Part) -> Self {
-        let side = 8 / part.scale.denominator();
+    /// The layout for what is `wanted`, which must not be empty.
+    pub(super) fn new(header: &Header<'_>, wanted: &Wanted) -> Self {
+        let side = 8 / wanted.scale.denominator();
         let most = |factor: fn(&Component) -> usize| header.components.iter().map(factor).max().unwrap_or(1);
         let (h_most, v_most) = (most(|c| c.h), most(|c| c.v));
         let (mcu_width, mcu_height) = (h_most * side, v_most * side);
-        let scaled = |size: usize| size.div_ceil(part.scale.denominator());
+        let scaled = |size: usize| size.div_ceil(wanted.scale.denominator());
         let (width, height) = (scaled(header.width), scaled(header.height));
-        let region = part.region.within(header.width, header.height).scaled_outwards(part.scale);
+        let region = wanted.region.within(header.width, header.height).scaled_outwards(wanted.scale);
 
         let mut planes = [Plane::default(); 3];
         for (plane, &Component { h, v, .. }) in planes.iter_mut().zip(header.components.iter()) {

@@ -35,7 +35,9 @@ use layout::Layout;
 use tables::Tables;
 use unstuff::{End, Unstuffed};
 
-use super::{DecodeError, ImageFormat, ImageInfo, Instructions, Part, Region};
+use super::{DecodeError, ImageFormat, ImageInfo};
+use crate::image::{Region, Wanted};
+use crate::instructions::Instructions;
 
 /// Tables and scratch memory that are kept from one file to the next.
 #[derive(Debug, Default)]
@@ -61,22 +63,19 @@ impl JpegDecoder {
         Self { instructions, ..Self::default() }
     }
 
-    /// Frees buffers that a rare huge file made larger than `bytes`.
-    pub(super) fn shrink_to(&mut self, bytes: usize) {
-        self.unstuffed.shrink_to(bytes);
-        if self.ink.capacity() > bytes {
-            self.ink = Vec::new();
-        }
+    /// The buffers that grow with a file of `file` bytes or an image of `pixels`, and what that needs of each at most.
+    pub(super) fn scratch(&mut self, file: usize, pixels: usize) -> [(&mut Vec<u8>, usize); 2] {
+        [(self.unstuffed.buffer(), file), (&mut self.ink, 4 * pixels)]
     }
 
-    /// Decodes at least `part` of a file to RGB. Pixels beyond those of the answer are left over from earlier images.
+    /// Decodes at least what is `wanted` of a file to RGB. Pixels beyond those of the answer are left over from earlier images.
     ///
     /// Damaged or missing entropy-coded data is an error, where libjpeg would warn and fill in gray.
     pub(super) fn decode(
         &mut self,
         bytes: &[u8],
         info: &ImageInfo,
-        part: &Part,
+        wanted: &Wanted,
         rgb: &mut Vec<u8>,
     ) -> Result<Decoded, DecodeError> {
         // Each 8 x 8 block takes a bit or more: a small file with a huge header must not allocate what it promises.
@@ -84,7 +83,7 @@ impl JpegDecoder {
             return Err(TRUNCATED);
         }
         if let Some(header) = header::read(bytes, &mut self.tables)
-            && let Some(region) = self.decode_baseline(&header, part, rgb)?
+            && let Some(region) = self.decode_baseline(&header, wanted, rgb)?
         {
             return Ok(Decoded::Part(region));
         }
@@ -96,7 +95,7 @@ impl JpegDecoder {
     fn decode_baseline(
         &mut self,
         header: &Header<'_>,
-        part: &Part,
+        wanted: &Wanted,
         rgb: &mut Vec<u8>,
     ) -> Result<Option<Region>, DecodeError> {
         let coder = |component: &header::Component| {
@@ -117,7 +116,7 @@ impl JpegDecoder {
             End::File => return Err(TRUNCATED),
             End::Other => return Ok(None),
         }
-        let layout = Layout::new(header, part);
+        let layout = Layout::new(header, wanted);
         let pixel_bytes = 3 * layout.region.width * layout.region.height;
         if rgb.len() < pixel_bytes {
             rgb.resize(pixel_bytes, 0);

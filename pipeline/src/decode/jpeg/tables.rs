@@ -1,13 +1,13 @@
 //! The tables of a file's header, kept from one file to the next: most files of a data set bring the same ones.
 
-use super::huffman::{Class, HuffmanTable};
+use super::huffman::{AcTable, Class, HuffmanTable};
 use super::steps::Steps;
 
 /// Four slots of each kind, as many as a header can name.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     dc: [Slot<HuffmanTable>; 4],
-    ac: [Slot<HuffmanTable>; 4],
+    ac: [Slot<AcTable>; 4],
     steps: [Slot<Steps>; 4],
 }
 
@@ -23,7 +23,8 @@ struct Slot<T> {
 impl Tables {
     /// Begins a new file, in which no table is defined.
     pub(super) fn forget(&mut self) {
-        self.dc.iter_mut().chain(&mut self.ac).for_each(|slot| slot.defined = false);
+        self.dc.iter_mut().for_each(|slot| slot.defined = false);
+        self.ac.iter_mut().for_each(|slot| slot.defined = false);
         self.steps.iter_mut().for_each(|slot| slot.defined = false);
     }
 
@@ -33,13 +34,15 @@ impl Tables {
             let counts = rest.first_chunk::<16>()?;
             let symbols = counts.iter().map(|&count| usize::from(count)).sum::<usize>();
             let (source, rest) = rest.split_at_checked(16 + symbols)?;
-            let (slots, class) = match kind >> 4 {
-                0 => (&mut self.dc, Class::Dc),
-                1 => (&mut self.ac, Class::Ac),
+            let (number, symbols) = (usize::from(kind & 15), &source[16..]);
+            match kind >> 4 {
+                0 => {
+                    let slot = self.dc.get_mut(number)?;
+                    slot.define(source, || HuffmanTable::new(counts, symbols, Class::Dc))?;
+                }
+                1 => self.ac.get_mut(number)?.define(source, || AcTable::new(counts, symbols))?,
                 _ => return None,
-            };
-            let slot = slots.get_mut(usize::from(kind & 15))?;
-            slot.define(source, || HuffmanTable::new(counts, &source[16..], class))?;
+            }
             body = rest;
         }
         Some(())
@@ -65,7 +68,7 @@ impl Tables {
         self.dc.get(usize::from(slot))?.get()
     }
 
-    pub(super) fn ac(&self, slot: u8) -> Option<&HuffmanTable> {
+    pub(super) fn ac(&self, slot: u8) -> Option<&AcTable> {
         self.ac.get(usize::from(slot))?.get()
     }
 
@@ -75,14 +78,20 @@ impl Tables {
 }
 
 impl<T> Slot<T> {
+    /// A table other than the last one takes its place: nothing is allocated from the second on.
     fn define(&mut self, source: &[u8], build: impl FnOnce() -> Option<T>) -> Option<()> {
+        self.defined = false;
         if self.built.is_none() || self.source != source {
-            self.built = build().map(Box::new);
+            let table = build()?;
+            match &mut self.built {
+                Some(built) => **built = table,
+                None => self.built = Some(Box::new(table)),
+            }
             self.source.clear();
             self.source.extend_from_slice(source);
         }
-        self.defined = self.built.is_some();
-        self.defined.then_some(())
+        self.defined = true;
+        Some(())
     }
 
     fn get(&self) -> Option<&T> {

@@ -5,7 +5,7 @@ use super::entropy::Damage;
 /// A scan's data, one segment after the other.
 #[derive(Debug, Default)]
 pub(super) struct Unstuffed {
-    /// Grows and never shrinks; what lies beyond the last segment is left over from other files.
+    /// Grows as files need it; what lies beyond the last segment is left over from other files.
     bytes: Vec<u8>,
     /// Where each segment ends.
     ends: Vec<usize>,
@@ -88,11 +88,9 @@ impl Unstuffed {
         Some((&self.bytes[start..self.ends.last()? + PADDING], end - start))
     }
 
-    /// Frees what a rare huge file took.
-    pub(super) fn shrink_to(&mut self, most: usize) {
-        if self.bytes.capacity() > most {
-            self.bytes = Vec::new();
-        }
+    /// The memory that files have made to grow. It may be replaced between files.
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
     }
 }
 

@@ -4,7 +4,7 @@
 pub(super) mod bmi2;
 
 use super::bits::Bits;
-use super::huffman::{Entry, HuffmanTable, extend};
+use super::huffman::{AcTable, Entry, HuffmanTable, extend};
 use super::idct::Block;
 use super::steps::{PLACES, Steps};
 
@@ -12,7 +12,7 @@ use super::steps::{PLACES, Steps};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Coder<'a> {
     pub(super) dc: &'a HuffmanTable,
-    pub(super) ac: &'a HuffmanTable,
+    pub(super) ac: &'a AcTable,
     pub(super) steps: &'a Steps,
 }
 
@@ -48,7 +48,8 @@ impl Coder<'_> {
                 || self.coefficient(bits, &mut k, block)?
                 || self.coefficient(bits, &mut k, block)?
             {
-                return last_index(k);
+                // Beyond the block's last index, the coefficient has gone behind the block.
+                return last_index(k, block.0[64].into());
             }
         }
     }
@@ -75,12 +76,13 @@ impl Coder<'_> {
     #[inline(always)]
     pub(super) fn skip(&self, bits: &mut Bits<'_>, prediction: &mut i32) -> Result<(), Damage> {
         self.difference(bits, prediction)?;
-        let mut k = 0;
+        let (mut k, mut value) = (0, 0);
         // A look-up, with at most 15 bits of value after it, leaves enough bits for a second one.
         while k < SAFE_FOR_TWO {
             bits.refill();
             for _ in 0..2 {
-                k += self.pass_over(bits, self.ac.look_up_two(bits.window()))?;
+                let entry = self.pass_over(bits, self.ac.look_up_two(bits.window()))?;
+                (k, value) = (k + entry.advance(), entry.value());
                 if k >= SAFE_FOR_TWO {
                     break;
                 }
@@ -88,23 +90,24 @@ impl Coder<'_> {
         }
         while k < 63 {
             bits.refill();
-            k += self.pass_over(bits, self.ac.look_up(bits.window()))?;
+            let entry = self.pass_over(bits, self.ac.look_up(bits.window()))?;
+            (k, value) = (k + entry.advance(), entry.value());
         }
-        last_index(k).map(|_| ())
+        last_index(k, value).map(|_| ())
     }
 
-    /// Passes over the symbol of a look-up, or the two. Gives how far the zig-zag index moves.
+    /// Passes over the symbol of a look-up, or the two. Gives the entry that says how far the zig-zag index moves.
     #[inline(always)]
-    fn pass_over(&self, bits: &mut Bits<'_>, found: Entry) -> Result<usize, Damage> {
+    fn pass_over(&self, bits: &mut Bits<'_>, found: Entry) -> Result<Entry, Damage> {
         if !found.is_long() {
             bits.consume(found.bits());
-            return Ok(found.advance());
+            return Ok(found);
         }
         bits.refill();
         let entry = self.ac.look_up_long(bits.window()).ok_or(Damage::Code)?;
         bits.consume(entry.bits());
         bits.refill();
-        Ok(entry.advance())
+        Ok(entry)
     }
 
     /// Adds the next DC difference to the prediction.
@@ -135,12 +138,45 @@ fn read_value(bits: &mut Bits<'_>, entry: Entry, table: &HuffmanTable) -> Result
     Ok((entry, value))
 }
 
-/// The last zig-zag index before the end-of-block symbol, if the block ended as it must.
+/// The last zig-zag index before the end-of-block symbol, if the block ended as it must: that symbol apart, with a
+/// coefficient at index 63 or, as libjpeg has it, with a run of 16 zeros across it. `value` is the last symbol's, 0 for
+/// nothing but a run.
 #[inline(always)]
-fn last_index(k: usize) -> Result<usize, Damage> {
+fn last_index(k: usize, value: i32) -> Result<usize, Damage> {
     match k {
         63 => Ok(63),
         Entry::END.. => Ok(k - Entry::END),
+        _ if value == 0 => Ok(63),
         _ => Err(Damage::Index),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::huffman::Class;
+    use super::*;
+
+    /// Codes: DC `0` is no difference; AC `0` is a run of 16 zeros, `10` a coefficient after 15 zeros, `110` one at once.
+    fn block(codes: &str) -> Result<usize, Damage> {
+        let dc = HuffmanTable::new(&counts([1, 0, 0]), &[0], Class::Dc).unwrap();
+        let ac = AcTable::new(&counts([1, 1, 1]), &[0xf0, 0xf1, 0x01]).unwrap();
+        let coder = Coder { dc: &dc, ac: &ac, steps: &Steps::new(&[1; 64]) };
+        let codes = codes.bytes().filter(|&code| code != b' ').enumerate();
+        let data = codes.fold(0u64, |data, (i, code)| data | u64::from(code & 1) << (63 - i)).to_be_bytes();
+        let decoded = coder.decode(&mut Bits::new(&data, 8), &mut 0, &mut Block::EMPTY.clone());
+        assert_eq!(coder.skip(&mut Bits::new(&data, 8), &mut 0), decoded.map(|_| ()));
+        decoded
+    }
+
+    fn counts(shortest: [u8; 3]) -> [u8; 16] {
+        std::array::from_fn(|i| shortest.get(i).copied().unwrap_or(0))
+    }
+
+    #[test]
+    fn a_run_of_zeros_may_cross_the_end_and_a_coefficient_may_not() {
+        assert_eq!(block("0 0000"), Ok(63), "64 zeros");
+        assert_eq!(block("0 1101 0000"), Ok(63), "a coefficient and 64 zeros");
+        assert_eq!(block("0 000 101"), Err(Damage::Index), "a coefficient at 64");
+        assert_eq!(block("0 1101 000 101"), Err(Damage::Index), "a coefficient at 65");
     }
 }
