@@ -68,7 +68,8 @@ impl JpegDecoder {
         [(self.unstuffed.buffer(), file), (&mut self.ink, 4 * pixels)]
     }
 
-    /// Decodes at least what is `wanted` of a file to RGB. Pixels beyond those of the answer are left over from earlier images.
+    /// Decodes at least what is `wanted` of a file to RGB. Pixels beyond those of the answer are left over from earlier
+    /// images.
     ///
     /// Damaged or missing entropy-coded data is an error, where libjpeg would warn and fill in gray.
     pub(super) fn decode(

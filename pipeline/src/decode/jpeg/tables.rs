@@ -78,7 +78,7 @@ impl Tables {
 }
 
 impl<T> Slot<T> {
-    /// A table other than the last one takes its place: nothing is allocated from the second on.
+    /// A table other than the last one takes its place: from the second on, nothing is allocated.
     fn define(&mut self, source: &[u8], build: impl FnOnce() -> Option<T>) -> Option<()> {
         self.defined = false;
         if self.built.is_none() || self.source != source {
