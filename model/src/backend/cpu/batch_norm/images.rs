@@ -4,11 +4,16 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::{Backward, Forward, GradientSums, GradientTerms, Layout, Moments, Source, Terms};
+use super::{Backward, Forward, GradientSums, Layout, Moments, Source, Terms};
 use crate::backend::cpu::vectorized;
 
 /// Normalises every channel, and returns its moments.
-pub(super) fn normalize(layout: Layout, op: &Forward<'_>, source: Source<'_>, y: &mut [MaybeUninit<f32>]) -> Vec<Moments> {
+pub(super) fn normalize(
+    layout: Layout,
+    op: &Forward<'_>,
+    source: Source<'_>,
+    y: &mut [MaybeUninit<f32>],
+) -> Vec<Moments> {
     let channels = planes(layout, y).into_par_iter().enumerate();
     channels
         .map(|(c, planes)| {
@@ -33,7 +38,13 @@ pub(super) fn normalize(layout: Layout, op: &Forward<'_>, source: Source<'_>, y:
 }
 
 #[inline(always)]
-fn normalize_plane(x: &[f32], residual: Option<&[f32]>, terms: Terms, floor: f32, y: &mut [MaybeUninit<f32>]) {
+fn normalize_plane(
+    x: &[f32],
+    residual: Option<&[f32]>,
+    terms: Terms,
+    floor: f32,
+    y: &mut [MaybeUninit<f32>],
+) {
     let Terms { mean, factor, shift } = terms;
     match residual {
         Some(residual) => {
@@ -66,26 +77,53 @@ pub(super) fn differentiate(
             vectorized(
                 #[inline(always)]
                 || {
-                    let plane = |image: usize| layout.plane_at(image, c)..layout.plane_at(image, c) + layout.plane;
+                    let plane = |image: usize| {
+                        let at = layout.plane_at(image, c);
+                        at..at + layout.plane
+                    };
                     let mean = op.mean[c];
-                    let mut sums = Sums::default();
+                    let mut sums = Sums::new();
                     let mut residual = residual.into_iter().flatten();
-                    for (image, grad) in planes.iter_mut().enumerate() {
-                        let at = plane(image);
-                        if let Some(y) = op.y {
-                            mask(&y[at.clone()], grad);
-                        }
+                    for (image, grad) in planes.iter().enumerate() {
+                        let y = op.y.map(|y| &y[plane(image)]);
                         if let Some(to) = residual.next() {
-                            to.iter_mut().zip(grad.iter()).for_each(|(to, grad)| *to += grad);
+                            add_passed(to, grad, y);
                         }
-                        sums.add(grad, &op.x[at], #[inline(always)] |grad, x| [grad, grad * (x - mean)]);
+                        let x = &op.x[plane(image)];
+                        match y {
+                            Some(y) => sums.add(
+                                [grad, x, y],
+                                #[inline(always)]
+                                |[grad, x, y]| {
+                                    let grad = passed(grad, y);
+                                    [grad, grad * (x - mean)]
+                                },
+                            ),
+                            None => {
+                                sums.add(
+                                    [grad, x],
+                                    #[inline(always)]
+                                    |[grad, x]| [grad, grad * (x - mean)],
+                                );
+                            }
+                        }
                     }
                     let [plain, centred] = sums.total();
                     let sums = GradientSums { plain, centred };
-                    let GradientTerms { mean, factor, slope, offset } = op.terms(c, &sums);
+                    let terms = op.terms(c, &sums);
                     for (image, grad) in planes.iter_mut().enumerate() {
-                        for (grad, x) in grad.iter_mut().zip(&op.x[plane(image)]) {
-                            *grad = factor * *grad + slope * (x - mean) + offset;
+                        let x = &op.x[plane(image)];
+                        match op.y {
+                            Some(y) => {
+                                for ((grad, x), y) in grad.iter_mut().zip(x).zip(&y[plane(image)]) {
+                                    *grad = terms.input_gradient(passed(*grad, *y), *x);
+                                }
+                            }
+                            None => {
+                                for (grad, x) in grad.iter_mut().zip(x) {
+                                    *grad = terms.input_gradient(*grad, *x);
+                                }
+                            }
                         }
                     }
                     sums
@@ -95,10 +133,28 @@ pub(super) fn differentiate(
         .collect()
 }
 
-/// Clears the gradient where the output of a ReLU is 0.
+/// What a ReLU with the output `y` lets through of its gradient. A store would be a masked one, and slow, if this were
+/// the value that is stored.
 #[inline(always)]
-fn mask(y: &[f32], grad: &mut [f32]) {
-    grad.iter_mut().zip(y).for_each(|(grad, y)| *grad = if *y > 0.0 { *grad } else { 0.0 });
+fn passed(grad: f32, y: f32) -> f32 {
+    if y > 0.0 { grad } else { 0.0 }
+}
+
+/// Adds what the activation lets through.
+#[inline(always)]
+fn add_passed(to: &mut [f32], grad: &[f32], y: Option<&[f32]>) {
+    match y {
+        Some(y) => {
+            for ((to, grad), y) in to.iter_mut().zip(grad).zip(y) {
+                *to += passed(*grad, *y);
+            }
+        }
+        None => {
+            for (to, grad) in to.iter_mut().zip(grad) {
+                *to += grad;
+            }
+        }
+    }
 }
 
 /// The planes of each channel.
@@ -115,14 +171,13 @@ fn planes<T>(layout: Layout, values: &mut [T]) -> Vec<Vec<&mut [T]>> {
 fn moments(layout: Layout, c: usize, x: &[f32]) -> Moments {
     // Differences from one of the values keep their digits where the mean is large.
     let origin = x.get(layout.plane_at(0, c)).copied().unwrap_or_default();
-    let mut sums = Sums::default();
+    let mut sums = Sums::new();
     for image in 0..layout.batch {
         let plane = &x[layout.plane_at(image, c)..][..layout.plane];
         sums.add(
-            plane,
-            plane,
+            [plane],
             #[inline(always)]
-            |x, _| [x - origin, (x - origin) * (x - origin)],
+            |[x]| [x - origin, (x - origin) * (x - origin)],
         );
     }
     let [sum, squares] = sums.total();
@@ -137,41 +192,62 @@ impl Layout {
 
 /// Independent sums, so that additions overlap.
 const LANES: usize = 32;
-/// Values that each lane adds up in f32 before the sum goes on in f64.
-const RUN: usize = 32;
+/// Values that each lane adds up in f32, at most, before the sum goes on in f64.
+const RUN: usize = 33;
 
-/// Two sums over the same pairs of values.
-#[derive(Default)]
+/// Two sums over the same places.
 struct Sums {
+    lanes: [[f32; LANES]; 2],
+    /// How many values a lane holds.
+    held: usize,
     totals: [f64; 2],
 }
 
 impl Sums {
-    /// Adds `f` of every pair.
+    fn new() -> Self {
+        Self { lanes: [[0.0; LANES]; 2], held: 0, totals: [0.0; 2] }
+    }
+
+    /// Adds `f` of every place of the slices.
     #[inline(always)]
-    fn add(&mut self, a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> [f32; 2]) {
-        for (a, b) in a.chunks(LANES * RUN).zip(b.chunks(LANES * RUN)) {
-            let (mut first, mut second) = ([0.0f32; LANES], [0.0f32; LANES]);
-            let (a_lanes, a_rest) = a.as_chunks::<LANES>();
-            let (b_lanes, b_rest) = b.as_chunks::<LANES>();
-            for (a, b) in a_lanes.iter().zip(b_lanes) {
+    fn add<const N: usize>(&mut self, slices: [&[f32]; N], f: impl Fn([f32; N]) -> [f32; 2]) {
+        let len = slices[0].len();
+        for from in (0..len).step_by(LANES * (RUN - 1)) {
+            let slices = slices.map(|slice| &slice[from..len.min(from + LANES * (RUN - 1))]);
+            let whole = slices[0].len() / LANES;
+            if self.held + whole + 1 > RUN {
+                self.flush();
+            }
+            let [mut first, mut second] = self.lanes;
+            let lanes = slices.map(|slice| &slice.as_chunks::<LANES>().0[..whole]);
+            for i in 0..whole {
                 for lane in 0..LANES {
-                    let [x, y] = f(a[lane], b[lane]);
+                    let [x, y] = f(lanes.map(|chunks| chunks[i][lane]));
                     first[lane] += x;
                     second[lane] += y;
                 }
             }
-            for (lane, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
-                let [x, y] = f(*a, *b);
+            for lane in 0..slices[0].len() % LANES {
+                let [x, y] = f(slices.map(|slice| slice[whole * LANES + lane]));
                 first[lane] += x;
                 second[lane] += y;
             }
-            self.totals[0] += pairwise(first);
-            self.totals[1] += pairwise(second);
+            self.lanes = [first, second];
+            self.held += whole + 1;
         }
     }
 
-    fn total(&self) -> [f64; 2] {
+    #[inline(always)]
+    fn flush(&mut self) {
+        for (total, lanes) in self.totals.iter_mut().zip(&mut self.lanes) {
+            *total += pairwise(std::mem::replace(lanes, [0.0; LANES]));
+        }
+        self.held = 0;
+    }
+
+    #[inline(always)]
+    fn total(mut self) -> [f64; 2] {
+        self.flush();
         self.totals
     }
 }

@@ -103,7 +103,8 @@ fn normalize<S: Shape, C: Shape>(
         };
     };
     // SAFETY: the planes, or the blocks of rows, are all of the elements, and each is written.
-    let y = layout.record(operation, forward.operands(), || unsafe { written(dev, *op.x.shape(), &mut write) })?;
+    let y = layout
+        .record(operation, forward.operands(), || unsafe { written(dev, *op.x.shape(), &mut write) })?;
     Ok((y, moments))
 }
 
@@ -221,6 +222,13 @@ struct GradientTerms {
     factor: f32,
     slope: f32,
     offset: f32,
+}
+
+impl GradientTerms {
+    #[inline(always)]
+    fn input_gradient(&self, grad: f32, x: f32) -> f32 {
+        self.factor * grad + self.slope * (x - self.mean) + self.offset
+    }
 }
 
 impl Backward<'_> {

@@ -94,8 +94,10 @@ fn add_part<K: Kernel>(
         vectorized(
             #[inline(always)]
             || {
-                let each = x.chunks_exact(g.in_len()).zip(frames.chunks_exact_mut(frame.len()));
-                each.for_each(|(image, values)| frame.fill(image, values));
+                // A loop, for an iterator's closures are not compiled for the vectors of their caller.
+                for (image, values) in x.chunks_exact(g.in_len()).zip(frames.chunks_exact_mut(frame.len())) {
+                    frame.fill(image, values);
+                }
             },
         );
         let grad_y = if group == 1 {
