@@ -15,6 +15,8 @@ mod features;
 
 mod images;
 
+mod sums;
+
 impl BatchNormKernel for Cpu {
     fn batch_norm_train<S: Shape, C: Shape>(
         &self,
