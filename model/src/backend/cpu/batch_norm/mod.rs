@@ -90,6 +90,7 @@ impl BatchNormKernel for Cpu {
 }
 
 /// The normalised values and the moments that they were normalised by.
+#[allow(clippy::type_complexity, reason = "a tensor and what goes with it")]
 fn normalize<S: Shape, C: Shape>(
     dev: &Cpu,
     operation: &'static str,

@@ -245,6 +245,7 @@ impl Winograd {
     /// # Safety
     /// If `store` is `Add`, `y`'s values are initialised.
     #[inline(always)]
+    #[allow(clippy::too_many_arguments, reason = "the products, their place, and where they go")]
     unsafe fn transform_outputs(
         &self,
         products: &[f32],
