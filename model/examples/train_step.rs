@@ -34,7 +34,7 @@ fn main() {
         other => panic!("no architecture {other:?}"),
     };
     let mut sorted = seconds.clone();
-    sorted.sort_by(|a, b| a.wall.cmp(&b.wall));
+    sorted.sort_by_key(|step| step.wall);
     let median = sorted[sorted.len() / 2].wall.as_secs_f64();
     let milliseconds = |of: fn(&Step) -> Duration| -> Vec<f64> {
         seconds.iter().map(|step| of(step).as_secs_f64() * 1e3).collect()
@@ -120,7 +120,9 @@ fn time<E: Encoder<Cpu, SIZE, FEATURES>, const SIZE: usize, const FEATURES: usiz
         grads = Some(gradients);
         Step { wall: wall.elapsed(), cpu: cpu_time() - cpu }
     };
-    (0..2).for_each(|i| drop(step(i)));
+    for warm_up in 0..2 {
+        step(warm_up);
+    }
     if args.profile {
         profile::start();
     }

@@ -48,6 +48,16 @@ pub struct Conv2d<
     pub weight: Tensor<Rank4<OUT, IN, KERNEL, KERNEL>, f32, D>,
 }
 
+/// Takes `dL/dy` to the gradients of the input and the filters.
+pub(super) trait Differentiate<D: Backend>:
+    FnOnce(&mut Gradients<f32, D>, &GradientVec<D>) -> Result<(), D::Err> + 'static
+{
+}
+impl<D: Backend, F> Differentiate<D> for F where
+    F: FnOnce(&mut Gradients<f32, D>, &GradientVec<D>) -> Result<(), D::Err> + 'static
+{
+}
+
 /// Whether the gradient goes on to the layer's input.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum InputGradient {
@@ -100,10 +110,7 @@ impl<
         &self,
         x: Images<D, IN, S>,
         input_gradient: InputGradient,
-    ) -> (
-        Images<D, OUT, S_OUT>,
-        impl FnOnce(&mut Gradients<f32, D>, &GradientVec<D>) -> Result<(), D::Err> + 'static,
-    ) {
+    ) -> (Images<D, OUT, S_OUT>, impl Differentiate<D>) {
         let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry(IN, OUT);
         let weight = self.weight.clone();
         let output = (x.shape().0, Const, Const, Const);

@@ -11,7 +11,12 @@ use crate::backend::cpu::vectorized;
 const BLOCK: usize = 64;
 
 /// Normalises every channel, and returns its moments.
-pub(super) fn normalize(layout: Layout, op: &Forward<'_>, source: Source<'_>, y: &mut [MaybeUninit<f32>]) -> Vec<Moments> {
+pub(super) fn normalize(
+    layout: Layout,
+    op: &Forward<'_>,
+    source: Source<'_>,
+    y: &mut [MaybeUninit<f32>],
+) -> Vec<Moments> {
     let blocks = rows(layout, y).into_par_iter().enumerate();
     let moments = blocks.map(|(block, rows)| {
         vectorized(

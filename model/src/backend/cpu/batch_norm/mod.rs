@@ -15,6 +15,8 @@ mod features;
 
 mod images;
 
+mod sums;
+
 impl BatchNormKernel for Cpu {
     fn batch_norm_train<S: Shape, C: Shape>(
         &self,
@@ -88,6 +90,7 @@ impl BatchNormKernel for Cpu {
 }
 
 /// The normalised values and the moments that they were normalised by.
+#[allow(clippy::type_complexity, reason = "a tensor and what goes with it")]
 fn normalize<S: Shape, C: Shape>(
     dev: &Cpu,
     operation: &'static str,
@@ -103,7 +106,8 @@ fn normalize<S: Shape, C: Shape>(
         };
     };
     // SAFETY: the planes, or the blocks of rows, are all of the elements, and each is written.
-    let y = layout.record(operation, forward.operands(), || unsafe { written(dev, *op.x.shape(), &mut write) })?;
+    let y = layout
+        .record(operation, forward.operands(), || unsafe { written(dev, *op.x.shape(), &mut write) })?;
     Ok((y, moments))
 }
 
@@ -221,6 +225,13 @@ struct GradientTerms {
     factor: f32,
     slope: f32,
     offset: f32,
+}
+
+impl GradientTerms {
+    #[inline(always)]
+    fn input_gradient(&self, grad: f32, x: f32) -> f32 {
+        self.factor * grad + self.slope * (x - self.mean) + self.offset
+    }
 }
 
 impl Backward<'_> {

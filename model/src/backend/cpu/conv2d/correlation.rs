@@ -159,7 +159,8 @@ impl<'w> Correlation<'w> {
         let whole_vectors = self.columns.is_multiple_of(K::LANES);
         let same_columns = self.products.iter().all(|product| product.columns == self.columns);
         let planes = self.products.iter().all(|p| (p.rows * self.columns).is_multiple_of(K::LANES));
-        let is_image = (self.stride, self.before, self.shifts) == (1, 0, (0, 1)) && self.rows == self.source[1];
+        let is_image =
+            (self.stride, self.before, self.shifts) == (1, 0, (0, 1)) && self.rows == self.source[1];
         if is_image && whole_vectors {
             Layout::Image
         } else if self.stride == 1 && whole_vectors && same_columns {
@@ -364,11 +365,12 @@ impl Tile {
             let (image, row, column) = place(window);
             let line_end = end.min(window + frame.columns - column);
             let len = product.columns.saturating_sub(column).min(line_end - window);
-            let target = image * outputs * height * width
-                + product.first
-                + product.step * (row * width + column);
+            let target =
+                image * outputs * height * width + product.first + product.step * (row * width + column);
             match runs.last_mut() {
-                Some((at, count, first)) if *at + *count == window - from && *first + *count * product.step == target => {
+                Some((at, count, first))
+                    if *at + *count == window - from && *first + *count * product.step == target =>
+                {
                     *count += len;
                 }
                 _ if len > 0 => runs.push((window - from, len, target)),

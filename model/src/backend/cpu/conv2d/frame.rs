@@ -45,6 +45,7 @@ impl Frame {
     }
 
     /// Where the run under the windows of an image begins, at a shift and a padded row.
+    #[inline(always)]
     pub(super) fn at(&self, image: usize, shift: usize, channel: usize, row: usize) -> usize {
         let copy = shift - self.shifts.0;
         let row = row % self.stride * self.phase_rows() + row / self.stride;
@@ -69,20 +70,24 @@ impl Frame {
         if self.layout == Layout::Interleaved { self.images * self.columns } else { self.row_len() }
     }
 
+    #[inline(always)]
     fn copies(&self) -> usize {
         if matches!(self.layout, Layout::Shifted | Layout::Interleaved) { self.shifts.1 } else { 1 }
     }
 
+    #[inline(always)]
     fn row_len(&self) -> usize {
         if self.layout == Layout::Padded { self.columns + self.shifts.1 - 1 } else { self.columns }
     }
 
     /// Rows of one residue modulo the stride, which are neighbours.
+    #[inline(always)]
     fn phase_rows(&self) -> usize {
         self.rows.div_ceil(self.stride)
     }
 
     /// Values of one channel of one image in one copy.
+    #[inline(always)]
     fn plane_len(&self) -> usize {
         self.stride * self.phase_rows() * self.row_len()
     }
@@ -95,6 +100,9 @@ impl Frame {
         let padded = (self.columns - 1) * self.stride + first + self.shifts.1;
         row.clear();
         row.resize(padded.max(self.before + self.width), 0.0);
+        let copies = if self.layout == Layout::Padded { 1 } else { self.shifts.1 };
+        let (row_len, copy_len) =
+            (self.row_len(), self.at(0, first + copies - 1, 0, 0) / (copies - 1).max(1));
         for (i, plane) in images.chunks_exact(self.height * self.width).enumerate() {
             let (image, channel) = (i / self.channels, i % self.channels);
             for y in 0..self.rows {
@@ -102,9 +110,10 @@ impl Frame {
                 if let Some(y) = inside {
                     copy(&mut row[self.before..][..self.width], &plane[y * self.width..][..self.width]);
                 }
-                let copies = if self.layout == Layout::Padded { 1 } else { self.shifts.1 };
-                for shift in first..first + copies {
-                    let to = &mut frame[self.at(image, shift, channel, y)..][..self.row_len()];
+                let at = self.at(image, first, channel, y);
+                for copy in 0..copies {
+                    let shift = first + copy;
+                    let to = &mut frame[at + copy * copy_len..][..row_len];
                     match inside {
                         None => to.fill(0.0),
                         Some(_) => take(&row[shift..], self.stride, to),

@@ -16,6 +16,9 @@ mod frame;
 mod correlation;
 use correlation::Correlation;
 
+mod winograd;
+use winograd::Winograd;
+
 mod weight_gradient;
 use weight_gradient::weight_gradient;
 
@@ -30,9 +33,15 @@ impl Conv2dKernel for Cpu {
         let (x, weight) = (values(x), values(weight));
         let (shape, work) = described(geometry, x);
         record("conv2d", shape, work, || {
-            let forward = Correlation::forward(geometry, weight);
             // SAFETY: the windows' results are all of the output's elements.
-            unsafe { written(self, output, |y| with_kernel!(kernel => forward.overwrite(kernel, x, y))) }
+            unsafe {
+                written(self, output, |y| {
+                    with_kernel!(kernel => match Winograd::forward(geometry, weight) {
+                        Some(winograd) => winograd.overwrite(kernel, x, y),
+                        None => Correlation::forward(geometry, weight).overwrite(kernel, x, y),
+                    });
+                })
+            }
         })
     }
 
@@ -51,8 +60,10 @@ impl Conv2dKernel for Cpu {
         });
         if let Some(grad_x) = gradients.input {
             record("conv2d input gradient", shape, work, || {
-                let backward = Correlation::backward(geometry, weight);
-                with_kernel!(kernel => backward.add(kernel, grad_output, grad_x));
+                with_kernel!(kernel => match Winograd::backward(geometry, weight) {
+                    Some(winograd) => winograd.add(kernel, grad_output, grad_x),
+                    None => Correlation::backward(geometry, weight).add(kernel, grad_output, grad_x),
+                });
             });
         }
         Ok(())

@@ -14,8 +14,9 @@ const GATHERED_PIXELS: usize = 256;
 /// Partial sums over images: at most this many, and at most this many values together unless there is only one.
 const MAX_PARTS: usize = 16;
 const MAX_PART_VALUES: usize = 1 << 21;
-/// Output channels of one part of the work, where the weight is too large for many partial sums.
-const PART_OUTPUTS: usize = 64;
+/// Sums of one pixel's channel in one part of the work, where the weight is too large for many partial sums: enough to
+/// make up for the transposition of the pixels.
+const PART_SUMS: usize = 512;
 
 /// Adds `dL/dw`, in a number of parts that the shapes give.
 pub(super) fn weight_gradient<K: Kernel>(
@@ -28,7 +29,11 @@ pub(super) fn weight_gradient<K: Kernel>(
     let images = x.len() / g.in_len();
     let parts = images.min(MAX_PARTS).min((MAX_PART_VALUES / g.weight_len()).max(1)).max(1);
     let part = images.div_ceil(parts).max(1);
-    let outputs = if parts < MAX_PARTS { PART_OUTPUTS.min(g.out_channels) } else { g.out_channels };
+    let outputs = if parts < MAX_PARTS {
+        (PART_SUMS / (g.kernel * g.kernel)).clamp(1, g.out_channels)
+    } else {
+        g.out_channels
+    };
 
     let mut partial = vec![0.0; parts * g.weight_len()];
     let blocks = g.out_channels.div_ceil(outputs);
@@ -94,8 +99,10 @@ fn add_part<K: Kernel>(
         vectorized(
             #[inline(always)]
             || {
-                let each = x.chunks_exact(g.in_len()).zip(frames.chunks_exact_mut(frame.len()));
-                each.for_each(|(image, values)| frame.fill(image, values));
+                // A loop, for an iterator's closures are not compiled for the vectors of their caller.
+                for (image, values) in x.chunks_exact(g.in_len()).zip(frames.chunks_exact_mut(frame.len())) {
+                    frame.fill(image, values);
+                }
             },
         );
         let grad_y = if group == 1 {
