@@ -1,7 +1,11 @@
 //! What a run is made of: presets, a TOML file over them, flags over both.
 
+mod overrides;
+
+pub use overrides::Overrides;
+
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use simsiam_pipeline::Recipe;
@@ -153,113 +157,6 @@ impl From<Workers> for toml::Value {
             Workers::Auto => "auto".into(),
             Workers::Count(count) => (count as i64).into(),
         }
-    }
-}
-
-/// What a flag or a line in the configuration file may set. Flags win over the file, the file over the preset.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, clap::Args)]
-#[serde(deny_unknown_fields)]
-pub struct Overrides {
-    /// Training shards: files, folders, globs or brace patterns; none for the demo's own images
-    #[arg(long, num_args = 1.., value_name = "PATH")]
-    pub shards: Option<Vec<String>>,
-    /// Labelled shards for the kNN monitor [default: a tenth of the training data, held out]
-    #[arg(long, num_args = 1.., value_name = "PATH")]
-    pub val_shards: Option<Vec<String>>,
-    /// Named set of values [default: demo without --shards, else imagenet]
-    #[arg(long)]
-    pub preset: Option<Preset>,
-    /// Encoder
-    #[arg(long)]
-    pub arch: Option<Arch>,
-    /// Passes over the data
-    #[arg(long)]
-    pub epochs: Option<u64>,
-    /// Images a step; the learning rate is base-lr * batch-size / 256
-    #[arg(long)]
-    pub batch_size: Option<usize>,
-    /// Decoding threads: a number or `auto`; they change the speed, never the result
-    #[arg(long)]
-    pub workers: Option<Workers>,
-    /// The only source of randomness
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// Where the model runs
-    #[arg(long)]
-    pub device: Option<Device>,
-    /// Learning rate at a batch of 256
-    #[arg(long)]
-    pub base_lr: Option<f64>,
-    /// Epochs of linear warm-up
-    #[arg(long)]
-    pub warmup_epochs: Option<u64>,
-    /// SGD's momentum
-    #[arg(long)]
-    pub momentum: Option<f64>,
-    /// L2 penalty on all parameters
-    #[arg(long)]
-    pub weight_decay: Option<f64>,
-    /// Whether the predictor's learning rate decays with the others
-    #[arg(long)]
-    pub predictor_lr: Option<PredictorLr>,
-    /// Layers of the projector
-    #[arg(long)]
-    pub projector_layers: Option<usize>,
-    /// `false` lets gradients flow into the targets: the ablation that collapses
-    #[arg(long, value_name = "BOOL")]
-    pub stop_gradient: Option<bool>,
-    /// Epochs between kNN evaluations, 0 for none [default: 1 if the data is labelled]
-    #[arg(long)]
-    pub knn_every: Option<u64>,
-    /// Neighbours that vote
-    #[arg(long)]
-    pub knn_k: Option<usize>,
-    /// Votes weigh exp(similarity / temperature)
-    #[arg(long)]
-    pub knn_temperature: Option<f32>,
-    /// What to do with a sample that cannot be read or decoded
-    #[arg(long)]
-    pub on_bad_sample: Option<BadSamplePolicy>,
-    /// Share of samples that may be unusable before the run stops
-    #[arg(long)]
-    pub bad_sample_budget: Option<f64>,
-    /// Steps between log lines
-    #[arg(long)]
-    pub log_every: Option<u64>,
-    /// Steps between checkpoints, besides the one at each epoch's end
-    #[arg(long)]
-    pub checkpoint_every: Option<u64>,
-    /// Checkpoints kept, besides the best
-    #[arg(long)]
-    pub keep_checkpoints: Option<usize>,
-    /// The augmentation, as a whole table (configuration file only)
-    #[arg(skip)]
-    pub recipe: Option<Recipe>,
-    /// Decode large JPEGs at 1/2, 1/4 or 1/8 where each crop still has so many times a view's pixels; 0 for never
-    #[arg(long, value_name = "GAP")]
-    #[serde(skip_serializing)]
-    pub reducing_gap: Option<f64>,
-}
-
-impl Overrides {
-    /// Reads a configuration file.
-    ///
-    /// # Errors
-    /// If it cannot be read, is not TOML, or has a key or value that means nothing; line and column are named.
-    pub fn from_file(path: &Path) -> Result<Self, InputError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| InputError::new(format!("configuration {}: {error}", path.display())))?;
-        toml::from_str(&text)
-            .map_err(|error| InputError::new(format!("configuration {}: {error}", path.display())))
-    }
-
-    /// These values where they are set, else those of `below`.
-    #[must_use]
-    pub fn over(&self, below: &Self) -> Self {
-        let mut merged = table(below);
-        merged.extend(table(self));
-        let merged: Self = merged.try_into().expect("two sets of overrides make one");
-        Self { reducing_gap: self.reducing_gap.or(below.reducing_gap), ..merged }
     }
 }
 
