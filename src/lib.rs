@@ -6,7 +6,7 @@
 //! - [`config`], [`arch`]: what a run is made of; [`data`]: what it reads; [`run_dir`], [`checkpoint`]: what it leaves.
 //! - [`evaluate`], [`knn`]: the kNN monitor.
 //! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
-//! - [`bench`], [`process`]: how fast the loader is, and what it takes.
+//! - [`bench`](mod@bench), [`process`]: how fast loader and model are, and what they take.
 //! - [`cli`], [`commands`], [`error`], [`interrupt`]: the command line around it.
 //! - [`demo`]: the small data set that `simsiam train` makes when it is given none.
 
