@@ -1,8 +1,7 @@
 """Runs SimSiam steps of this project and of PyTorch alternately on the same cores and prints a table.
 
 usage: python benches/train_step.py [--runs 5] [--threads 2] [--only resnet8]
-Needs torch and torchvision, and the built example: `cargo build --release -p simsiam-model --example train_step`
-(or the dev profile, with `--binary target/debug/examples/train_step`).
+Needs torch and torchvision, and the built program, `cargo build` (or another one, with `--binary`).
 
 Both compute the same step: two views forward, the symmetric loss, backward, SGD with momentum; fp32; the same encoder,
 projector (2048) and predictor (512). PyTorch runs eagerly, with NCHW and with channels-last tensors.
@@ -26,7 +25,7 @@ def main():
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", default="")
-    parser.add_argument("--binary", default="target/release/examples/train_step")
+    parser.add_argument("--binary", default="target/debug/simsiam")
     parser.add_argument("--torch", nargs=2, metavar=("ARCH", "LAYOUT"), help="one PyTorch run; prints JSON")
     args = parser.parse_args()
     if args.torch:
@@ -40,12 +39,12 @@ def print_table(args):
 
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), platform.processor())
     print(f"{cpu}, {args.threads} threads; PyTorch {torch.__version__}; medians of {args.runs} alternating runs of {args.steps} steps\n")
-    print("| step | batch | who | images/s | spread | CPU ms a step | peak MiB |")
-    print("|---|---|---|---|---|---|---|")
+    print("| step | batch | who | images/s | spread | MiB |")
+    print("|---|---|---|---|---|---|")
     for arch, (batch, _) in CASES.items():
         if args.only not in arch:
             continue
-        own = [args.binary, "--arch", arch, "--batch", str(batch), "--steps", str(args.steps), "--threads", str(args.threads)]
+        own = [args.binary, "bench", "--stage", "train", "--json", "--arch", arch, "--batch-size", str(batch), "--seconds", "12"]
         torch_run = [sys.executable, __file__, "--steps", str(args.steps), "--threads", str(args.threads), "--torch", arch]
         commands = {"this": own, "PyTorch, NCHW": [*torch_run, "nchw"], "PyTorch, channels last": [*torch_run, "channels_last"]}
         results = {who: [] for who in commands}
@@ -55,9 +54,8 @@ def print_table(args):
                 results[who].append(json.loads(output.splitlines()[-1]))
         for who, runs in results.items():
             rates = [run["images_per_s"] for run in runs]
-            cpu_ms = min(min(run["step_cpu_ms"]) for run in runs)
-            peak = statistics.median(run["peak_rss_mib"] for run in runs)
-            print(f"| {arch} | {batch} | {who} | {statistics.median(rates):.1f} | {min(rates):.1f} to {max(rates):.1f} | {cpu_ms:.0f} | {peak:.0f} |", flush=True)
+            memory = statistics.median(run["rss_mib"] for run in runs)
+            print(f"| {arch} | {batch} | {who} | {statistics.median(rates):.1f} | {min(rates):.1f} to {max(rates):.1f} | {memory:.0f} |", flush=True)
 
 
 def time_torch(arch, layout, steps, threads):
@@ -82,15 +80,14 @@ def time_torch(arch, layout, steps, threads):
         loss.backward()
         sgd.step()
 
-    wall, cpu = [], []
+    wall = []
     for i in range(2 + steps):
-        start = time.perf_counter(), time.process_time()
+        start = time.perf_counter()
         step()
         if i >= 2:
-            wall.append(time.perf_counter() - start[0])
-            cpu.append(1e3 * (time.process_time() - start[1]))
+            wall.append(time.perf_counter() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"images_per_s": batch / statistics.median(wall), "step_cpu_ms": cpu, "peak_rss_mib": peak}
+    return {"images_per_s": batch / statistics.median(wall), "rss_mib": peak}
 
 
 def simsiam(arch, dim=2048, hidden=512):
