@@ -9,6 +9,7 @@ projector (2048) and predictor (512). PyTorch runs eagerly, with NCHW and with c
 
 import argparse
 import json
+import os
 import platform
 import resource
 import statistics
@@ -38,7 +39,7 @@ def print_table(args):
     import torch
 
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), platform.processor())
-    print(f"{cpu}, {args.threads} threads; PyTorch {torch.__version__}; medians of {args.runs} alternating runs of {args.steps} steps\n")
+    print(f"{cpu}, {args.threads} threads; PyTorch {torch.__version__}; medians of {args.runs} alternating runs\n")
     print("| step | batch | who | images/s | spread | MiB |")
     print("|---|---|---|---|---|---|")
     for arch, (batch, _) in CASES.items():
@@ -50,7 +51,8 @@ def print_table(args):
         results = {who: [] for who in commands}
         for _ in range(args.runs):
             for who, command in commands.items():
-                output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                environment = {**os.environ, "RAYON_NUM_THREADS": str(args.threads)}
+                output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
                 results[who].append(json.loads(output.splitlines()[-1]))
         for who, runs in results.items():
             rates = [run["images_per_s"] for run in runs]
