@@ -52,7 +52,7 @@ impl RunState {
 }
 
 /// The version of the layout that this program writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 const MODEL: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
@@ -186,10 +186,11 @@ fn folder(step: u64) -> String {
 }
 
 fn read(path: &Path) -> anyhow::Result<Checkpoint> {
-    let manifest: Manifest =
+    let manifest: serde_json::Value =
         serde_json::from_slice(&fs::read(path.join(STATE)).context(STATE)?).context(STATE)?;
-    let format = manifest.state.format;
-    ensure!(format == FORMAT, "its format is {format}, this program reads {FORMAT}");
+    let format = &manifest["state"]["format"];
+    ensure!(*format == FORMAT, "its format is {format}, this program reads {FORMAT}");
+    let manifest: Manifest = serde_json::from_value(manifest).context(STATE)?;
     let tensors = |name: &str| -> anyhow::Result<Vec<NamedTensor>> {
         let bytes = fs::read(path.join(name))?;
         ensure!(manifest.files.get(name) == Some(&FileDigest::of(&bytes)), "checksum mismatch");

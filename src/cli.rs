@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::arch::Arch;
 use crate::bench::Stage;
 use crate::config::{Overrides, Preset, Workers};
+use crate::study::Study;
 
 /// Trains SimSiam (Chen & He 2021), self-supervised, straight from JPEG shards.
 #[derive(Debug, Parser)]
@@ -23,6 +24,9 @@ pub enum Command {
     /// Train an encoder on shards, or on the demo's own images without --shards
     #[command(args_override_self = true)]
     Train(Box<TrainArgs>),
+    /// Run the paper's ablations, or all methods, in turn, and report what came of them
+    #[command(args_override_self = true)]
+    Study(Box<StudyArgs>),
     /// Write shards from a folder of class folders with images
     Pack(PackArgs),
     /// Count, measure and check the samples of shards
@@ -46,6 +50,22 @@ pub struct TrainArgs {
     /// Go on with the run in this folder, exactly where it stopped
     #[arg(long, value_name = "RUN", conflicts_with = "run_dir")]
     pub resume: Option<PathBuf>,
+}
+
+/// `simsiam study`.
+#[derive(Debug, Args)]
+pub struct StudyArgs {
+    /// Which runs
+    pub study: Study,
+    /// Settings of every run.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Settings of every run in a TOML file, as for `train`
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder for the runs and the report; the same command goes on with what is missing in it
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// `simsiam pack`.

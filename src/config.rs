@@ -1,7 +1,9 @@
 //! What a run is made of: presets, a TOML file over them, flags over both.
 
+mod method;
 mod overrides;
 
+pub use method::{AlternateSteps, Method, MlpBn, PROTOTYPES, Predictor, Similarity, Symmetry, Target};
 pub use overrides::Overrides;
 
 use std::fmt;
@@ -23,6 +25,8 @@ pub struct TrainConfig {
     pub shards: Vec<String>,
     /// Shards for the kNN monitor's queries. Empty: a tenth of the training data is held out.
     pub val_shards: Vec<String>,
+    /// What the encoder learns by.
+    pub method: Method,
     /// The encoder.
     pub arch: Arch,
     /// Passes over the data.
@@ -47,8 +51,30 @@ pub struct TrainConfig {
     pub predictor_lr: PredictorLr,
     /// Layers of the projector: 3 on ImageNet, 2 on CIFAR-10 (appendix D).
     pub projector_layers: usize,
+    /// Channels of the projection `z`; SimSiam's predictor has a quarter in its hidden layer.
+    pub projector_dim: usize,
+    /// Layers of projector and predictor that have batch norm (table 3).
+    pub mlp_bn: MlpBn,
+    /// The prediction head (section 4.2).
+    pub predictor: Predictor,
     /// Whether the targets are constants (section 4.1). Without it the encoder collapses.
     pub stop_gradient: bool,
+    /// What predictions and targets are compared by (section 4.5).
+    pub similarity: Similarity,
+    /// Which views predict which (section 4.6).
+    pub symmetry: Symmetry,
+    /// What SimSiam's predictions are compared with (section 5).
+    pub target: Target,
+    /// Momentum of the moving average that makes the targets: BYOL's and MoCo's network, or each image's average.
+    pub target_momentum: Option<f64>,
+    /// How long the targets' network is kept (section 5, alternating optimisation). Left out, it is the network itself.
+    pub alternate_steps: Option<AlternateSteps>,
+    /// Temperature of the loss's softmax; of SimCLR, MoCo v2 and SwAV.
+    pub temperature: Option<f64>,
+    /// Keys in MoCo's queue.
+    pub queue: Option<usize>,
+    /// What to do when the outputs collapse.
+    pub on_collapse: OnCollapse,
     /// Epochs between kNN evaluations; 0 for none. Left out, every epoch if the data is labelled.
     pub knn_every: Option<u64>,
     /// Neighbours that vote.
@@ -97,6 +123,16 @@ pub enum PredictorLr {
     Constant,
     /// Follows the cosine.
     Decay,
+}
+
+/// What to do when the outputs no longer tell images apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnCollapse {
+    /// Say so and go on.
+    Warn,
+    /// Say so, save, and stop.
+    Stop,
 }
 
 /// What to do with a sample that cannot be read or decoded.
@@ -167,7 +203,8 @@ impl TrainConfig {
     /// If values contradict each other.
     pub fn resolve(overrides: &Overrides) -> Result<Self, InputError> {
         let unset = if overrides.shards.is_none() { Preset::Demo } else { Preset::Imagenet };
-        Self::preset(overrides.preset.unwrap_or(unset)).with(overrides)
+        let preset = Self::preset(overrides.preset.unwrap_or(unset));
+        preset.for_method(overrides.method.unwrap_or(Method::Simsiam)).with(overrides)
     }
 
     /// This configuration with `overrides` on top.
@@ -181,7 +218,9 @@ impl TrainConfig {
         if let Some(gap) = overrides.reducing_gap {
             config.recipe.reducing_gap = (gap != 0.0).then_some(gap);
         }
+        config.settle(overrides);
         config.validate()?;
+        config.validate_method(overrides)?;
         Ok(config)
     }
 
@@ -206,6 +245,7 @@ impl TrainConfig {
             preset: Preset::Imagenet,
             shards: Vec::new(),
             val_shards: Vec::new(),
+            method: Method::Simsiam,
             arch: Arch::Resnet50,
             epochs: 100,
             batch_size: 512,
@@ -218,7 +258,18 @@ impl TrainConfig {
             weight_decay: 1e-4,
             predictor_lr: PredictorLr::Constant,
             projector_layers: 3,
+            projector_dim: 2048,
+            mlp_bn: MlpBn::Default,
+            predictor: Predictor::Mlp,
             stop_gradient: true,
+            similarity: Similarity::Cosine,
+            symmetry: Symmetry::Symmetric,
+            target: Target::Online,
+            target_momentum: None,
+            alternate_steps: None,
+            temperature: None,
+            queue: None,
+            on_collapse: OnCollapse::Warn,
             knn_every: None,
             knn_k: 200,
             knn_temperature: 0.1,
@@ -290,7 +341,7 @@ impl TrainConfig {
     /// The first setting in which `other` would make another run: (key, here, there). Settings that change neither
     /// batches nor weights don't count; that the shards hold the same data is checked by their fingerprint.
     pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
-        const HARMLESS: [&str; 7] = [
+        const HARMLESS: [&str; 8] = [
             "shards",
             "val_shards",
             "workers",
@@ -298,6 +349,7 @@ impl TrainConfig {
             "checkpoint_every",
             "keep_checkpoints",
             "bad_sample_budget",
+            "on_collapse",
         ];
         let (ours, theirs) = (table(self), table(other));
         let keys = ours.keys().chain(theirs.keys()).filter(|key| !HARMLESS.contains(&key.as_str()));

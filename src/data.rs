@@ -103,7 +103,7 @@ impl Data {
 
     fn pipeline(&self, config: &TrainConfig) -> PipelineConfig {
         let training = PipelineConfig::training(config.recipe.clone(), config.batch_size, config.seed);
-        PipelineConfig { part: self.train.part, ..training }
+        PipelineConfig { part: self.train.part, views: config.views(), ..training }
     }
 
     /// Sets a tenth of the samples apart: never trained on, they are what the kNN monitor asks.

@@ -5,6 +5,7 @@
 //! - [`train`]: the training loop, top to bottom; [`schedule`]: its learning rates.
 //! - [`config`], [`arch`]: what a run is made of; [`data`]: what it reads; [`run_dir`], [`checkpoint`]: what it leaves.
 //! - [`evaluate`], [`knn`]: the kNN monitor.
+//! - [`study`]: many runs in turn, the paper's tables in small.
 //! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
 //! - [`bench`](mod@bench), [`process`]: how fast loader and model are, and what they take.
 //! - [`cli`], [`commands`], [`error`], [`interrupt`]: the command line around it.
@@ -23,9 +24,11 @@ pub mod error;
 pub mod evaluate;
 pub mod interrupt;
 pub mod knn;
+mod method;
 pub mod metrics;
 pub mod process;
 pub mod progress;
 pub mod run_dir;
 pub mod schedule;
+pub mod study;
 pub mod train;

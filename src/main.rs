@@ -8,6 +8,7 @@ use simsiam::cli::{Cli, Command};
 use simsiam::commands;
 use simsiam::console::Console;
 use simsiam::error::{INTERRUPTED, exit_code};
+use simsiam::study::StudyOutcome;
 use simsiam::train::Outcome;
 use tracing::level_filters::LevelFilter;
 
@@ -38,6 +39,11 @@ fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
         Command::Train(args) => Ok(match commands::train::run(args, console)? {
             Outcome::Finished(_) => ExitCode::SUCCESS,
             Outcome::Interrupted(_) => INTERRUPTED.into(),
+            Outcome::Collapsed(_) => ExitCode::FAILURE,
+        }),
+        Command::Study(args) => Ok(match commands::study::run(args, console)? {
+            StudyOutcome::Finished => ExitCode::SUCCESS,
+            StudyOutcome::Interrupted => INTERRUPTED.into(),
         }),
         Command::Pack(args) => commands::pack::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Inspect(args) => {

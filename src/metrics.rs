@@ -1,11 +1,12 @@
 //! `RUN/metrics.jsonl`: one JSON object a line, flushed as it is written.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What training was like since the last such line.
 #[derive(Clone, Debug, Serialize)]
@@ -14,13 +15,13 @@ pub struct StepMetrics {
     pub step: u64,
     /// The epoch under way, from 1.
     pub epoch: u64,
-    /// Mean loss since the last line; at best -1.
+    /// Mean loss since the last line; SimSiam's and BYOL's is at best -1.
     pub loss: f64,
     /// Standard deviation of `z / |z|`, mean over channels, both views, and the steps since the last line.
     pub z_std: f64,
     /// What it is when `z / |z|` is spread evenly over the sphere: `1 / sqrt(d)`.
     pub z_std_even: f64,
-    /// Effective rank of `z / |z|`: the number of directions that the outputs take, 1 to 64.
+    /// Effective rank of `z / |z|`: the number of directions in which the outputs vary, at least 1.
     pub z_rank: f64,
     /// What std and rank say together.
     pub health: Health,
@@ -35,23 +36,48 @@ pub struct StepMetrics {
 }
 
 /// Whether the outputs still tell images apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Health {
     /// They do.
+    #[default]
     Healthy,
+    /// They use few of their dimensions: the effective rank is under [`FEW_DIRECTIONS`](Self::FEW_DIRECTIONS).
+    DimensionalCollapse,
     /// They don't: the std of `z / |z|` is under a tenth of `1 / sqrt(d)`, or all outputs lie on one line.
     Collapsed,
+    /// Loss or outputs are no longer numbers.
+    Diverged,
 }
 
-/// Under this effective rank, outputs count as lying on one line. Exactly on it, the rank is 1; trained outputs take
-/// many directions.
-const LINE_RANK: f64 = 1.5;
-
 impl Health {
+    /// Under this effective rank, outputs count as lying on one line. Exactly on it, the rank is 1.
+    pub const LINE: f64 = 1.5;
+    /// Under this effective rank, outputs count as using few of their dimensions.
+    pub const FEW_DIRECTIONS: f64 = 2.5;
+
     /// The rule.
-    pub fn of(z_std: f64, even_std: f64, z_rank: f64) -> Self {
-        if z_std < 0.1 * even_std || z_rank < LINE_RANK { Self::Collapsed } else { Self::Healthy }
+    pub fn of(loss: f64, z_std: f64, even_std: f64, z_rank: f64) -> Self {
+        if ![loss, z_std, z_rank].iter().all(|value| value.is_finite()) {
+            Self::Diverged
+        } else if z_std < 0.1 * even_std || z_rank < Self::LINE {
+            Self::Collapsed
+        } else if z_rank < Self::FEW_DIRECTIONS {
+            Self::DimensionalCollapse
+        } else {
+            Self::Healthy
+        }
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Healthy => "healthy",
+            Self::DimensionalCollapse => "dimensional collapse",
+            Self::Collapsed => "collapsed",
+            Self::Diverged => "diverged",
+        })
     }
 }
 
@@ -133,16 +159,29 @@ mod tests {
     #[test]
     fn a_tenth_of_the_even_std_is_a_collapse() {
         let even = 1.0 / 2048f64.sqrt();
-        assert_eq!([0.101, 0.5, 1.2].map(|share| Health::of(share * even, even, 20.0)), [Health::Healthy; 3]);
-        assert_eq!([0.0, 0.099].map(|share| Health::of(share * even, even, 20.0)), [Health::Collapsed; 2]);
+        let health = |share: f64| Health::of(-0.9, share * even, even, 20.0);
+        assert_eq!([0.101, 0.5, 1.2].map(health), [Health::Healthy; 3]);
+        assert_eq!([0.0, 0.099].map(health), [Health::Collapsed; 2]);
     }
 
     #[test]
-    fn outputs_on_a_line_are_a_collapse_whatever_their_std() {
+    fn few_directions_are_a_collapse_whatever_their_std() {
         assert_eq!(
-            [1.0, 1.49, 1.51].map(|rank| Health::of(1.0, 1.0, rank)),
-            [Health::Collapsed, Health::Collapsed, Health::Healthy]
+            [1.0, 1.49, 1.51, 2.49, 2.51].map(|rank| Health::of(-0.9, 1.0, 1.0, rank)),
+            [
+                Health::Collapsed,
+                Health::Collapsed,
+                Health::DimensionalCollapse,
+                Health::DimensionalCollapse,
+                Health::Healthy
+            ]
         );
+    }
+
+    #[test]
+    fn what_is_no_number_has_diverged() {
+        assert_eq!(Health::of(f64::NAN, 1.0, 1.0, 9.0), Health::Diverged);
+        assert_eq!(Health::of(-0.5, f64::NAN, 1.0, 9.0), Health::Diverged);
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub struct Counters {
     pub last_knn: Option<f64>,
     /// Best kNN top-1, in percent, and its step.
     pub best_knn: Option<(f64, u64)>,
-    /// Whether a collapse has been announced.
-    pub collapsed: bool,
+    /// The latest log line's.
+    pub health: Health,
 }
 
 /// A running mean that can be saved and goes on exactly.
@@ -64,7 +64,7 @@ pub struct StepReport {
     /// The loss of the step's batch.
     pub loss: f64,
     /// How each view's outputs spread.
-    pub spreads: [Spread; 2],
+    pub spreads: Vec<Spread>,
     /// The learning rates used.
     pub rates: LearningRates,
     /// Images in the batch.
@@ -100,7 +100,6 @@ impl Progress {
         dir: &RunDir,
         config: &TrainConfig,
         steps_per_epoch: u64,
-        dim: usize,
         counters: Counters,
     ) -> Result<Self> {
         let metrics = MetricsLog::open(dir.path(), counters.step)?;
@@ -115,7 +114,7 @@ impl Progress {
             steps_per_epoch,
             batch_size: config.batch_size,
             log_every: config.log_every,
-            even_std: 1.0 / (dim as f64).sqrt(),
+            even_std: 1.0 / (config.projector_dim as f64).sqrt(),
             since: Instant::now(),
             images: 0,
             waited: Duration::ZERO,
@@ -139,6 +138,11 @@ impl Progress {
         (at_end && self.counters.epochs_reported == epochs).then_some(epochs)
     }
 
+    /// What the latest log line said of the outputs.
+    pub fn health(&self) -> Health {
+        self.counters.health
+    }
+
     /// What a checkpoint saves.
     pub fn counters(&self) -> &Counters {
         &self.counters
@@ -152,7 +156,7 @@ impl Progress {
         let counters = &mut self.counters;
         counters.step += 1;
         counters.interval_loss.add(report.loss);
-        for spread in report.spreads {
+        for spread in &report.spreads {
             counters.interval_z_std.add(spread.std);
             counters.interval_z_rank.add(spread.effective_rank);
         }
@@ -160,7 +164,8 @@ impl Progress {
         self.images += report.images;
         self.waited += report.waited;
         self.bar.set_position(counters.step);
-        if counters.step.is_multiple_of(self.log_every) { self.log(report.rates) } else { Ok(()) }
+        let is_due = counters.step.is_multiple_of(self.log_every) || !report.loss.is_finite();
+        if is_due { self.log(&report.rates) } else { Ok(()) }
     }
 
     /// Reports an epoch's end.
@@ -198,7 +203,7 @@ impl Progress {
         self.waited = Duration::ZERO;
     }
 
-    fn log(&mut self, rates: LearningRates) -> Result<()> {
+    fn log(&mut self, rates: &LearningRates) -> Result<()> {
         let elapsed = self.since.elapsed().as_secs_f64().max(1e-9);
         let counters = &mut self.counters;
         let loss = counters.interval_loss.take().unwrap_or(f64::NAN);
@@ -211,7 +216,7 @@ impl Progress {
             z_std,
             z_std_even: self.even_std,
             z_rank,
-            health: Health::of(z_std, self.even_std, z_rank),
+            health: Health::of(loss, z_std, self.even_std, z_rank),
             lr: f64::from(rates.base),
             predictor_lr: f64::from(rates.predictor),
             images_per_s: self.images as f64 / elapsed,
@@ -242,11 +247,22 @@ impl Progress {
                 thousands(self.epochs * self.steps_per_epoch)
             ));
         }
-        if metrics.health == Health::Collapsed && !self.counters.collapsed {
-            self.counters.collapsed = true;
+        let before = std::mem::replace(&mut self.counters.health, metrics.health);
+        if metrics.health != before {
             self.console.line(format_args!(
-                "collapsed: at step {step} the outputs no longer tell images apart: std of z/|z| {z_std:.5} (1/sqrt(d) = {z_std_even:.4}), \
-                 effective rank {z_rank:.2}, loss {loss:.4} (Chen & He 2021, section 4.1)"
+                "{}: {}",
+                metrics.health,
+                match metrics.health {
+                    Health::Healthy => format!("at step {step} the outputs tell images apart again"),
+                    Health::DimensionalCollapse => format!(
+                        "at step {step} the outputs take few directions: effective rank {z_rank:.2} (std of z/|z| {z_std:.5})"
+                    ),
+                    Health::Collapsed => format!(
+                        "at step {step} the outputs no longer tell images apart: std of z/|z| {z_std:.5} (1/sqrt(d) = {z_std_even:.4}), \
+                         effective rank {z_rank:.2}, loss {loss:.4} (Chen & He 2021, section 4.1)"
+                    ),
+                    Health::Diverged => format!("at step {step} the loss is {loss}"),
+                }
             ));
         }
     }

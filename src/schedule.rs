@@ -2,7 +2,7 @@
 
 use simsiam_model::LearningRates;
 
-use crate::config::{PredictorLr, TrainConfig};
+use crate::config::{Method, Predictor, PredictorLr, TrainConfig};
 
 /// Linear scaling, linear warm-up, cosine to zero; updated every step.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +10,16 @@ pub struct Schedule {
     base: f64,
     warmup_steps: u64,
     total_steps: u64,
-    predictor: PredictorLr,
+    predictor: PredictorRate,
+    /// SwAV's prototypes are not trained before this step.
+    prototypes_from: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum PredictorRate {
+    Constant,
+    Decayed,
+    Zero,
 }
 
 impl Schedule {
@@ -20,7 +29,12 @@ impl Schedule {
             base: config.base_lr * config.batch_size as f64 / 256.0,
             warmup_steps: config.warmup_epochs * steps_per_epoch,
             total_steps: config.epochs * steps_per_epoch,
-            predictor: config.predictor_lr,
+            predictor: match (config.predictor, config.predictor_lr) {
+                (Predictor::FixedRandom, _) => PredictorRate::Zero,
+                (_, PredictorLr::Constant) => PredictorRate::Constant,
+                (_, PredictorLr::Decay) => PredictorRate::Decayed,
+            },
+            prototypes_from: if config.method == Method::Swav { steps_per_epoch } else { 0 },
         }
     }
 
@@ -34,10 +48,12 @@ impl Schedule {
             self.base * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
         };
         let predictor = match self.predictor {
-            PredictorLr::Constant => self.base,
-            PredictorLr::Decay => base,
+            PredictorRate::Constant => self.base,
+            PredictorRate::Decayed => base,
+            PredictorRate::Zero => 0.0,
         };
-        LearningRates { base: base as f32, predictor: predictor as f32 }
+        let prototypes = if step < self.prototypes_from { 0.0 } else { base };
+        LearningRates { base: base as f32, predictor: predictor as f32, prototypes: prototypes as f32 }
     }
 }
 
@@ -55,10 +71,18 @@ mod tests {
     #[test]
     fn the_rate_falls_as_a_cosine_and_the_predictor_stays() {
         let schedule = schedule(|_| ());
-        assert_eq!(schedule.at(0), LearningRates { base: 0.1, predictor: 0.1 });
+        assert_eq!(schedule.at(0), LearningRates::all(0.1));
         assert!((schedule.at(500).base - 0.05).abs() < 1e-7);
         assert!(schedule.at(999).base < 1e-6);
         assert_eq!(schedule.at(999).predictor, 0.1);
+    }
+
+    #[test]
+    fn a_fixed_predictor_and_prototypes_in_their_first_epoch_have_no_rate() {
+        let fixed = schedule(|config| config.predictor = Predictor::FixedRandom);
+        assert_eq!((fixed.at(3).predictor, fixed.at(3).base > 0.0), (0.0, true));
+        let swav = schedule(|config| config.method = Method::Swav);
+        assert_eq!([99, 100].map(|step| swav.at(step).prototypes > 0.0), [false, true]);
     }
 
     #[test]

@@ -1,25 +1,21 @@
-//! The training loop, top to bottom: SimSiam as Algorithm 1 of Chen & He 2021 has it, on batches from the pipeline.
+//! The training loop, top to bottom: Algorithm 1 of Chen & He 2021 on batches from the pipeline, for every method.
 
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use dfdx::prelude::*;
-use simsiam_model::objective::{Spread, symmetric_loss};
-use simsiam_model::{Encoder, Sgd, SgdConfig, SimSiam, SimSiamConfig, TargetGradient, images_from, state};
+use simsiam_model::methods::{Batch, Method};
+use simsiam_model::{Encoder, Sgd, SgdConfig, images_from, state};
 
 use crate::checkpoint::{Checkpoint, RunState};
-use crate::config::TrainConfig;
+use crate::config::{OnCollapse, TrainConfig};
 use crate::data::Data;
 use crate::evaluate::knn_accuracy;
 use crate::interrupt::Interrupt;
+use crate::metrics::Health;
 use crate::progress::{Counters, Progress, StepReport};
 use crate::run_dir::RunDir;
 use crate::schedule::Schedule;
-
-/// Width of the projections `z`.
-pub const DIM: usize = 2048;
-/// Width of the predictor's bottleneck.
-pub const HIDDEN: usize = 512;
 
 /// What a run needs besides its model.
 pub struct Run {
@@ -42,26 +38,27 @@ pub enum Outcome {
     Finished(Counters),
     /// It was asked to stop, and has saved where it was.
     Interrupted(Counters),
+    /// Its outputs collapsed, and it was to stop then; it has saved where it was.
+    Collapsed(Counters),
 }
 
-/// Trains an encoder of one architecture, from the beginning or from `resumed`.
+/// Trains one method on one encoder, from the beginning or from `resumed`.
 ///
 /// # Errors
 /// If the data fails, the loss is no longer a number, or files cannot be written.
-pub fn train<E, const SIZE: usize, const FEATURES: usize>(
+pub fn train<M, const SIZE: usize, const FEATURES: usize>(
     dev: &Cpu,
+    mut model: M,
     run: Run,
     resumed: Option<Checkpoint>,
 ) -> Result<Outcome>
 where
-    E: Encoder<Cpu, SIZE, FEATURES>,
+    M: Method<Cpu, SIZE>,
+    M::Encoder: Encoder<Cpu, SIZE, FEATURES>,
 {
     let Run { config, data, dir, interrupt, mut progress } = run;
-    let heads = SimSiamConfig { projector_layers: config.projector_layers };
-    let mut model: SimSiam<E, FEATURES, DIM, HIDDEN, _> = SimSiam::new(dev, &heads, config.seed);
     let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
     let mut optimizer = Sgd::new(sgd);
-    let targets = if config.stop_gradient { TargetGradient::Stopped } else { TargetGradient::Flows };
     if let Some(checkpoint) = resumed {
         state::import(&mut model, &checkpoint.model).context("the checkpoint's model")?;
         optimizer.import(&model, &checkpoint.optimizer).context("the checkpoint's optimizer")?;
@@ -69,7 +66,8 @@ where
     let mut gradients = model.alloc_grads();
     let mut batches = data.batches(&config, progress.step())?;
     let schedule = Schedule::new(&config, batches.steps_per_epoch());
-    let save = |model: &SimSiam<_, FEATURES, DIM, HIDDEN, _>, optimizer: &Sgd<_>, progress: &mut Progress| {
+    let total_steps = config.epochs * batches.steps_per_epoch();
+    let save = |model: &M, optimizer: &Sgd<_>, progress: &mut Progress| {
         let state = RunState::new(&config, &data, progress.counters());
         dir.write_quarantine(&state.quarantine)?;
         let checkpoint = Checkpoint { state, model: state::export(model), optimizer: optimizer.export() };
@@ -82,7 +80,7 @@ where
         if let Some(epoch) = progress.epoch_to_report() {
             let knn = data.knn.as_ref().filter(|_| config.knn_is_due(epoch));
             let top1 = knn
-                .map(|knn| knn_accuracy(&model.encoder, dev, knn, &config, &interrupt))
+                .map(|knn| knn_accuracy(model.encoder(), dev, knn, &config, &interrupt))
                 .transpose()?
                 .flatten();
             if !interrupt.is_set() {
@@ -94,6 +92,10 @@ where
             save(&model, &optimizer, &mut progress)?;
             return Ok(Outcome::Interrupted(progress.counters().clone()));
         }
+        if progress.health() == Health::Collapsed && config.on_collapse == OnCollapse::Stop {
+            save(&model, &optimizer, &mut progress)?;
+            return Ok(Outcome::Collapsed(progress.counters().clone()));
+        }
         if progress.is_finished() {
             return Ok(Outcome::Finished(progress.counters().clone()));
         }
@@ -103,18 +105,18 @@ where
         let waited = waiting.elapsed();
         let rates = schedule.at(progress.step());
 
-        let view1 = model.forward_mut(images_from(dev, batch.view(0)).traced(gradients));
-        let view2 = model.forward_mut(images_from(dev, batch.view(1)).leaky_traced());
-        let spreads = [Spread::of(&view1.z), Spread::of(&view2.z)];
-        let loss = symmetric_loss(view1, view2, targets);
-        let loss_value = f64::from(loss.array());
-        ensure!(loss_value.is_finite(), "diverged: the loss is {loss_value} at step {}", progress.step() + 1);
-        gradients = loss.backward();
-        optimizer.update(&mut model, &mut gradients, rates)?;
+        let views = (0..batch.views()).map(|view| images_from(dev, batch.view(view))).collect();
+        let samples: Vec<usize> = batch.samples().map(|sample| sample as usize).collect();
+        let step = model.loss(Batch { views, samples: &samples }, gradients);
+        let loss = f64::from(step.loss.array());
+        gradients = step.loss.backward();
+        optimizer.update(&mut model, &mut gradients, &rates)?;
         model.zero_grads(&mut gradients);
+        let (images, spreads) = (batch.len(), step.spreads);
+        progress.stepped(&StepReport { loss, spreads, rates, images, waited })?;
+        ensure!(loss.is_finite(), "diverged: the loss is {loss} at step {}", progress.step());
+        model.end_step(progress.step(), progress.step() as f64 / total_steps as f64);
 
-        let images = batch.len();
-        progress.stepped(&StepReport { loss: loss_value, spreads, rates, images, waited })?;
         if progress.step().is_multiple_of(config.checkpoint_every) {
             save(&model, &optimizer, &mut progress)?;
         }

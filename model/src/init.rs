@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::backend::Backend;
+use crate::tensors::Features;
 
 /// A generator of initial values with one stream for each parameter name.
 ///
@@ -43,6 +44,13 @@ impl InitRng {
         let bound = 1.0 / (fan_in as f64).sqrt();
         let mut stream = self.stream();
         self.fill(dev, || (bound * (2.0 * uniform(&mut stream) - 1.0)) as f32)
+    }
+
+    /// Standard normal, `rows x C`.
+    pub fn normal_rows<const C: usize, D: Backend>(&self, dev: &D, rows: usize) -> Features<D, C> {
+        let mut stream = self.stream();
+        let values = std::iter::repeat_with(|| normal(&mut stream) as f32).take(rows * C).collect();
+        dev.tensor_from_vec(values, (rows, Const))
     }
 
     fn fill<S: ConstShape, D: Backend>(&self, dev: &D, draw: impl FnMut() -> f32) -> Tensor<S, f32, D> {

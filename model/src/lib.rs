@@ -8,8 +8,9 @@
 //! | [`module`] | what a network is: [`Module`] (built from a generator of initial values) and [`NamedTensors`] |
 //! | [`layers`] | convolution, batch norm, pooling, linear; each checks its shapes when it is compiled |
 //! | [`encoders`] | ResNets for 32 x 32 and for photographs behind one trait, [`Encoder`] |
-//! | [`simsiam`] | encoder, projector and predictor together: [`SimSiam`] |
-//! | [`objective`] | negative cosine similarity, the symmetric loss, and the std of normalised outputs |
+//! | [`heads`], [`branch`] | projector and predictor; encoder and projector together: [`Branch`] |
+//! | [`methods`] | SimSiam and its relatives behind one trait, [`Method`](methods::Method) |
+//! | [`objective`] | what they minimise, one equation a file, and how outputs spread |
 //! | [`optim`] | SGD with momentum, and one learning rate for the predictor |
 //! | [`state`] | named values out of and into a network, for checkpoints |
 //! | [`init`] | the generator of initial values, a stream per parameter name |
@@ -26,7 +27,11 @@ pub mod layers;
 
 pub mod encoders;
 
-pub mod simsiam;
+pub mod heads;
+
+pub mod branch;
+
+pub mod methods;
 
 pub mod objective;
 
@@ -39,9 +44,9 @@ pub mod init;
 pub mod backend;
 
 pub use backend::Backend;
+pub use branch::Branch;
 pub use encoders::Encoder;
 pub use module::{Module, NamedTensors};
 pub use objective::TargetGradient;
 pub use optim::{LearningRates, Sgd, SgdConfig};
-pub use simsiam::{SimSiam, SimSiamConfig, View};
 pub use tensors::{Features, Images, images_from};

@@ -46,6 +46,51 @@ pub trait NamedTensors<D: Backend> {
 
     /// Visits every tensor, to change it.
     fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err>;
+
+    /// What a whole network keeps beside its tensors, in a fixed order: values that are not trained and whose number is
+    /// known only at run time, which dfdx's visitors cannot visit.
+    fn tables(&self) -> Vec<(&'static str, &dyn Table)> {
+        Vec::new()
+    }
+
+    /// The same, to change them.
+    fn tables_mut(&mut self) -> Vec<(&'static str, &mut dyn Table)> {
+        Vec::new()
+    }
+}
+
+/// Values that are saved with a network.
+pub trait Table {
+    /// The sizes.
+    fn sizes(&self) -> Vec<usize>;
+
+    /// The values in row-major order.
+    fn values(&self) -> Vec<f32>;
+
+    /// Replaces all values.
+    ///
+    /// # Panics
+    /// If there are more or fewer.
+    fn replace(&mut self, values: &[f32]);
+}
+
+impl<S: Shape, D: Backend> Table for Tensor<S, f32, D> {
+    fn sizes(&self) -> Vec<usize> {
+        self.shape().concrete().into()
+    }
+
+    fn values(&self) -> Vec<f32> {
+        self.as_vec()
+    }
+
+    fn replace(&mut self, values: &[f32]) {
+        self.copy_from(values);
+    }
+}
+
+/// The name of a part of `prefix`, which may be empty.
+pub(crate) fn joined(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
 
 /// [`NamedTensors::visit`] for a part that is a collection.

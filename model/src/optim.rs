@@ -23,8 +23,27 @@ pub struct SgdConfig {
 pub struct LearningRates {
     /// Of encoder and projector.
     pub base: f32,
-    /// Of parameters under `predictor.`, which the recipe does not decay.
+    /// Of parameters under `predictor.`, which SimSiam's recipe does not decay.
     pub predictor: f32,
+    /// Of parameters under `prototypes.`, which SwAV does not train in the first epoch.
+    pub prototypes: f32,
+}
+
+impl LearningRates {
+    /// One rate for all parameters.
+    pub fn all(rate: f32) -> Self {
+        Self { base: rate, predictor: rate, prototypes: rate }
+    }
+
+    /// The rate of a parameter; `None` if it is not trained: those under `target.` follow others.
+    fn of(&self, name: &str) -> Option<f32> {
+        match name.split('.').next() {
+            Some("target") => None,
+            Some("predictor") => Some(self.predictor),
+            Some("prototypes") => Some(self.prototypes),
+            _ => Some(self.base),
+        }
+    }
 }
 
 /// `v = momentum v + (g + weight_decay p)`, `p = p - rate v`; `v` begins at 0, so the first `v` is the gradient.
@@ -48,7 +67,7 @@ impl<D: Backend> Sgd<D> {
         &mut self,
         model: &mut M,
         grads: &mut Gradients<f32, D>,
-        rates: LearningRates,
+        rates: &LearningRates,
     ) -> Result<(), D::Err> {
         model.visit_mut("", &mut Update { sgd: self, grads, rates })
     }
@@ -87,7 +106,7 @@ impl<D: Backend> Sgd<D> {
 struct Update<'a, D: Backend> {
     sgd: &'a mut Sgd<D>,
     grads: &'a mut Gradients<f32, D>,
-    rates: LearningRates,
+    rates: &'a LearningRates,
 }
 
 impl<D: Backend> TensorVisitor<f32, D> for Update<'_, D> {
@@ -101,11 +120,10 @@ impl<D: Backend> TensorVisitor<f32, D> for Update<'_, D> {
         options: TensorOptions<S, f32, D>,
         (p, name): (&mut Tensor<S, f32, D>, String),
     ) -> Visited<S, D, Self::Err> {
-        if !options.do_gradient_update {
+        let Some(learning_rate) = self.rates.of(&name).filter(|_| options.do_gradient_update) else {
             return Ok(None);
-        }
+        };
         let dev = p.device().clone();
-        let is_predictor = name.starts_with("predictor.");
         let v = match self.sgd.velocity.entry(name) {
             std::collections::btree_map::Entry::Occupied(v) => v.into_mut(),
             std::collections::btree_map::Entry::Vacant(place) => {
@@ -113,7 +131,7 @@ impl<D: Backend> TensorVisitor<f32, D> for Update<'_, D> {
             }
         };
         let step = SgdStep {
-            learning_rate: if is_predictor { self.rates.predictor } else { self.rates.base },
+            learning_rate,
             momentum: self.sgd.config.momentum,
             weight_decay: self.sgd.config.weight_decay,
         };
@@ -139,7 +157,7 @@ impl<D: Backend> TensorVisitor<f32, D> for Import<'_, D> {
         options: TensorOptions<S, f32, D>,
         (p, name): (&Tensor<S, f32, D>, String),
     ) -> Visited<S, D, Self::Err> {
-        if options.do_gradient_update {
+        if options.do_gradient_update && LearningRates::all(0.0).of(&name).is_some() {
             let len = p.shape().num_elements();
             let given = crate::state::take(&mut self.given, &name, &[len])?;
             self.velocity.insert(name, p.device().tensor_from_vec(given.data.clone(), (len,)));

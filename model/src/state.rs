@@ -58,9 +58,16 @@ pub enum StateError {
 pub fn export<D: Backend, M: NamedTensors<D>>(module: &M) -> Vec<NamedTensor> {
     let mut export = Export(Vec::new());
     match module.visit("", &mut export) {
-        Ok(()) => export.0,
+        Ok(()) => {}
         Err(never) => match never {},
     }
+    let tables = module.tables().into_iter();
+    export.0.extend(tables.map(|(name, table)| NamedTensor {
+        name: name.to_owned(),
+        shape: table.sizes(),
+        data: table.values(),
+    }));
+    export.0
 }
 
 /// Replaces all tensors of a network.
@@ -73,8 +80,16 @@ pub fn import<D: Backend, M: NamedTensors<D>>(
 ) -> Result<(), StateError> {
     let mut check = Check(by_name(tensors)?);
     module.visit("", &mut check)?;
+    for (name, table) in module.tables() {
+        take(&mut check.0, name, &table.sizes())?;
+    }
     none_left(&check.0)?;
-    module.visit_mut("", &mut Replace(by_name(tensors)?))
+    let mut replace = Replace(by_name(tensors)?);
+    module.visit_mut("", &mut replace)?;
+    for (name, table) in module.tables_mut() {
+        table.replace(&take(&mut replace.0, name, &table.sizes())?.data);
+    }
+    Ok(())
 }
 
 /// The tensors by their names.

@@ -5,12 +5,11 @@
 use dfdx::prelude::*;
 use simsiam_model::encoders::{Encoder, ResNet8, ResNet18, ResNet20, ResNet50};
 use simsiam_model::init::InitRng;
+use simsiam_model::methods::{Batch, Method, SimSiam, SimSiamConfig, Targets};
 use simsiam_model::state::{self, NamedTensor, StateError};
-use simsiam_model::{
-    LearningRates, Module, Sgd, SgdConfig, SimSiam, SimSiamConfig, TargetGradient, images_from, objective,
-};
+use simsiam_model::{LearningRates, Module, Sgd, SgdConfig, TargetGradient, images_from};
 
-type Model = SimSiam<ResNet8<Cpu>, 64, 96, 32, Cpu>;
+type Model = SimSiam<ResNet8<Cpu>, 64, 96, 96, 32, Cpu>;
 
 const CONFIG: SgdConfig = SgdConfig { momentum: 0.9, weight_decay: 5e-4 };
 
@@ -20,7 +19,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let mut model = model(3);
-            let losses = train(&mut model, &mut Sgd::new(CONFIG), 2, TargetGradient::Stopped);
+            let losses = train(&mut model, &mut Sgd::new(CONFIG), 2);
             (losses, state::export(&model))
         })
     };
@@ -31,7 +30,11 @@ fn any_number_of_threads_gives_the_same_bits() {
 
 #[test]
 fn a_gradient_that_flows_into_the_target_finds_the_trivial_minimum_sooner() {
-    let last_loss = |target| *train(&mut model(2), &mut Sgd::new(CONFIG), 15, target).last().unwrap();
+    let last_loss = |gradient| {
+        let config = SimSiamConfig { targets: Targets::Online(gradient), ..SimSiamConfig::new(2) };
+        let mut model = Model::new(&Cpu::default(), &config, 0);
+        *train(&mut model, &mut Sgd::new(CONFIG), 15).last().unwrap()
+    };
     let (stopped, flowing) = (last_loss(TargetGradient::Stopped), last_loss(TargetGradient::Flows));
     assert!(stopped < -0.3, "it learns: {stopped}");
     assert!(flowing < stopped - 0.2, "{stopped} with the stopped gradient, {flowing} without");
@@ -40,15 +43,15 @@ fn a_gradient_that_flows_into_the_target_finds_the_trivial_minimum_sooner() {
 #[test]
 fn state_makes_a_round_trip_and_training_goes_on_exactly() {
     let (mut model, mut sgd) = (model(2), Sgd::new(CONFIG));
-    train(&mut model, &mut sgd, 2, TargetGradient::Stopped);
+    train(&mut model, &mut sgd, 2);
     let (values, velocity) = (state::export(&model), sgd.export());
 
-    let mut other = Model::new(&Cpu::default(), &SimSiamConfig { projector_layers: 2 }, 99);
+    let mut other = Model::new(&Cpu::default(), &SimSiamConfig::new(2), 99);
     let mut other_sgd = Sgd::new(CONFIG);
     state::import(&mut other, &values).unwrap();
     other_sgd.import(&other, &velocity).unwrap();
-    let expected = train(&mut model, &mut sgd, 2, TargetGradient::Stopped);
-    assert_eq!(train(&mut other, &mut other_sgd, 2, TargetGradient::Stopped), expected);
+    let expected = train(&mut model, &mut sgd, 2);
+    assert_eq!(train(&mut other, &mut other_sgd, 2), expected);
     assert!(state::export(&other) == state::export(&model));
 
     other_sgd.import(&other, &[]).unwrap();
@@ -147,7 +150,7 @@ fn finite<E: Encoder<Cpu, SIZE, FEATURES> + Module<Cpu>, const SIZE: usize, cons
 }
 
 fn model(projector_layers: usize) -> Model {
-    Model::new(&Cpu::default(), &SimSiamConfig { projector_layers }, 0)
+    Model::new(&Cpu::default(), &SimSiamConfig::new(projector_layers), 0)
 }
 
 /// Twelve images.
@@ -157,18 +160,15 @@ fn batch(view: usize) -> Vec<f32> {
 }
 
 /// Trains on the same two views and returns the losses.
-fn train(model: &mut Model, sgd: &mut Sgd<Cpu>, steps: usize, target: TargetGradient) -> Vec<f32> {
+fn train<M: Method<Cpu, 32>>(model: &mut M, sgd: &mut Sgd<Cpu>, steps: usize) -> Vec<f32> {
     let dev = Cpu::default();
     let mut grads = Some(model.alloc_grads());
     let step = |_| {
-        let images = [1, 2].map(|view| images_from::<_, 3, 32>(&dev, &batch(view)));
-        let [first, second] = images;
-        let view1 = model.forward_mut(first.traced(grads.take().unwrap()));
-        let view2 = model.forward_mut(second.leaky_traced());
-        let loss = objective::symmetric_loss(view1, view2, target);
+        let views = [1, 2].map(|view| images_from::<_, 3, 32>(&dev, &batch(view))).to_vec();
+        let loss = model.loss(Batch { views, samples: &[] }, grads.take().unwrap()).loss;
         let value = loss.array();
         let mut gradients = loss.backward();
-        sgd.update(model, &mut gradients, LearningRates { base: 0.05, predictor: 0.05 }).unwrap();
+        sgd.update(model, &mut gradients, &LearningRates::all(0.05)).unwrap();
         model.zero_grads(&mut gradients);
         grads = Some(gradients);
         value

@@ -4,16 +4,14 @@ use anyhow::Result;
 use dfdx::prelude::*;
 use serde::Serialize;
 use simsiam_model::backend::cpu::profile::{self, OperationProfile};
-use simsiam_model::objective::symmetric_loss;
-use simsiam_model::{
-    Encoder, LearningRates, Sgd, SgdConfig, SimSiam, SimSiamConfig, TargetGradient, images_from,
-};
+use simsiam_model::methods::{Batch, Method};
+use simsiam_model::{Encoder, LearningRates, Sgd, SgdConfig, images_from};
 
 use super::Rates;
 use crate::arch::{Arch, dispatch};
 use crate::config::TrainConfig;
+use crate::method::with_method;
 use crate::process::Memory;
-use crate::train::{DIM, HIDDEN};
 
 /// What was measured. Rates are medians over five windows, an image is two views.
 #[derive(Debug, Serialize)]
@@ -58,11 +56,11 @@ pub struct OperationRow {
 /// # Errors
 /// If the device fails.
 pub fn steps(config: &TrainConfig, seconds: f64, with_profile: bool) -> Result<StepReport> {
-    let (arch, dev) = (config.arch, Cpu::default());
+    let arch = config.arch;
     if with_profile {
         profile::start();
     }
-    let (rates, steps) = dispatch!(arch, measure(&dev, config, seconds))?;
+    let (rates, steps) = dispatch!(arch, measure_method(config, seconds))?;
     let memory = Memory::now();
     let operations = if with_profile { profile::stop() } else { Vec::new() };
     let total: f64 = config.batch_size as f64 * steps as f64 / rates.median();
@@ -91,30 +89,40 @@ fn row(OperationProfile { operation, shape, totals }: &OperationProfile, total: 
 }
 
 /// The rates, and the number of steps in all.
-fn measure<E: Encoder<Cpu, SIZE, FEATURES>, const SIZE: usize, const FEATURES: usize>(
-    dev: &Cpu,
+fn measure_method<E: Encoder<Cpu, SIZE, FEATURES> + Clone, const SIZE: usize, const FEATURES: usize>(
     config: &TrainConfig,
     seconds: f64,
 ) -> Result<(Rates, u64)> {
-    let heads = SimSiamConfig { projector_layers: config.projector_layers };
-    let mut model: SimSiam<E, FEATURES, DIM, HIDDEN, _> = SimSiam::new(dev, &heads, config.seed);
+    let dev = &Cpu::default();
+    let sizes = (config.batch_size, 1);
+    with_method!(E, FEATURES, dev, config, sizes, |model| measure::<_, SIZE>(dev, model, config, seconds))
+}
+
+fn measure<M: Method<Cpu, SIZE>, const SIZE: usize>(
+    dev: &Cpu,
+    mut model: M,
+    config: &TrainConfig,
+    seconds: f64,
+) -> Result<(Rates, u64)> {
     let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
     let mut optimizer = Sgd::new(sgd);
     let mut gradients = Some(model.alloc_grads());
+    let samples: Vec<usize> = (0..config.batch_size).collect();
     let values = config.batch_size * 3 * SIZE * SIZE;
-    let views = [0.11, 0.13]
-        .map(|frequency: f32| -> Vec<f32> { (0..values).map(|i| (i as f32 * frequency).sin()).collect() });
-    let rates = LearningRates { base: config.base_lr as f32, predictor: config.base_lr as f32 };
+    let pixels: Vec<Vec<f32>> = (0..model.views())
+        .map(|view| (0..values).map(|i| (i as f32 * (0.11 + 0.02 * view as f32)).sin()).collect())
+        .collect();
+    let rates = LearningRates::all(config.base_lr as f32);
     let mut steps = 0;
     let measured = Rates::measure(seconds, || {
         let taken = gradients.take().expect("each step puts its gradients back");
-        let view1 = model.forward_mut(images_from::<_, 3, SIZE>(dev, &views[0]).traced(taken));
-        let view2 = model.forward_mut(images_from::<_, 3, SIZE>(dev, &views[1]).leaky_traced());
-        let mut grads = symmetric_loss(view1, view2, TargetGradient::Stopped).backward();
-        optimizer.update(&mut model, &mut grads, rates)?;
+        let views = pixels.iter().map(|view| images_from(dev, view)).collect();
+        let mut grads = model.loss(Batch { views, samples: &samples }, taken).loss.backward();
+        optimizer.update(&mut model, &mut grads, &rates)?;
         model.zero_grads(&mut grads);
-        gradients = Some(grads);
         steps += 1;
+        model.end_step(steps, 0.5);
+        gradients = Some(grads);
         Ok(config.batch_size as u64)
     })?;
     Ok((measured, steps))

@@ -31,7 +31,7 @@ fn bench_steps(args: &BenchArgs) -> Result<String> {
     let arch = args.arch.or(overrides.arch).unwrap_or(Arch::Resnet18Cifar);
     let default = if arch.size() == 32 { Preset::Cifar10 } else { Preset::Imagenet };
     let preset = args.preset.or(overrides.preset).unwrap_or(default);
-    let config = TrainConfig::preset(preset).with(&Overrides { arch: Some(arch), ..overrides })?;
+    let config = TrainConfig::resolve(&Overrides { preset: Some(preset), arch: Some(arch), ..overrides })?;
     config.arch.check(config.recipe.size)?;
     let report = steps(&config, args.seconds, args.profile)?;
     Ok(if args.json { serde_json::to_string(&report)? } else { describe_steps(&report) })

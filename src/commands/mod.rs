@@ -4,4 +4,5 @@ pub mod bench;
 mod demo_shards;
 pub mod inspect;
 pub mod pack;
+pub mod study;
 pub mod train;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use dfdx::prelude::Cpu;
+use simsiam_model::Encoder;
 
 use crate::arch::dispatch;
 use crate::checkpoint::Checkpoint;
@@ -14,9 +15,10 @@ use crate::console::{Console, thousands};
 use crate::data::{Data, Source};
 use crate::error::InputError;
 use crate::interrupt::Interrupt;
+use crate::method::with_method;
 use crate::progress::{Counters, Progress};
 use crate::run_dir::RunDir;
-use crate::train::{DIM, Outcome, Run, train};
+use crate::train::{Outcome, Run, train};
 
 /// Trains; `Interrupted` if it was asked to stop.
 ///
@@ -51,14 +53,24 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<Outcome> {
     }
     introduce(console, &config, &data, &dir, counters.step);
     let path = dir.path().to_owned();
-    let progress =
-        Progress::new(console.clone(), &dir, &config, data.steps_per_epoch(&config)?, DIM, counters)?;
-    let (arch, dev, train_source) = (config.arch, Cpu::default(), data.train.clone());
-    let preset = config.preset;
+    let progress = Progress::new(console.clone(), &dir, &config, data.steps_per_epoch(&config)?, counters)?;
+    let (arch, train_source, preset) = (config.arch, data.train.clone(), config.preset);
     let run = Run { config, data, dir, interrupt, progress };
-    let outcome = dispatch!(arch, train(&dev, run, resumed))?;
+    let outcome = dispatch!(arch, train_method(run, resumed))?;
     conclude(console, &outcome, &path, preset, &train_source);
     Ok(outcome)
+}
+
+fn train_method<E: Encoder<Cpu, SIZE, FEATURES> + Clone, const SIZE: usize, const FEATURES: usize>(
+    run: Run,
+    resumed: Option<Checkpoint>,
+) -> Result<Outcome> {
+    let dev = &Cpu::default();
+    let config = run.config.clone();
+    let sizes = (run.data.train.shards.len() as usize, run.data.steps_per_epoch(&config)?);
+    with_method!(E, FEATURES, dev, config, sizes, |model| train::<_, SIZE, FEATURES>(
+        dev, model, run, resumed
+    ))
 }
 
 /// A run's folder: made only once nothing can be wrong with the input any more.
@@ -123,7 +135,8 @@ fn introduce(console: &Console, config: &TrainConfig, data: &Data, dir: &RunDir,
 }
 
 fn conclude(console: &Console, outcome: &Outcome, path: &Path, preset: Preset, train: &Source) {
-    let (Outcome::Finished(counters) | Outcome::Interrupted(counters)) = outcome;
+    let (Outcome::Finished(counters) | Outcome::Interrupted(counters) | Outcome::Collapsed(counters)) =
+        outcome;
     let path = path.display();
     let bad = train.quarantine.len();
     if bad > 0 {
@@ -142,6 +155,9 @@ fn conclude(console: &Console, outcome: &Outcome, path: &Path, preset: Preset, t
     match outcome {
         Outcome::Interrupted(_) => {
             console.line(format_args!("interrupted and saved; go on with: simsiam train --resume {path}"));
+        }
+        Outcome::Collapsed(_) => {
+            console.line(format_args!("stopped after the collapse, and saved in {path}"));
         }
         Outcome::Finished(_) => {
             console.line(format_args!("run folder: {path} (config.toml, metrics.jsonl, checkpoints)"));

@@ -5,9 +5,15 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use simsiam_pipeline::Recipe;
 
-use super::{BadSamplePolicy, Device, PredictorLr, Preset, Workers, table};
+use super::{
+    AlternateSteps, BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Predictor, PredictorLr, Preset,
+    Similarity, Symmetry, Target, Workers, table,
+};
 use crate::arch::Arch;
 use crate::error::InputError;
+
+/// Where the help lists SimSiam's ablations.
+const ABLATIONS: &str = "Ablations of SimSiam (Chen & He 2021, sections 4 and 5)";
 
 /// What a flag or a line in the configuration file may set. Flags win over the file, the file over the preset.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, clap::Args)]
@@ -22,6 +28,9 @@ pub struct Overrides {
     /// Named set of values [default: demo without --shards, else imagenet]
     #[arg(long)]
     pub preset: Option<Preset>,
+    /// What the encoder learns by [default: simsiam]
+    #[arg(long)]
+    pub method: Option<Method>,
     /// Encoder
     #[arg(long)]
     pub arch: Option<Arch>,
@@ -53,14 +62,47 @@ pub struct Overrides {
     #[arg(long)]
     pub weight_decay: Option<f64>,
     /// Whether the predictor's learning rate decays with the others
-    #[arg(long)]
+    #[arg(long, help_heading = ABLATIONS)]
     pub predictor_lr: Option<PredictorLr>,
     /// Layers of the projector
     #[arg(long)]
     pub projector_layers: Option<usize>,
-    /// `false` lets gradients flow into the targets: the ablation that collapses
-    #[arg(long, value_name = "BOOL")]
+    /// `false` lets gradients flow into the targets: collapses
+    #[arg(long, value_name = "BOOL", help_heading = ABLATIONS)]
     pub stop_gradient: Option<bool>,
+    /// Prediction head
+    #[arg(long, help_heading = ABLATIONS)]
+    pub predictor: Option<Predictor>,
+    /// Layers of projector and predictor that have batch norm
+    #[arg(long, help_heading = ABLATIONS)]
+    pub mlp_bn: Option<MlpBn>,
+    /// What predictions and targets are compared by
+    #[arg(long, help_heading = ABLATIONS)]
+    pub similarity: Option<Similarity>,
+    /// Which views predict which
+    #[arg(long, help_heading = ABLATIONS)]
+    pub symmetry: Option<Symmetry>,
+    /// Channels of the projections: 256, 512, 1024 or 2048
+    #[arg(long, help_heading = ABLATIONS)]
+    pub projector_dim: Option<usize>,
+    /// Renew the targets' network only every N steps, or each `epoch`: the EM view
+    #[arg(long, value_name = "N", help_heading = ABLATIONS)]
+    pub alternate_steps: Option<AlternateSteps>,
+    /// What predictions are compared with; moving-average goes without predictor unless one is named
+    #[arg(long, help_heading = ABLATIONS)]
+    pub target: Option<Target>,
+    /// Momentum of moving targets [default: 0.8 of moving-average, 0.996 of byol, 0.999 or 0.99 (CIFAR) of mocov2]
+    #[arg(long)]
+    pub target_momentum: Option<f64>,
+    /// Temperature of simclr, mocov2 and swav
+    #[arg(long)]
+    pub temperature: Option<f64>,
+    /// Keys in the queue of mocov2
+    #[arg(long)]
+    pub queue: Option<usize>,
+    /// What to do when the outputs no longer tell images apart [default: warn]
+    #[arg(long)]
+    pub on_collapse: Option<OnCollapse>,
     /// Epochs between kNN evaluations, 0 for none [default: 1 if the data is labelled]
     #[arg(long)]
     pub knn_every: Option<u64>,

@@ -6,5 +6,6 @@ mod bad_input;
 mod bench;
 mod fixture;
 mod interruption;
+mod methods;
 mod shards;
 mod training;

@@ -25,6 +25,9 @@ pub use linear::{LinearGradients, LinearKernel};
 mod cosine;
 pub use cosine::CosineKernel;
 
+mod rows;
+pub use rows::RowsKernel;
+
 mod sgd;
 pub use sgd::{SgdKernel, SgdStep};
 
@@ -39,6 +42,7 @@ pub trait Backend:
     + GlobalAvgPoolKernel
     + LinearKernel
     + CosineKernel
+    + RowsKernel
     + SgdKernel
 {
 }

@@ -23,6 +23,8 @@ mod linear;
 
 mod cosine;
 
+mod rows;
+
 mod sgd;
 
 /// Runs a loop compiled for the widest vectors that this machine has.

@@ -1,0 +1,138 @@
+use dfdx::nn::{ModelEMA, ZeroGrads};
+use dfdx::prelude::*;
+
+use crate::backend::{Activation, Backend};
+use crate::init::InitRng;
+use crate::layers::{BatchNorm1d, BiasedLinear, Linear, PlainBatchNorm1d};
+use crate::module::{Module, ReadVisitor, WriteVisitor, visit, visit_mut};
+use crate::tensors::{Features, Taped};
+
+/// A layer of a head, `batch x IN -> batch x OUT`.
+///
+/// In PyTorch's `Sequential` it takes two places, that of the linear layer and that of the batch norm behind it; its
+/// tensors are named by them.
+#[derive(Clone, Debug)]
+pub enum Dense<const IN: usize, const OUT: usize, D: Backend> {
+    /// A linear layer and batch norm.
+    Normed(Linear<IN, OUT, D>, BatchNorm1d<OUT, D>),
+    /// A linear layer and batch norm without scale and shift.
+    PlainNormed(Linear<IN, OUT, D>, PlainBatchNorm1d<OUT, D>),
+    /// A linear layer with bias.
+    Biased(BiasedLinear<IN, OUT, D>),
+}
+
+impl<const IN: usize, const OUT: usize, D: Backend> Dense<IN, OUT, D> {
+    pub(super) fn normed(dev: &D, rng: &InitRng) -> Self {
+        Self::Normed(Linear::new(dev, rng), BatchNorm1d::new(dev, rng))
+    }
+
+    pub(super) fn plain_normed(dev: &D, rng: &InitRng) -> Self {
+        Self::PlainNormed(Linear::new(dev, rng), PlainBatchNorm1d::new(dev, rng))
+    }
+
+    pub(super) fn biased(dev: &D, rng: &InitRng) -> Self {
+        Self::Biased(BiasedLinear::new(dev, rng))
+    }
+
+    /// A hidden layer, with batch norm or without.
+    pub(super) fn hidden(dev: &D, rng: &InitRng, norm: bool) -> Self {
+        if norm { Self::normed(dev, rng) } else { Self::biased(dev, rng) }
+    }
+
+    /// Evaluation.
+    pub fn forward(&self, x: Features<D, IN>, activation: Activation) -> Features<D, OUT> {
+        match self {
+            Self::Normed(linear, norm) => norm.forward(linear.forward(x), activation),
+            Self::PlainNormed(linear, norm) => norm.forward(linear.forward(x), activation),
+            Self::Biased(linear) => activate(linear.forward(x), activation),
+        }
+    }
+
+    /// Training.
+    pub fn forward_mut(
+        &mut self,
+        x: Features<D, IN, Taped<D>>,
+        activation: Activation,
+    ) -> Features<D, OUT, Taped<D>> {
+        match self {
+            Self::Normed(linear, norm) => norm.forward_mut(linear.forward(x), activation),
+            Self::PlainNormed(linear, norm) => norm.forward_mut(linear.forward(x), activation),
+            Self::Biased(linear) => activate(linear.forward(x), activation),
+        }
+    }
+
+    /// Visits the tensors of the layer at `place` of the sequence `prefix`.
+    pub(super) fn visit<V: ReadVisitor<D>>(
+        &self,
+        prefix: &str,
+        place: usize,
+        visitor: &mut V,
+    ) -> Result<(), V::Err> {
+        let (linear_name, norm_name) = (format!("{prefix}.{place}"), format!("{prefix}.{}", place + 1));
+        match self {
+            Self::Normed(linear, norm) => {
+                visit(linear, &linear_name, visitor)?;
+                visit(norm, &norm_name, visitor)
+            }
+            Self::PlainNormed(linear, norm) => {
+                visit(linear, &linear_name, visitor)?;
+                visit(norm, &norm_name, visitor)
+            }
+            Self::Biased(linear) => visit(linear, &linear_name, visitor),
+        }
+    }
+
+    pub(super) fn visit_mut<V: WriteVisitor<D>>(
+        &mut self,
+        prefix: &str,
+        place: usize,
+        visitor: &mut V,
+    ) -> Result<(), V::Err> {
+        let (linear_name, norm_name) = (format!("{prefix}.{place}"), format!("{prefix}.{}", place + 1));
+        match self {
+            Self::Normed(linear, norm) => {
+                visit_mut(linear, &linear_name, visitor)?;
+                visit_mut(norm, &norm_name, visitor)
+            }
+            Self::PlainNormed(linear, norm) => {
+                visit_mut(linear, &linear_name, visitor)?;
+                visit_mut(norm, &norm_name, visitor)
+            }
+            Self::Biased(linear) => visit_mut(linear, &linear_name, visitor),
+        }
+    }
+
+    pub(super) fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
+        match self {
+            Self::Normed(linear, norm) => {
+                linear.zero_grads(grads);
+                norm.zero_grads(grads);
+            }
+            Self::PlainNormed(linear, _) => linear.zero_grads(grads),
+            Self::Biased(linear) => linear.zero_grads(grads),
+        }
+    }
+
+    /// `self = momentum self + (1 - momentum) leader`, of a layer of the same kind; running statistics stay its own.
+    pub(super) fn follow(&mut self, leader: &Self, momentum: f64) {
+        match (self, leader) {
+            (Self::Normed(linear, norm), Self::Normed(leading_linear, leading_norm)) => {
+                linear.ema(leading_linear, momentum);
+                norm.ema(leading_norm, momentum);
+            }
+            (Self::PlainNormed(linear, _), Self::PlainNormed(leader, _)) => linear.ema(leader, momentum),
+            (Self::Biased(linear), Self::Biased(leader)) => linear.ema(leader, momentum),
+            _ => unreachable!("a layer follows the layer that it was copied from"),
+        }
+    }
+}
+
+fn activate<const C: usize, D: Backend, T: Tape<f32, D>>(
+    x: Features<D, C, T>,
+    activation: Activation,
+) -> Features<D, C, T> {
+    match activation {
+        Activation::Relu => x.relu(),
+        Activation::Identity => x,
+    }
+}

@@ -1,0 +1,56 @@
+use dfdx::prelude::*;
+
+use super::{Dense, HeadNorm};
+use crate::backend::{Activation, Backend};
+use crate::init::InitRng;
+use crate::module::{NamedTensors, ReadVisitor, WriteVisitor};
+use crate::tensors::{Features, Taped};
+
+/// The prediction head, `batch x DIM -> batch x DIM` through `HIDDEN` channels: linear, batch norm, ReLU, then linear
+/// with bias.
+///
+/// Tensors are named by their place in PyTorch's `Sequential`: `0.weight`, `1.weight`, ..., `3.bias`.
+#[derive(Clone, Debug)]
+pub struct Predictor<const DIM: usize, const HIDDEN: usize, D: Backend> {
+    /// `DIM -> HIDDEN`.
+    pub hidden: Dense<DIM, HIDDEN, D>,
+    /// `HIDDEN -> DIM`.
+    pub last: Dense<HIDDEN, DIM, D>,
+}
+
+impl<const DIM: usize, const HIDDEN: usize, D: Backend> Predictor<DIM, HIDDEN, D> {
+    /// Builds the head.
+    pub fn new(dev: &D, rng: &InitRng, norm: HeadNorm) -> Self {
+        Self {
+            hidden: Dense::hidden(dev, &rng.child("0"), norm.hidden()),
+            last: Dense::hidden(dev, &rng.child("3"), norm.predictor_output()),
+        }
+    }
+
+    /// Evaluation.
+    pub fn forward(&self, z: Features<D, DIM>) -> Features<D, DIM> {
+        self.last.forward(self.hidden.forward(z, Activation::Relu), Activation::Identity)
+    }
+
+    /// Training.
+    pub fn forward_mut(&mut self, z: Features<D, DIM, Taped<D>>) -> Features<D, DIM, Taped<D>> {
+        self.last.forward_mut(self.hidden.forward_mut(z, Activation::Relu), Activation::Identity)
+    }
+
+    pub(crate) fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
+        self.hidden.zero_grads(grads);
+        self.last.zero_grads(grads);
+    }
+}
+
+impl<const DIM: usize, const HIDDEN: usize, D: Backend> NamedTensors<D> for Predictor<DIM, HIDDEN, D> {
+    fn visit<V: ReadVisitor<D>>(&self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
+        self.hidden.visit(prefix, 0, visitor)?;
+        self.last.visit(prefix, 3, visitor)
+    }
+
+    fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
+        self.hidden.visit_mut(prefix, 0, visitor)?;
+        self.last.visit_mut(prefix, 3, visitor)
+    }
+}

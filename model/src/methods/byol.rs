@@ -1,0 +1,134 @@
+use std::f64::consts::PI;
+
+use dfdx::prelude::*;
+
+use super::{Batch, Method, StepLoss, Symmetry, mean, pass};
+use crate::backend::Backend;
+use crate::branch::Branch;
+use crate::encoders::Encoder;
+use crate::heads::{HeadConfig, Predictor};
+use crate::init::InitRng;
+use crate::module::{Module, NamedTensors, ReadVisitor, WriteVisitor, joined};
+use crate::objective::{Spread, TargetGradient, negative_cosine};
+
+/// What is chosen when a program runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ByolConfig {
+    /// Projector and predictor.
+    pub heads: HeadConfig,
+    /// Which views predict which; symmetric in the paper.
+    pub symmetry: Symmetry,
+    /// Momentum of the target network at the start, 0.996; it rises to 1 on a cosine. At 0, and with SimSiam's heads,
+    /// the target is the network itself, and this is SimSiam.
+    pub momentum: f64,
+}
+
+/// BYOL (Grill et al. 2020): `L = D(q(f(x1)), f'(x2)) / 2 + D(q(f(x2)), f'(x1)) / 2`, where `f'` is a moving average of
+/// `f`, and `D` the negative cosine: the paper's squared distance of unit vectors is `2 + 2 D`.
+#[derive(Clone, Debug)]
+pub struct Byol<
+    E,
+    const FEATURES: usize,
+    const WIDTH: usize,
+    const DIM: usize,
+    const HIDDEN: usize,
+    D: Backend,
+> {
+    /// The online network: encoder and projector.
+    pub f: Branch<E, FEATURES, WIDTH, DIM, D>,
+    /// The predictor `q`, SimSiam's `h`.
+    pub h: Predictor<DIM, HIDDEN, D>,
+    /// The target network: follows `f`.
+    pub target: Branch<E, FEATURES, WIDTH, DIM, D>,
+    config: ByolConfig,
+}
+
+impl<
+    E: Module<D> + Clone,
+    const FEATURES: usize,
+    const WIDTH: usize,
+    const DIM: usize,
+    const HIDDEN: usize,
+    D: Backend,
+> Byol<E, FEATURES, WIDTH, DIM, HIDDEN, D>
+{
+    /// Builds the network; its initial values are a function of `seed` and of the parameters' names.
+    pub fn new(dev: &D, config: &ByolConfig, seed: u64) -> Self {
+        let rng = InitRng::new(seed);
+        let f = Branch::new(dev, &rng, &config.heads);
+        let h = Predictor::new(dev, &rng.child("predictor"), config.heads.norm);
+        Self { target: f.clone(), f, h, config: *config }
+    }
+}
+
+impl<
+    E,
+    const SIZE: usize,
+    const FEATURES: usize,
+    const WIDTH: usize,
+    const DIM: usize,
+    const HIDDEN: usize,
+    D,
+> Method<D, SIZE> for Byol<E, FEATURES, WIDTH, DIM, HIDDEN, D>
+where
+    E: Encoder<D, SIZE, FEATURES>,
+    D: Backend,
+{
+    type Encoder = E;
+    const DIM: usize = DIM;
+
+    fn encoder(&self) -> &E {
+        &self.f.encoder
+    }
+
+    fn views(&self) -> usize {
+        self.config.symmetry.views()
+    }
+
+    fn loss(&mut self, batch: Batch<'_, D, SIZE>, grads: Gradients<f32, D>) -> StepLoss<D> {
+        let pairs = self.config.symmetry.pairs();
+        let targets: Vec<_> = pairs.iter().map(|&(_, to)| self.target.target(&batch.views[to])).collect();
+        let predicting = pairs.iter().map(|&(from, _)| batch.views[from].clone()).collect();
+        let mut spreads = Vec::new();
+        let predictions = pass(predicting, grads, |x| {
+            let z = self.f.forward_mut(x);
+            spreads.push(Spread::of(&z));
+            self.h.forward_mut(z)
+        });
+        let pairs = predictions.into_iter().zip(targets);
+        let loss = mean(pairs.map(|(p, z)| negative_cosine(p, z, TargetGradient::Stopped)));
+        StepLoss { loss, spreads }
+    }
+
+    fn end_step(&mut self, _: u64, progress: f64) {
+        let momentum = 1.0 - (1.0 - self.config.momentum) * ((PI * progress).cos() + 1.0) / 2.0;
+        self.target.follow(&self.f, if self.config.momentum == 0.0 { 0.0 } else { momentum });
+    }
+
+    fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
+        self.f.zero_grads(grads);
+        self.h.zero_grads(grads);
+    }
+}
+
+impl<
+    E: Module<D>,
+    const FEATURES: usize,
+    const WIDTH: usize,
+    const DIM: usize,
+    const HIDDEN: usize,
+    D: Backend,
+> NamedTensors<D> for Byol<E, FEATURES, WIDTH, DIM, HIDDEN, D>
+{
+    fn visit<V: ReadVisitor<D>>(&self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
+        self.f.visit(prefix, visitor)?;
+        self.h.visit(&joined(prefix, "predictor"), visitor)?;
+        self.target.visit(&joined(prefix, "target"), visitor)
+    }
+
+    fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
+        self.f.visit_mut(prefix, visitor)?;
+        self.h.visit_mut(&joined(prefix, "predictor"), visitor)?;
+        self.target.visit_mut(&joined(prefix, "target"), visitor)
+    }
+}

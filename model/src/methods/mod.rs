@@ -1,0 +1,108 @@
+//! Self-supervised methods: SimSiam, and those that it is compared with in table 4 of Chen & He 2021.
+//!
+//! | method | its equation | what keeps it from collapsing |
+//! |---|---|---|
+//! | [`SimSiam`] | `D(p1, sg(z2)) / 2 + D(p2, sg(z1)) / 2` | stop-gradient and predictor |
+//! | [`Byol`] | the same, `z` from a moving average of the network | momentum encoder and predictor |
+//! | [`SimClr`] | NT-Xent over the batch | other images of the batch |
+//! | [`MoCoV2`] | InfoNCE against a queue | a queue of other images, keys from a momentum encoder |
+//! | [`SwAv`] | swapped prediction of codes | codes that use all prototypes equally |
+//!
+//! All are one trait, [`Method`], so that one training loop runs them.
+
+use dfdx::prelude::*;
+
+use crate::backend::Backend;
+use crate::module::NamedTensors;
+use crate::objective::{Loss, Spread};
+use crate::tensors::{Images, Taped};
+
+mod pairs;
+use pairs::mean;
+pub use pairs::{Similarity, Symmetry};
+
+mod simsiam;
+pub use simsiam::{SimSiam, SimSiamConfig, Targets};
+
+mod byol;
+pub use byol::{Byol, ByolConfig};
+
+mod simclr;
+pub use simclr::{SimClr, SimClrConfig};
+
+mod moco_v2;
+pub use moco_v2::{MoCoV2, MoCoV2Config};
+
+mod swav;
+pub use swav::{SwAv, SwAvConfig};
+
+mod rows;
+pub use rows::{Queue, Rows};
+
+/// A network and what it minimises, for images of `SIZE x SIZE`.
+pub trait Method<D: Backend, const SIZE: usize>: NamedTensors<D> {
+    /// The backbone.
+    type Encoder;
+
+    /// Channels of the projection `z`.
+    const DIM: usize;
+
+    /// The backbone.
+    fn encoder(&self) -> &Self::Encoder;
+
+    /// Views of each image that [`loss`](Self::loss) takes.
+    fn views(&self) -> usize {
+        2
+    }
+
+    /// The training pass of a batch: every view goes through the network, one after the other, and the loss compares them.
+    /// Its tape begins with `grads`, the gradients of all trained parameters.
+    fn loss(&mut self, batch: Batch<'_, D, SIZE>, grads: Gradients<f32, D>) -> StepLoss<D>;
+
+    /// What is left to do once the parameters have been updated; `progress` is the share of all steps that are done,
+    /// `steps` their number.
+    fn end_step(&mut self, steps: u64, progress: f64) {
+        let _ = (steps, progress);
+    }
+
+    /// Sets the gradients of all trained parameters to 0 and drops all others.
+    fn zero_grads(&self, grads: &mut Gradients<f32, D>);
+
+    /// Gradients of 0 for all trained parameters. A tape that begins with them keeps no other gradient after its backward
+    /// pass.
+    fn alloc_grads(&self) -> Gradients<f32, D> {
+        let mut grads = Gradients::leaky();
+        self.zero_grads(&mut grads);
+        grads
+    }
+}
+
+/// Some views of the same images.
+pub struct Batch<'a, D: Backend, const SIZE: usize> {
+    /// The views, each `batch x 3 x SIZE x SIZE`, in the same order of images.
+    pub views: Vec<Images<D, 3, SIZE>>,
+    /// Which sample of the data each image is.
+    pub samples: &'a [usize],
+}
+
+/// What a pass came to.
+pub struct StepLoss<D: Backend> {
+    /// The loss.
+    pub loss: Loss<D>,
+    /// How the projections of each view spread.
+    pub spreads: Vec<Spread>,
+}
+
+/// Sends each view through `network`, the first with the tape that begins with `grads`.
+fn pass<D: Backend, const SIZE: usize, Out>(
+    views: Vec<Images<D, 3, SIZE>>,
+    grads: Gradients<f32, D>,
+    mut network: impl FnMut(Images<D, 3, SIZE, Taped<D>>) -> Out,
+) -> Vec<Out> {
+    let mut grads = Some(grads);
+    let traced = |x: Images<D, 3, SIZE>| match grads.take() {
+        Some(grads) => x.traced(grads),
+        None => x.leaky_traced(),
+    };
+    views.into_iter().map(traced).map(|x| network(x)).collect()
+}

@@ -1,0 +1,54 @@
+use dfdx::prelude::*;
+
+use crate::backend::{Backend, computed};
+use crate::init::InitRng;
+use crate::objective::unit;
+use crate::tensors::{Channels, Features};
+
+/// Rows that outlive a step and go into checkpoints, but are not trained: `rows x C`, first all 0.
+#[derive(Clone, Debug)]
+pub struct Rows<const C: usize, D: Backend> {
+    /// The rows.
+    pub rows: Features<D, C>,
+}
+
+/// MoCo's queue: the newest keys, unit rows, `length x C`. It begins with random directions.
+#[derive(Clone, Debug)]
+pub struct Queue<const C: usize, D: Backend> {
+    /// The keys.
+    pub keys: Features<D, C>,
+    /// The row that is overwritten next, a whole number.
+    pub next: Channels<D, 1>,
+}
+
+impl<const C: usize, D: Backend> Rows<C, D> {
+    pub(super) fn new(dev: &D, rows: usize) -> Self {
+        Self { rows: dev.zeros_like(&(rows, Const)) }
+    }
+
+    /// The rows with these numbers.
+    pub fn gather(&self, rows: &[usize]) -> Features<D, C> {
+        computed(self.rows.device().gather_rows(&self.rows, rows))
+    }
+
+    /// Overwrites the rows with these numbers.
+    pub fn scatter(&mut self, rows: &[usize], values: &Features<D, C>) {
+        let dev = self.rows.device().clone();
+        computed(dev.scatter_rows(&mut self.rows, rows, values));
+    }
+}
+
+impl<const C: usize, D: Backend> Queue<C, D> {
+    pub(super) fn new(dev: &D, rng: &InitRng, length: usize) -> Self {
+        Self { keys: unit(rng.child("keys").normal_rows(dev, length)), next: dev.zeros() }
+    }
+
+    /// Overwrites the oldest keys.
+    pub fn push(&mut self, keys: &Features<D, C>) {
+        let (length, next) = (self.keys.shape().0, self.next.as_vec()[0] as usize);
+        let rows: Vec<usize> = (0..keys.shape().0).map(|i| (next + i) % length).collect();
+        let dev = self.keys.device().clone();
+        computed(dev.scatter_rows(&mut self.keys, &rows, keys));
+        self.next.copy_from(&[((next + rows.len()) % length) as f32]);
+    }
+}

@@ -1,0 +1,73 @@
+use dfdx::prelude::*;
+
+use super::{Batch, Method, StepLoss, pass};
+use crate::backend::Backend;
+use crate::branch::Branch;
+use crate::encoders::Encoder;
+use crate::heads::HeadConfig;
+use crate::init::InitRng;
+use crate::module::{Module, NamedTensors, ReadVisitor, WriteVisitor};
+use crate::objective::{Spread, nt_xent};
+
+/// What is chosen when a program runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SimClrConfig {
+    /// The projector.
+    pub heads: HeadConfig,
+    /// 0.1 on ImageNet, 0.5 on CIFAR-10 (Chen et al. 2020, appendix B).
+    pub temperature: f32,
+}
+
+/// SimCLR (Chen et al. 2020): [`nt_xent`] of two views' projections, `L(f(x1), f(x2))`.
+#[derive(Clone, Debug)]
+pub struct SimClr<E, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> {
+    /// Encoder and projector.
+    pub f: Branch<E, FEATURES, WIDTH, DIM, D>,
+    config: SimClrConfig,
+}
+
+impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
+    SimClr<E, FEATURES, WIDTH, DIM, D>
+{
+    /// Builds the network; its initial values are a function of `seed` and of the parameters' names.
+    pub fn new(dev: &D, config: &SimClrConfig, seed: u64) -> Self {
+        Self { f: Branch::new(dev, &InitRng::new(seed), &config.heads), config: *config }
+    }
+}
+
+impl<E, const SIZE: usize, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D> Method<D, SIZE>
+    for SimClr<E, FEATURES, WIDTH, DIM, D>
+where
+    E: Encoder<D, SIZE, FEATURES>,
+    D: Backend,
+{
+    type Encoder = E;
+    const DIM: usize = DIM;
+
+    fn encoder(&self) -> &E {
+        &self.f.encoder
+    }
+
+    fn loss(&mut self, batch: Batch<'_, D, SIZE>, grads: Gradients<f32, D>) -> StepLoss<D> {
+        let z = pass(batch.views, grads, |x| self.f.forward_mut(x));
+        let spreads = z.iter().map(Spread::of).collect();
+        let [z1, z2] = <[_; 2]>::try_from(z).unwrap_or_else(|_| unreachable!("SimCLR takes two views"));
+        StepLoss { loss: nt_xent(z1, z2, self.config.temperature), spreads }
+    }
+
+    fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
+        self.f.zero_grads(grads);
+    }
+}
+
+impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> NamedTensors<D>
+    for SimClr<E, FEATURES, WIDTH, DIM, D>
+{
+    fn visit<V: ReadVisitor<D>>(&self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
+        self.f.visit(prefix, visitor)
+    }
+
+    fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
+        self.f.visit_mut(prefix, visitor)
+    }
+}

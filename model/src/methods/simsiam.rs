@@ -1,0 +1,278 @@
+use dfdx::prelude::*;
+
+use super::{Batch, Method, Rows, Similarity, StepLoss, Symmetry, mean, pass};
+use crate::backend::Backend;
+use crate::branch::Branch;
+use crate::encoders::Encoder;
+use crate::heads::{HeadConfig, HeadNorm, Predictor};
+use crate::init::InitRng;
+use crate::module::{Module, NamedTensors, ReadVisitor, Table, WriteVisitor, joined};
+use crate::objective::{Spread, TargetGradient, unit};
+use crate::tensors::Features;
+
+/// What is chosen when a program runs; sizes are types.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SimSiamConfig {
+    /// Projector and predictor.
+    pub heads: HeadConfig,
+    /// Whether there is a predictor (Chen & He 2021, section 4.2).
+    pub predictor: bool,
+    /// What the targets are.
+    pub targets: Targets,
+    /// What predictions and targets are compared by (section 4.5).
+    pub similarity: Similarity,
+    /// Which views predict which (section 4.6).
+    pub symmetry: Symmetry,
+}
+
+/// What the predictions are compared with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Targets {
+    /// The other view's projection.
+    Online(TargetGradient),
+    /// The projection by a copy of the network that is renewed every so many steps: section 5's alternating
+    /// optimisation, which fixes `eta` while the network is trained on it. Renewed every step, it is SimSiam.
+    Copy {
+        /// Steps.
+        every: u64,
+    },
+    /// A moving average of each image's projections over the epochs, `eta = m eta + (1 - m) z / |z|` (section 5, the
+    /// expectation over augmentations). It takes `4 DIM` bytes for each image of the data.
+    Average {
+        /// The momentum `m`, 0.8 in the paper.
+        momentum: f32,
+        /// Images of the data.
+        images: usize,
+    },
+}
+
+impl SimSiamConfig {
+    /// SimSiam as the paper has it: 3 layers of projector on ImageNet, 2 on CIFAR-10.
+    pub fn new(projector_layers: usize) -> Self {
+        Self {
+            heads: HeadConfig { projector_layers, norm: HeadNorm::Default },
+            predictor: true,
+            targets: Targets::Online(TargetGradient::Stopped),
+            similarity: Similarity::Cosine,
+            symmetry: Symmetry::Symmetric,
+        }
+    }
+}
+
+/// SimSiam (Chen & He 2021, algorithm 1): `z = f(x)`, `p = h(z)`, and
+///
+/// `L = D(p1, sg(z2)) / 2 + D(p2, sg(z1)) / 2`, equations 1 and 2, with `D` the negative cosine; its minimum is -1.
+///
+/// Features have `FEATURES`, the projector's hidden layers `WIDTH`, its outputs `DIM`, and the predictor's bottleneck
+/// `HIDDEN` channels. One training step:
+/// ```
+/// # use dfdx::prelude::*;
+/// use simsiam_model::{LearningRates, Sgd, SgdConfig, encoders::ResNet8, images_from};
+/// use simsiam_model::methods::{Batch, Method, SimSiam, SimSiamConfig};
+///
+/// let dev = Cpu::default();
+/// let mut model = SimSiam::<ResNet8<Cpu>, 64, 32, 32, 8, Cpu>::new(&dev, &SimSiamConfig::new(2), 0);
+/// let mut sgd = Sgd::new(SgdConfig { momentum: 0.9, weight_decay: 5e-4 });
+/// let grads = Method::<_, 32>::alloc_grads(&model); // once; every step hands it on
+/// # let view = |seed: f32| (0..4 * 3072).map(|i| (i as f32 * seed).sin()).collect::<Vec<_>>();
+/// # let (first, second) = (view(0.11), view(0.13));
+///
+/// let views = vec![images_from::<_, 3, 32>(&dev, &first), images_from(&dev, &second)];
+/// let loss = model.loss(Batch { views, samples: &[0, 1, 2, 3] }, grads).loss;
+/// assert!((-1.0..=1.0).contains(&loss.array()));
+/// let mut grads = loss.backward();
+/// sgd.update(&mut model, &mut grads, &LearningRates::all(0.03)).unwrap();
+/// Method::<_, 32>::zero_grads(&model, &mut grads);
+/// ```
+#[derive(Clone, Debug)]
+pub struct SimSiam<
+    E,
+    const FEATURES: usize,
+    const WIDTH: usize,
+    const DIM: usize,
+    const HIDDEN: usize,
+    D: Backend,
+> {
+    /// Encoder and projector.
+    pub f: Branch<E, FEATURES, WIDTH, DIM, D>,
+    /// The predictor.
+    pub h: Option<Predictor<DIM, HIDDEN, D>>,
+    /// The copy of `f` that makes the targets, where there is one.
+    copy: Option<Branch<E, FEATURES, WIDTH, DIM, D>>,
+    /// The moving average of each image's directions, where there is one.
+    average: Option<Rows<DIM, D>>,
+    config: SimSiamConfig,
+}
+
+impl<
+    E: Module<D> + Clone,
+    const FEATURES: usize,
+    const WIDTH: usize,
+    const DIM: usize,
+    const HIDDEN: usize,
+    D: Backend,
+> SimSiam<E, FEATURES, WIDTH, DIM, HIDDEN, D>
+{
+    /// Builds the network; its initial values are a function of `seed` and of the parameters' names.
+    ///
+    /// # Panics
+    /// If the projector's depth is neither 2 nor 3.
+    pub fn new(dev: &D, config: &SimSiamConfig, seed: u64) -> Self {
+        let rng = InitRng::new(seed);
+        let f = Branch::new(dev, &rng, &config.heads);
+        let predictor = || Predictor::new(dev, &rng.child("predictor"), config.heads.norm);
+        let average = match config.targets {
+            Targets::Average { images, .. } => Some(Rows::new(dev, images)),
+            _ => None,
+        };
+        Self {
+            h: config.predictor.then(predictor),
+            copy: matches!(config.targets, Targets::Copy { .. }).then(|| f.clone()),
+            average,
+            f,
+            config: *config,
+        }
+    }
+}
+
+impl<
+    E,
+    const SIZE: usize,
+    const FEATURES: usize,
+    const WIDTH: usize,
+    const DIM: usize,
+    const HIDDEN: usize,
+    D,
+> Method<D, SIZE> for SimSiam<E, FEATURES, WIDTH, DIM, HIDDEN, D>
+where
+    E: Encoder<D, SIZE, FEATURES>,
+    D: Backend,
+{
+    type Encoder = E;
+    const DIM: usize = DIM;
+
+    fn encoder(&self) -> &E {
+        &self.f.encoder
+    }
+
+    fn views(&self) -> usize {
+        self.config.symmetry.views()
+    }
+
+    fn loss(&mut self, batch: Batch<'_, D, SIZE>, grads: Gradients<f32, D>) -> StepLoss<D> {
+        let SimSiamConfig { targets, similarity, symmetry, .. } = self.config;
+        let copied: Option<Vec<_>> =
+            self.copy.as_mut().map(|copy| batch.views.iter().map(|x| copy.target(x)).collect());
+
+        let mut outputs = pass(batch.views, grads, |x| {
+            let (z, tape) = self.f.forward_mut(x).split_tape();
+            (z, Some(tape))
+        });
+        let z: Vec<_> = outputs.iter().map(|(z, _)| z.clone()).collect();
+        let spreads = z.iter().map(Spread::of).collect();
+        let targets_of_views = match targets {
+            Targets::Online(_) => z.clone(),
+            Targets::Copy { .. } => copied.expect("there is a copy to make them"),
+            Targets::Average { momentum, .. } => {
+                let average = self.average.as_mut().expect("there is an average to renew");
+                renewed(average, batch.samples, &z, momentum)
+            }
+        };
+
+        let target_gradient = match targets {
+            Targets::Online(gradient) => gradient,
+            Targets::Copy { .. } | Targets::Average { .. } => TargetGradient::Stopped,
+        };
+        let mut pair_loss = |&(from, to): &(usize, usize)| {
+            let (z, tape) = &mut outputs[from];
+            let z = z.clone().put_tape(tape.take().expect("each view predicts once"));
+            let p = match &mut self.h {
+                Some(h) => h.forward_mut(z),
+                None => z,
+            };
+            similarity.loss(p, targets_of_views[to].clone(), target_gradient)
+        };
+        let losses: Vec<_> = symmetry.pairs().iter().map(&mut pair_loss).collect();
+        let (loss, mut tape) = mean(losses.into_iter()).split_tape();
+        if target_gradient == TargetGradient::Flows {
+            for unused in outputs.into_iter().filter_map(|(_, tape)| tape) {
+                tape = tape.merge(unused);
+            }
+        }
+        StepLoss { loss: loss.put_tape(tape), spreads }
+    }
+
+    fn end_step(&mut self, steps: u64, _: f64) {
+        if let (Some(copy), Targets::Copy { every }) = (&mut self.copy, self.config.targets)
+            && steps.is_multiple_of(every)
+        {
+            copy.follow(&self.f, 0.0);
+        }
+    }
+
+    fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
+        self.f.zero_grads(grads);
+        if let Some(h) = &self.h {
+            h.zero_grads(grads);
+        }
+    }
+}
+
+/// Each view's targets `m eta + (1 - m) z / |z|` by the average before this step, which then takes in the mean of them.
+/// An image seen for the first time has no average yet: its targets are its projections.
+fn renewed<const DIM: usize, D: Backend>(
+    average: &mut Rows<DIM, D>,
+    samples: &[usize],
+    z: &[Features<D, DIM>],
+    momentum: f32,
+) -> Vec<Features<D, DIM>> {
+    let eta = average.gather(samples);
+    let is_new = |row: &[f32]| row.iter().all(|value| *value == 0.0);
+    let keep = eta.as_vec().chunks(DIM).map(|row| if is_new(row) { 0.0 } else { momentum }).collect();
+    let keep = eta.device().tensor_from_vec(keep, (samples.len(),)).broadcast_like(&eta);
+    let targets: Vec<_> =
+        z.iter().map(|z| eta.clone() * keep.clone() + unit(z.clone()) * (-keep.clone() + 1.0)).collect();
+    let sum = targets.iter().cloned().reduce(|a, b| a + b).expect("there is a view");
+    average.scatter(samples, &(sum * (1.0 / targets.len() as f32)));
+    targets
+}
+
+impl<
+    E: Module<D>,
+    const FEATURES: usize,
+    const WIDTH: usize,
+    const DIM: usize,
+    const HIDDEN: usize,
+    D: Backend,
+> NamedTensors<D> for SimSiam<E, FEATURES, WIDTH, DIM, HIDDEN, D>
+{
+    fn visit<V: ReadVisitor<D>>(&self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
+        self.f.visit(prefix, visitor)?;
+        if let Some(h) = &self.h {
+            h.visit(&joined(prefix, "predictor"), visitor)?;
+        }
+        if let Some(copy) = &self.copy {
+            copy.visit(&joined(prefix, "target"), visitor)?;
+        }
+        Ok(())
+    }
+
+    fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
+        self.f.visit_mut(prefix, visitor)?;
+        if let Some(h) = &mut self.h {
+            h.visit_mut(&joined(prefix, "predictor"), visitor)?;
+        }
+        if let Some(copy) = &mut self.copy {
+            copy.visit_mut(&joined(prefix, "target"), visitor)?;
+        }
+        Ok(())
+    }
+
+    fn tables(&self) -> Vec<(&'static str, &dyn Table)> {
+        self.average.iter().map(|average| ("average", &average.rows as _)).collect()
+    }
+
+    fn tables_mut(&mut self) -> Vec<(&'static str, &mut dyn Table)> {
+        self.average.iter_mut().map(|average| ("average", &mut average.rows as _)).collect()
+    }
+}

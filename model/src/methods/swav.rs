@@ -1,0 +1,111 @@
+use dfdx::nn::ZeroGrads;
+use dfdx::prelude::*;
+
+use super::{Batch, Method, StepLoss, pass};
+use crate::backend::Backend;
+use crate::branch::Branch;
+use crate::encoders::Encoder;
+use crate::heads::HeadConfig;
+use crate::init::InitRng;
+use crate::layers::Linear;
+use crate::module::{Module, NamedTensors, ReadVisitor, WriteVisitor, joined, visit, visit_mut};
+use crate::objective::{Spread, sinkhorn, swapped_prediction, unit};
+
+/// What is chosen when a program runs; the values are those of Caron et al. 2020.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SwAvConfig {
+    /// The projector.
+    pub heads: HeadConfig,
+    /// Of the softmax over prototypes: 0.1.
+    pub temperature: f32,
+    /// Entropy of the codes: 0.05.
+    pub epsilon: f32,
+    /// Iterations of Sinkhorn and Knopp: 3.
+    pub iterations: usize,
+}
+
+/// SwAV (Caron et al. 2020) with two full-size views: [`swapped_prediction`] of the codes of `K` prototypes, whose
+/// directions are trained with the network.
+#[derive(Clone, Debug)]
+pub struct SwAv<E, const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D: Backend> {
+    /// Encoder and projector.
+    pub f: Branch<E, FEATURES, WIDTH, DIM, D>,
+    /// The prototypes' directions, `K x DIM`.
+    pub prototypes: Linear<DIM, K, D>,
+    config: SwAvConfig,
+}
+
+impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D: Backend>
+    SwAv<E, FEATURES, WIDTH, DIM, K, D>
+{
+    /// Builds the network; its initial values are a function of `seed` and of the parameters' names.
+    pub fn new(dev: &D, config: &SwAvConfig, seed: u64) -> Self {
+        let rng = InitRng::new(seed);
+        let f = Branch::new(dev, &rng, &config.heads);
+        let mut method = Self { f, prototypes: Linear::new(dev, &rng.child("prototypes")), config: *config };
+        method.normalize_prototypes();
+        method
+    }
+
+    /// Prototypes have length 1.
+    fn normalize_prototypes(&mut self) {
+        let weight = &mut self.prototypes.weight;
+        let norms = weight.clone().square().sum::<Rank1<K>, Axis<1>>().sqrt();
+        let unit = weight.clone() / norms.broadcast();
+        weight.axpy(0.0, &unit, 1.0);
+    }
+}
+
+impl<E, const SIZE: usize, const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D>
+    Method<D, SIZE> for SwAv<E, FEATURES, WIDTH, DIM, K, D>
+where
+    E: Encoder<D, SIZE, FEATURES>,
+    D: Backend,
+{
+    type Encoder = E;
+    const DIM: usize = DIM;
+
+    fn encoder(&self) -> &E {
+        &self.f.encoder
+    }
+
+    fn loss(&mut self, batch: Batch<'_, D, SIZE>, grads: Gradients<f32, D>) -> StepLoss<D> {
+        let SwAvConfig { temperature, epsilon, iterations, .. } = self.config;
+        let mut spreads = Vec::new();
+        let scores = pass(batch.views, grads, |x| {
+            let z = self.f.forward_mut(x);
+            spreads.push(Spread::of(&z));
+            self.prototypes.forward(unit(z))
+        });
+        let [scores1, scores2] =
+            <[_; 2]>::try_from(scores).unwrap_or_else(|_| unreachable!("SwAV takes two views"));
+        let (scores1, tape1) = scores1.split_tape();
+        let (scores2, tape2) = scores2.split_tape();
+        let codes = [&scores1, &scores2].map(|scores| sinkhorn(scores, epsilon, iterations));
+        let loss = swapped_prediction(scores1.put_tape(tape1), scores2.put_tape(tape2), codes, temperature);
+        StepLoss { loss, spreads }
+    }
+
+    fn end_step(&mut self, _: u64, _: f64) {
+        self.normalize_prototypes();
+    }
+
+    fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
+        self.f.zero_grads(grads);
+        self.prototypes.zero_grads(grads);
+    }
+}
+
+impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D: Backend>
+    NamedTensors<D> for SwAv<E, FEATURES, WIDTH, DIM, K, D>
+{
+    fn visit<V: ReadVisitor<D>>(&self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
+        self.f.visit(prefix, visitor)?;
+        visit(&self.prototypes, &joined(prefix, "prototypes"), visitor)
+    }
+
+    fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
+        self.f.visit_mut(prefix, visitor)?;
+        visit_mut(&mut self.prototypes, &joined(prefix, "prototypes"), visitor)
+    }
+}

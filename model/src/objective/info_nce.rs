@@ -1,0 +1,26 @@
+use dfdx::prelude::*;
+
+use super::{Loss, again, unit};
+use crate::backend::Backend;
+use crate::tensors::{Features, Taped};
+
+/// MoCo's InfoNCE (He et al. 2020, equation 1): each query against its own key and all keys of a queue,
+///
+/// `L = mean of -log( exp(q . k / T) / (exp(q . k / T) + sum over the queue of exp(q . k' / T)) )`.
+///
+/// `q` and `k` are normalised here; `queue`, `K x DIM`, holds unit rows.
+pub fn info_nce<const DIM: usize, D: Backend>(
+    q: Features<D, DIM, Taped<D>>,
+    k: Features<D, DIM>,
+    queue: &Features<D, DIM>,
+    temperature: f32,
+) -> Loss<D> {
+    let scale = 1.0 / temperature;
+    let (q, tape) = unit(q).split_tape();
+    // Similarities are at most 1: exponents are taken of (s - 1) / T, which does not overflow.
+    let positive = (again(&q) * unit(k)).sum::<_, Axis<1>>() * scale - scale;
+    let negatives = (again(&q).matmul(queue.clone().permute()) * scale - scale).exp();
+    let all = positive.with_empty_tape().exp() + negatives.sum::<(usize,), Axis<1>>();
+    let (loss, own) = (all.ln() - positive).mean().split_tape();
+    loss.put_tape(own.merge(tape))
+}

@@ -1,0 +1,52 @@
+//! What the methods minimise, one equation a file, and how a collapse is noticed.
+
+use dfdx::prelude::*;
+
+use crate::backend::Backend;
+use crate::tensors::{Features, Taped};
+
+mod cosine;
+pub use cosine::negative_cosine;
+
+mod cross_entropy;
+pub use cross_entropy::channel_cross_entropy;
+
+mod nt_xent;
+pub use nt_xent::nt_xent;
+
+mod info_nce;
+pub use info_nce::info_nce;
+
+mod swapped;
+pub use swapped::{sinkhorn, swapped_prediction};
+
+mod spread;
+pub use spread::Spread;
+
+/// A loss as a scalar with the tape of everything before it.
+pub type Loss<D> = Tensor<Rank0, f32, D, Taped<D>>;
+
+/// Whether the gradient flows into the target `z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetGradient {
+    /// It is stopped: SimSiam.
+    Stopped,
+    /// It flows: the ablation that collapses.
+    Flows,
+}
+
+/// The rows' directions, `x / |x|`.
+pub fn unit<const DIM: usize, D: Backend, T: Tape<f32, D> + Merge<T>>(
+    x: Features<D, DIM, T>,
+) -> Features<D, DIM, T> {
+    /// Keeps the direction of a row of zeros, and its gradient, from being no number.
+    const MIN_SQUARE: f32 = 1e-16;
+    let shape = *x.shape();
+    let norm = (x.with_empty_tape().square().sum::<_, Axis<1>>() + MIN_SQUARE).sqrt();
+    x / norm.broadcast_like(&shape)
+}
+
+/// `x` with a tape of its own, for one of several uses; the tapes meet again where the uses do.
+fn again<const DIM: usize, D: Backend>(x: &Features<D, DIM>) -> Features<D, DIM, Taped<D>> {
+    x.clone().put_tape(Taped::<D>::default())
+}

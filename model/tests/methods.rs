@@ -1,0 +1,278 @@
+//! The methods beside SimSiam: how they relate to it, what they keep beside weights, and that they learn.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use dfdx::prelude::*;
+use simsiam_model::encoders::ResNet8;
+use simsiam_model::heads::{HeadConfig, HeadNorm};
+use simsiam_model::methods::{
+    Batch, Byol, ByolConfig, Method, MoCoV2, MoCoV2Config, SimClr, SimClrConfig, SimSiam, SimSiamConfig,
+    Similarity, SwAv, SwAvConfig, Symmetry, Targets,
+};
+use simsiam_model::state::{self, NamedTensor};
+use simsiam_model::{LearningRates, NamedTensors, Sgd, SgdConfig, images_from};
+
+type Net = ResNet8<Cpu>;
+const IMAGES: usize = 12;
+const SGD: SgdConfig = SgdConfig { momentum: 0.9, weight_decay: 5e-4 };
+const HEADS: HeadConfig = HeadConfig { projector_layers: 2, norm: HeadNorm::Hidden };
+
+#[test]
+fn byol_whose_target_is_the_network_is_simsiam_step_for_step() {
+    let simsiam = SimSiamConfig::new(2);
+    let config = ByolConfig { heads: simsiam.heads, symmetry: Symmetry::Symmetric, momentum: 0.0 };
+    let mut byol = Byol::<Net, 64, 48, 48, 12, Cpu>::new(&Cpu::default(), &config, 0);
+    same_training(&mut self::simsiam(&simsiam), &mut byol);
+}
+
+#[test]
+fn alternating_every_step_is_simsiam() {
+    let config = SimSiamConfig::new(2);
+    let alternating = SimSiamConfig { targets: Targets::Copy { every: 1 }, ..config };
+    same_training(&mut simsiam(&config), &mut simsiam(&alternating));
+}
+
+#[test]
+fn alternating_less_often_keeps_the_targets() {
+    let config = SimSiamConfig { targets: Targets::Copy { every: 3 }, ..SimSiamConfig::new(2) };
+    let mut model = simsiam(&config);
+    let projection = |values: &[NamedTensor]| -> Vec<f32> {
+        values.iter().find(|tensor| tensor.name == "target.projector.0.weight").unwrap().data.clone()
+    };
+    let untrained = projection(&state::export(&model));
+    let mut training = Training::new(&model);
+    training.steps(&mut model, 0..2);
+    assert_eq!(projection(&state::export(&model)), untrained);
+    training.steps(&mut model, 2..3);
+    let renewed = state::export(&model);
+    assert_ne!(projection(&renewed), untrained);
+    assert_eq!(projection(&renewed), model.f_weights());
+}
+
+#[test]
+fn the_target_of_byol_moves_slowly_and_ends_at_rest() {
+    let config = ByolConfig { heads: HEADS, symmetry: Symmetry::Symmetric, momentum: 0.75 };
+    let mut model = Byol::<Net, 64, 48, 16, 48, Cpu>::new(&Cpu::default(), &config, 0);
+    let weight = |values: Vec<NamedTensor>, name: &str| -> f32 {
+        values.into_iter().find(|tensor| tensor.name == name).unwrap().data[0]
+    };
+    let before = weight(state::export(&model), "target.projector.3.weight");
+    Training::new(&model).steps(&mut model, 0..1);
+    let online = weight(state::export(&model), "projector.3.weight");
+    // After one step of ten: 1 - 0.25 (cos(pi / 10) + 1) / 2.
+    let momentum = 1.0 - 0.25 * ((std::f32::consts::PI * 0.1).cos() + 1.0) / 2.0;
+    let expected = momentum * before + (1.0 - momentum) * online;
+    let found = weight(state::export(&model), "target.projector.3.weight");
+    assert!((found - expected).abs() < 1e-7, "{found}, not {expected}");
+    Method::<_, 32>::end_step(&mut model, 10, 1.0);
+    assert_eq!(weight(state::export(&model), "target.projector.3.weight"), found);
+}
+
+#[test]
+fn the_queue_holds_the_newest_keys() {
+    let mut model = moco(IMAGES + 5);
+    let mut training = Training::new(&model);
+    let keys = |model: &MoCoV2<Net, 64, 48, 16, Cpu>| model.queue.keys.as_vec();
+    let first = keys(&model);
+    assert!(first.chunks(16).all(|key| (key.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5));
+    training.steps(&mut model, 0..1);
+    let second = keys(&model);
+    // Both views' keys: 24 in a ring of 17, so the last 17 of them, and the next place is 24 - 17.
+    assert!(first.chunks(16).zip(second.chunks(16)).all(|(before, after)| before != after));
+    assert_eq!(model.queue.next.as_vec(), [7.0]);
+}
+
+#[test]
+fn prototypes_keep_their_length_and_rest_at_rate_0() {
+    let mut model = swav();
+    let before = model.prototypes.weight.as_vec();
+    let mut training = Training::new(&model);
+    training.rates.prototypes = 0.0;
+    training.steps(&mut model, 0..1);
+    let rested = model.prototypes.weight.as_vec();
+    assert!(before.iter().zip(&rested).all(|(a, b)| (a - b).abs() < 1e-6));
+    training.rates.prototypes = 0.05;
+    training.steps(&mut model, 1..2);
+    let trained = model.prototypes.weight.as_vec();
+    assert!(rested.iter().zip(&trained).any(|(a, b)| (a - b).abs() > 1e-4));
+    assert!(trained.chunks(16).all(|row| (row.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5));
+}
+
+#[test]
+fn the_average_of_targets_takes_in_every_projection() {
+    let targets = Targets::Average { momentum: 0.8, images: IMAGES + 1 };
+    let config = SimSiamConfig { predictor: false, targets, ..SimSiamConfig::new(2) };
+    let mut model = simsiam(&config);
+    let mut training = Training::new(&model);
+    let rows = |model: &SimSiam<Net, 64, 48, 48, 12, Cpu>| model.tables()[0].1.values();
+    training.steps(&mut model, 0..1);
+    let first = rows(&model);
+    assert!(first[..IMAGES * 48].chunks(48).all(|row| row.iter().any(|v| *v != 0.0)));
+    assert!(first[IMAGES * 48..].iter().all(|v| *v == 0.0), "an image that was not in the batch");
+    training.steps(&mut model, 1..2);
+    let second = rows(&model);
+    let change: f32 = first.iter().zip(&second).map(|(a, b)| (a - b) * (a - b)).sum::<f32>() / IMAGES as f32;
+    assert!(change.sqrt() > 0.0 && change.sqrt() < 2.0 * 0.2 + 1e-6, "a fifth of a chord at most: {change}");
+}
+
+#[test]
+fn an_asymmetric_loss_is_half_of_the_symmetric_one_and_two_pairs_take_four_views() {
+    let with = |symmetry| simsiam(&SimSiamConfig { symmetry, ..SimSiamConfig::new(2) });
+    let loss = |symmetry, views: &[usize]| {
+        let mut model = with(symmetry);
+        let grads = Method::<_, 32>::alloc_grads(&model);
+        let views = views.iter().map(|view| images(*view)).collect();
+        model.loss(Batch { views, samples: &[] }, grads).loss.array()
+    };
+    let forth = loss(Symmetry::Asymmetric, &[1, 2]);
+    let back = loss(Symmetry::Asymmetric, &[2, 1]);
+    assert!((loss(Symmetry::Symmetric, &[1, 2]) - (forth + back) / 2.0).abs() < 1e-6);
+    assert!((loss(Symmetry::AsymmetricTwice, &[1, 2, 2, 1]) - (forth + back) / 2.0).abs() < 1e-6);
+    assert_eq!(Method::<_, 32>::views(&with(Symmetry::AsymmetricTwice)), 4);
+}
+
+#[test]
+fn heads_without_batch_norm_have_biases() {
+    let names = |norm| -> Vec<String> {
+        let config = SimSiamConfig::new(2);
+        let heads = HeadConfig { norm, ..config.heads };
+        state::export(&simsiam(&SimSiamConfig { heads, ..config }))
+            .into_iter()
+            .map(|tensor| tensor.name)
+            .filter(|name| !name.starts_with("encoder"))
+            .collect()
+    };
+    let has = |names: &[String], name: &str| names.iter().any(|found| found == name);
+    let none = names(HeadNorm::None);
+    assert!(has(&none, "projector.0.bias") && !none.iter().any(|name| name.contains("running")));
+    let hidden = names(HeadNorm::Hidden);
+    assert!(has(&hidden, "projector.1.running_mean") && has(&hidden, "projector.3.bias"));
+    let default = names(HeadNorm::Default);
+    assert!(has(&default, "projector.4.running_mean") && !has(&default, "projector.4.weight"));
+    assert!(has(&default, "predictor.3.bias") && !has(&default, "predictor.4.weight"));
+    assert!(has(&names(HeadNorm::All), "predictor.4.running_mean"));
+}
+
+#[test]
+fn every_method_learns_and_goes_on_exactly() {
+    let dev = Cpu::default();
+    learns("SimSiam", &|seed| SimSiam::<Net, 64, 48, 48, 12, _>::new(&dev, &SimSiamConfig::new(2), seed));
+    learns("cross-entropy", &|seed| {
+        let config = SimSiamConfig { similarity: Similarity::CrossEntropy, ..SimSiamConfig::new(2) };
+        SimSiam::<Net, 64, 48, 48, 12, _>::new(&dev, &config, seed)
+    });
+    learns("average", &|seed| {
+        let targets = Targets::Average { momentum: 0.8, images: IMAGES };
+        let config = SimSiamConfig { predictor: false, targets, ..SimSiamConfig::new(2) };
+        SimSiam::<Net, 64, 48, 48, 12, _>::new(&dev, &config, seed)
+    });
+    learns("BYOL", &|seed| {
+        let config = ByolConfig { heads: HEADS, symmetry: Symmetry::Symmetric, momentum: 0.9 };
+        Byol::<Net, 64, 48, 16, 48, _>::new(&dev, &config, seed)
+    });
+    learns("SimCLR", &|seed| {
+        SimClr::<Net, 64, 48, 16, _>::new(&dev, &SimClrConfig { heads: HEADS, temperature: 0.5 }, seed)
+    });
+    learns("MoCo v2", &|seed| {
+        let mut model = moco(64);
+        if seed != 0 {
+            model.queue.push(&model.queue.keys.clone());
+            model.queue.next.copy_from(&[3.0]);
+        }
+        model
+    });
+    learns("SwAV", &|_| swav());
+}
+
+/// The loss falls, and a network of another seed that takes over all state goes on with the same losses.
+fn learns<M: Method<Cpu, 32>>(name: &str, new: &dyn Fn(u64) -> M) {
+    let mut model = new(0);
+    let mut training = Training::new(&model);
+    // By the third step MoCo's queue is full of keys: before, it compares with random directions, which is easier.
+    let first = training.steps(&mut model, 0..7)[3];
+    let (values, velocity) = (state::export(&model), training.sgd.export());
+    assert!(!velocity.iter().any(|tensor| tensor.name.starts_with("target")));
+
+    let mut other = new(7);
+    state::import(&mut other, &values).unwrap();
+    let mut others = Training::new(&other);
+    others.sgd.import(&other, &velocity).unwrap();
+    let rest = training.steps(&mut model, 7..10);
+    assert_eq!(others.steps(&mut other, 7..10), rest, "{name} goes on");
+    assert!(state::export(&other) == state::export(&model), "{name} ends the same");
+    println!("{name}: {first} -> {}", rest[2]);
+    assert!(rest[2] < first - 0.01 * first.abs(), "{name}: {first} -> {}", rest[2]);
+}
+
+/// Both compute the same losses and the same weights, bit for bit.
+fn same_training(a: &mut impl Method<Cpu, 32>, b: &mut impl Method<Cpu, 32>) {
+    assert_eq!(Training::new(a).steps(a, 0..4), Training::new(b).steps(b, 0..4));
+    let others = state::export(b);
+    let common = state::export(a).into_iter().filter(|tensor| !tensor.name.starts_with("target."));
+    let mut compared = 0;
+    for tensor in common {
+        assert!(others.contains(&tensor), "{} differs", tensor.name);
+        compared += 1;
+    }
+    assert!(compared > 40, "{compared} tensors");
+}
+
+struct Training {
+    sgd: Sgd<Cpu>,
+    rates: LearningRates,
+    grads: Option<Gradients<f32, Cpu>>,
+}
+
+impl Training {
+    fn new(model: &impl Method<Cpu, 32>) -> Self {
+        Self { sgd: Sgd::new(SGD), rates: LearningRates::all(0.05), grads: Some(model.alloc_grads()) }
+    }
+
+    /// Trains on the same views and returns the losses; ten steps are a whole run.
+    fn steps<M: Method<Cpu, 32>>(&mut self, model: &mut M, steps: std::ops::Range<u64>) -> Vec<f32> {
+        let samples: Vec<usize> = (0..IMAGES).collect();
+        let step = |step: u64| {
+            let batch = Batch { views: vec![images(1), images(2)], samples: &samples };
+            let loss = model.loss(batch, self.grads.take().unwrap()).loss;
+            let value = loss.array();
+            let mut gradients = loss.backward();
+            self.sgd.update(model, &mut gradients, &self.rates).unwrap();
+            model.zero_grads(&mut gradients);
+            model.end_step(step + 1, (step + 1) as f64 / 10.0);
+            self.grads = Some(gradients);
+            value
+        };
+        steps.map(step).collect()
+    }
+}
+
+trait ProjectionWeights {
+    fn f_weights(&self) -> Vec<f32>;
+}
+
+impl<M: NamedTensors<Cpu>> ProjectionWeights for M {
+    fn f_weights(&self) -> Vec<f32> {
+        state::export(self).into_iter().find(|tensor| tensor.name == "projector.0.weight").unwrap().data
+    }
+}
+
+fn simsiam(config: &SimSiamConfig) -> SimSiam<Net, 64, 48, 48, 12, Cpu> {
+    SimSiam::new(&Cpu::default(), config, 0)
+}
+
+fn moco(queue: usize) -> MoCoV2<Net, 64, 48, 16, Cpu> {
+    let heads = HeadConfig { norm: HeadNorm::None, ..HEADS };
+    let config =
+        MoCoV2Config { heads, symmetry: Symmetry::Symmetric, temperature: 0.2, queue, momentum: 0.9 };
+    MoCoV2::new(&Cpu::default(), &config, 0)
+}
+
+fn swav() -> SwAv<Net, 64, 48, 16, 20, Cpu> {
+    let config = SwAvConfig { heads: HEADS, temperature: 0.1, epsilon: 0.05, iterations: 3 };
+    SwAv::new(&Cpu::default(), &config, 0)
+}
+
+fn images(view: usize) -> simsiam_model::Images<Cpu, 3, 32> {
+    let pixel = |i: usize| ((i % 3072) as f32 * 0.01 * (i / 3072 + 1) as f32 + view as f32).sin();
+    images_from(&Cpu::default(), &(0..IMAGES * 3072).map(pixel).collect::<Vec<_>>())
+}

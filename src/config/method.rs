@@ -1,0 +1,360 @@
+//! The method and its ablations: what can be chosen, what each method begins with, and what makes no sense.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use simsiam_model::TargetGradient;
+use simsiam_model::heads::{HeadConfig, HeadNorm};
+use simsiam_model::methods::{
+    self, ByolConfig, MoCoV2Config, SimClrConfig, SimSiamConfig, SwAvConfig, Targets,
+};
+
+use super::{Overrides, PredictorLr, Preset, TrainConfig};
+use crate::error::InputError;
+
+/// What an encoder learns by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Stop-gradient and predictor (Chen & He 2021).
+    Simsiam,
+    /// Momentum target and predictor (Grill et al. 2020).
+    Byol,
+    /// Contrast within the batch (Chen et al. 2020).
+    Simclr,
+    /// Contrast with a queue, keys by a momentum encoder (Chen et al. 2020).
+    Mocov2,
+    /// Codes of prototypes that each view predicts of the other (Caron et al. 2020).
+    Swav,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Simsiam => "simsiam",
+            Self::Byol => "byol",
+            Self::Simclr => "simclr",
+            Self::Mocov2 => "mocov2",
+            Self::Swav => "swav",
+        })
+    }
+}
+
+/// The prediction head `h` (section 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Predictor {
+    /// Two layers, trained.
+    Mlp,
+    /// The identity: collapses.
+    None,
+    /// Two layers with their initial values: does not converge.
+    FixedRandom,
+}
+
+/// Layers of projector and predictor that have batch norm (table 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum MlpBn {
+    /// None.
+    None,
+    /// The hidden ones.
+    Hidden,
+    /// The hidden ones and the projector's output.
+    Default,
+    /// The predictor's output too.
+    All,
+}
+
+/// What predictions and targets are compared by (section 4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Similarity {
+    /// The cosine.
+    Cosine,
+    /// The cross-entropy of their softmax over channels.
+    CrossEntropy,
+}
+
+/// Which views predict which (section 4.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Symmetry {
+    /// Each of two views the other.
+    Symmetric,
+    /// The first the second.
+    Asymmetric,
+    /// The first the second, of two pairs for each image.
+    #[value(name = "asymmetric-2x")]
+    #[serde(rename = "asymmetric-2x")]
+    AsymmetricTwice,
+}
+
+/// What SimSiam's predictions are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// The other view's projection.
+    Online,
+    /// A moving average of the image's projections over the epochs (section 5).
+    MovingAverage,
+}
+
+/// How long section 5's alternating optimisation keeps its targets' network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "toml::Value", try_from = "toml::Value")]
+pub enum AlternateSteps {
+    /// So many steps.
+    Steps(u64),
+    /// A pass over the data.
+    Epoch,
+}
+
+impl std::str::FromStr for AlternateSteps {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "epoch" => Ok(Self::Epoch),
+            _ => match text.parse() {
+                Ok(steps) if steps > 0 => Ok(Self::Steps(steps)),
+                _ => Err(format!("`{text}` is neither `epoch` nor a positive number of steps")),
+            },
+        }
+    }
+}
+
+impl TryFrom<toml::Value> for AlternateSteps {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        value.as_str().map_or_else(|| value.to_string(), str::to_owned).parse()
+    }
+}
+
+impl From<AlternateSteps> for toml::Value {
+    fn from(steps: AlternateSteps) -> Self {
+        match steps {
+            AlternateSteps::Epoch => "epoch".into(),
+            AlternateSteps::Steps(steps) => (steps as i64).into(),
+        }
+    }
+}
+
+/// Output widths that SimSiam is compiled for; the predictor's bottleneck is a quarter.
+const PROJECTOR_DIMS: [usize; 4] = [256, 512, 1024, 2048];
+/// SwAV's prototypes.
+pub const PROTOTYPES: usize = 3000;
+
+impl TrainConfig {
+    /// This preset's values, as `method` wants them.
+    ///
+    /// The heads, temperatures and momenta are the papers'. All methods are trained by SGD here; on CIFAR-10 those beside
+    /// SimSiam begin with the rate at which the field's benchmarks train them all, 0.06 at a batch of 128.
+    #[must_use]
+    pub(super) fn for_method(self, method: Method) -> Self {
+        if method == Method::Simsiam {
+            return self;
+        }
+        let small = self.preset != Preset::Imagenet;
+        let relative = Self {
+            method,
+            projector_layers: 2,
+            mlp_bn: MlpBn::Hidden,
+            predictor_lr: PredictorLr::Decay,
+            base_lr: if self.preset == Preset::Cifar10 { 0.12 } else { self.base_lr },
+            ..self
+        };
+        match method {
+            Method::Simsiam => relative,
+            Method::Byol => Self { projector_dim: 256, target_momentum: Some(0.996), ..relative },
+            Method::Simclr => {
+                Self { projector_dim: 128, temperature: Some(if small { 0.5 } else { 0.1 }), ..relative }
+            }
+            Method::Mocov2 => Self {
+                projector_dim: 128,
+                mlp_bn: MlpBn::None,
+                temperature: Some(0.2),
+                target_momentum: Some(if small { 0.99 } else { 0.999 }),
+                queue: Some(if small { 4096 } else { 65_536 }),
+                ..relative
+            },
+            Method::Swav => Self { projector_dim: 128, temperature: Some(0.1), ..relative },
+        }
+    }
+
+    /// Fills in what follows from other settings: `--target moving-average` is the paper's variant without predictor.
+    pub(super) fn settle(&mut self, overrides: &Overrides) {
+        if self.target == Target::MovingAverage {
+            self.target_momentum = self.target_momentum.or(Some(0.8));
+            if overrides.target.is_some() && overrides.predictor.is_none() {
+                self.predictor = Predictor::None;
+            }
+        }
+    }
+
+    /// Refuses what the method has not got, and what contradicts itself.
+    pub(super) fn validate_method(&self, overrides: &Overrides) -> Result<(), InputError> {
+        let refuse = |reason: String| Err(InputError::new(reason));
+        let method = self.method;
+        let has_predictor = matches!(method, Method::Simsiam | Method::Byol);
+        let simsiam_only = [
+            ("--stop-gradient", overrides.stop_gradient.is_some()),
+            ("--predictor", overrides.predictor.is_some()),
+            ("--similarity", overrides.similarity.is_some()),
+            ("--target", overrides.target.is_some()),
+            ("--alternate-steps", overrides.alternate_steps.is_some()),
+            ("--projector-dim", overrides.projector_dim.is_some()),
+        ];
+        if method != Method::Simsiam
+            && let Some((flag, _)) = simsiam_only.into_iter().find(|(_, given)| *given)
+        {
+            return refuse(format!("{flag} is SimSiam's: it says nothing about {method}"));
+        }
+        if overrides.predictor_lr.is_some() && !has_predictor {
+            return refuse(format!("--predictor-lr with --method {method}: it has no predictor"));
+        }
+        if self.symmetry != Symmetry::Symmetric && matches!(method, Method::Simclr | Method::Swav) {
+            return refuse(format!(
+                "--symmetry with --method {method}: its loss is symmetric in the two views"
+            ));
+        }
+        if self.temperature.is_some() && has_predictor {
+            return refuse(format!("--temperature with --method {method}: its loss has none"));
+        }
+        if self.queue.is_some() && method != Method::Mocov2 {
+            return refuse(format!("--queue with --method {method}: only mocov2 has a queue"));
+        }
+        let averages = self.target == Target::MovingAverage;
+        if self.target_momentum.is_some() && !averages && !matches!(method, Method::Byol | Method::Mocov2) {
+            return refuse(format!(
+                "--target-momentum with --method {method}: nothing follows anything (but with --target moving-average)"
+            ));
+        }
+        if self.predictor == Predictor::None && overrides.predictor_lr.is_some() {
+            return refuse("--predictor-lr without a predictor".into());
+        }
+        if self.predictor == Predictor::FixedRandom && overrides.predictor_lr.is_some() {
+            return refuse("--predictor-lr with a fixed predictor, which has no rate".into());
+        }
+        if self.mlp_bn == MlpBn::All && (!has_predictor || self.predictor == Predictor::None) {
+            return refuse("--mlp-bn all is about the predictor's output, but there is no predictor".into());
+        }
+        if !self.stop_gradient && (averages || self.alternate_steps.is_some()) {
+            return refuse("--stop-gradient false with targets that are computed beforehand: no gradient could flow into them".into());
+        }
+        if averages && self.alternate_steps.is_some() {
+            return refuse(
+                "--target moving-average with --alternate-steps: each replaces the targets".into(),
+            );
+        }
+        if method == Method::Simsiam && !PROJECTOR_DIMS.contains(&self.projector_dim) {
+            return refuse(format!(
+                "projector_dim {} was not compiled; compiled are {PROJECTOR_DIMS:?}",
+                self.projector_dim
+            ));
+        }
+        if self.temperature.is_some_and(|temperature| !(0.02..=100.0).contains(&temperature)) {
+            return refuse("temperature must be between 0.02 and 100".into());
+        }
+        if self.target_momentum.is_some_and(|momentum| !(0.0..=1.0).contains(&momentum)) {
+            return refuse("target_momentum must be between 0 and 1".into());
+        }
+        if self.queue.is_some_and(|queue| queue < self.batch_size || queue > 1 << 24) {
+            return refuse(format!("queue must hold a batch ({}) and at most 2^24 keys", self.batch_size));
+        }
+        Ok(())
+    }
+
+    /// Views of each image.
+    pub fn views(&self) -> usize {
+        methods::Symmetry::from(self.symmetry).views()
+    }
+
+    /// The heads.
+    fn heads(&self) -> HeadConfig {
+        let norm = match self.mlp_bn {
+            MlpBn::None => HeadNorm::None,
+            MlpBn::Hidden => HeadNorm::Hidden,
+            MlpBn::Default => HeadNorm::Default,
+            MlpBn::All => HeadNorm::All,
+        };
+        HeadConfig { projector_layers: self.projector_layers, norm }
+    }
+
+    /// SimSiam for data of so many images and steps an epoch.
+    pub fn simsiam(&self, images: usize, steps_per_epoch: u64) -> SimSiamConfig {
+        let targets = match (self.target, self.alternate_steps) {
+            (Target::MovingAverage, _) => {
+                Targets::Average { momentum: self.momentum_of_target() as f32, images }
+            }
+            (_, Some(AlternateSteps::Steps(every))) => Targets::Copy { every },
+            (_, Some(AlternateSteps::Epoch)) => Targets::Copy { every: steps_per_epoch },
+            (_, None) if self.stop_gradient => Targets::Online(TargetGradient::Stopped),
+            (_, None) => Targets::Online(TargetGradient::Flows),
+        };
+        SimSiamConfig {
+            heads: self.heads(),
+            predictor: self.predictor != Predictor::None,
+            targets,
+            similarity: match self.similarity {
+                Similarity::Cosine => methods::Similarity::Cosine,
+                Similarity::CrossEntropy => methods::Similarity::CrossEntropy,
+            },
+            symmetry: self.symmetry.into(),
+        }
+    }
+
+    /// BYOL.
+    pub fn byol(&self) -> ByolConfig {
+        ByolConfig {
+            heads: self.heads(),
+            symmetry: self.symmetry.into(),
+            momentum: self.momentum_of_target(),
+        }
+    }
+
+    /// SimCLR.
+    pub fn simclr(&self) -> SimClrConfig {
+        SimClrConfig { heads: self.heads(), temperature: self.softmax_temperature() }
+    }
+
+    /// MoCo v2.
+    pub fn mocov2(&self) -> MoCoV2Config {
+        MoCoV2Config {
+            heads: self.heads(),
+            symmetry: self.symmetry.into(),
+            temperature: self.softmax_temperature(),
+            queue: self.queue.expect("set with the method"),
+            momentum: self.momentum_of_target(),
+        }
+    }
+
+    /// SwAV.
+    pub fn swav(&self) -> SwAvConfig {
+        SwAvConfig {
+            heads: self.heads(),
+            temperature: self.softmax_temperature(),
+            epsilon: 0.05,
+            iterations: 3,
+        }
+    }
+
+    fn momentum_of_target(&self) -> f64 {
+        self.target_momentum.expect("set with the method or the target")
+    }
+
+    fn softmax_temperature(&self) -> f32 {
+        self.temperature.expect("set with the method") as f32
+    }
+}
+
+impl From<Symmetry> for methods::Symmetry {
+    fn from(symmetry: Symmetry) -> Self {
+        match symmetry {
+            Symmetry::Symmetric => Self::Symmetric,
+            Symmetry::Asymmetric => Self::Asymmetric,
+            Symmetry::AsymmetricTwice => Self::AsymmetricTwice,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The paper's tables in small: many runs in turn on the same data, and what came of each beside the paper's value.
+
+mod plot;
+mod report;
+mod result;
+mod rows;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+pub use result::RunResult;
+pub use rows::{Group, Row, Study};
+
+use crate::cli::TrainArgs;
+use crate::commands::train;
+use crate::config::Overrides;
+use crate::console::Console;
+use crate::error::InputError;
+use crate::train::Outcome;
+
+/// How a study ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StudyOutcome {
+    /// All runs are done, the report is written.
+    Finished,
+    /// It was interrupted and saved; the same command goes on.
+    Interrupted,
+}
+
+/// Runs what is missing of `study` in `out`, with `common` settings in every run, and writes the report after each run.
+///
+/// # Errors
+/// If a run's input cannot work, or files cannot be written. A run that diverges is a result, not an error.
+pub fn run(study: Study, common: &Overrides, out: &Path, console: &Console) -> Result<StudyOutcome> {
+    let rows = study.rows(common)?;
+    check_same_settings(out, study, common)?;
+    let total: usize = rows.iter().map(|row| row.seeds.len()).sum();
+    let (mut results, mut done) = (Vec::new(), 0);
+    for row in rows {
+        let mut of_row = Vec::new();
+        for &seed in &row.seeds {
+            done += 1;
+            console.line(format_args!("# run {done} of {total}: {}, seed {seed}", row.name));
+            let dir = out.join("runs").join(format!("{}-seed{seed}", row.slug()));
+            let settings = Overrides { seed: Some(seed), ..row.flags.over(common) };
+            if !one_run(&dir, settings, console)? {
+                return Ok(StudyOutcome::Interrupted);
+            }
+            of_row.push(RunResult::read(&dir)?);
+        }
+        results.push((row, of_row));
+        report::write(out, study, common, &results)?;
+    }
+    console.line(format_args!("report: {}", out.join("report.md").display()));
+    Ok(StudyOutcome::Finished)
+}
+
+/// Begins, or goes on with, or skips a run. False if it was interrupted.
+fn one_run(dir: &Path, settings: Overrides, console: &Console) -> Result<bool> {
+    if RunResult::read(dir).is_ok_and(|result| result.is_final) {
+        return Ok(true);
+    }
+    let begun = dir.join("checkpoints").is_dir();
+    if !begun && dir.exists() {
+        std::fs::remove_dir_all(dir)?; // killed before its first checkpoint
+    }
+    let place = |wanted: bool| wanted.then(|| PathBuf::from(dir));
+    let args = TrainArgs {
+        overrides: if begun { Overrides::default() } else { settings },
+        config: None,
+        run_dir: place(!begun),
+        resume: place(begun),
+    };
+    match train::run(&args, console) {
+        Ok(Outcome::Finished(_) | Outcome::Collapsed(_)) => Ok(true),
+        Ok(Outcome::Interrupted(_)) => Ok(false),
+        Err(error) => match RunResult::read(dir) {
+            Ok(result) if result.is_final => Ok(true), // it diverged
+            _ => Err(error),
+        },
+    }
+}
+
+/// A study's folder remembers its settings, so that its runs stay comparable.
+fn check_same_settings(out: &Path, study: Study, common: &Overrides) -> Result<()> {
+    let path = out.join("study.toml");
+    let settings = format!("# {study}\n{}", toml::to_string(common)?);
+    match std::fs::read_to_string(&path) {
+        Ok(before) if before == settings => Ok(()),
+        Ok(_) => Err(InputError::new(format!(
+            "{} holds a study with other settings ({}); another --out begins a new one",
+            out.display(),
+            path.display()
+        ))
+        .into()),
+        Err(_) => {
+            std::fs::create_dir_all(out)?;
+            Ok(std::fs::write(path, settings)?)
+        }
+    }
+}
