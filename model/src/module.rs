@@ -37,7 +37,7 @@ impl<D: Backend, V> WriteVisitor<D> for V where
 }
 
 /// Named tensors in a fixed order. A dfdx [`TensorCollection`] lists its fields without looking at a value, so a network
-/// whose depth is known only at run time, as [`SimSiam`](crate::SimSiam)'s, is one of these instead.
+/// whose depth is known only at run time, as [`SimSiam`](crate::methods::SimSiam)'s, is one of these instead.
 ///
 /// Names are those of PyTorch's `state_dict`, such as `encoder.layer1.0.conv1.weight`.
 pub trait NamedTensors<D: Backend> {

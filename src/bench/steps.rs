@@ -89,7 +89,7 @@ fn row(OperationProfile { operation, shape, totals }: &OperationProfile, total: 
 }
 
 /// The rates, and the number of steps in all.
-fn measure_method<E: Encoder<Cpu, SIZE, FEATURES> + Clone, const SIZE: usize, const FEATURES: usize>(
+fn measure_method<E: Encoder<Cpu, SIZE, FEATURES>, const SIZE: usize, const FEATURES: usize>(
     config: &TrainConfig,
     seconds: f64,
 ) -> Result<(Rates, u64)> {

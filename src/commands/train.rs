@@ -61,7 +61,7 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn train_method<E: Encoder<Cpu, SIZE, FEATURES> + Clone, const SIZE: usize, const FEATURES: usize>(
+fn train_method<E: Encoder<Cpu, SIZE, FEATURES>, const SIZE: usize, const FEATURES: usize>(
     run: Run,
     resumed: Option<Checkpoint>,
 ) -> Result<Outcome> {

@@ -30,7 +30,7 @@ mod resnet;
 pub use resnet::{ResNet, ResNet18, ResNet18Cifar, ResNet34, ResNet50};
 
 /// A network that turns images, `batch x 3 x SIZE x SIZE`, into features, `batch x FEATURES`.
-pub trait Encoder<D: Backend, const SIZE: usize, const FEATURES: usize>: Module<D> {
+pub trait Encoder<D: Backend, const SIZE: usize, const FEATURES: usize>: Module<D> + Clone {
     /// Evaluation: normalises by running statistics and records nothing.
     fn forward(&self, x: Images<D, 3, SIZE>) -> Features<D, FEATURES>;
 

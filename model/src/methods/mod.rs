@@ -97,12 +97,12 @@ pub struct StepLoss<D: Backend> {
 fn pass<D: Backend, const SIZE: usize, Out>(
     views: Vec<Images<D, 3, SIZE>>,
     grads: Gradients<f32, D>,
-    mut network: impl FnMut(Images<D, 3, SIZE, Taped<D>>) -> Out,
+    network: impl FnMut(Images<D, 3, SIZE, Taped<D>>) -> Out,
 ) -> Vec<Out> {
     let mut grads = Some(grads);
     let traced = |x: Images<D, 3, SIZE>| match grads.take() {
         Some(grads) => x.traced(grads),
         None => x.leaky_traced(),
     };
-    views.into_iter().map(traced).map(|x| network(x)).collect()
+    views.into_iter().map(traced).map(network).collect()
 }
