@@ -124,9 +124,9 @@ pub struct ProbeArgs {
     /// Images a step, at most all; the learning rate is probe-lr * batch / 256 [default: the recipe's]
     #[arg(long = "probe-batch-size", id = "probe-batch-size", value_name = "IMAGES")]
     pub batch_size: Option<usize>,
-    /// Learning rate at a batch of 256 [default: the recipe's]
-    #[arg(long = "probe-lr", id = "probe-lr", value_name = "LR")]
-    pub lr: Option<f64>,
+    /// Learning rate at a batch of 256, or several with commas between: the best is reported [default: the recipe's]
+    #[arg(long = "probe-lr", id = "probe-lr", value_delimiter = ',', value_name = "LR")]
+    pub lr: Vec<f64>,
     /// How the learning rate falls [default: cosine]
     #[arg(long = "probe-schedule", id = "probe-schedule")]
     pub schedule: Option<Schedule>,

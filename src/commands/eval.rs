@@ -13,9 +13,9 @@ use crate::evaluate::features::{Extractor, LabelledFeatures};
 use crate::evaluate::frozen::FrozenEncoder;
 use crate::evaluate::knn::{KnnConfig, knn};
 use crate::evaluate::probe::examples::{Examples, ProbeViews};
-use crate::evaluate::probe::probe;
 use crate::evaluate::probe::recipe::{ProbeOptimizer, ProbeRecipe};
-use crate::evaluate::report::{Method, Report, SourceReport};
+use crate::evaluate::probe::{highest, probe};
+use crate::evaluate::report::{Method, Report, SourceReport, TrialReport};
 use crate::evaluate::scores::{Scores, Verdict};
 use crate::evaluate::subject::Subject;
 use crate::interrupt::Interrupt;
@@ -119,15 +119,16 @@ impl Evaluation<'_> {
         if args.judges(Judge::Probe) {
             let examples =
                 if augmented { Examples::Augmented(&extractor, &data.bank) } else { Examples::Cached(&bank) };
-            let recipe =
-                ProbeRecipe { batch_size: self.recipe.batch_size.min(examples.len()), ..self.recipe };
-            let seed = args.probe.seed.unwrap_or(config.seed);
-            let bar = self.console.bar(recipe.epochs, 0, "{wide_bar} epoch {pos}/{len}  {msg}");
-            let outcome = probe(&recipe, &examples, &queries, self.classes, seed, &bar)?;
+            let batch_size = self.recipe.batch_size.min(examples.len());
+            let recipe = ProbeRecipe { batch_size, ..self.recipe.clone() };
+            let (seed, views) = (args.probe.seed.unwrap_or(config.seed), args.probe.views);
+            let bar = self.console.bar(recipe.epochs, 0, "{wide_bar} epoch {pos}/{len} of the probe");
+            let trials = probe(&recipe, &examples, &queries, self.classes, seed, &bar)?;
             bar.finish_and_clear();
-            let (best, views) = (outcome.best(), args.probe.views);
-            let method = Method::Probe { recipe, views, seed, best, history: outcome.history };
-            self.report(subject, &encoder, method, &outcome.verdicts)?;
+            let (chosen, all) = (highest(&trials), trials.iter().map(TrialReport::from).collect());
+            let (base_lr, best) = (chosen.base_lr, chosen.best());
+            let method = Method::Probe { recipe, views, seed, base_lr, best, trials: all };
+            self.report(subject, &encoder, method, &chosen.verdicts)?;
         }
         Ok(())
     }
@@ -174,11 +175,12 @@ fn probe_recipe(args: &ProbeArgs, config: &TrainConfig, train: &Source) -> Resul
     let recipe = ProbeRecipe {
         epochs: args.epochs.unwrap_or(named.epochs),
         batch_size: args.batch_size.unwrap_or(named.batch_size).min(train.len() as usize),
-        base_lr: args.lr.unwrap_or(named.base_lr),
+        base_lrs: if args.lr.is_empty() { named.base_lrs.clone() } else { args.lr.clone() },
         schedule: args.schedule.unwrap_or(named.schedule),
         ..named
     };
-    if recipe.epochs == 0 || recipe.batch_size == 0 || !(recipe.base_lr > 0.0 && recipe.base_lr.is_finite()) {
+    let rates_work = recipe.base_lrs.iter().all(|&rate| rate > 0.0 && rate.is_finite());
+    if recipe.epochs == 0 || recipe.batch_size == 0 || !rates_work {
         return Err(InputError::new("--probe-epochs, --probe-batch-size and --probe-lr must be above 0"));
     }
     Ok(recipe)

@@ -11,9 +11,9 @@ use simsiam_pipeline::shards::AtomicFile;
 
 use super::chart;
 use super::frozen::FeatureLayer;
-use super::probe::ProbeEpoch;
 use super::probe::examples::ProbeViews;
 use super::probe::recipe::ProbeRecipe;
+use super::probe::{ProbeEpoch, Trial};
 use super::scores::Scores;
 use crate::arch::Arch;
 use crate::data::Source;
@@ -55,7 +55,8 @@ pub enum Method {
         /// Their votes weigh `exp(similarity / temperature)`.
         temperature: f32,
     },
-    /// By a linear classifier; the report's scores are those after the last epoch.
+    /// By a linear classifier; the report's scores are those after the last epoch, at the learning rate whose top-1 is
+    /// highest then.
     Probe {
         /// How it was trained.
         recipe: ProbeRecipe,
@@ -63,11 +64,28 @@ pub enum Method {
         views: ProbeViews,
         /// The source of its initial weights, order and crops.
         seed: u64,
-        /// The epoch with the highest top-1 accuracy.
+        /// The learning rate whose scores these are.
+        base_lr: f64,
+        /// Its epoch with the highest top-1 accuracy.
         best: ProbeEpoch,
-        /// Every epoch.
-        history: Vec<ProbeEpoch>,
+        /// Every learning rate and epoch.
+        trials: Vec<TrialReport>,
     },
+}
+
+/// A probe at one learning rate.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrialReport {
+    /// The learning rate at a batch of 256.
+    pub base_lr: f64,
+    /// Every epoch.
+    pub history: Vec<ProbeEpoch>,
+}
+
+impl From<&Trial> for TrialReport {
+    fn from(trial: &Trial) -> Self {
+        Self { base_lr: trial.base_lr, history: trial.history.clone() }
+    }
 }
 
 /// Shards, and what of them was used.
@@ -138,8 +156,8 @@ impl fmt::Display for Report {
         let Self { checkpoint, scores, .. } = self;
         let name = self.method.name();
         write!(f, "{checkpoint:<14} {name:<5}  top-1 {:6.2} %  top-5 {:6.2} %", scores.top1, scores.top5)?;
-        if let Method::Probe { best, .. } = &self.method {
-            write!(f, "  best top-1 {:.2} % (epoch {})", best.top1, best.epoch)?;
+        if let Method::Probe { base_lr, best, .. } = &self.method {
+            write!(f, "  best top-1 {:.2} % (epoch {}; learning rate {base_lr})", best.top1, best.epoch)?;
         }
         Ok(())
     }

@@ -61,7 +61,7 @@ impl Examples<'_> {
         epoch: u64,
         batch_size: usize,
         seed: u64,
-        step: &mut dyn FnMut(&[f32], &[u32]) -> Result<()>,
+        mut step: impl FnMut(&[f32], &[u32]) -> Result<()>,
     ) -> Result<()> {
         match self {
             Self::Cached(set) => shuffled(set, epoch, batch_size, seed, step),
@@ -85,7 +85,7 @@ fn shuffled(
     epoch: u64,
     batch_size: usize,
     seed: u64,
-    step: &mut dyn FnMut(&[f32], &[u32]) -> Result<()>,
+    mut step: impl FnMut(&[f32], &[u32]) -> Result<()>,
 ) -> Result<()> {
     let samples = set.labels.len() as u64;
     let sampler = Sampler::new(samples, Part::All, batch_size, seed, Order::Shuffled, World::SINGLE)?;
@@ -116,7 +116,7 @@ mod tests {
         };
         let epoch = |epoch| {
             let mut seen = Vec::new();
-            let mut step = |features: &[f32], labels: &[u32]| {
+            let step = |features: &[f32], labels: &[u32]| {
                 assert_eq!((features.len(), labels.len()), (12, 6));
                 for (row, &label) in features.chunks(2).zip(labels) {
                     assert_eq!(row, [2.0 * label as f32, 2.0 * label as f32 + 1.0]);
@@ -124,7 +124,7 @@ mod tests {
                 seen.extend_from_slice(labels);
                 Ok(())
             };
-            Examples::Cached(&set).for_each_batch(epoch, 6, 1, &mut step).unwrap();
+            Examples::Cached(&set).for_each_batch(epoch, 6, 1, step).unwrap();
             seen
         };
         let (first, second) = (epoch(0), epoch(1));

@@ -20,15 +20,21 @@ use super::features::LabelledFeatures;
 use super::scores::{Verdict, accuracy};
 use crate::progress::Mean;
 
-/// A trained probe's verdicts and how they came about.
-pub struct ProbeOutcome {
-    /// On the validation features, after the last epoch.
-    pub verdicts: Vec<Verdict>,
+/// A probe trained at one learning rate.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// Learning rate at a batch of 256.
+    pub base_lr: f64,
     /// One entry an epoch.
     pub history: Vec<ProbeEpoch>,
+    /// On the validation features, after the last epoch.
+    pub verdicts: Vec<Verdict>,
+    head: Head,
+    optimizer: Optimizer,
+    losses: Mean,
 }
 
-/// What an epoch of the probe came to.
+/// What an epoch of a probe came to.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ProbeEpoch {
     /// From 1.
@@ -41,20 +47,13 @@ pub struct ProbeEpoch {
     pub top5: f64,
 }
 
-impl ProbeOutcome {
-    /// The epoch with the highest top-1 accuracy, the first of equals.
-    pub fn best(&self) -> ProbeEpoch {
-        let better = |best: ProbeEpoch, epoch: ProbeEpoch| if epoch.top1 > best.top1 { epoch } else { best };
-        self.history.iter().copied().reduce(better).expect("a probe trains for at least one epoch")
-    }
-}
-
-/// Trains a classifier of `classes` classes on `examples`, and judges it on `val` after each epoch.
+/// Trains a classifier of `classes` classes on `examples` at each of the recipe's learning rates, and judges it on `val`
+/// after each epoch.
 ///
 /// The result is a function of features, recipe and seed: the same for any number of threads.
 ///
 /// # Errors
-/// If examples cannot be had, or the loss is no longer a number.
+/// If examples cannot be had, or a loss is no longer a number.
 pub fn probe(
     recipe: &ProbeRecipe,
     examples: &Examples<'_>,
@@ -62,32 +61,66 @@ pub fn probe(
     classes: usize,
     seed: u64,
     bar: &ProgressBar,
-) -> Result<ProbeOutcome> {
-    let mut head = Head::new(val.dim, classes, seed);
-    let mut optimizer = Optimizer::new(recipe, &head);
-    let mut outcome = ProbeOutcome { verdicts: Vec::new(), history: Vec::new() };
+) -> Result<Vec<Trial>> {
+    let head = Head::new(val.dim, classes, seed);
+    let mut trials: Vec<Trial> =
+        recipe.base_lrs.iter().map(|&base_lr| Trial::new(base_lr, recipe, head.clone())).collect();
     for epoch in 0..recipe.epochs {
-        let (lr, mut losses) = (recipe.lr(epoch), Mean::default());
-        examples.for_each_batch(epoch, recipe.batch_size, seed, &mut |features, labels| {
-            let (loss, gradient) = head.loss(features, labels);
-            ensure!(
-                loss.is_finite(),
-                "the probe diverged: its loss is {loss} in epoch {}; try a smaller --probe-lr than {}",
-                epoch + 1,
-                recipe.base_lr
-            );
-            losses.add(loss);
-            optimizer.update(&mut head, gradient, lr);
-            Ok(())
+        let factor = recipe.lr_factor(epoch);
+        examples.for_each_batch(epoch, recipe.batch_size, seed, |features, labels| {
+            trials.iter_mut().try_for_each(|trial| trial.step(features, labels, factor))
         })?;
-        outcome.verdicts = head.judge(val);
-        let (top1, top5) = (accuracy(&outcome.verdicts, 1), accuracy(&outcome.verdicts, 5));
-        let loss = losses.take().expect("the batch is no larger than the data, so there was a step");
-        outcome.history.push(ProbeEpoch { epoch: epoch + 1, loss, top1, top5 });
+        trials.iter_mut().for_each(|trial| trial.end_epoch(epoch + 1, val));
         bar.inc(1);
-        bar.set_message(format!("loss {loss:.4}, top-1 {top1:.2} %"));
     }
-    Ok(outcome)
+    Ok(trials)
+}
+
+/// The trial with the highest top-1 accuracy after the last epoch, the first of equals.
+///
+/// # Panics
+/// If there is none.
+pub fn highest(trials: &[Trial]) -> &Trial {
+    let by_top1 = |a: &&Trial, b: &&Trial| a.last().top1.total_cmp(&b.last().top1);
+    trials.iter().rev().max_by(by_top1).expect("a recipe has a learning rate")
+}
+
+impl Trial {
+    fn new(base_lr: f64, recipe: &ProbeRecipe, head: Head) -> Self {
+        let optimizer = Optimizer::new(recipe, &head);
+        Self { base_lr, history: Vec::new(), verdicts: Vec::new(), head, optimizer, losses: Mean::default() }
+    }
+
+    fn step(&mut self, features: &[f32], labels: &[u32], lr_factor: f64) -> Result<()> {
+        let (loss, gradient) = self.head.loss(features, labels);
+        let (base_lr, epoch) = (self.base_lr, self.history.len() + 1);
+        ensure!(
+            loss.is_finite(),
+            "the probe diverged: its loss is {loss} in epoch {epoch} at --probe-lr {base_lr}"
+        );
+        self.losses.add(loss);
+        self.optimizer.update(&mut self.head, gradient, (base_lr * lr_factor) as f32);
+        Ok(())
+    }
+
+    fn end_epoch(&mut self, epoch: u64, val: &LabelledFeatures) {
+        self.verdicts = self.head.judge(val);
+        let (top1, top5) = (accuracy(&self.verdicts, 1), accuracy(&self.verdicts, 5));
+        let loss = self.losses.take().expect("the batch is no larger than the data, so there was a step");
+        self.history.push(ProbeEpoch { epoch, loss, top1, top5 });
+    }
+
+    /// The last epoch.
+    pub fn last(&self) -> ProbeEpoch {
+        *self.history.last().expect("a probe trains for at least one epoch")
+    }
+
+    /// The epoch with the highest top-1 accuracy, the first of equals.
+    pub fn best(&self) -> ProbeEpoch {
+        let better =
+            |best: ProbeEpoch, epoch: &ProbeEpoch| if epoch.top1 > best.top1 { *epoch } else { best };
+        self.history.iter().fold(self.history[0], better)
+    }
 }
 
 #[cfg(test)]
@@ -108,32 +141,33 @@ mod tests {
         LabelledFeatures { dim: 8, features, labels }
     }
 
-    fn train(recipe: &ProbeRecipe, threads: usize, seed: u64) -> ProbeOutcome {
+    fn train(recipe: &ProbeRecipe, threads: usize, seed: u64) -> Vec<Trial> {
         let (train, val) = (clouds(900, 6), clouds(300, 6));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let examples = Examples::Cached(&train);
-        pool.install(|| probe(recipe, &examples, &val, 6, seed, &ProgressBar::hidden()).unwrap())
+        let bar = ProgressBar::hidden();
+        pool.install(|| probe(recipe, &Examples::Cached(&train), &val, 6, seed, &bar).unwrap())
     }
 
     #[test]
     fn both_recipes_learn_what_is_linear() {
         for recipe in [
-            ProbeRecipe { epochs: 20, base_lr: 3.0, ..ProbeRecipe::sgd() },
-            ProbeRecipe { epochs: 60, batch_size: 128, base_lr: 20.0, ..ProbeRecipe::lars() },
+            ProbeRecipe { epochs: 20, ..ProbeRecipe::sgd() },
+            ProbeRecipe { epochs: 60, batch_size: 128, base_lrs: vec![20.0], ..ProbeRecipe::lars() },
         ] {
-            let outcome = train(&recipe, 2, 3);
-            assert_eq!(outcome.history.len() as u64, recipe.epochs);
-            assert_eq!(outcome.best().top1, 100.0, "{recipe:?}");
-            assert!(outcome.history.last().unwrap().loss < outcome.history[0].loss);
+            for trial in train(&recipe, 2, 3) {
+                assert_eq!(trial.last().epoch, recipe.epochs);
+                assert_eq!(trial.best().top1, 100.0, "{} {:?}", trial.base_lr, trial.history);
+                assert!(trial.last().loss < trial.history[0].loss);
+            }
         }
     }
 
     #[test]
     fn threads_change_nothing_and_seeds_do() {
         let recipe = ProbeRecipe { epochs: 3, schedule: Schedule::Steps, ..ProbeRecipe::sgd() };
-        let (one, five) = (train(&recipe, 1, 3), train(&recipe, 5, 3));
-        assert_eq!((&one.history, &one.verdicts), (&five.history, &five.verdicts));
-        assert_ne!(one.history, train(&recipe, 1, 4).history);
+        let histories = |threads, seed| train(&recipe, threads, seed).into_iter().map(|trial| trial.history);
+        assert!(histories(1, 3).eq(histories(5, 3)));
+        assert!(histories(1, 3).ne(histories(1, 4)));
     }
 
     #[test]
