@@ -21,6 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::TrainConfig;
 use crate::data::Data;
+use crate::error::InputError;
 use crate::progress::Counters;
 
 /// Everything of a run that is not a tensor.
@@ -56,6 +57,7 @@ pub const FORMAT: u32 = 2;
 const MODEL: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
+const BEST: &str = "best.json";
 
 /// A checkpoint in memory.
 pub struct Checkpoint {
@@ -129,6 +131,37 @@ impl CheckpointDir {
         bail!("{} holds no usable checkpoint", self.dir.display())
     }
 
+    /// The checkpoint at a step.
+    ///
+    /// # Errors
+    /// If there is none, or it is broken.
+    pub fn at(&self, step: u64) -> anyhow::Result<Checkpoint> {
+        let path = self.path(step);
+        if !path.is_dir() {
+            let there: Vec<String> = self.steps()?.iter().map(u64::to_string).collect();
+            let there = if there.is_empty() { "none".into() } else { there.join(", ") };
+            let text = format!("{} has no checkpoint at step {step}; it has: {there}", self.dir.display());
+            return Err(InputError::new(text).into());
+        }
+        read(&path).map_err(|error| {
+            InputError::new(format!("checkpoint {} is unusable: {error:#}", path.display())).into()
+        })
+    }
+
+    /// The step of the checkpoint with the best kNN accuracy.
+    ///
+    /// # Errors
+    /// If the run has not measured it.
+    pub fn best_step(&self) -> anyhow::Result<u64> {
+        let path = self.dir.join(BEST);
+        let best: Option<serde_json::Value> =
+            fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        best.and_then(|best| best["step"].as_u64()).ok_or_else(|| {
+            let text = format!("{} names no checkpoint: the run has not measured kNN", path.display());
+            InputError::new(text).into()
+        })
+    }
+
     fn write(&self, checkpoint: &Checkpoint, path: &Path) -> anyhow::Result<()> {
         let partial = path.with_extension("partial");
         remove(&partial)?;
@@ -150,7 +183,7 @@ impl CheckpointDir {
     fn note_best(&self, state: &RunState) -> anyhow::Result<()> {
         let Some((knn_top1, step)) = state.counters.best_knn else { return Ok(()) };
         let best = serde_json::json!({ "knn_top1": knn_top1, "step": step, "checkpoint": folder(step) });
-        let (path, partial) = (self.dir.join("best.json"), self.dir.join("best.json.partial"));
+        let (path, partial) = (self.dir.join(BEST), self.dir.join("best.json.partial"));
         write_synced(&partial, best.to_string().as_bytes())?;
         Ok(fs::rename(partial, path)?)
     }
@@ -181,7 +214,8 @@ impl CheckpointDir {
     }
 }
 
-fn folder(step: u64) -> String {
+/// The name of the checkpoint's folder.
+pub fn folder(step: u64) -> String {
     format!("step-{step:09}")
 }
 
@@ -281,7 +315,10 @@ mod tests {
             checkpoints.save(&checkpoint(step, Some((50.0, 2.min(step)))), 2).unwrap();
         }
         assert_eq!(checkpoints.steps().unwrap(), [2, 5, 6]);
-        assert!(dir.path().join("checkpoints/best.json").is_file());
+        assert_eq!(checkpoints.best_step().unwrap(), 2);
+        assert_eq!(checkpoints.at(5).unwrap().state.counters.step, 5);
+        let error = checkpoints.at(4).err().unwrap().to_string();
+        assert!(error.ends_with("has no checkpoint at step 4; it has: 2, 5, 6"), "{error}");
     }
 
     #[test]

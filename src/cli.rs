@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::arch::Arch;
 use crate::bench::Stage;
 use crate::config::{Overrides, Preset, Workers};
+use crate::evaluate::frozen::FeatureLayer;
+use crate::evaluate::probe::examples::ProbeViews;
+use crate::evaluate::probe::recipe::{ProbeOptimizer, Schedule};
+use crate::evaluate::subject::CheckpointChoice;
 use crate::study::Study;
 
 /// Trains SimSiam (Chen & He 2021), self-supervised, straight from JPEG shards.
@@ -27,6 +31,10 @@ pub enum Command {
     /// Run the paper's ablations, or all methods, in turn, and report what came of them
     #[command(args_override_self = true)]
     Study(Box<StudyArgs>),
+    /// Judge the features of a run: nearest neighbours and a linear probe
+    Eval(Box<EvalArgs>),
+    /// Write the features of shards to a file
+    Embed(EmbedArgs),
     /// Write shards from a folder of class folders with images
     Pack(PackArgs),
     /// Count, measure and check the samples of shards
@@ -66,6 +74,107 @@ pub struct StudyArgs {
     /// Folder for the runs and the report; the same command goes on with what is missing in it
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+/// `simsiam eval`.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// A run's folder, or that of one of its checkpoints (RUN/checkpoints/step-N)
+    pub run: PathBuf,
+    /// `newest`, `best` (by kNN), `untrained` or a step; several with commas between [default: newest]
+    #[arg(long, value_delimiter = ',', value_name = "WHICH")]
+    pub checkpoint: Vec<CheckpointChoice>,
+    /// Labelled shards to learn from: the bank of kNN, the probe's examples [default: the run's]
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub train_shards: Option<Vec<String>>,
+    /// Labelled shards to classify [default: the run's, else a tenth of the training shards, held out]
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub val_shards: Option<Vec<String>>,
+    /// Whose output to judge
+    #[arg(long, default_value = "backbone")]
+    pub features: FeatureLayer,
+    /// Only this of the two
+    #[arg(long)]
+    pub only: Option<Judge>,
+    /// Neighbours that vote [default: the run's]
+    #[arg(long)]
+    pub knn_k: Option<usize>,
+    /// Votes weigh exp(similarity / temperature) [default: the run's]
+    #[arg(long)]
+    pub knn_temperature: Option<f32>,
+    /// The linear probe's settings.
+    #[command(flatten)]
+    pub probe: ProbeArgs,
+    /// Decoding threads: a number or `auto`; they change the speed, never the result
+    #[arg(long)]
+    pub workers: Option<Workers>,
+    /// Print JSON, one line a result
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl EvalArgs {
+    /// Whether this is wanted.
+    pub fn judges(&self, judge: Judge) -> bool {
+        self.only.is_none_or(|only| only == judge)
+    }
+}
+
+/// What tells how good features are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Judge {
+    /// Votes of the nearest neighbours.
+    Knn,
+    /// A linear classifier.
+    Probe,
+}
+
+/// The linear probe's settings.
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// Recipe [default: lars for runs of the preset imagenet, else sgd]
+    #[arg(long = "probe-recipe", id = "probe-recipe")]
+    pub recipe: Option<ProbeOptimizer>,
+    /// What it learns from
+    #[arg(long = "probe-features", id = "probe-features", default_value = "cached")]
+    pub views: ProbeViews,
+    /// Passes over the data [default: the recipe's]
+    #[arg(long = "probe-epochs", id = "probe-epochs", value_name = "EPOCHS")]
+    pub epochs: Option<u64>,
+    /// Images a step, at most all; the learning rate is probe-lr * batch / 256 [default: the recipe's]
+    #[arg(long = "probe-batch-size", id = "probe-batch-size", value_name = "IMAGES")]
+    pub batch_size: Option<usize>,
+    /// Learning rate at a batch of 256, or several with commas between: the best is reported [default: the recipe's]
+    #[arg(long = "probe-lr", id = "probe-lr", value_delimiter = ',', value_name = "LR")]
+    pub lr: Vec<f64>,
+    /// How the learning rate falls [default: cosine]
+    #[arg(long = "probe-schedule", id = "probe-schedule")]
+    pub schedule: Option<Schedule>,
+    /// Source of its initial weights, order and crops [default: the run's seed]
+    #[arg(long = "probe-seed", id = "probe-seed", value_name = "SEED")]
+    pub seed: Option<u64>,
+}
+
+/// `simsiam embed`.
+#[derive(Debug, Args)]
+pub struct EmbedArgs {
+    /// A run's folder, or that of one of its checkpoints (RUN/checkpoints/step-N)
+    pub run: PathBuf,
+    /// `newest`, `best` (by kNN), `untrained` or a step [default: newest]
+    #[arg(long, value_name = "WHICH")]
+    pub checkpoint: Option<CheckpointChoice>,
+    /// Shards, labelled or not: files, folders, globs or brace patterns [default: the run's]
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub shards: Option<Vec<String>>,
+    /// NAME.safetensors, or NAME.npy with NAME.labels.npy and NAME.keys.txt
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Whose output to write
+    #[arg(long, default_value = "backbone")]
+    pub features: FeatureLayer,
+    /// Decoding threads: a number or `auto`; they change the speed, never the result
+    #[arg(long)]
+    pub workers: Option<Workers>,
 }
 
 /// `simsiam pack`.

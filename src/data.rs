@@ -37,6 +37,25 @@ pub struct Source {
 }
 
 impl Source {
+    /// Opens shards, with the configuration's policy for bad samples.
+    ///
+    /// # Errors
+    /// If there are none, or they are broken.
+    pub fn open(patterns: &[String], config: &TrainConfig) -> Result<Self> {
+        let policy = match config.on_bad_sample {
+            BadSamplePolicy::Skip => OnBadSample::Skip { budget: config.bad_sample_budget },
+            BadSamplePolicy::Fail => OnBadSample::Fail,
+        };
+        let shards = ShardSet::open(patterns, &OpenOptions::default())?;
+        let quarantine = Arc::new(Quarantine::new(policy, shards.len()));
+        Ok(Self { shards: Arc::new(shards), part: Part::All, quarantine })
+    }
+
+    fn open_val(config: &TrainConfig) -> Result<Option<Self>> {
+        let patterns = &config.val_shards;
+        (!patterns.is_empty()).then(|| Self::open(patterns, config)).transpose()
+    }
+
     /// Number of samples.
     pub fn len(&self) -> u64 {
         self.part.len(self.shards.len())
@@ -57,21 +76,15 @@ impl Data {
     /// # Errors
     /// If shards are missing or broken, the batch is larger than the data, or labels are missing that are asked for.
     pub fn open(config: &TrainConfig) -> Result<Self> {
-        let policy = match config.on_bad_sample {
-            BadSamplePolicy::Skip => OnBadSample::Skip { budget: config.bad_sample_budget },
-            BadSamplePolicy::Fail => OnBadSample::Fail,
-        };
-        let open = |patterns: &[String]| -> Result<Source> {
-            let shards = ShardSet::open(patterns, &OpenOptions::default())?;
-            let quarantine = Arc::new(Quarantine::new(policy, shards.len()));
-            Ok(Source { shards: Arc::new(shards), part: Part::All, quarantine })
-        };
-        let all = open(&config.shards)?;
-        let val = (!config.val_shards.is_empty()).then(|| open(&config.val_shards)).transpose()?;
+        let all = Source::open(&config.shards, config)?;
+        let val = Source::open_val(config)?;
         let data = match (wants_knn(config, &all, val.as_ref())?, val) {
             (false, _) => Self { train: all, knn: None },
             (true, Some(queries)) => Self { knn: Some(KnnData { bank: all.clone(), queries }), train: all },
-            (true, None) => Self::with_held_out(all),
+            (true, None) => {
+                let knn = KnnData::with_held_out(all);
+                Self { train: knn.bank.clone(), knn: Some(knn) }
+            }
         };
         data.steps_per_epoch(config)?;
         Ok(data)
@@ -105,13 +118,36 @@ impl Data {
         let training = PipelineConfig::training(config.recipe.clone(), config.batch_size, config.seed);
         PipelineConfig { part: self.train.part, views: config.views(), ..training }
     }
+}
+
+impl KnnData {
+    /// Opens a configuration's shards to evaluate on: its validation shards, or a held out tenth of its training data, as
+    /// while training.
+    ///
+    /// # Errors
+    /// If shards are missing or broken, or samples have no label.
+    pub fn open(config: &TrainConfig) -> Result<Self> {
+        let (bank, val) = (Source::open(&config.shards, config)?, Source::open_val(config)?);
+        for (source, patterns) in [(Some(&bank), &config.shards), (val.as_ref(), &config.val_shards)] {
+            if source.is_some_and(|source| !source.shards.has_labels()) {
+                return Err(InputError::new(format!(
+                    "evaluation needs a label for every sample, but some in {} have none (no .cls member)",
+                    patterns.join(" ")
+                ))
+                .into());
+            }
+        }
+        Ok(match val {
+            Some(queries) => Self { bank, queries },
+            None => Self::with_held_out(bank),
+        })
+    }
 
     /// Sets a tenth of the samples apart: never trained on, they are what the kNN monitor asks.
     fn with_held_out(all: Source) -> Self {
         let held_out = (all.len() / 10).clamp(1, MAX_HELD_OUT);
-        let train = Source { part: Part::Kept { held_out }, ..all.clone() };
-        let queries = Source { part: Part::HeldOut { held_out }, ..all };
-        Self { knn: Some(KnnData { bank: train.clone(), queries }), train }
+        let bank = Source { part: Part::Kept { held_out }, ..all.clone() };
+        Self { bank, queries: Source { part: Part::HeldOut { held_out }, ..all } }
     }
 }
 

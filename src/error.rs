@@ -12,12 +12,15 @@ impl InputError {
     }
 }
 
-/// Exit code of a run that was interrupted and saved.
+/// Exit code of what was interrupted.
 pub const INTERRUPTED: u8 = 130;
 
-/// The exit code for an error: 2 for what the user can mend in the input, 1 for the rest.
+/// The exit code for an error: 2 for what the user can mend in the input, 130 for an interrupt, 1 for the rest.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     use simsiam_pipeline::{ConfigError, PipelineError};
+    if error.is::<crate::interrupt::Interrupted>() {
+        return INTERRUPTED;
+    }
     let input = error.chain().any(|cause| {
         cause.is::<InputError>()
             || cause.is::<simsiam_pipeline::shards::ShardError>()

@@ -4,7 +4,7 @@
 //!
 //! - [`train`]: the training loop, top to bottom; [`schedule`]: its learning rates.
 //! - [`config`], [`arch`]: what a run is made of; [`data`]: what it reads; [`run_dir`], [`checkpoint`]: what it leaves.
-//! - [`evaluate`], [`knn`]: the kNN monitor.
+//! - [`evaluate`]: kNN and the linear probe; [`embed`]: features as files.
 //! - [`study`]: many runs in turn, the paper's tables in small.
 //! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
 //! - [`bench`](mod@bench), [`process`]: how fast loader and model are, and what they take.
@@ -20,10 +20,10 @@ pub mod config;
 pub mod console;
 pub mod data;
 pub mod demo;
+pub mod embed;
 pub mod error;
 pub mod evaluate;
 pub mod interrupt;
-pub mod knn;
 mod method;
 pub mod metrics;
 pub mod process;

@@ -45,6 +45,8 @@ fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
             StudyOutcome::Finished => ExitCode::SUCCESS,
             StudyOutcome::Interrupted => INTERRUPTED.into(),
         }),
+        Command::Eval(args) => commands::eval::run(args, console).map(|()| ExitCode::SUCCESS),
+        Command::Embed(args) => commands::embed::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Pack(args) => commands::pack::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Inspect(args) => {
             let all_good = commands::inspect::run(args, console)?;

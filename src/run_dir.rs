@@ -12,6 +12,17 @@ use crate::error::InputError;
 
 const CONFIG: &str = "config.toml";
 
+/// The configuration of the run in `path`, which may be in use.
+///
+/// # Errors
+/// If there is no run, or its configuration is not one that this program writes.
+pub fn saved_config(path: &Path) -> Result<TrainConfig, InputError> {
+    let file = path.join(CONFIG);
+    let text = fs::read_to_string(&file)
+        .map_err(|error| InputError::new(format!("{} holds no run: {CONFIG}: {error}", path.display())))?;
+    toml::from_str(&text).map_err(|error| InputError::new(format!("{}: {error}", file.display())))
+}
+
 /// A run's folder, locked while this value lives.
 pub struct RunDir {
     path: PathBuf,

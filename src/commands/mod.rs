@@ -2,6 +2,8 @@
 
 pub mod bench;
 mod demo_shards;
+pub mod embed;
+pub mod eval;
 pub mod inspect;
 pub mod pack;
 pub mod study;

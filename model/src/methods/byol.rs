@@ -10,6 +10,7 @@ use crate::heads::{HeadConfig, Predictor};
 use crate::init::InitRng;
 use crate::module::{Module, NamedTensors, ReadVisitor, WriteVisitor, joined};
 use crate::objective::{Spread, TargetGradient, negative_cosine};
+use crate::tensors::Images;
 
 /// What is chosen when a program runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,6 +80,10 @@ where
 
     fn encoder(&self) -> &E {
         &self.f.encoder
+    }
+
+    fn project(&self, x: Images<D, 3, SIZE>) -> Vec<f32> {
+        self.f.forward(x).as_vec()
     }
 
     fn views(&self) -> usize {

@@ -8,6 +8,7 @@ use crate::heads::HeadConfig;
 use crate::init::InitRng;
 use crate::module::{Module, NamedTensors, ReadVisitor, Table, WriteVisitor, joined};
 use crate::objective::{Spread, info_nce, unit};
+use crate::tensors::Images;
 
 /// What is chosen when a program runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,6 +63,10 @@ where
 
     fn encoder(&self) -> &E {
         &self.f.encoder
+    }
+
+    fn project(&self, x: Images<D, 3, SIZE>) -> Vec<f32> {
+        self.f.forward(x).as_vec()
     }
 
     fn views(&self) -> usize {

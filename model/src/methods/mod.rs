@@ -55,6 +55,9 @@ pub trait Method<D: Backend, const SIZE: usize>: NamedTensors<D> {
         2
     }
 
+    /// Evaluation: the projections, `batch x DIM` in row-major order, normalised by running statistics.
+    fn project(&self, x: Images<D, 3, SIZE>) -> Vec<f32>;
+
     /// The training pass of a batch: every view goes through the network, one after the other, and the loss compares them.
     /// Its tape begins with `grads`, the gradients of all trained parameters.
     fn loss(&mut self, batch: Batch<'_, D, SIZE>, grads: Gradients<f32, D>) -> StepLoss<D>;

@@ -8,6 +8,7 @@ use crate::heads::HeadConfig;
 use crate::init::InitRng;
 use crate::module::{Module, NamedTensors, ReadVisitor, WriteVisitor};
 use crate::objective::{Spread, nt_xent};
+use crate::tensors::Images;
 
 /// What is chosen when a program runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,6 +47,10 @@ where
 
     fn encoder(&self) -> &E {
         &self.f.encoder
+    }
+
+    fn project(&self, x: Images<D, 3, SIZE>) -> Vec<f32> {
+        self.f.forward(x).as_vec()
     }
 
     fn loss(&mut self, batch: Batch<'_, D, SIZE>, grads: Gradients<f32, D>) -> StepLoss<D> {

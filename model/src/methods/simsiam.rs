@@ -8,7 +8,7 @@ use crate::heads::{HeadConfig, HeadNorm, Predictor};
 use crate::init::InitRng;
 use crate::module::{Module, NamedTensors, ReadVisitor, Table, WriteVisitor, joined};
 use crate::objective::{Spread, TargetGradient, unit};
-use crate::tensors::Features;
+use crate::tensors::{Features, Images};
 
 /// What is chosen when a program runs; sizes are types.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -153,6 +153,10 @@ where
 
     fn encoder(&self) -> &E {
         &self.f.encoder
+    }
+
+    fn project(&self, x: Images<D, 3, SIZE>) -> Vec<f32> {
+        self.f.forward(x).as_vec()
     }
 
     fn views(&self) -> usize {

@@ -10,6 +10,7 @@ use crate::init::InitRng;
 use crate::layers::Linear;
 use crate::module::{Module, NamedTensors, ReadVisitor, WriteVisitor, joined, visit, visit_mut};
 use crate::objective::{Spread, sinkhorn, swapped_prediction, unit};
+use crate::tensors::Images;
 
 /// What is chosen when a program runs; the values are those of Caron et al. 2020.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,6 +68,10 @@ where
 
     fn encoder(&self) -> &E {
         &self.f.encoder
+    }
+
+    fn project(&self, x: Images<D, 3, SIZE>) -> Vec<f32> {
+        self.f.forward(x).as_vec()
     }
 
     fn loss(&mut self, batch: Batch<'_, D, SIZE>, grads: Gradients<f32, D>) -> StepLoss<D> {

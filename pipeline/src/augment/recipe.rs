@@ -127,6 +127,16 @@ impl Recipe {
         }
     }
 
+    /// Supervised training's light augmentation of the same views, for the linear probe (`facebookresearch/simsiam`,
+    /// `main_lincls.py`): torchvision's `RandomResizedCrop` with its defaults and a flip, the same normalisation.
+    pub fn crop_and_flip(&self) -> Self {
+        Self {
+            crop: Crop::RandomResized { scale: (0.08, 1.0), ratio: (3.0 / 4.0, 4.0 / 3.0) },
+            flip_p: 0.5,
+            ..self.evaluation()
+        }
+    }
+
     /// Checks that every value is one that the operations can work with.
     ///
     /// # Errors
@@ -214,6 +224,7 @@ mod tests {
         for recipe in [Recipe::imagenet(), Recipe::cifar10()] {
             assert_eq!(recipe.validate(), Ok(()));
             assert_eq!(recipe.evaluation().validate(), Ok(()));
+            assert_eq!(recipe.crop_and_flip().validate(), Ok(()));
         }
     }
 

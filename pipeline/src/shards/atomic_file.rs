@@ -1,20 +1,24 @@
 //! A file that appears under its name complete or not at all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A file under a temporary name in the target's folder, which is removed unless it is [persisted](Self::persist).
 #[derive(Debug)]
-pub(crate) struct AtomicFile {
+pub struct AtomicFile {
     file: File,
     temporary: PathBuf,
     target: PathBuf,
 }
 
 impl AtomicFile {
-    pub(crate) fn create(target: &Path) -> io::Result<AtomicFile> {
+    /// Makes the temporary file.
+    ///
+    /// # Errors
+    /// If the folder does not exist or cannot be written.
+    pub fn create(target: &Path) -> io::Result<AtomicFile> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_string_lossy();
         // Unique among this process's threads and among the processes of a machine.
@@ -25,12 +29,18 @@ impl AtomicFile {
     }
 
     /// Waits until the bytes are on the disk, so that a power cut after [`persist`](Self::persist) loses nothing.
-    pub(crate) fn sync(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
 
     /// Puts the file under its name, over any file that had it.
-    pub(crate) fn persist(self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// If the name belongs to a folder, or the folder cannot be written.
+    pub fn persist(self) -> io::Result<()> {
         fs::rename(&self.temporary, &self.target)
     }
 }
@@ -42,6 +52,12 @@ impl Write for AtomicFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+impl Seek for AtomicFile {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.file.seek(position)
     }
 }
 

@@ -14,7 +14,7 @@
 //! | `index` | the sidecar's format, and where it lives |
 //! | `scan`, `tar` | members to samples; bytes to members |
 //! | `mapping`, `fault` | the memory map, and what happens when its file shrinks |
-//! | `writer` | [`ShardWriter`] |
+//! | `writer`, `atomic_file` | [`ShardWriter`]; [`AtomicFile`]: complete or not there |
 //!
 //! # What a sample is
 //! Consecutive members with the same key, which is the path up to the first dot of the base name. The rest is
@@ -23,12 +23,13 @@
 //! decimal number. Other members are ignored. An extension that comes twice under one key begins another
 //! sample, so keys need not be unique.
 
+pub use self::atomic_file::AtomicFile;
 pub use self::error::{ReadCause, ReadError, ShardError};
 pub use self::sample::{EncodedSample, Location};
 pub use self::set::{OpenOptions, ShardSet};
 pub use self::shard::Shard;
 pub use self::writer::ShardWriter;
-pub(crate) use self::{atomic_file::AtomicFile, classes::FILE_NAME as CLASSES_FILE, scan::is_image};
+pub(crate) use self::{classes::FILE_NAME as CLASSES_FILE, scan::is_image};
 
 mod atomic_file;
 mod classes;

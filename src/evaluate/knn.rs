@@ -5,8 +5,11 @@
 
 use std::cmp::Ordering;
 
-use gemm::Parallelism;
 use rayon::prelude::*;
+
+use super::features::LabelledFeatures;
+use super::matrix::{Matrix, multiply};
+use super::scores::Verdict;
 
 /// Queries whose similarities are computed at once by one thread: at 50,000 features in the bank, 13 MB a thread.
 const QUERY_BLOCK: usize = 64;
@@ -27,30 +30,6 @@ impl Default for KnnConfig {
     fn default() -> Self {
         Self { k: 200, temperature: 0.1 }
     }
-}
-
-/// Features with their labels.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LabelledFeatures {
-    /// Length of one feature.
-    pub dim: usize,
-    /// The features, one row of `dim` values each, of any norm.
-    pub features: Vec<f32>,
-    /// One label for each row.
-    pub labels: Vec<u32>,
-}
-
-/// What the monitor measured.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct KnnReport {
-    /// Queries whose own label won the vote, in percent.
-    pub top1: f32,
-    /// Queries whose own label was among the five with the most votes, in percent.
-    pub top5: f32,
-    /// Number of queries.
-    pub queries: usize,
-    /// Neighbours asked for each query.
-    pub k: usize,
 }
 
 /// Why the monitor could not measure.
@@ -99,18 +78,18 @@ pub enum KnnError {
     },
 }
 
-/// Classifies the queries by their nearest neighbours in the bank.
+/// Classifies the queries by their nearest neighbours in the bank; no more neighbours than it holds are asked.
 ///
 /// Equal similarities go to the neighbour that comes first in the bank, and equal votes to the smaller label. The
 /// result is the same for any number of threads.
 ///
 /// # Errors
 /// If there is nothing to compare, lengths disagree, a feature is not finite, or the configuration makes no sense.
-pub fn knn_top1(
+pub fn knn(
     bank: &LabelledFeatures,
     queries: &LabelledFeatures,
     config: KnnConfig,
-) -> Result<KnnReport, KnnError> {
+) -> Result<Vec<Verdict>, KnnError> {
     let temperature_is_valid = config.temperature.is_finite() && config.temperature > 0.0;
     if config.k == 0 || !temperature_is_valid {
         return Err(KnnError::Config { k: config.k, temperature: config.temperature });
@@ -122,19 +101,17 @@ pub fn knn_top1(
     let bank_rows = normalised(bank, "bank")?;
     let query_rows = normalised(queries, "query set")?;
 
-    let ranks: Vec<usize> = query_rows
+    let verdicts = query_rows
         .par_chunks(QUERY_BLOCK * dim)
         .zip(queries.labels.par_chunks(QUERY_BLOCK))
         .flat_map_iter(|(rows, labels)| {
             let similarities = similarities(&bank_rows, rows, dim);
             let mut vote = Vote::new(k, config.temperature);
-            let rank = move |(row, &label): (&[f32], &u32)| vote.rank(row, &bank.labels, label);
-            similarities.chunks_exact(bank.labels.len()).zip(labels).map(rank).collect::<Vec<_>>()
+            let verdict = move |(row, &label): (&[f32], &u32)| vote.verdict(row, &bank.labels, label);
+            similarities.chunks_exact(bank.labels.len()).zip(labels).map(verdict).collect::<Vec<_>>()
         })
         .collect();
-    let percent = |hits: usize| 100.0 * hits as f32 / ranks.len() as f32;
-    let within = |places: usize| percent(ranks.iter().filter(|&&rank| rank < places).count());
-    Ok(KnnReport { top1: within(1), top5: within(5), queries: ranks.len(), k })
+    Ok(verdicts)
 }
 
 /// The features with norm 1, once their shape and values are seen to be sound.
@@ -162,33 +139,8 @@ fn normalised(set: &LabelledFeatures, name: &'static str) -> Result<Vec<f32>, Kn
 
 /// Cosine similarity of each query (a row of the result) to each feature of the bank (a column).
 fn similarities(bank: &[f32], queries: &[f32], dim: usize) -> Vec<f32> {
-    let (rows, columns) = (queries.len() / dim, bank.len() / dim);
-    let mut result = vec![0.0f32; rows * columns];
-    // SAFETY: the three matrices are row-major and whole: rows x columns in `result`, rows x dim in `queries` and
-    // columns x dim in `bank`, which is read as its transpose, dim x columns. `result` is not read, nor aliased.
-    unsafe {
-        gemm::gemm(
-            rows,
-            columns,
-            dim,
-            result.as_mut_ptr(),
-            1,
-            columns as isize,
-            false,
-            queries.as_ptr(),
-            1,
-            dim as isize,
-            bank.as_ptr(),
-            dim as isize,
-            1,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
-    }
+    let mut result = vec![0.0; (queries.len() / dim) * (bank.len() / dim)];
+    multiply(&mut result, Matrix::new(queries, dim), Matrix::new(bank, dim).transposed());
     result
 }
 
@@ -205,12 +157,13 @@ impl Vote {
         Self { k, temperature, neighbours: Vec::new(), tally: Vec::new() }
     }
 
-    /// How many labels come before this one in the vote.
-    fn rank(&mut self, similarities: &[f32], bank_labels: &[u32], label: u32) -> usize {
+    /// Who wins the vote, and how many labels come before the query's own.
+    fn verdict(&mut self, similarities: &[f32], bank_labels: &[u32], label: u32) -> Verdict {
         self.choose_neighbours(similarities);
         self.count_votes(bank_labels);
         self.tally.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        self.tally.iter().position(|&(candidate, _)| candidate == label).unwrap_or(usize::MAX)
+        let rank = self.tally.iter().position(|&(candidate, _)| candidate == label).unwrap_or(usize::MAX);
+        Verdict { label, predicted: self.tally[0].0, rank }
     }
 
     /// Leaves the k nearest in `neighbours`, the nearest first, so that votes are always summed in the same order.
@@ -243,7 +196,12 @@ impl Vote {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scores::accuracy;
     use super::*;
+
+    fn top1(verdicts: &[Verdict]) -> f64 {
+        accuracy(verdicts, 1)
+    }
 
     /// Values in -1..1 from a linear congruential generator, with labels that the features tell only in part.
     fn random_features(n: usize, dim: usize, classes: u32, seed: u64) -> LabelledFeatures {
@@ -298,13 +256,11 @@ mod tests {
         for k in [1, 2, 5, 20, 200, 700] {
             for temperature in [0.05, 0.1, 1.0] {
                 let config = KnnConfig { k, temperature };
-                let report = knn_top1(&bank, &queries, config).unwrap();
+                let verdicts = knn(&bank, &queries, config).unwrap();
+                let found = (accuracy(&verdicts, 1), accuracy(&verdicts, 5));
                 let (top1, top5) = naive(&bank, &queries, config);
-                assert!((f64::from(report.top1) - top1).abs() < 1e-3, "{config:?}: {report:?}, not {top1}");
-                assert!(
-                    (f64::from(report.top5) - top5).abs() < 1e-3 || k < 5,
-                    "{config:?}: {report:?}, not {top5}"
-                );
+                assert!((found.0 - top1).abs() < 1e-3, "{config:?}: {found:?}, not {top1}");
+                assert!((found.1 - top5).abs() < 1e-3 || k < 5, "{config:?}: {found:?}, not {top5}");
             }
         }
     }
@@ -312,9 +268,8 @@ mod tests {
     #[test]
     fn uses_the_whole_bank_where_k_is_larger() {
         let (bank, queries) = (random_features(30, 6, 3, 3), random_features(70, 6, 3, 4));
-        let of = |k| knn_top1(&bank, &queries, KnnConfig { k, temperature: 0.1 }).unwrap();
+        let of = |k| knn(&bank, &queries, KnnConfig { k, temperature: 0.1 }).unwrap();
         assert_eq!(of(1000), of(30));
-        assert_eq!(of(1000).k, 30);
     }
 
     #[test]
@@ -322,7 +277,7 @@ mod tests {
         let (bank, queries) = (random_features(500, 16, 10, 5), random_features(333, 16, 10, 6));
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| knn_top1(&bank, &queries, KnnConfig::default()).unwrap())
+            pool.install(|| knn(&bank, &queries, KnnConfig::default()).unwrap())
         };
         assert_eq!(on(1), on(2));
         assert_eq!(on(1), on(7));
@@ -332,16 +287,16 @@ mod tests {
     fn ties_go_to_the_first_neighbour_and_the_smaller_label() {
         let bank = LabelledFeatures { dim: 1, features: vec![1.0, 2.0, 3.0], labels: vec![7, 4, 4] };
         let query = |label| LabelledFeatures { dim: 1, features: vec![5.0], labels: vec![label] };
-        let top1 = |k, label| knn_top1(&bank, &query(label), KnnConfig { k, temperature: 0.1 }).unwrap().top1;
+        let top1 = |k, label| top1(&knn(&bank, &query(label), KnnConfig { k, temperature: 0.1 }).unwrap());
         assert_eq!((top1(1, 7), top1(2, 4), top1(3, 4)), (100.0, 100.0, 100.0));
     }
 
     #[test]
     fn one_class_is_always_right_and_an_unknown_label_never() {
         let (bank, mut queries) = (random_features(40, 4, 1, 7), random_features(10, 4, 1, 8));
-        assert_eq!(knn_top1(&bank, &queries, KnnConfig::default()).unwrap().top1, 100.0);
+        assert_eq!(top1(&knn(&bank, &queries, KnnConfig::default()).unwrap()), 100.0);
         queries.labels.fill(9);
-        assert_eq!(knn_top1(&bank, &queries, KnnConfig::default()).unwrap().top5, 0.0);
+        assert_eq!(accuracy(&knn(&bank, &queries, KnnConfig::default()).unwrap(), 5), 0.0);
     }
 
     #[test]
@@ -352,10 +307,7 @@ mod tests {
             labels: vec![0, 1, 2],
         };
         let config = KnnConfig { k: 1, temperature: 1e-3 };
-        assert_eq!(
-            knn_top1(&bank, &LabelledFeatures { labels: vec![0, 1, 2], ..bank.clone() }, config).unwrap().k,
-            1
-        );
+        assert_eq!(knn(&bank, &bank, config).unwrap().len(), 3);
     }
 
     #[test]
@@ -363,16 +315,16 @@ mod tests {
         let some = random_features(4, 3, 2, 9);
         let config = KnnConfig::default();
         let none = LabelledFeatures { dim: 3, ..Default::default() };
-        assert_eq!(knn_top1(&none, &some, config), Err(KnnError::Empty("bank")));
-        assert_eq!(knn_top1(&some, &none, config), Err(KnnError::Empty("query set")));
+        assert_eq!(knn(&none, &some, config), Err(KnnError::Empty("bank")));
+        assert_eq!(knn(&some, &none, config), Err(KnnError::Empty("query set")));
         let short = LabelledFeatures { labels: vec![0; 3], ..some.clone() };
-        assert!(matches!(knn_top1(&some, &short, config), Err(KnnError::Shape { labels: 3, .. })));
+        assert!(matches!(knn(&some, &short, config), Err(KnnError::Shape { labels: 3, .. })));
         let wide = random_features(4, 5, 2, 9);
-        assert_eq!(knn_top1(&some, &wide, config), Err(KnnError::Dimensions { bank: 3, queries: 5 }));
+        assert_eq!(knn(&some, &wide, config), Err(KnnError::Dimensions { bank: 3, queries: 5 }));
         let mut broken = some.clone();
         broken.features[7] = f32::NAN;
-        assert_eq!(knn_top1(&broken, &some, config), Err(KnnError::NotFinite { name: "bank", row: 2 }));
+        assert_eq!(knn(&broken, &some, config), Err(KnnError::NotFinite { name: "bank", row: 2 }));
         let frozen = KnnConfig { temperature: 0.0, ..config };
-        assert!(matches!(knn_top1(&some, &some, frozen), Err(KnnError::Config { .. })));
+        assert!(matches!(knn(&some, &some, frozen), Err(KnnError::Config { .. })));
     }
 }

@@ -1,0 +1,54 @@
+//! `simsiam embed`: the features of shards as a file.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::cli::EmbedArgs;
+use crate::config::Overrides;
+use crate::console::{Console, thousands};
+use crate::data::Source;
+use crate::embed::embed;
+use crate::evaluate::features::Extractor;
+use crate::evaluate::subject::Subject;
+use crate::interrupt::Interrupt;
+
+/// Writes the file, and says how many rows it has.
+///
+/// # Errors
+/// If run or shards cannot be read, or the file cannot be written.
+pub fn run(args: &EmbedArgs, console: &Console) -> Result<()> {
+    let interrupt = Interrupt::listen()?;
+    let subject = Subject::load(&args.run, args.checkpoint)?;
+    let (shards, workers) = (args.shards.clone(), args.workers);
+    let config = subject.config.with(&Overrides { shards, workers, ..Overrides::default() })?;
+    let source = Source::open(&config.shards, &config)?;
+    let encoder = subject.freeze(args.features)?;
+    let metadata = [
+        ("arch", config.arch.to_string()),
+        ("checkpoint", subject.to_string()),
+        ("features", args.features.to_string()),
+        ("run", args.run.display().to_string()),
+        ("shards", config.shards.join(" ")),
+    ];
+    let metadata: BTreeMap<_, _> = metadata.map(|(key, value)| (key.to_owned(), value)).into();
+    let extractor = Extractor {
+        encoder: &encoder,
+        recipe: &config.recipe,
+        workers: config.workers.count(),
+        interrupt: &interrupt,
+    };
+    let bar = console.bar(source.len(), 0, "{wide_bar} {pos}/{len} images");
+    let kept = embed(&extractor, &source, &args.out, &metadata, &bar)?;
+    bar.finish_and_clear();
+    let left_out = source.len() - kept.len();
+    console.line(format_args!(
+        "{} embeddings of {} values ({subject}, {}) in {}{}",
+        thousands(kept.len()),
+        encoder.dim(),
+        args.features,
+        args.out.display(),
+        if left_out > 0 { format!("; {left_out} unusable samples were left out") } else { String::new() }
+    ));
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! `simsiam eval`: kNN and the linear probe on networks of a run.
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+
+use crate::cli::{EvalArgs, Judge, ProbeArgs};
+use crate::config::{Overrides, Preset, TrainConfig};
+use crate::console::{Console, thousands};
+use crate::data::{KnnData, Source};
+use crate::error::InputError;
+use crate::evaluate::features::{Extractor, LabelledFeatures};
+use crate::evaluate::frozen::FrozenEncoder;
+use crate::evaluate::knn::{KnnConfig, knn};
+use crate::evaluate::probe::examples::{Examples, ProbeViews};
+use crate::evaluate::probe::recipe::{ProbeOptimizer, ProbeRecipe};
+use crate::evaluate::probe::{highest, probe};
+use crate::evaluate::report::{Method, Report, SourceReport, TrialReport};
+use crate::evaluate::scores::{Scores, Verdict};
+use crate::evaluate::subject::Subject;
+use crate::interrupt::Interrupt;
+
+/// More are hardly the numbers of classes.
+const MAX_CLASSES: usize = 1 << 16;
+
+/// Judges each network, prints a line and leaves a JSON file and a picture of each result.
+///
+/// # Errors
+/// If run, checkpoints or shards cannot be read, settings make no sense, a probe diverges, or files cannot be written.
+pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
+    let choices = args.checkpoint.iter().copied().map(Some);
+    let choices = if args.checkpoint.is_empty() { vec![None] } else { choices.collect() };
+    let subjects =
+        choices.into_iter().map(|choice| Subject::load(&args.run, choice)).collect::<Result<Vec<_>>>()?;
+    let config = subjects[0].config.with(&Overrides {
+        shards: args.train_shards.clone(),
+        val_shards: args.val_shards.clone(),
+        workers: args.workers,
+        knn_k: args.knn_k,
+        knn_temperature: args.knn_temperature,
+        ..Overrides::default()
+    })?;
+    let data = KnnData::open(&config)?;
+    let evaluation = Evaluation {
+        recipe: probe_recipe(&args.probe, &config, &data.bank)?,
+        classes: classes(&data)?,
+        interrupt: Interrupt::listen()?,
+        args,
+        config,
+        data,
+        console,
+    };
+    if !args.json {
+        evaluation.introduce();
+    }
+    for subject in &subjects {
+        evaluation.judge(subject)?;
+    }
+    Ok(())
+}
+
+/// What all networks of one call are judged by.
+struct Evaluation<'a> {
+    args: &'a EvalArgs,
+    config: TrainConfig,
+    data: KnnData,
+    recipe: ProbeRecipe,
+    classes: usize,
+    interrupt: Interrupt,
+    console: &'a Console,
+}
+
+impl Evaluation<'_> {
+    fn introduce(&self) {
+        let Self { args, config, data, recipe, .. } = self;
+        let mut line = format!(
+            "# {}, {} of {}: {} images of {} classes to learn from, {} to classify",
+            config.arch,
+            args.features,
+            args.run.display(),
+            thousands(data.bank.len()),
+            self.classes,
+            thousands(data.queries.len())
+        );
+        if args.judges(Judge::Knn) {
+            line += &format!("\n# kNN: k = {}, temperature {}", config.knn_k, config.knn_temperature);
+        }
+        if args.judges(Judge::Probe) {
+            line += &format!("\n# linear probe: {recipe}, {} views", args.probe.views);
+        }
+        self.console.line(line);
+    }
+
+    fn judge(&self, subject: &Subject) -> Result<()> {
+        let Self { args, config, data, .. } = self;
+        let encoder = subject.freeze(args.features)?;
+        let extractor = Extractor {
+            encoder: &encoder,
+            recipe: &config.recipe,
+            workers: config.workers.count(),
+            interrupt: &self.interrupt,
+        };
+        let features = |source: &Source| -> Result<LabelledFeatures> {
+            let bar = self.console.bar(source.len(), 0, "{wide_bar} {pos}/{len} images");
+            let features = extractor.collect(source, &bar);
+            bar.finish_and_clear();
+            features
+        };
+        let augmented = args.probe.views == ProbeViews::Augmented;
+        let bank =
+            if args.judges(Judge::Knn) || !augmented { features(&data.bank)? } else { Default::default() };
+        let queries = features(&data.queries)?;
+        if args.judges(Judge::Knn) {
+            let votes = KnnConfig { k: config.knn_k, temperature: config.knn_temperature };
+            let verdicts = knn(&bank, &queries, votes)?;
+            let method = Method::Knn { k: votes.k.min(bank.labels.len()), temperature: votes.temperature };
+            self.report(subject, &encoder, method, &verdicts)?;
+        }
+        if args.judges(Judge::Probe) {
+            let examples =
+                if augmented { Examples::Augmented(&extractor, &data.bank) } else { Examples::Cached(&bank) };
+            let batch_size = self.recipe.batch_size.min(examples.len());
+            let recipe = ProbeRecipe { batch_size, ..self.recipe.clone() };
+            let (seed, views) = (args.probe.seed.unwrap_or(config.seed), args.probe.views);
+            let bar = self.console.bar(recipe.epochs, 0, "{wide_bar} epoch {pos}/{len} of the probe");
+            let trials = probe(&recipe, &examples, &queries, self.classes, seed, &bar)?;
+            bar.finish_and_clear();
+            let (chosen, all) = (highest(&trials), trials.iter().map(TrialReport::from).collect());
+            let (base_lr, best) = (chosen.base_lr, chosen.best());
+            let method = Method::Probe { recipe, views, seed, base_lr, best, trials: all };
+            self.report(subject, &encoder, method, &chosen.verdicts)?;
+        }
+        Ok(())
+    }
+
+    fn report(
+        &self,
+        subject: &Subject,
+        encoder: &FrozenEncoder<'_>,
+        method: Method,
+        verdicts: &[Verdict],
+    ) -> Result<()> {
+        let Self { args, config, data, .. } = self;
+        let val_patterns = if config.val_shards.is_empty() { &config.shards } else { &config.val_shards };
+        let names = data.queries.shards.class_names().or(data.bank.shards.class_names());
+        let report = Report {
+            method,
+            run: subject.run_dir.clone(),
+            checkpoint: subject.to_string(),
+            step: subject.step,
+            arch: config.arch,
+            features: args.features,
+            dim: encoder.dim(),
+            train: SourceReport::new(&data.bank, &config.shards),
+            val: SourceReport::new(&data.queries, val_patterns),
+            scores: Scores::of(verdicts, self.classes, names),
+        };
+        let path = report.save()?;
+        if args.json {
+            return Ok(io::stdout().write_all(report.to_json()?.as_bytes())?);
+        }
+        self.console.line(format_args!("{report}  {}.json", path.display()));
+        Ok(())
+    }
+}
+
+/// The recipe that was asked for, else the one of the run's preset.
+fn probe_recipe(args: &ProbeArgs, config: &TrainConfig, train: &Source) -> Result<ProbeRecipe, InputError> {
+    let of_preset =
+        if config.preset == Preset::Imagenet { ProbeOptimizer::Lars } else { ProbeOptimizer::Sgd };
+    let named = match args.recipe.unwrap_or(of_preset) {
+        ProbeOptimizer::Lars => ProbeRecipe::lars(),
+        ProbeOptimizer::Sgd => ProbeRecipe::sgd(),
+    };
+    let recipe = ProbeRecipe {
+        epochs: args.epochs.unwrap_or(named.epochs),
+        batch_size: args.batch_size.unwrap_or(named.batch_size).min(train.len() as usize),
+        base_lrs: if args.lr.is_empty() { named.base_lrs.clone() } else { args.lr.clone() },
+        schedule: args.schedule.unwrap_or(named.schedule),
+        ..named
+    };
+    let rates_work = recipe.base_lrs.iter().all(|&rate| rate > 0.0 && rate.is_finite());
+    if recipe.epochs == 0 || recipe.batch_size == 0 || !rates_work {
+        return Err(InputError::new("--probe-epochs, --probe-batch-size and --probe-lr must be above 0"));
+    }
+    Ok(recipe)
+}
+
+/// One more than the largest label.
+fn classes(data: &KnnData) -> Result<usize, InputError> {
+    let shards = [&data.bank.shards, &data.queries.shards];
+    if let [Some(train), Some(val)] = shards.map(|shards| shards.class_names())
+        && train != val
+    {
+        tracing::warn!(
+            "the classes.txt of the training and the validation shards differ: are their labels the same?"
+        );
+    }
+    let labels = shards.into_iter().flat_map(|shards| (0..shards.len()).filter_map(|at| shards.label(at)));
+    let classes = labels.max().map_or(0, |largest| largest as usize + 1);
+    if classes > MAX_CLASSES {
+        return Err(InputError::new(format!(
+            "labels go up to {}: more than {MAX_CLASSES} classes cannot be evaluated",
+            classes - 1
+        )));
+    }
+    Ok(classes)
+}

@@ -1,0 +1,53 @@
+//! Which samples have a row.
+
+use std::borrow::Cow;
+
+use simsiam_pipeline::ShardSet;
+
+/// Samples of a shard set in their order, but for a few that were left out. Only these are remembered.
+pub struct Kept<'a> {
+    shards: &'a ShardSet,
+    skipped: Vec<u64>,
+    /// One after the last sample.
+    end: u64,
+}
+
+impl<'a> Kept<'a> {
+    /// No samples yet.
+    pub fn new(shards: &'a ShardSet) -> Self {
+        Self { shards, skipped: Vec::new(), end: 0 }
+    }
+
+    /// Adds a sample; those between it and the one before are left out.
+    pub fn push(&mut self, sample: u64) {
+        self.skipped.extend(self.end..sample);
+        self.end = sample + 1;
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> u64 {
+        self.end - self.skipped.len() as u64
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Each sample's label; -1 where it has none.
+    pub fn labels(&self) -> impl Iterator<Item = i64> {
+        self.samples().map(|sample| self.shards.label(sample).map_or(-1, i64::from))
+    }
+
+    /// Each sample's key. A line feed, which would look like the next key's beginning, is written as `\n`.
+    pub fn keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.samples().map(|sample| match self.shards.locate(sample).key {
+            key if key.contains('\n') => key.replace('\n', "\\n").into(),
+            key => key,
+        })
+    }
+
+    fn samples(&self) -> impl Iterator<Item = u64> {
+        (0..self.end).filter(|sample| self.skipped.binary_search(sample).is_err())
+    }
+}

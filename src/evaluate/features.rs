@@ -1,0 +1,116 @@
+//! What a frozen encoder makes of the samples of shards.
+
+use anyhow::Result;
+use indicatif::ProgressBar;
+use simsiam_pipeline::{Batch, PipelineConfig, Recipe};
+
+use super::frozen::FrozenEncoder;
+use crate::data::Source;
+use crate::interrupt::Interrupt;
+
+/// Images a forward pass, at most.
+const BATCH: usize = 128;
+
+/// Features with their labels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LabelledFeatures {
+    /// Length of one feature.
+    pub dim: usize,
+    /// The features, one row of `dim` values each, of any norm.
+    pub features: Vec<f32>,
+    /// One label for each row.
+    pub labels: Vec<u32>,
+}
+
+impl LabelledFeatures {
+    /// No features yet, of `dim` values each.
+    pub fn new(dim: usize) -> Self {
+        Self { dim, ..Self::default() }
+    }
+
+    /// Appends a batch.
+    ///
+    /// # Panics
+    /// If an image has no label; sources are checked for them when they are opened.
+    pub fn extend(&mut self, batch: &FeatureBatch) {
+        self.features.extend_from_slice(&batch.features);
+        self.labels
+            .extend(batch.images.labels().map(|label| label.expect("labels were checked at the start")));
+    }
+}
+
+/// A batch of images and their features.
+pub struct FeatureBatch {
+    /// The images, with their labels and sample numbers.
+    pub images: Batch,
+    /// One feature for each image, row after row.
+    pub features: Vec<f32>,
+}
+
+/// Runs shards through an encoder.
+pub struct Extractor<'a> {
+    /// The encoder.
+    pub encoder: &'a FrozenEncoder<'a>,
+    /// The recipe that it was trained with; plain and lightly augmented views follow from it.
+    pub recipe: &'a Recipe,
+    /// Decoding threads.
+    pub workers: usize,
+    /// Ends the stream with an error.
+    pub interrupt: &'a Interrupt,
+}
+
+impl Extractor<'_> {
+    /// The features of a plain view of every usable sample, in order.
+    ///
+    /// # Errors
+    /// If the pipeline cannot be started; as an item, if it fails or the user asked to stop.
+    pub fn plain(&self, source: &Source) -> Result<impl Iterator<Item = Result<FeatureBatch>>> {
+        self.stream(source, PipelineConfig::evaluation(self.recipe, BATCH))
+    }
+
+    /// The features of every sample's randomly cropped and flipped view of one epoch, in the epoch's random order, in
+    /// batches that divide `batch_size`.
+    ///
+    /// # Errors
+    /// As [`plain`](Self::plain).
+    pub fn augmented(
+        &self,
+        source: &Source,
+        batch_size: usize,
+        seed: u64,
+        epoch: u64,
+    ) -> Result<impl Iterator<Item = Result<FeatureBatch>>> {
+        let batch =
+            (1..=BATCH.min(batch_size)).rev().find(|&part| batch_size.is_multiple_of(part)).unwrap_or(1);
+        let training = PipelineConfig::training(self.recipe.crop_and_flip(), batch, seed);
+        self.stream(source, PipelineConfig { views: 1, epochs: epoch..epoch + 1, ..training })
+    }
+
+    /// Every plain feature with its label; `bar` shows how far it is.
+    ///
+    /// # Errors
+    /// As [`plain`](Self::plain).
+    pub fn collect(&self, source: &Source, bar: &ProgressBar) -> Result<LabelledFeatures> {
+        let mut features = LabelledFeatures::new(self.encoder.dim());
+        for batch in self.plain(source)? {
+            let batch = batch?;
+            bar.inc(batch.images.len() as u64);
+            features.extend(&batch);
+        }
+        Ok(features)
+    }
+
+    fn stream(
+        &self,
+        source: &Source,
+        pipeline: PipelineConfig,
+    ) -> Result<impl Iterator<Item = Result<FeatureBatch>>> {
+        let pipeline = PipelineConfig { part: source.part, workers: self.workers, ..pipeline };
+        let batches = simsiam_pipeline::start(source.shards.clone(), source.quarantine.clone(), &pipeline)?;
+        Ok(batches.map(|images| {
+            self.interrupt.check()?;
+            let images = images?;
+            Ok(FeatureBatch { features: self.encoder.forward(images.view(0)), images })
+        }))
+    }
+}

@@ -1,0 +1,20 @@
+//! How good the features of an encoder that no longer learns are.
+//!
+//! - [`subject`]: which network of a run; [`frozen`]: it, as a function; [`features`]: what it makes of shards.
+//! - [`knn`]: the votes of the nearest neighbours; [`probe`]: a linear classifier; [`scores`]: what either gets right.
+//! - [`monitor`]: kNN while a run trains.
+//! - [`report`], [`chart`]: what is left on the disk; `font`: the chart's letters; `matrix`: products for both judges.
+
+pub mod chart;
+pub mod features;
+mod font;
+pub mod frozen;
+pub mod knn;
+mod matrix;
+pub mod monitor;
+pub mod probe;
+pub mod report;
+pub mod scores;
+pub mod subject;
+
+pub use monitor::knn_accuracy;

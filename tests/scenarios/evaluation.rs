@@ -1,0 +1,167 @@
+//! `simsiam eval` and `simsiam embed` on a small run.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use safetensors::SafeTensors;
+use serde_json::Value;
+
+use crate::fixture::{Fixture, damage, refused, simsiam, succeed};
+
+/// A run of one epoch (25 steps) on 200 images.
+fn trained() -> Fixture {
+    let fixture = Fixture::new();
+    succeed(&mut fixture.train("run", &["--epochs", "1"]));
+    fixture
+}
+
+fn eval(fixture: &Fixture, more: &[&str]) -> Command {
+    let mut command = simsiam();
+    command.arg("eval").arg(fixture.path("run")).arg("--val-shards").arg(fixture.path("val"));
+    command.args(["--probe-epochs", "5"]).args(more);
+    command
+}
+
+fn embed(fixture: &Fixture, out: &str, more: &[&str]) -> Command {
+    let mut command = simsiam();
+    command.arg("embed").arg(fixture.path("run")).arg("--out").arg(fixture.path(out)).args(more);
+    command
+}
+
+fn reports(printed: &str) -> Vec<Value> {
+    printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The names in a folder.
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn both_judges_report_every_number_and_a_second_run_gives_the_same() {
+    let fixture = trained();
+    let flags = ["--checkpoint", "untrained,newest", "--json"];
+    let printed = succeed(&mut eval(&fixture, &flags));
+    let reports = reports(&printed);
+    assert_eq!(reports.len(), 4, "{printed}");
+    for report in &reports {
+        assert_eq!((&report["arch"], &report["dim"]), (&"resnet8".into(), &64.into()));
+        assert_eq!((&report["train"]["samples"], &report["val"]["samples"]), (&200.into(), &50.into()));
+        let scores = &report["scores"];
+        let rows: Vec<Vec<u64>> = serde_json::from_value(scores["confusion"].clone()).unwrap();
+        assert!(rows.iter().all(|row| row.iter().sum::<u64>() == 5), "{scores}");
+        let hits: u64 = (0..10).map(|class| rows[class][class]).sum();
+        assert_eq!(scores["top1"].as_f64().unwrap(), 100.0 * hits as f64 / 50.0);
+        assert!(scores["top5"].as_f64().unwrap() >= scores["top1"].as_f64().unwrap());
+        let classes = scores["per_class"].as_array().unwrap();
+        assert_eq!((classes.len(), &classes[0]["samples"]), (10, &5.into()));
+        assert!(classes[0]["name"].is_string(), "{scores}");
+    }
+    assert_eq!((&reports[0]["method"], &reports[0]["k"]), (&"knn".into(), &20.into()));
+    let probe = &reports[3];
+    assert_eq!((&probe["method"], &probe["checkpoint"]), (&"probe".into(), &"step-000000025".into()));
+    assert_eq!(probe["trials"].as_array().unwrap().len(), 3);
+    assert_eq!(probe["trials"][0]["history"].as_array().unwrap().len(), 5);
+    assert_eq!(probe["recipe"]["batch_size"], 200);
+
+    let files = names(&fixture.path("run/eval"));
+    assert_eq!(files.len(), 8, "{files:?}");
+    let saved = fs::read_to_string(fixture.path("run/eval/step-000000025-probe-backbone.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&saved).unwrap(), *probe);
+    image::open(fixture.path("run/eval/untrained-knn-backbone.png")).unwrap();
+
+    let workers = ["--workers", "2"];
+    let mut again = eval(&fixture, &[&flags[..], &workers].concat());
+    assert_eq!(succeed(again.env("RAYON_NUM_THREADS", "1")), printed);
+}
+
+#[test]
+fn a_person_reads_a_line_for_each_result() {
+    let fixture = trained();
+    // The projector's output, LARS, new crops each epoch, and a tenth of the training data held out.
+    let mut command = simsiam();
+    command.arg("eval").arg(fixture.path("run/checkpoints/step-000000025"));
+    command.args(["--features", "projector", "--probe-recipe", "lars", "--probe-features", "augmented"]);
+    let printed = succeed(command.args(["--probe-epochs", "2", "--probe-lr", "1"]));
+    for part in [
+        "180 images of 10 classes to learn from, 20 to classify",
+        "kNN: k = 20",
+        "LARS, 2 epochs, batch 180, learning rate 1 at 256, cosine, augmented views",
+        "step-000000025 knn    top-1",
+        "step-000000025 probe  top-1",
+        "best top-1",
+        "step-000000025-probe-projector.json",
+    ] {
+        assert!(printed.contains(part), "{part} in\n{printed}");
+    }
+}
+
+#[test]
+fn embeddings_have_a_row_a_label_and_a_key_for_each_usable_sample() {
+    let fixture = trained();
+    damage(&fixture.shard(), 512);
+    let printed = succeed(&mut embed(&fixture, "features.safetensors", &[]));
+    assert!(printed.contains("199 embeddings of 64 values"), "{printed}");
+    assert!(printed.contains("1 unusable samples were left out"), "{printed}");
+    let bytes = fs::read(fixture.path("features.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let [features, labels, keys] = ["features", "labels", "keys"].map(|name| tensors.tensor(name).unwrap());
+    assert_eq!((features.shape(), labels.shape()), (&[199, 64][..], &[199][..]));
+    let text = std::str::from_utf8(keys.data()).unwrap();
+    assert_eq!(text.split('\n').count(), 199);
+    assert!(
+        labels.data().as_chunks::<8>().0.iter().all(|label| (0..10).contains(&i64::from_le_bytes(*label)))
+    );
+
+    succeed(&mut embed(&fixture, "features.npy", &["--workers", "2"]));
+    assert_eq!(fs::read(fixture.path("features.npy")).unwrap()[128..], *features.data());
+    assert_eq!(fs::read(fixture.path("features.labels.npy")).unwrap()[128..], *labels.data());
+    assert_eq!(fs::read_to_string(fixture.path("features.keys.txt")).unwrap(), format!("{text}\n"));
+    let left: Vec<String> =
+        names(&fixture.path("")).into_iter().filter(|name| name.contains("tmp")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn what_cannot_work_is_refused_and_leaves_nothing() {
+    let fixture = trained();
+    for (arguments, expected) in [
+        (&["--checkpoint", "24"][..], "has no checkpoint at step 24; it has: 0, 25"),
+        (&["--checkpoint", "best"], "the run has not measured kNN"),
+        (&["--checkpoint", "latest"], "neither `newest`, `best`, `untrained` nor a step's number"),
+        (&["--train-shards", "nowhere.tar"], "nowhere.tar"),
+        (&["--probe-lr", "3,0"], "must be above 0"),
+        (&["--knn-k", "0"], "must be positive"),
+    ] {
+        let printed = refused(&mut eval(&fixture, arguments));
+        assert!(printed.contains(expected), "{arguments:?}: {printed}");
+    }
+    assert!(!fixture.path("run/eval").exists());
+    let printed = refused(simsiam().arg("eval").arg(fixture.path("train")));
+    assert!(printed.contains("holds no run"), "{printed}");
+    let step = fixture.path("run/checkpoints/step-000000025");
+    let printed = refused(simsiam().arg("eval").arg(&step).args(["--checkpoint", "newest"]));
+    assert!(printed.contains("has nothing to choose"), "{printed}");
+    damage(&step.join("model.safetensors"), 1000);
+    let printed = refused(&mut eval(&fixture, &["--checkpoint", "25"]));
+    assert!(
+        printed.contains("step-000000025 is unusable: model.safetensors: checksum mismatch"),
+        "{printed}"
+    );
+
+    let printed = refused(&mut embed(&fixture, "features.csv", &[]));
+    assert!(printed.contains("features.csv: expected a name that ends in .safetensors or .npy"), "{printed}");
+    // More bad samples than the budget of 2 end it half way.
+    for shard in ["train/train-000.tar", "train/train-001.tar", "train/train-002.tar"] {
+        damage(&fixture.path(shard), 512);
+    }
+    let before = names(&fixture.path(""));
+    let printed = refused(&mut embed(&fixture, "features.npy", &["--checkpoint", "untrained"]));
+    assert!(printed.contains("3 of 200 samples are unusable"), "{printed}");
+    assert_eq!(names(&fixture.path("")), before);
+}
