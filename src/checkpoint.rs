@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use simsiam_model::state::NamedTensor;
@@ -128,7 +128,7 @@ impl CheckpointDir {
                 }
             }
         }
-        bail!("{} holds no usable checkpoint", self.dir.display())
+        Err(InputError::new(format!("{} holds no usable checkpoint", self.dir.display())).into())
     }
 
     /// The checkpoint at a step.

@@ -119,11 +119,15 @@ impl Evaluation<'_> {
         if args.judges(Judge::Probe) {
             let examples =
                 if augmented { Examples::Augmented(&extractor, &data.bank) } else { Examples::Cached(&bank) };
+            // Unusable samples may leave fewer than were counted.
             let batch_size = self.recipe.batch_size.min(examples.len());
             let recipe = ProbeRecipe { batch_size, ..self.recipe.clone() };
             let (seed, views) = (args.probe.seed.unwrap_or(config.seed), args.probe.views);
             let bar = self.console.bar(recipe.epochs, 0, "{wide_bar} epoch {pos}/{len} of the probe");
-            let trials = probe(&recipe, &examples, &queries, self.classes, seed, &bar)?;
+            let trials = probe(&recipe, &examples, &queries, self.classes, seed, || {
+                bar.inc(1);
+                Ok(self.interrupt.check()?)
+            })?;
             bar.finish_and_clear();
             let (chosen, all) = (highest(&trials), trials.iter().map(TrialReport::from).collect());
             let (base_lr, best) = (chosen.base_lr, chosen.best());
@@ -155,12 +159,13 @@ impl Evaluation<'_> {
             val: SourceReport::new(&data.queries, val_patterns),
             scores: Scores::of(verdicts, self.classes, names),
         };
-        let path = report.save()?;
+        // Said first: what was computed is not lost where the run's folder cannot be written.
         if args.json {
-            return Ok(io::stdout().write_all(report.to_json()?.as_bytes())?);
+            io::stdout().write_all(report.to_json()?.as_bytes())?;
+        } else {
+            self.console.line(format_args!("{report}  {}.json", report.path().display()));
         }
-        self.console.line(format_args!("{report}  {}.json", path.display()));
-        Ok(())
+        report.save()
     }
 }
 
@@ -186,7 +191,7 @@ fn probe_recipe(args: &ProbeArgs, config: &TrainConfig, train: &Source) -> Resul
     Ok(recipe)
 }
 
-/// One more than the largest label.
+/// One more than the largest label, or as many as have names.
 fn classes(data: &KnnData) -> Result<usize, InputError> {
     let shards = [&data.bank.shards, &data.queries.shards];
     if let [Some(train), Some(val)] = shards.map(|shards| shards.class_names())
@@ -197,12 +202,12 @@ fn classes(data: &KnnData) -> Result<usize, InputError> {
         );
     }
     let labels = shards.into_iter().flat_map(|shards| (0..shards.len()).filter_map(|at| shards.label(at)));
-    let classes = labels.max().map_or(0, |largest| largest as usize + 1);
-    if classes > MAX_CLASSES {
+    let largest = labels.max().unwrap_or(0) as usize;
+    if largest >= MAX_CLASSES {
         return Err(InputError::new(format!(
-            "labels go up to {}: more than {MAX_CLASSES} classes cannot be evaluated",
-            classes - 1
+            "labels go up to {largest}: more than {MAX_CLASSES} classes cannot be evaluated"
         )));
     }
-    Ok(classes)
+    let named = shards.map(|shards| shards.class_names().map_or(0, <[String]>::len));
+    Ok(named.into_iter().fold(largest + 1, usize::max))
 }

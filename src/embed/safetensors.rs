@@ -1,5 +1,5 @@
-//! One safetensors file: `features` [n, dim] f32, `labels` [n] i64, and `keys`, the UTF-8 bytes of all keys with a line
-//! feed between two.
+//! One safetensors file: `features`, n x dim of f32; `labels`, n of i64; and `keys`, the UTF-8 bytes of all keys with a
+//! line feed between two.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Seek, Write};

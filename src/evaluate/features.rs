@@ -1,6 +1,6 @@
 //! What a frozen encoder makes of the samples of shards.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use indicatif::ProgressBar;
 use simsiam_pipeline::{Batch, PipelineConfig, Recipe};
 
@@ -110,7 +110,12 @@ impl Extractor<'_> {
         Ok(batches.map(|images| {
             self.interrupt.check()?;
             let images = images?;
-            Ok(FeatureBatch { features: self.encoder.forward(images.view(0)), images })
+            let features = self.encoder.forward(images.view(0));
+            ensure!(
+                features.iter().all(|value| value.is_finite()),
+                "the encoder has diverged: it has features that are not finite"
+            );
+            Ok(FeatureBatch { features, images })
         }))
     }
 }

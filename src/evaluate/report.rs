@@ -114,22 +114,25 @@ impl SourceReport {
 }
 
 impl Report {
-    /// Writes `RUN/eval/CHECKPOINT-METHOD-FEATURES.json`, and the matrix of confusions beside it as `.png`; the files' common
-    /// path without extension. Either appears whole or not at all.
+    /// `RUN/eval/CHECKPOINT-METHOD-FEATURES`, to which the files' extensions are added.
+    pub fn path(&self) -> PathBuf {
+        let name = format!("{}-{}-{}", self.checkpoint, self.method.name(), self.features);
+        self.run.join("eval").join(name)
+    }
+
+    /// Writes a JSON file, and the matrix of confusions beside it as a PNG; either appears whole or not at all.
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn save(&self) -> Result<PathBuf> {
-        let dir = self.run.join("eval");
-        fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        let path = dir.join(format!("{}-{}-{}", self.checkpoint, self.method.name(), self.features));
+    pub fn save(&self) -> Result<()> {
+        let path = self.path();
         write_whole(&path.with_added_extension("json"), self.to_json()?.as_bytes())?;
         if let Some(confusion) = &self.scores.confusion {
             let names: Vec<String> = self.scores.per_class.iter().map(ToString::to_string).collect();
             let png = chart::confusion_png(confusion, &names, &self.title())?;
             write_whole(&path.with_added_extension("png"), &png)?;
         }
-        Ok(path)
+        Ok(())
     }
 
     /// One line of JSON.
@@ -174,6 +177,7 @@ impl Method {
 
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
         let mut file = AtomicFile::create(path)?;
         file.write_all(bytes)?;
         file.persist()

@@ -9,7 +9,6 @@ pub mod optimizer;
 pub mod recipe;
 
 use anyhow::{Result, ensure};
-use indicatif::ProgressBar;
 use serde::Serialize;
 
 use self::examples::Examples;
@@ -48,19 +47,19 @@ pub struct ProbeEpoch {
 }
 
 /// Trains a classifier of `classes` classes on `examples` at each of the recipe's learning rates, and judges it on `val`
-/// after each epoch.
+/// after each epoch, whose end `after_epoch` is told.
 ///
 /// The result is a function of features, recipe and seed: the same for any number of threads.
 ///
 /// # Errors
-/// If examples cannot be had, or a loss is no longer a number.
+/// If examples cannot be had, a loss is no longer a number, or `after_epoch` fails.
 pub fn probe(
     recipe: &ProbeRecipe,
     examples: &Examples<'_>,
     val: &LabelledFeatures,
     classes: usize,
     seed: u64,
-    bar: &ProgressBar,
+    mut after_epoch: impl FnMut() -> Result<()>,
 ) -> Result<Vec<Trial>> {
     let head = Head::new(val.dim, classes, seed);
     let mut trials: Vec<Trial> =
@@ -71,7 +70,7 @@ pub fn probe(
             trials.iter_mut().try_for_each(|trial| trial.step(features, labels, factor))
         })?;
         trials.iter_mut().for_each(|trial| trial.end_epoch(epoch + 1, val));
-        bar.inc(1);
+        after_epoch()?;
     }
     Ok(trials)
 }
@@ -144,8 +143,7 @@ mod tests {
     fn train(recipe: &ProbeRecipe, threads: usize, seed: u64) -> Vec<Trial> {
         let (train, val) = (clouds(900, 6), clouds(300, 6));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let bar = ProgressBar::hidden();
-        pool.install(|| probe(recipe, &Examples::Cached(&train), &val, 6, seed, &bar).unwrap())
+        pool.install(|| probe(recipe, &Examples::Cached(&train), &val, 6, seed, || Ok(())).unwrap())
     }
 
     #[test]
@@ -175,7 +173,7 @@ mod tests {
         let mut train = clouds(256, 2);
         train.features[5] = f32::INFINITY;
         let (recipe, examples) = (ProbeRecipe::sgd(), Examples::Cached(&train));
-        let error = probe(&recipe, &examples, &clouds(10, 2), 2, 0, &ProgressBar::hidden()).err().unwrap();
+        let error = probe(&recipe, &examples, &clouds(10, 2), 2, 0, || Ok(())).err().unwrap();
         assert!(error.to_string().contains("the probe diverged: its loss is"), "{error}");
     }
 }
