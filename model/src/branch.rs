@@ -7,7 +7,7 @@ use crate::backend::Backend;
 use crate::encoders::Encoder;
 use crate::heads::{HeadConfig, Projector};
 use crate::init::InitRng;
-use crate::module::{Module, NamedTensors, ReadVisitor, WriteVisitor, joined, visit, visit_mut};
+use crate::module::{Module, NamedTensors, Read, Write, joined, visit, visit_mut};
 use crate::tensors::{Features, Images, Taped};
 
 /// `images -> encoder -> features -> projector -> z`, with features of `FEATURES`, hidden layers of `WIDTH` and
@@ -78,13 +78,13 @@ impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, 
 impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> NamedTensors<D>
     for Branch<E, FEATURES, WIDTH, DIM, D>
 {
-    fn visit<V: ReadVisitor<D>>(&self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        visit(&self.encoder, &joined(prefix, "encoder"), visitor)?;
-        self.projector.visit(&joined(prefix, "projector"), visitor)
+    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+        visit(&self.encoder, &joined(prefix, "encoder"), each);
+        self.projector.visit(&joined(prefix, "projector"), each);
     }
 
-    fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        visit_mut(&mut self.encoder, &joined(prefix, "encoder"), visitor)?;
-        self.projector.visit_mut(&joined(prefix, "projector"), visitor)
+    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+        visit_mut(&mut self.encoder, &joined(prefix, "encoder"), each)?;
+        self.projector.visit_mut(&joined(prefix, "projector"), each)
     }
 }

@@ -1,11 +1,14 @@
 //! What a network is: something built from a generator of initial values, whose tensors have names.
 
+use std::convert::Infallible;
+
 use dfdx::nn::{
-    RecursiveWalker, TensorCollection, TensorVisitor, ViewTensorMut, ViewTensorName, ViewTensorRef,
+    RecursiveWalker, TensorCollection, TensorOptions, TensorVisitor, ViewTensorMut, ViewTensorName,
+    ViewTensorRef,
 };
 use dfdx::prelude::*;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, SgdStep};
 use crate::init::InitRng;
 
 /// A piece of network: a dfdx [`TensorCollection`] that knows how its values begin.
@@ -16,65 +19,67 @@ pub trait Module<D: Backend>: TensorCollection<f32, D> {
     fn new(dev: &D, rng: &InitRng) -> Self;
 }
 
-/// Visits tensors that it may read, each with its name.
-pub trait ReadVisitor<D: Backend>:
-    TensorVisitor<f32, D, Viewer = (ViewTensorRef, ViewTensorName), E2 = f32, D2 = D>
-{
-}
-impl<D: Backend, V> ReadVisitor<D> for V where
-    V: TensorVisitor<f32, D, Viewer = (ViewTensorRef, ViewTensorName), E2 = f32, D2 = D>
-{
-}
-
-/// Visits tensors that it may change, each with its name.
-pub trait WriteVisitor<D: Backend>:
-    TensorVisitor<f32, D, Viewer = (ViewTensorMut, ViewTensorName), E2 = f32, D2 = D>
-{
-}
-impl<D: Backend, V> WriteVisitor<D> for V where
-    V: TensorVisitor<f32, D, Viewer = (ViewTensorMut, ViewTensorName), E2 = f32, D2 = D>
-{
-}
-
 /// Named tensors in a fixed order. A dfdx [`TensorCollection`] lists its fields without looking at a value, so a network
 /// whose depth is known only at run time, as [`SimSiam`](crate::methods::SimSiam)'s, is one of these instead.
 ///
 /// Names are those of PyTorch's `state_dict`, such as `encoder.layer1.0.conv1.weight`.
 pub trait NamedTensors<D: Backend> {
     /// Visits every tensor; its name is `prefix.name`, or `name` when the prefix is empty.
-    fn visit<V: ReadVisitor<D>>(&self, prefix: &str, visitor: &mut V) -> Result<(), V::Err>;
+    fn visit(&self, prefix: &str, each: &mut Read<'_, D>);
 
     /// Visits every tensor, to change it.
-    fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err>;
-
-    /// What a whole network keeps beside its tensors, in a fixed order: values that are not trained and whose number is
-    /// known only at run time, which dfdx's visitors cannot visit.
-    fn tables(&self) -> Vec<(&'static str, &dyn Table)> {
-        Vec::new()
-    }
-
-    /// The same, to change them.
-    fn tables_mut(&mut self) -> Vec<(&'static str, &mut dyn Table)> {
-        Vec::new()
-    }
+    ///
+    /// # Errors
+    /// The first that `each` gives.
+    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err>;
 }
 
-/// Values that are saved with a network.
-pub trait Table {
-    /// The sizes.
+/// What is done with each tensor: called with its name, whether it is a parameter (not a running statistic), and itself.
+pub type Read<'a, D> = dyn FnMut(&str, bool, &dyn AnyTensor<D>) + 'a;
+
+/// What is done to each tensor.
+pub type Write<'a, D> = dyn FnMut(&str, bool, &mut dyn AnyTensor<D>) -> Result<(), <D as HasErr>::Err> + 'a;
+
+/// A tensor of any shape.
+pub trait AnyTensor<D: Backend> {
+    /// Where it is.
+    fn on_device(&self) -> &D;
+
+    /// Its sizes.
     fn sizes(&self) -> Vec<usize>;
 
     /// The values in row-major order.
     fn values(&self) -> Vec<f32>;
+
+    /// Its gradient's values in row-major order.
+    ///
+    /// # Panics
+    /// If it has none.
+    fn gradient(&self, grads: &Gradients<f32, D>) -> Vec<f32>;
 
     /// Replaces all values.
     ///
     /// # Panics
     /// If there are more or fewer.
     fn replace(&mut self, values: &[f32]);
+
+    /// A step of SGD by its gradient.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn sgd_update(
+        &mut self,
+        step: &SgdStep,
+        velocity: &mut Tensor<(usize,), f32, D>,
+        grads: &mut Gradients<f32, D>,
+    ) -> Result<(), D::Err>;
 }
 
-impl<S: Shape, D: Backend> Table for Tensor<S, f32, D> {
+impl<S: Shape, D: Backend> AnyTensor<D> for Tensor<S, f32, D> {
+    fn on_device(&self) -> &D {
+        self.device()
+    }
+
     fn sizes(&self) -> Vec<usize> {
         self.shape().concrete().into()
     }
@@ -83,8 +88,22 @@ impl<S: Shape, D: Backend> Table for Tensor<S, f32, D> {
         self.as_vec()
     }
 
+    fn gradient(&self, grads: &Gradients<f32, D>) -> Vec<f32> {
+        grads.get(self).as_vec()
+    }
+
     fn replace(&mut self, values: &[f32]) {
         self.copy_from(values);
+    }
+
+    fn sgd_update(
+        &mut self,
+        step: &SgdStep,
+        velocity: &mut Tensor<(usize,), f32, D>,
+        grads: &mut Gradients<f32, D>,
+    ) -> Result<(), D::Err> {
+        let dev = self.device().clone();
+        dev.sgd_update(step, self, velocity, grads.get_or_alloc_mut(self)?)
     }
 }
 
@@ -94,27 +113,62 @@ pub(crate) fn joined(prefix: &str, name: &str) -> String {
 }
 
 /// [`NamedTensors::visit`] for a part that is a collection.
-pub(crate) fn visit<D, M, V>(module: &M, prefix: &str, visitor: &mut V) -> Result<(), V::Err>
-where
-    D: Backend,
-    M: TensorCollection<f32, D>,
-    V: ReadVisitor<D>,
-{
-    M::iter_tensors(&mut RecursiveWalker { m: (module, prefix.to_owned()), f: visitor }).map(drop)
+pub(crate) fn visit<D: Backend, M: TensorCollection<f32, D>>(
+    module: &M,
+    prefix: &str,
+    each: &mut Read<'_, D>,
+) {
+    let mut visitor = Reading(each);
+    match M::iter_tensors(&mut RecursiveWalker { m: (module, prefix.to_owned()), f: &mut visitor }) {
+        Ok(_) => {}
+        Err(never) => match never {},
+    }
 }
 
 /// [`NamedTensors::visit_mut`] for a part that is a collection.
-pub(crate) fn visit_mut<D, M, V>(module: &mut M, prefix: &str, visitor: &mut V) -> Result<(), V::Err>
-where
-    D: Backend,
-    M: TensorCollection<f32, D>,
-    V: WriteVisitor<D>,
-{
-    M::iter_tensors(&mut RecursiveWalker { m: (module, prefix.to_owned()), f: visitor }).map(drop)
+pub(crate) fn visit_mut<D: Backend, M: TensorCollection<f32, D>>(
+    module: &mut M,
+    prefix: &str,
+    each: &mut Write<'_, D>,
+) -> Result<(), D::Err> {
+    let mut visitor = Writing(each);
+    M::iter_tensors(&mut RecursiveWalker { m: (module, prefix.to_owned()), f: &mut visitor }).map(drop)
 }
 
-/// What a [`TensorVisitor`] returns when it builds no new module.
-pub(crate) type Visited<S, D, Err> = Result<Option<Tensor<S, f32, D>>, Err>;
+// One visitor for all that is read and one for all that is changed: each is compiled for every module and shape.
+struct Reading<'a, 'b, D: Backend>(&'a mut Read<'b, D>);
+struct Writing<'a, 'b, D: Backend>(&'a mut Write<'b, D>);
+
+impl<D: Backend> TensorVisitor<f32, D> for Reading<'_, '_, D> {
+    type Viewer = (ViewTensorRef, ViewTensorName);
+    type Err = Infallible;
+    type E2 = f32;
+    type D2 = D;
+
+    fn visit<S: Shape>(
+        &mut self,
+        options: TensorOptions<S, f32, D>,
+        (tensor, name): (&Tensor<S, f32, D>, String),
+    ) -> Result<Option<Tensor<S, f32, D>>, Infallible> {
+        (self.0)(&name, options.do_gradient_update, tensor);
+        Ok(None)
+    }
+}
+
+impl<D: Backend> TensorVisitor<f32, D> for Writing<'_, '_, D> {
+    type Viewer = (ViewTensorMut, ViewTensorName);
+    type Err = D::Err;
+    type E2 = f32;
+    type D2 = D;
+
+    fn visit<S: Shape>(
+        &mut self,
+        options: TensorOptions<S, f32, D>,
+        (tensor, name): (&mut Tensor<S, f32, D>, String),
+    ) -> Result<Option<Tensor<S, f32, D>>, D::Err> {
+        (self.0)(&name, options.do_gradient_update, tensor).map(|()| None)
+    }
+}
 
 /// What `TensorCollection::iter_tensors` returns in this crate.
 pub(crate) type Walked<Err> = Result<Option<()>, Err>;

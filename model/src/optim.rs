@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use dfdx::nn::{TensorOptions, TensorVisitor, ViewTensorMut, ViewTensorName, ViewTensorRef};
 use dfdx::prelude::*;
 
 use crate::backend::{Backend, SgdStep};
-use crate::module::{NamedTensors, Visited};
-use crate::state::{NamedTensor, StateError};
+use crate::module::NamedTensors;
+use crate::state::{NamedTensor, StateError, by_name, none_left, take};
 
 /// What stays the same during training.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,7 +68,18 @@ impl<D: Backend> Sgd<D> {
         grads: &mut Gradients<f32, D>,
         rates: &LearningRates,
     ) -> Result<(), D::Err> {
-        model.visit_mut("", &mut Update { sgd: self, grads, rates })
+        let Self { config, velocity } = self;
+        model.visit_mut("", &mut |name, is_parameter, tensor| {
+            let Some(learning_rate) = rates.of(name).filter(|_| is_parameter) else { return Ok(()) };
+            let velocity = match velocity.get_mut(name) {
+                Some(velocity) => velocity,
+                None => velocity
+                    .entry(name.to_owned())
+                    .or_insert(tensor.on_device().try_zeros_like(&(tensor.sizes().iter().product(),))?),
+            };
+            let SgdConfig { momentum, weight_decay } = *config;
+            tensor.sgd_update(&SgdStep { learning_rate, momentum, weight_decay }, velocity, grads)
+        })
     }
 
     /// The velocities by parameter name, for a checkpoint.
@@ -95,73 +105,24 @@ impl<D: Backend> Sgd<D> {
             self.velocity.clear();
             return Ok(());
         }
-        let mut import = Import { given: crate::state::by_name(tensors)?, velocity: BTreeMap::new() };
-        model.visit("", &mut import)?;
-        crate::state::none_left(&import.given)?;
-        self.velocity = import.velocity;
-        Ok(())
-    }
-}
-
-struct Update<'a, D: Backend> {
-    sgd: &'a mut Sgd<D>,
-    grads: &'a mut Gradients<f32, D>,
-    rates: &'a LearningRates,
-}
-
-impl<D: Backend> TensorVisitor<f32, D> for Update<'_, D> {
-    type Viewer = (ViewTensorMut, ViewTensorName);
-    type Err = D::Err;
-    type E2 = f32;
-    type D2 = D;
-
-    fn visit<S: Shape>(
-        &mut self,
-        options: TensorOptions<S, f32, D>,
-        (p, name): (&mut Tensor<S, f32, D>, String),
-    ) -> Visited<S, D, Self::Err> {
-        let Some(learning_rate) = self.rates.of(&name).filter(|_| options.do_gradient_update) else {
-            return Ok(None);
-        };
-        let dev = p.device().clone();
-        let v = match self.sgd.velocity.entry(name) {
-            std::collections::btree_map::Entry::Occupied(v) => v.into_mut(),
-            std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert(dev.try_zeros_like(&(p.shape().num_elements(),))?)
+        let mut given = by_name(tensors)?;
+        let (mut velocity, mut fitting) = (BTreeMap::new(), Ok(()));
+        model.visit("", &mut |name, is_parameter, tensor| {
+            if !is_parameter || LearningRates::all(0.0).of(name).is_none() || fitting.is_err() {
+                return;
             }
-        };
-        let step = SgdStep {
-            learning_rate,
-            momentum: self.sgd.config.momentum,
-            weight_decay: self.sgd.config.weight_decay,
-        };
-        let g = self.grads.get_or_alloc_mut(p)?;
-        dev.sgd_update(&step, p, v, g)?;
-        Ok(None)
-    }
-}
-
-struct Import<'a, D: Backend> {
-    given: BTreeMap<&'a str, &'a NamedTensor>,
-    velocity: BTreeMap<String, Tensor<(usize,), f32, D>>,
-}
-
-impl<D: Backend> TensorVisitor<f32, D> for Import<'_, D> {
-    type Viewer = (ViewTensorRef, ViewTensorName);
-    type Err = StateError;
-    type E2 = f32;
-    type D2 = D;
-
-    fn visit<S: Shape>(
-        &mut self,
-        options: TensorOptions<S, f32, D>,
-        (p, name): (&Tensor<S, f32, D>, String),
-    ) -> Visited<S, D, Self::Err> {
-        if options.do_gradient_update && LearningRates::all(0.0).of(&name).is_some() {
-            let len = p.shape().num_elements();
-            let given = crate::state::take(&mut self.given, &name, &[len])?;
-            self.velocity.insert(name, p.device().tensor_from_vec(given.data.clone(), (len,)));
-        }
-        Ok(None)
+            let len = tensor.sizes().iter().product();
+            match take(&mut given, name, &[len]) {
+                Ok(found) => {
+                    let values = tensor.on_device().tensor_from_vec(found.data.clone(), (len,));
+                    velocity.insert(name.to_owned(), values);
+                }
+                Err(error) => fitting = Err(error),
+            }
+        });
+        fitting?;
+        none_left(&given)?;
+        self.velocity = velocity;
+        Ok(())
     }
 }

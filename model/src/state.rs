@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use dfdx::nn::{TensorOptions, TensorVisitor, ViewTensorMut, ViewTensorName, ViewTensorRef};
-use dfdx::prelude::*;
 use thiserror::Error;
 
-use crate::backend::Backend;
-use crate::module::{NamedTensors, Visited};
+use crate::backend::{Backend, computed};
+use crate::module::NamedTensors;
 
 /// A tensor's values on the host, in row-major order.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,18 +54,11 @@ pub enum StateError {
 
 /// All tensors of a network, running statistics too, in the network's order.
 pub fn export<D: Backend, M: NamedTensors<D>>(module: &M) -> Vec<NamedTensor> {
-    let mut export = Export(Vec::new());
-    match module.visit("", &mut export) {
-        Ok(()) => {}
-        Err(never) => match never {},
-    }
-    let tables = module.tables().into_iter();
-    export.0.extend(tables.map(|(name, table)| NamedTensor {
-        name: name.to_owned(),
-        shape: table.sizes(),
-        data: table.values(),
-    }));
-    export.0
+    let mut tensors = Vec::new();
+    module.visit("", &mut |name, _, tensor| {
+        tensors.push(NamedTensor { name: name.to_owned(), shape: tensor.sizes(), data: tensor.values() });
+    });
+    tensors
 }
 
 /// Replaces all tensors of a network.
@@ -78,17 +69,22 @@ pub fn import<D: Backend, M: NamedTensors<D>>(
     module: &mut M,
     tensors: &[NamedTensor],
 ) -> Result<(), StateError> {
-    let mut check = Check(by_name(tensors)?);
-    module.visit("", &mut check)?;
-    for (name, table) in module.tables() {
-        take(&mut check.0, name, &table.sizes())?;
-    }
-    none_left(&check.0)?;
-    let mut replace = Replace(by_name(tensors)?);
-    module.visit_mut("", &mut replace)?;
-    for (name, table) in module.tables_mut() {
-        table.replace(&take(&mut replace.0, name, &table.sizes())?.data);
-    }
+    let mut given = by_name(tensors)?;
+    let mut values = Vec::new();
+    let mut fitting = Ok(());
+    module.visit("", &mut |name, _, tensor| match take(&mut given, name, &tensor.sizes()) {
+        Ok(found) => values.push(&found.data),
+        Err(error) if fitting.is_ok() => fitting = Err(error),
+        Err(_) => {}
+    });
+    fitting?;
+    none_left(&given)?;
+    let mut values = values.into_iter();
+    let replaced = module.visit_mut("", &mut |_, _, tensor| {
+        tensor.replace(values.next().expect("there is one for each tensor"));
+        Ok(())
+    });
+    computed(replaced);
     Ok(())
 }
 
@@ -126,60 +122,5 @@ pub(crate) fn none_left(given: &BTreeMap<&str, &NamedTensor>) -> Result<(), Stat
     match given.first_key_value() {
         Some((name, _)) => Err(StateError::Unknown((*name).to_owned())),
         None => Ok(()),
-    }
-}
-
-struct Export(Vec<NamedTensor>);
-
-impl<D: Backend> TensorVisitor<f32, D> for Export {
-    type Viewer = (ViewTensorRef, ViewTensorName);
-    type Err = std::convert::Infallible;
-    type E2 = f32;
-    type D2 = D;
-
-    fn visit<S: Shape>(
-        &mut self,
-        _: TensorOptions<S, f32, D>,
-        (tensor, name): (&Tensor<S, f32, D>, String),
-    ) -> Visited<S, D, Self::Err> {
-        self.0.push(NamedTensor { name, shape: tensor.shape().concrete().into(), data: tensor.as_vec() });
-        Ok(None)
-    }
-}
-
-struct Check<'a>(BTreeMap<&'a str, &'a NamedTensor>);
-
-impl<D: Backend> TensorVisitor<f32, D> for Check<'_> {
-    type Viewer = (ViewTensorRef, ViewTensorName);
-    type Err = StateError;
-    type E2 = f32;
-    type D2 = D;
-
-    fn visit<S: Shape>(
-        &mut self,
-        _: TensorOptions<S, f32, D>,
-        (tensor, name): (&Tensor<S, f32, D>, String),
-    ) -> Visited<S, D, Self::Err> {
-        take(&mut self.0, &name, tensor.shape().concrete().as_ref())?;
-        Ok(None)
-    }
-}
-
-struct Replace<'a>(BTreeMap<&'a str, &'a NamedTensor>);
-
-impl<D: Backend> TensorVisitor<f32, D> for Replace<'_> {
-    type Viewer = (ViewTensorMut, ViewTensorName);
-    type Err = StateError;
-    type E2 = f32;
-    type D2 = D;
-
-    fn visit<S: Shape>(
-        &mut self,
-        _: TensorOptions<S, f32, D>,
-        (tensor, name): (&mut Tensor<S, f32, D>, String),
-    ) -> Visited<S, D, Self::Err> {
-        let given = take(&mut self.0, &name, tensor.shape().concrete().as_ref())?;
-        tensor.copy_from(&given.data);
-        Ok(None)
     }
 }

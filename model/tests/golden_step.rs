@@ -4,7 +4,6 @@
 
 mod hashed;
 
-use dfdx::nn::{TensorOptions, TensorVisitor, ViewTensorName, ViewTensorRef};
 use dfdx::prelude::*;
 use serde_json::Value;
 use simsiam_model::encoders::ResNet18Cifar;
@@ -75,33 +74,14 @@ fn loss_and_gradients(model: &mut Model, hashed: Hashed) -> (f32, Gradients<f32,
 }
 
 fn gradients(model: &Model, grads: &Gradients<f32, Cpu>) -> Vec<NamedTensor> {
-    let mut visitor = GradientsOf { grads, named: Vec::new() };
-    model.visit("", &mut visitor).unwrap();
-    visitor.named
-}
-
-struct GradientsOf<'a> {
-    grads: &'a Gradients<f32, Cpu>,
-    named: Vec<NamedTensor>,
-}
-
-impl TensorVisitor<f32, Cpu> for GradientsOf<'_> {
-    type Viewer = (ViewTensorRef, ViewTensorName);
-    type Err = CpuError;
-    type E2 = f32;
-    type D2 = Cpu;
-
-    fn visit<S: Shape>(
-        &mut self,
-        options: TensorOptions<S, f32, Cpu>,
-        (tensor, name): (&Tensor<S, f32, Cpu>, String),
-    ) -> Result<Option<Tensor<S, f32, Cpu>>, CpuError> {
-        if options.do_gradient_update {
-            let shape = tensor.shape().concrete().into();
-            self.named.push(NamedTensor { name, shape, data: self.grads.get(tensor).as_vec() });
+    let mut named = Vec::new();
+    model.visit("", &mut |name, is_parameter, tensor| {
+        if is_parameter {
+            let (name, shape) = (name.to_owned(), tensor.sizes());
+            named.push(NamedTensor { name, shape, data: tensor.gradient(grads) });
         }
-        Ok(None)
-    }
+    });
+    named
 }
 
 /// The first loss is a mean of cosines of about 0.02 that nearly cancel: its error is measured against one of them.

@@ -104,7 +104,7 @@ fn the_average_of_targets_takes_in_every_projection() {
     let config = SimSiamConfig { predictor: false, targets, ..SimSiamConfig::new(2) };
     let mut model = simsiam(&config);
     let mut training = Training::new(&model);
-    let rows = |model: &SimSiam<Net, 64, 48, 48, 12, Cpu>| model.tables()[0].1.values();
+    let rows = |model: &SimSiam<Net, 64, 48, 48, 12, Cpu>| state::export(model).pop().unwrap().data;
     training.steps(&mut model, 0..1);
     let first = rows(&model);
     assert!(first[..IMAGES * 48].chunks(48).all(|row| row.iter().any(|v| *v != 0.0)));

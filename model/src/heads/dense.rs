@@ -4,7 +4,7 @@ use dfdx::prelude::*;
 use crate::backend::{Activation, Backend};
 use crate::init::InitRng;
 use crate::layers::{BatchNorm1d, BiasedLinear, Linear, PlainBatchNorm1d};
-use crate::module::{Module, ReadVisitor, WriteVisitor, visit, visit_mut};
+use crate::module::{Module, Read, Write, visit, visit_mut};
 use crate::tensors::{Features, Taped};
 
 /// A layer of a head, `batch x IN -> batch x OUT`.
@@ -62,43 +62,38 @@ impl<const IN: usize, const OUT: usize, D: Backend> Dense<IN, OUT, D> {
     }
 
     /// Visits the tensors of the layer at `place` of the sequence `prefix`.
-    pub(super) fn visit<V: ReadVisitor<D>>(
-        &self,
-        prefix: &str,
-        place: usize,
-        visitor: &mut V,
-    ) -> Result<(), V::Err> {
+    pub(super) fn visit(&self, prefix: &str, place: usize, each: &mut Read<'_, D>) {
         let (linear_name, norm_name) = (format!("{prefix}.{place}"), format!("{prefix}.{}", place + 1));
         match self {
             Self::Normed(linear, norm) => {
-                visit(linear, &linear_name, visitor)?;
-                visit(norm, &norm_name, visitor)
+                visit(linear, &linear_name, each);
+                visit(norm, &norm_name, each);
             }
             Self::PlainNormed(linear, norm) => {
-                visit(linear, &linear_name, visitor)?;
-                visit(norm, &norm_name, visitor)
+                visit(linear, &linear_name, each);
+                visit(norm, &norm_name, each);
             }
-            Self::Biased(linear) => visit(linear, &linear_name, visitor),
+            Self::Biased(linear) => visit(linear, &linear_name, each),
         }
     }
 
-    pub(super) fn visit_mut<V: WriteVisitor<D>>(
+    pub(super) fn visit_mut(
         &mut self,
         prefix: &str,
         place: usize,
-        visitor: &mut V,
-    ) -> Result<(), V::Err> {
+        each: &mut Write<'_, D>,
+    ) -> Result<(), D::Err> {
         let (linear_name, norm_name) = (format!("{prefix}.{place}"), format!("{prefix}.{}", place + 1));
         match self {
             Self::Normed(linear, norm) => {
-                visit_mut(linear, &linear_name, visitor)?;
-                visit_mut(norm, &norm_name, visitor)
+                visit_mut(linear, &linear_name, each)?;
+                visit_mut(norm, &norm_name, each)
             }
             Self::PlainNormed(linear, norm) => {
-                visit_mut(linear, &linear_name, visitor)?;
-                visit_mut(norm, &norm_name, visitor)
+                visit_mut(linear, &linear_name, each)?;
+                visit_mut(norm, &norm_name, each)
             }
-            Self::Biased(linear) => visit_mut(linear, &linear_name, visitor),
+            Self::Biased(linear) => visit_mut(linear, &linear_name, each),
         }
     }
 

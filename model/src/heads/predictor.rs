@@ -3,7 +3,7 @@ use dfdx::prelude::*;
 use super::{Dense, HeadNorm};
 use crate::backend::{Activation, Backend};
 use crate::init::InitRng;
-use crate::module::{NamedTensors, ReadVisitor, WriteVisitor};
+use crate::module::{NamedTensors, Read, Write};
 use crate::tensors::{Features, Taped};
 
 /// The prediction head, `batch x DIM -> batch x DIM` through `HIDDEN` channels: linear, batch norm, ReLU, then linear
@@ -44,13 +44,13 @@ impl<const DIM: usize, const HIDDEN: usize, D: Backend> Predictor<DIM, HIDDEN, D
 }
 
 impl<const DIM: usize, const HIDDEN: usize, D: Backend> NamedTensors<D> for Predictor<DIM, HIDDEN, D> {
-    fn visit<V: ReadVisitor<D>>(&self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        self.hidden.visit(prefix, 0, visitor)?;
-        self.last.visit(prefix, 3, visitor)
+    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+        self.hidden.visit(prefix, 0, each);
+        self.last.visit(prefix, 3, each);
     }
 
-    fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        self.hidden.visit_mut(prefix, 0, visitor)?;
-        self.last.visit_mut(prefix, 3, visitor)
+    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+        self.hidden.visit_mut(prefix, 0, each)?;
+        self.last.visit_mut(prefix, 3, each)
     }
 }

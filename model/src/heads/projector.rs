@@ -3,7 +3,7 @@ use dfdx::prelude::*;
 use super::{Dense, HeadConfig};
 use crate::backend::{Activation, Backend};
 use crate::init::InitRng;
-use crate::module::{NamedTensors, ReadVisitor, WriteVisitor};
+use crate::module::{NamedTensors, Read, Write};
 use crate::tensors::{Features, Taped};
 
 /// The projection head, `batch x FEATURES -> batch x DIM` through layers of `WIDTH` channels: two or three linear
@@ -84,20 +84,20 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
 impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> NamedTensors<D>
     for Projector<FEATURES, WIDTH, DIM, D>
 {
-    fn visit<V: ReadVisitor<D>>(&self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        self.first.visit(prefix, 0, visitor)?;
+    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+        self.first.visit(prefix, 0, each);
         if let Some(middle) = &self.middle {
-            middle.visit(prefix, 3, visitor)?;
+            middle.visit(prefix, 3, each);
         }
-        self.last.visit(prefix, self.place_of_last(), visitor)
+        self.last.visit(prefix, self.place_of_last(), each);
     }
 
-    fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
+    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
         let last = self.place_of_last();
-        self.first.visit_mut(prefix, 0, visitor)?;
+        self.first.visit_mut(prefix, 0, each)?;
         if let Some(middle) = &mut self.middle {
-            middle.visit_mut(prefix, 3, visitor)?;
+            middle.visit_mut(prefix, 3, each)?;
         }
-        self.last.visit_mut(prefix, last, visitor)
+        self.last.visit_mut(prefix, last, each)
     }
 }

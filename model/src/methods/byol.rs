@@ -8,7 +8,7 @@ use crate::branch::Branch;
 use crate::encoders::Encoder;
 use crate::heads::{HeadConfig, Predictor};
 use crate::init::InitRng;
-use crate::module::{Module, NamedTensors, ReadVisitor, WriteVisitor, joined};
+use crate::module::{Module, NamedTensors, Read, Write, joined};
 use crate::objective::{Spread, TargetGradient, negative_cosine};
 use crate::tensors::Images;
 
@@ -125,15 +125,15 @@ impl<
     D: Backend,
 > NamedTensors<D> for Byol<E, FEATURES, WIDTH, DIM, HIDDEN, D>
 {
-    fn visit<V: ReadVisitor<D>>(&self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        self.f.visit(prefix, visitor)?;
-        self.h.visit(&joined(prefix, "predictor"), visitor)?;
-        self.target.visit(&joined(prefix, "target"), visitor)
+    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+        self.f.visit(prefix, each);
+        self.h.visit(&joined(prefix, "predictor"), each);
+        self.target.visit(&joined(prefix, "target"), each);
     }
 
-    fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        self.f.visit_mut(prefix, visitor)?;
-        self.h.visit_mut(&joined(prefix, "predictor"), visitor)?;
-        self.target.visit_mut(&joined(prefix, "target"), visitor)
+    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+        self.f.visit_mut(prefix, each)?;
+        self.h.visit_mut(&joined(prefix, "predictor"), each)?;
+        self.target.visit_mut(&joined(prefix, "target"), each)
     }
 }

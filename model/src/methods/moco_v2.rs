@@ -6,7 +6,7 @@ use crate::branch::Branch;
 use crate::encoders::Encoder;
 use crate::heads::HeadConfig;
 use crate::init::InitRng;
-use crate::module::{Module, NamedTensors, ReadVisitor, Table, WriteVisitor, joined};
+use crate::module::{Module, NamedTensors, Read, Write, joined};
 use crate::objective::{Spread, info_nce, unit};
 use crate::tensors::Images;
 
@@ -102,21 +102,15 @@ where
 impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> NamedTensors<D>
     for MoCoV2<E, FEATURES, WIDTH, DIM, D>
 {
-    fn visit<V: ReadVisitor<D>>(&self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        self.f.visit(prefix, visitor)?;
-        self.target.visit(&joined(prefix, "target"), visitor)
+    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+        self.f.visit(prefix, each);
+        self.target.visit(&joined(prefix, "target"), each);
+        self.queue.visit(&joined(prefix, "queue"), each);
     }
 
-    fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        self.f.visit_mut(prefix, visitor)?;
-        self.target.visit_mut(&joined(prefix, "target"), visitor)
-    }
-
-    fn tables(&self) -> Vec<(&'static str, &dyn Table)> {
-        vec![("queue.keys", &self.queue.keys), ("queue.next", &self.queue.next)]
-    }
-
-    fn tables_mut(&mut self) -> Vec<(&'static str, &mut dyn Table)> {
-        vec![("queue.keys", &mut self.queue.keys), ("queue.next", &mut self.queue.next)]
+    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+        self.f.visit_mut(prefix, each)?;
+        self.target.visit_mut(&joined(prefix, "target"), each)?;
+        self.queue.visit_mut(&joined(prefix, "queue"), each)
     }
 }

@@ -2,6 +2,7 @@ use dfdx::prelude::*;
 
 use crate::backend::{Backend, computed};
 use crate::init::InitRng;
+use crate::module::{NamedTensors, Read, Write, joined};
 use crate::objective::unit;
 use crate::tensors::{Channels, Features};
 
@@ -50,5 +51,17 @@ impl<const C: usize, D: Backend> Queue<C, D> {
         let dev = self.keys.device().clone();
         computed(dev.scatter_rows(&mut self.keys, &rows, keys));
         self.next.copy_from(&[((next + rows.len()) % length) as f32]);
+    }
+}
+
+impl<const C: usize, D: Backend> NamedTensors<D> for Queue<C, D> {
+    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+        each(&joined(prefix, "keys"), false, &self.keys);
+        each(&joined(prefix, "next"), false, &self.next);
+    }
+
+    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+        each(&joined(prefix, "keys"), false, &mut self.keys)?;
+        each(&joined(prefix, "next"), false, &mut self.next)
     }
 }

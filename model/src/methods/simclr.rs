@@ -6,7 +6,7 @@ use crate::branch::Branch;
 use crate::encoders::Encoder;
 use crate::heads::HeadConfig;
 use crate::init::InitRng;
-use crate::module::{Module, NamedTensors, ReadVisitor, WriteVisitor};
+use crate::module::{Module, NamedTensors, Read, Write};
 use crate::objective::{Spread, nt_xent};
 use crate::tensors::Images;
 
@@ -68,11 +68,11 @@ where
 impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> NamedTensors<D>
     for SimClr<E, FEATURES, WIDTH, DIM, D>
 {
-    fn visit<V: ReadVisitor<D>>(&self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        self.f.visit(prefix, visitor)
+    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+        self.f.visit(prefix, each);
     }
 
-    fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        self.f.visit_mut(prefix, visitor)
+    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+        self.f.visit_mut(prefix, each)
     }
 }

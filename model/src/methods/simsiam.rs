@@ -6,7 +6,7 @@ use crate::branch::Branch;
 use crate::encoders::Encoder;
 use crate::heads::{HeadConfig, HeadNorm, Predictor};
 use crate::init::InitRng;
-use crate::module::{Module, NamedTensors, ReadVisitor, Table, WriteVisitor, joined};
+use crate::module::{Module, NamedTensors, Read, Write, joined};
 use crate::objective::{Spread, TargetGradient, unit};
 use crate::tensors::{Features, Images};
 
@@ -250,33 +250,30 @@ impl<
     D: Backend,
 > NamedTensors<D> for SimSiam<E, FEATURES, WIDTH, DIM, HIDDEN, D>
 {
-    fn visit<V: ReadVisitor<D>>(&self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        self.f.visit(prefix, visitor)?;
+    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+        self.f.visit(prefix, each);
         if let Some(h) = &self.h {
-            h.visit(&joined(prefix, "predictor"), visitor)?;
+            h.visit(&joined(prefix, "predictor"), each);
         }
         if let Some(copy) = &self.copy {
-            copy.visit(&joined(prefix, "target"), visitor)?;
+            copy.visit(&joined(prefix, "target"), each);
         }
-        Ok(())
+        if let Some(average) = &self.average {
+            each(&joined(prefix, "average"), false, &average.rows);
+        }
     }
 
-    fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        self.f.visit_mut(prefix, visitor)?;
+    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+        self.f.visit_mut(prefix, each)?;
         if let Some(h) = &mut self.h {
-            h.visit_mut(&joined(prefix, "predictor"), visitor)?;
+            h.visit_mut(&joined(prefix, "predictor"), each)?;
         }
         if let Some(copy) = &mut self.copy {
-            copy.visit_mut(&joined(prefix, "target"), visitor)?;
+            copy.visit_mut(&joined(prefix, "target"), each)?;
         }
-        Ok(())
-    }
-
-    fn tables(&self) -> Vec<(&'static str, &dyn Table)> {
-        self.average.iter().map(|average| ("average", &average.rows as _)).collect()
-    }
-
-    fn tables_mut(&mut self) -> Vec<(&'static str, &mut dyn Table)> {
-        self.average.iter_mut().map(|average| ("average", &mut average.rows as _)).collect()
+        match &mut self.average {
+            Some(average) => each(&joined(prefix, "average"), false, &mut average.rows),
+            None => Ok(()),
+        }
     }
 }

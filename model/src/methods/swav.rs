@@ -8,7 +8,7 @@ use crate::encoders::Encoder;
 use crate::heads::HeadConfig;
 use crate::init::InitRng;
 use crate::layers::Linear;
-use crate::module::{Module, NamedTensors, ReadVisitor, WriteVisitor, joined, visit, visit_mut};
+use crate::module::{Module, NamedTensors, Read, Write, joined, visit, visit_mut};
 use crate::objective::{Spread, sinkhorn, swapped_prediction, unit};
 use crate::tensors::Images;
 
@@ -104,13 +104,13 @@ where
 impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D: Backend>
     NamedTensors<D> for SwAv<E, FEATURES, WIDTH, DIM, K, D>
 {
-    fn visit<V: ReadVisitor<D>>(&self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        self.f.visit(prefix, visitor)?;
-        visit(&self.prototypes, &joined(prefix, "prototypes"), visitor)
+    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+        self.f.visit(prefix, each);
+        visit(&self.prototypes, &joined(prefix, "prototypes"), each);
     }
 
-    fn visit_mut<V: WriteVisitor<D>>(&mut self, prefix: &str, visitor: &mut V) -> Result<(), V::Err> {
-        self.f.visit_mut(prefix, visitor)?;
-        visit_mut(&mut self.prototypes, &joined(prefix, "prototypes"), visitor)
+    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+        self.f.visit_mut(prefix, each)?;
+        visit_mut(&mut self.prototypes, &joined(prefix, "prototypes"), each)
     }
 }
