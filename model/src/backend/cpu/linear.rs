@@ -2,7 +2,7 @@ use dfdx::prelude::*;
 use rayon::prelude::*;
 
 use super::matrix::{Matrix, MatrixMut, Store};
-use super::product::{Left, Right, multiply};
+use super::product::{Left, Right, multiply, multiply_packing, pack_panel};
 use super::profile::{Work, record};
 use super::tensor_view::{values, values_mut};
 use super::tile::with_kernel;
@@ -77,8 +77,17 @@ impl LinearKernel for Cpu {
                 let left = Left::InPlace(grad_y);
                 let blocks = MatrixMut::new(gradients.x, batch, IN, IN).split_columns(BLOCK);
                 blocks.into_par_iter().enumerate().for_each(|(block, mut grad)| {
-                    let columns = weight.columns(block * BLOCK, (block * BLOCK + BLOCK).min(IN));
-                    multiply(kernel, &mut grad, Store::Add, &left, &Right::new(kernel, columns));
+                    let weight = weight.columns(block * BLOCK, (block * BLOCK + BLOCK).min(IN));
+                    multiply_packing(
+                        kernel,
+                        &left,
+                        weight.cols,
+                        |k, columns, panel| pack_panel(kernel, weight, k, columns, panel),
+                        #[inline(always)]
+                        |row, columns, results, _| {
+                            grad.row_mut(row, columns).iter_mut().zip(results).for_each(|(to, sum)| *to += sum);
+                        },
+                    );
                 });
             })
         });
