@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::matrix::{Matrix, MatrixMut, Order, Store};
+use super::matrix::{Matrix, Order, Store};
 use super::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply as multiply_tile};
 use super::vectorized;
 
@@ -20,15 +20,32 @@ pub(super) enum Left<'a> {
 
 impl<'a> Left<'a> {
     /// Packs `a` where that is needed.
-    pub(super) fn new<K: Kernel>(_: K, a: Matrix<'a>) -> Self {
+    pub(super) fn new<K: Kernel>(kernel: K, a: Matrix<'a>) -> Self {
         if a.order() == Order::Rows {
             return Self::InPlace(a);
         }
+        Self::packed(kernel, a)
+    }
+
+    /// Packs `a`. Rows that are a large power of two apart, and are read more than a few times, are better packed:
+    /// they take the same few places of the first cache.
+    pub(super) fn packed<K: Kernel>(_: K, a: Matrix<'a>) -> Self {
         let mut values = vec![0.0; a.rows.next_multiple_of(K::ROWS) * a.cols];
         for (block, from) in values.chunks_mut((K::ROWS * a.cols).max(1)).zip((0..a.rows).step_by(K::ROWS)) {
             let rows = from..(from + K::ROWS).min(a.rows);
-            for (k, to) in block.chunks_exact_mut(K::ROWS).enumerate() {
-                to[..rows.len()].copy_from_slice(a.line(k, rows.clone()));
+            match a.order() {
+                Order::Rows => {
+                    let (lines, stride) = a.lines_from(from);
+                    vectorized(
+                        #[inline(always)]
+                        || transpose(lines, stride, rows.len(), a.cols, block, K::ROWS),
+                    );
+                }
+                Order::Columns => {
+                    for (k, to) in block.chunks_exact_mut(K::ROWS).enumerate() {
+                        to[..rows.len()].copy_from_slice(a.line(k, rows.clone()));
+                    }
+                }
             }
         }
         Self::Packed { values, rows: a.rows, depth: a.cols }
@@ -152,39 +169,40 @@ pub(super) fn transpose(
     }
 }
 
-/// `c = left right` or `c += left right`.
+/// `left right`. The results of each range of `k` go to `put`: a row, some columns, their values, and whether they are
+/// the first or to be added.
 pub(super) fn multiply<K: Kernel>(
     kernel: K,
-    c: &mut MatrixMut<'_>,
-    store: Store,
     left: &Left<'_>,
     right: &Right,
+    mut put: impl FnMut(usize, Range<usize>, &[f32], Store),
 ) {
     let depth = right.offsets.len();
-    assert!(left.rows() == c.rows && right.cols == c.cols && left.depth() == depth, "the matrices don't fit");
-    if depth == 0 && store == Store::Overwrite {
-        (0..c.rows).for_each(|row| c.row_mut(row, 0..c.cols).fill(0.0));
-    }
-    let mut from = 0;
-    for block in Depth::blocks(&right.offsets).into_iter().filter(|block| block.len() > 0) {
-        let store = if from == 0 { store } else { Store::Add };
-        let panels = Panels { values: &right.panels, len: depth * K::COLUMNS, columns: 0..c.cols };
-        multiply_block(
-            kernel,
-            left,
-            (from, block),
-            &panels,
-            #[inline(always)]
-            |row, columns, results| put(c.row_mut(row, columns), results, store),
-        );
-        from += block.len();
+    assert!(left.depth() == depth, "the matrices don't fit");
+    let len = depth * K::COLUMNS;
+    for first in (0..right.cols).step_by(NEAR_PANELS * K::COLUMNS) {
+        let panels = Panels {
+            values: &right.panels[first * depth..],
+            len,
+            columns: first..right.cols.min(first + NEAR_PANELS * K::COLUMNS),
+        };
+        let mut from = 0;
+        for block in Depth::blocks(&right.offsets) {
+            let store = if from == 0 { Store::Overwrite } else { Store::Add };
+            multiply_block(
+                kernel,
+                left,
+                (from, block),
+                &panels,
+                #[inline(always)]
+                |row, columns, results| put(row, columns, results, store),
+            );
+            from += block.len();
+        }
     }
 }
 
-/// `left right` for a right factor of which a part that fits into the second cache is packed at a time. The results of
-/// each range of `k` go to `put`: a row, some columns, their values, and whether they are the first or to be added.
-///
-/// `pack` writes the rows `k` of some columns, at most a panel's, [`Kernel::COLUMNS`] apart.
+/// [`multiply`] for a right factor of which a part that fits into the second cache is packed at a time: `pack` writes the rows `k` of some columns, at most a panel's, [`Kernel::COLUMNS`] apart.
 pub(super) fn multiply_packing<K: Kernel>(
     kernel: K,
     left: &Left<'_>,
@@ -194,14 +212,20 @@ pub(super) fn multiply_packing<K: Kernel>(
 ) {
     PANELS.with_borrow_mut(|values| {
         let offsets: Vec<u32> = (0..left.depth()).map(|k| (k * K::COLUMNS) as u32).collect();
-        for first in (0..columns).step_by(PACKED_PANELS * K::COLUMNS) {
-            let columns = first..columns.min(first + PACKED_PANELS * K::COLUMNS);
+        for first in (0..columns).step_by(NEAR_PANELS * K::COLUMNS) {
+            let columns = first..columns.min(first + NEAR_PANELS * K::COLUMNS);
             let mut from = 0;
             for block in Depth::blocks(&offsets) {
                 let len = block.len() * K::COLUMNS;
-                values.resize(values.len().max(PACKED_PANELS * len), 0.0);
-                for (panel, column) in values.chunks_exact_mut(len).zip(columns.clone().step_by(K::COLUMNS)) {
-                    pack(from..from + block.len(), column..columns.end.min(column + K::COLUMNS), panel);
+                values.resize(values.len().max(NEAR_PANELS * len), 0.0);
+                // Some rows of all panels at a time, so that rows are read in long runs.
+                for k in (0..block.len()).step_by(PACKED_ROWS) {
+                    let rows = from + k..from + block.len().min(k + PACKED_ROWS);
+                    let panels = values.chunks_exact_mut(len).zip(columns.clone().step_by(K::COLUMNS));
+                    for (panel, column) in panels {
+                        let columns = column..columns.end.min(column + K::COLUMNS);
+                        pack(rows.clone(), columns, &mut panel[k * K::COLUMNS..]);
+                    }
                 }
                 let panels = Panels { values, len, columns: columns.clone() };
                 let store = if from == 0 { Store::Overwrite } else { Store::Add };
@@ -219,8 +243,11 @@ pub(super) fn multiply_packing<K: Kernel>(
     });
 }
 
-/// Panels of a tile's width that are packed at a time.
-const PACKED_PANELS: usize = 8;
+/// Panels of a tile's width that stay in the second cache while all rows pass.
+const NEAR_PANELS: usize = 8;
+
+/// Rows that are packed at a time.
+const PACKED_ROWS: usize = 16;
 
 thread_local!(static PANELS: RefCell<Vec<f32>> = RefCell::default());
 
@@ -259,17 +286,9 @@ fn multiply_block<K: Kernel>(
     }
 }
 
-/// Stores a row of results.
-#[inline(always)]
-fn put(to: &mut [f32], results: &[f32], store: Store) {
-    match store {
-        Store::Overwrite => to.copy_from_slice(results),
-        Store::Add => to.iter_mut().zip(results).for_each(|(to, result)| *to += result),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::matrix::MatrixMut;
     use super::super::tile::with_kernel;
     use super::*;
 
@@ -292,6 +311,9 @@ mod tests {
                     let mut c = values(5, m * (n + 2));
                     let before = c.clone();
                     product(&mut MatrixMut::new(&mut c, m, n, n + 2), store, a, b);
+                    let mut packing = before.clone();
+                    product_packing(&mut MatrixMut::new(&mut packing, m, n, n + 2), store, a, b);
+                    assert_eq!(c, packing, "{m} {n} {k}");
                     for (at, (found, before)) in c.iter().zip(before).enumerate() {
                         let (i, j) = (at / (n + 2), at % (n + 2));
                         if j >= n {
@@ -312,7 +334,27 @@ mod tests {
     }
 
     fn product(c: &mut MatrixMut<'_>, store: Store, a: Matrix<'_>, b: Matrix<'_>) {
-        with_kernel!(kernel => multiply(kernel, c, store, &Left::new(kernel, a), &Right::new(kernel, b)));
+        with_kernel!(kernel => {
+            multiply(kernel, &Left::new(kernel, a), &Right::new(kernel, b), |row, columns, results, later| {
+                put(c.row_mut(row, columns), results, if store == Store::Add { store } else { later });
+            });
+        });
+    }
+
+    fn product_packing(c: &mut MatrixMut<'_>, store: Store, a: Matrix<'_>, b: Matrix<'_>) {
+        with_kernel!(kernel => {
+            let pack = |k, columns, panel: &mut [f32]| pack_panel(kernel, b, k, columns, panel);
+            multiply_packing(kernel, &Left::new(kernel, a), b.cols, pack, |row, columns, results, later| {
+                put(c.row_mut(row, columns), results, if store == Store::Add { store } else { later });
+            });
+        });
+    }
+
+    fn put(to: &mut [f32], results: &[f32], store: Store) {
+        match store {
+            Store::Overwrite => to.copy_from_slice(results),
+            Store::Add => to.iter_mut().zip(results).for_each(|(to, result)| *to += result),
+        }
     }
 
     fn at_of(m: Matrix<'_>, i: usize, j: usize) -> f32 {

@@ -24,6 +24,24 @@ pub(super) unsafe fn written<S: Shape>(
     dev.try_tensor_from_vec(values, shape)
 }
 
+/// Adds to a gradient of `len` elements, or makes it if it is empty: `write` is told which.
+///
+/// # Safety
+/// `write` initialises every element when it is told to overwrite.
+pub(super) unsafe fn written_or_added(
+    grad: &mut Vec<f32>,
+    len: usize,
+    write: impl FnOnce(&mut [MaybeUninit<f32>], Store),
+) {
+    if !grad.is_empty() {
+        return write(as_uninit(grad), Store::Add);
+    }
+    grad.reserve_exact(len);
+    write(&mut grad.spare_capacity_mut()[..len], Store::Overwrite);
+    // SAFETY: the elements are allocated, and the caller promises that they are initialised.
+    unsafe { grad.set_len(len) };
+}
+
 /// Initialised values as ones that may be written without being read.
 pub(super) fn as_uninit(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
     // SAFETY: the layouts are the same, and in this crate nothing but values is ever written to such a slice.

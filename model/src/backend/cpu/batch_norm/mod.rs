@@ -82,6 +82,8 @@ impl BatchNormKernel for Cpu {
             _ => images::differentiate(layout, &backward, grad_output, residual),
         });
         if let Some((grad_scale, grad_shift)) = gradients.affine {
+            grad_scale.resize(sums.len(), 0.0);
+            grad_shift.resize(sums.len(), 0.0);
             for (c, sums) in sums.iter().enumerate() {
                 grad_scale[c] += (sums.centred * f64::from(backward.inv_std[c])) as f32;
                 grad_shift[c] += sums.plain as f32;

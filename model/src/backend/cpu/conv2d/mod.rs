@@ -61,6 +61,7 @@ impl Conv2dKernel for Cpu {
     ) -> Result<(), Self::Err> {
         let (x, weight) = (values(x), values(weight));
         let (shape, work) = described(geometry, x);
+        gradients.weight.resize(geometry.weight_len(), 0.0);
         record("conv2d weight gradient", &shape, work, || {
             with_kernel!(kernel => match Pointwise::of(geometry) {
                 Some(pointwise) => pointwise.weight_gradient(kernel, x, grad_output, gradients.weight),
