@@ -2,7 +2,7 @@ use dfdx::prelude::*;
 use rayon::prelude::*;
 
 use super::profile::{Work, record};
-use super::tensor_view::{values, values_mut};
+use super::tensor_view::{take_every, values, values_mut};
 use super::vectorized;
 use crate::backend::{GlobalAvgPoolKernel, MaxPoolKernel, PoolGeometry};
 
@@ -93,7 +93,7 @@ impl Largest {
                         // The first value of this residue that is not padding.
                         let first = (residue + g.stride - g.pad % g.stride) % g.stride;
                         let run = &mut run[(first + g.pad) / g.stride..];
-                        spread(&line[first.min(line.len())..], g.stride, run);
+                        take_every(g.stride, &line[first.min(line.len())..], run);
                     }
                 }
                 self.compare(g, rows);
@@ -130,19 +130,6 @@ impl Largest {
             }
             (*values, *places) = (largest, at);
         }
-    }
-}
-
-/// Copies every `stride`-th value.
-#[inline(always)]
-fn spread(from: &[f32], stride: usize, to: &mut [f32]) {
-    if stride == 2 {
-        // As pairs, which become shuffles of vectors.
-        let (pairs, rest) = from.as_chunks::<2>();
-        to.iter_mut().zip(pairs).for_each(|(to, [value, _])| *to = *value);
-        to[pairs.len()..].iter_mut().zip(rest).for_each(|(to, value)| *to = *value);
-    } else {
-        to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, value)| *to = *value);
     }
 }
 

@@ -76,6 +76,19 @@ pub(super) unsafe fn put(to: &mut [MaybeUninit<f32>], step: usize, results: &[f3
     }
 }
 
+/// Copies every `stride`-th value.
+#[inline(always)]
+pub(super) fn take_every(stride: usize, from: &[f32], to: &mut [f32]) {
+    if stride == 2 {
+        // As pairs, which become shuffles of vectors.
+        let (pairs, rest) = from.as_chunks::<2>();
+        to.iter_mut().zip(pairs).for_each(|(to, [value, _])| *to = *value);
+        to[pairs.len()..].iter_mut().zip(rest).for_each(|(to, value)| *to = *value);
+    } else {
+        to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, value)| *to = *value);
+    }
+}
+
 /// The elements of a contiguous tensor, in row-major order.
 ///
 /// # Panics

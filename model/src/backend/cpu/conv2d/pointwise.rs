@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::matrix::{Matrix, Store};
 use crate::backend::cpu::product::{Left, multiply_packing, pack_panel, transpose};
-use crate::backend::cpu::tensor_view::{as_uninit, put};
+use crate::backend::cpu::tensor_view::{as_uninit, put, take_every};
 use crate::backend::cpu::tile::Kernel;
 use crate::backend::cpu::vectorized;
 
@@ -90,10 +90,10 @@ impl<'a> Pointwise<'a> {
         let images = outputs.images();
         let parts: Vec<Range<usize>> =
             ranges(images, images.div_ceil(PARTS.div_ceil(blocks.len())).max(1)).collect();
-        let sums: Vec<Vec<f32>> = parts
-            .par_iter()
-            .flat_map_iter(|images| blocks.iter().map(move |block| (images, block)))
-            .map(|(images, [rows, columns])| {
+        let sums: Vec<Vec<f32>> = (0..parts.len() * blocks.len())
+            .into_par_iter()
+            .map(|i| {
+                let (images, [rows, columns]) = (&parts[i / blocks.len()], &blocks[i % blocks.len()]);
                 let sums = sum_of_products(kernel, left, rows, right, columns, images.clone());
                 if is_turned { transposed(&sums, columns.len()) } else { sums }
             })
@@ -123,9 +123,14 @@ impl<'a> Pointwise<'a> {
         let mut read = vec![0.0; x.len() / (g.in_size * g.in_size) * self.plane()];
         let planes = read.par_chunks_exact_mut(self.plane()).zip(x.par_chunks_exact(g.in_size * g.in_size));
         planes.for_each(|(read, x)| {
-            for (read, x) in read.chunks_exact_mut(g.out_size).zip(x.chunks(g.stride * g.in_size)) {
-                read.iter_mut().zip(x.iter().step_by(g.stride)).for_each(|(to, x)| *to = *x);
-            }
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (read, x) in read.chunks_exact_mut(g.out_size).zip(x.chunks(g.stride * g.in_size)) {
+                        take_every(g.stride, &x[..g.in_size], read);
+                    }
+                },
+            );
         });
         Cow::Owned(read)
     }
