@@ -36,12 +36,14 @@ pub struct BatchStatistics<C: Shape, D: Storage<f32>> {
 pub struct BatchNormSaved<'a, S: Shape, C: Shape, D: Storage<f32>> {
     /// The input.
     pub x: &'a Tensor<S, f32, D>,
-    /// The output, where an activation has to be undone.
+    /// The output, where the activation can't be undone without it: after a residual sum.
     pub y: Option<&'a Tensor<S, f32, D>>,
+    /// The activation.
+    pub activation: Activation,
     /// The batch's statistics.
     pub statistics: &'a BatchStatistics<C, D>,
-    /// The scale.
-    pub scale: Option<&'a Tensor<C, f32, D>>,
+    /// Scale and shift.
+    pub affine: Option<Affine<'a, C, D>>,
 }
 
 /// Where a normalisation's backward pass adds its results.

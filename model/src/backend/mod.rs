@@ -1,6 +1,7 @@
 //! The operations that a device must offer beside dfdx's own.
 //!
-//! Each trait is one operation: its forward pass, and a backward pass that **adds** to the gradients it is given.
+//! Each trait is one operation: its forward pass, and a backward pass that **adds** to the gradients it is given. An
+//! empty gradient of a parameter stands for zeros: the first operation that adds to it makes it.
 //! Shapes are checked by the layers, so kernels are generic over them. [`cpu`] implements the traits for dfdx's
 //! `Cpu`; another device implements the same traits and nothing above this module changes.
 

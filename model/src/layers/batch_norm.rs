@@ -245,7 +245,7 @@ impl<const C: usize, D: Backend> RunningStatistics<C, D> {
 
         let affine = affine.map(|(scale, shift)| (scale.clone(), shift.clone()));
         let residual_ghost = residual.map(|residual| residual.ghost());
-        let y_saved = (activation == Activation::Relu).then(|| y.clone());
+        let y_saved = (activation == Activation::Relu && residual_ghost.is_some()).then(|| y.clone());
         let backward = move |grads: &mut Gradients<f32, D>,
                              grad: &mut GradientVec<D>,
                              input: Option<&mut GradientVec<D>>| {
@@ -262,8 +262,13 @@ impl<const C: usize, D: Backend> RunningStatistics<C, D> {
                 None => None,
             };
 
-            let scale = affine.as_ref().map(|(scale, _)| scale);
-            let saved = BatchNormSaved { x: &x, y: y_saved.as_ref(), statistics: &statistics, scale };
+            let saved = BatchNormSaved {
+                x: &x,
+                y: y_saved.as_ref(),
+                activation,
+                statistics: &statistics,
+                affine: affine.as_ref().map(|(scale, shift)| (scale, shift)),
+            };
             let affine_gradients = grad_affine.as_mut().map(|(scale, shift)| (scale, shift));
             let gradients = BatchNormGradients { input, residual, affine: affine_gradients };
             dev.batch_norm_backward(&saved, grad, gradients)?;

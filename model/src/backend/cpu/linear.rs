@@ -2,15 +2,17 @@ use dfdx::prelude::*;
 use rayon::prelude::*;
 
 use super::matrix::{Matrix, MatrixMut, Store};
-use super::product::{Left, Right, multiply};
+use super::product::{Left, Right, multiply, multiply_packing, pack_panel};
 use super::profile::{Work, record};
-use super::tensor_view::{values, values_mut};
+use super::tensor_view::{as_uninit, put, values, values_mut, written_or_added};
 use super::tile::with_kernel;
 use super::vectorized;
 use crate::backend::{LinearGradients, LinearKernel};
 
-/// Outputs or inputs of one part of the work.
+/// Outputs of one part of the work.
 const BLOCK: usize = 96;
+/// Inputs of one part of the input gradient: the weight's rows are read in runs of so many values.
+const INPUT_BLOCK: usize = 144;
 
 impl LinearKernel for Cpu {
     fn linear<const IN: usize, const OUT: usize>(
@@ -32,8 +34,17 @@ impl LinearKernel for Cpu {
                     let outputs = weight.len() / IN;
                     let mut transposed = vec![0.0; outputs * batch];
                     let weight = Left::InPlace(Matrix::new(weight, outputs, IN, IN));
-                    let mut product = MatrixMut::new(&mut transposed, outputs, batch, batch);
-                    multiply(kernel, &mut product, Store::Overwrite, &weight, &x);
+                    multiply(
+                        kernel,
+                        &weight,
+                        &x,
+                        #[inline(always)]
+                        |row, columns, results, store| {
+                            let to = &mut transposed[row * batch..][columns];
+                            // SAFETY: the values are initialised.
+                            unsafe { put(as_uninit(to), 1, results, store) }
+                        },
+                    );
                     for row in 0..batch {
                         let y = y.row_mut(row, 0..outputs).iter_mut();
                         y.zip(transposed.iter().skip(row).step_by(batch)).for_each(|(y, value)| *y = *value);
@@ -58,6 +69,9 @@ impl LinearKernel for Cpu {
         gradients: LinearGradients<'_, Self>,
     ) -> Result<(), Self::Err> {
         let batch = x.shape().0;
+        if batch == 0 {
+            return Ok(());
+        }
         let x = Matrix::new(values(x), batch, IN, IN);
         let weight = Matrix::new(values(weight), OUT, IN, IN);
         let grad_y = Matrix::new(grad_output, batch, OUT, OUT);
@@ -65,24 +79,49 @@ impl LinearKernel for Cpu {
         record("linear weight gradient", shape, work, || {
             with_kernel!(kernel => {
                 let right = Right::new(kernel, x);
-                gradients.weight.par_chunks_mut(BLOCK * IN).enumerate().for_each(|(block, grad)| {
-                    let outputs = grad.len() / IN;
-                    let left = Left::new(kernel, grad_y.columns(block * BLOCK, block * BLOCK + outputs).t());
-                    multiply(kernel, &mut MatrixMut::new(grad, outputs, IN, IN), Store::Add, &left, &right);
-                });
+                // SAFETY: the product's results are all of the weight's elements.
+                unsafe {
+                    written_or_added(gradients.weight, OUT * IN, |grad, store| {
+                        grad.par_chunks_mut(BLOCK * IN).enumerate().for_each(|(block, grad)| {
+                            let outputs = block * BLOCK..block * BLOCK + grad.len() / IN;
+                            let left = Left::new(kernel, grad_y.columns(outputs.start, outputs.end).t());
+                            multiply(
+                                kernel,
+                                &left,
+                                &right,
+                                #[inline(always)]
+                                |row, columns, results, later| {
+                                    let store = if store == Store::Add { store } else { later };
+                                    put(&mut grad[row * IN..][columns], 1, results, store);
+                                },
+                            );
+                        });
+                    });
+                }
             })
         });
         record("linear input gradient", shape, work, || {
             with_kernel!(kernel => {
-                let left = Left::InPlace(grad_y);
-                let blocks = MatrixMut::new(gradients.x, batch, IN, IN).split_columns(BLOCK);
+                let left = Left::packed(kernel, grad_y);
+                let blocks = MatrixMut::new(gradients.x, batch, IN, IN).split_columns(INPUT_BLOCK);
                 blocks.into_par_iter().enumerate().for_each(|(block, mut grad)| {
-                    let columns = weight.columns(block * BLOCK, (block * BLOCK + BLOCK).min(IN));
-                    multiply(kernel, &mut grad, Store::Add, &left, &Right::new(kernel, columns));
+                    let weight = weight.columns(block * INPUT_BLOCK, (block * INPUT_BLOCK + INPUT_BLOCK).min(IN));
+                    multiply_packing(
+                        kernel,
+                        &left,
+                        weight.cols,
+                        |k, columns, panel| pack_panel(kernel, weight, k, columns, panel),
+                        #[inline(always)]
+                        |row, columns, results, _| {
+                            let to = grad.row_mut(row, columns).iter_mut();
+                            to.zip(results).for_each(|(to, sum)| *to += sum);
+                        },
+                    );
                 });
             })
         });
         if let Some(bias) = gradients.bias {
+            bias.resize(OUT, 0.0);
             vectorized(
                 #[inline(always)]
                 || {

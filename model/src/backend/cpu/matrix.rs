@@ -47,6 +47,16 @@ impl<'a> Matrix<'a> {
         Self::new(&self.data[from.min(self.data.len())..], self.rows, to - from, self.stride)
     }
 
+    /// Some of the rows.
+    pub(super) fn rows(self, range: Range<usize>) -> Self {
+        match self.order {
+            Order::Rows => {
+                Self::new(&self.data[range.start * self.stride..], range.len(), self.cols, self.stride)
+            }
+            Order::Columns => self.t().columns(range.start, range.end).t(),
+        }
+    }
+
     pub(super) fn order(&self) -> Order {
         self.order
     }

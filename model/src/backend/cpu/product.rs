@@ -3,7 +3,10 @@
 //! The right factor is packed into panels as wide as a register tile, the left one into panels as high; a left factor
 //! whose rows are contiguous is read where it is.
 
-use super::matrix::{Matrix, MatrixMut, Order, Store};
+use std::cell::RefCell;
+use std::ops::Range;
+
+use super::matrix::{Matrix, Order, Store};
 use super::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply as multiply_tile};
 use super::vectorized;
 
@@ -17,15 +20,32 @@ pub(super) enum Left<'a> {
 
 impl<'a> Left<'a> {
     /// Packs `a` where that is needed.
-    pub(super) fn new<K: Kernel>(_: K, a: Matrix<'a>) -> Self {
+    pub(super) fn new<K: Kernel>(kernel: K, a: Matrix<'a>) -> Self {
         if a.order() == Order::Rows {
             return Self::InPlace(a);
         }
+        Self::packed(kernel, a)
+    }
+
+    /// Packs `a`. Rows that are a large power of two apart, and are read more than a few times, are better packed:
+    /// they take the same few places of the first cache.
+    pub(super) fn packed<K: Kernel>(_: K, a: Matrix<'a>) -> Self {
         let mut values = vec![0.0; a.rows.next_multiple_of(K::ROWS) * a.cols];
         for (block, from) in values.chunks_mut((K::ROWS * a.cols).max(1)).zip((0..a.rows).step_by(K::ROWS)) {
             let rows = from..(from + K::ROWS).min(a.rows);
-            for (k, to) in block.chunks_exact_mut(K::ROWS).enumerate() {
-                to[..rows.len()].copy_from_slice(a.line(k, rows.clone()));
+            match a.order() {
+                Order::Rows => {
+                    let (lines, stride) = a.lines_from(from);
+                    vectorized(
+                        #[inline(always)]
+                        || transpose(lines, stride, rows.len(), a.cols, block, K::ROWS),
+                    );
+                }
+                Order::Columns => {
+                    for (k, to) in block.chunks_exact_mut(K::ROWS).enumerate() {
+                        to[..rows.len()].copy_from_slice(a.line(k, rows.clone()));
+                    }
+                }
             }
         }
         Self::Packed { values, rows: a.rows, depth: a.cols }
@@ -72,34 +92,76 @@ pub(super) struct Right {
 
 impl Right {
     /// Packs `b`.
-    pub(super) fn new<K: Kernel>(_: K, b: Matrix<'_>) -> Self {
+    pub(super) fn new<K: Kernel>(kernel: K, b: Matrix<'_>) -> Self {
         let depth = b.rows;
         let mut panels = vec![0.0; b.cols.next_multiple_of(K::COLUMNS) * depth];
-        vectorized(
-            #[inline(always)]
-            || Self::pack::<K>(b, &mut panels),
-        );
-        let offsets = (0..depth).map(|k| (k * K::COLUMNS) as u32).collect();
-        Self { panels, offsets, cols: b.cols }
+        let columns = (0..b.cols).step_by(K::COLUMNS);
+        for (panel, from) in panels.chunks_mut((K::COLUMNS * depth).max(1)).zip(columns) {
+            pack_panel(kernel, b, 0..depth, from..(from + K::COLUMNS).min(b.cols), panel);
+        }
+        Self { panels, offsets: (0..depth).map(|k| (k * K::COLUMNS) as u32).collect(), cols: b.cols }
     }
+}
 
-    #[inline(always)]
-    fn pack<K: Kernel>(b: Matrix<'_>, panels: &mut [f32]) {
-        let depth = b.rows;
-        for (panel, from) in
-            panels.chunks_mut((K::COLUMNS * depth).max(1)).zip((0..b.cols).step_by(K::COLUMNS))
-        {
-            let columns = from..(from + K::COLUMNS).min(b.cols);
-            match b.order() {
-                Order::Rows => {
-                    for (k, to) in panel.chunks_exact_mut(K::COLUMNS).enumerate() {
-                        to.iter_mut().zip(b.line(k, columns.clone())).for_each(|(to, value)| *to = *value);
-                    }
+/// Writes the rows `k` of some columns of `b`, at most a panel's.
+pub(super) fn pack_panel<K: Kernel>(
+    _: K,
+    b: Matrix<'_>,
+    k: Range<usize>,
+    columns: Range<usize>,
+    panel: &mut [f32],
+) {
+    vectorized(
+        #[inline(always)]
+        || match b.order() {
+            Order::Rows if columns.len() == K::COLUMNS => {
+                for (k, to) in k.zip(panel.chunks_exact_mut(K::COLUMNS)) {
+                    to.copy_from_slice(&b.line(k, columns.clone())[..K::COLUMNS]);
                 }
-                Order::Columns => {
-                    for (j, column) in columns.enumerate() {
-                        let to = panel.iter_mut().skip(j).step_by(K::COLUMNS);
-                        to.zip(b.line(column, 0..depth)).for_each(|(to, value)| *to = *value);
+            }
+            Order::Rows => {
+                for (k, to) in k.zip(panel.chunks_exact_mut(K::COLUMNS)) {
+                    to[..columns.len()].copy_from_slice(b.line(k, columns.clone()));
+                }
+            }
+            Order::Columns => {
+                let (lines, stride) = b.lines_from(columns.start);
+                transpose(&lines[k.start..], stride, columns.len(), k.len(), panel, K::COLUMNS);
+            }
+        },
+    );
+}
+
+/// `to[k][i] = from[i][k]`, with rows `stride` and `to_stride` apart.
+#[inline(always)]
+pub(super) fn transpose(
+    from: &[f32],
+    stride: usize,
+    rows: usize,
+    columns: usize,
+    to: &mut [f32],
+    to_stride: usize,
+) {
+    const BLOCK: usize = 8;
+    for i in (0..rows).step_by(BLOCK) {
+        for k in (0..columns).step_by(BLOCK) {
+            let (height, width) = (BLOCK.min(rows - i), BLOCK.min(columns - k));
+            if (height, width) == (BLOCK, BLOCK) {
+                let lines: [[f32; BLOCK]; BLOCK] = std::array::from_fn(
+                    #[inline(always)]
+                    |j| from[(i + j) * stride + k..][..BLOCK].try_into().expect("a block is this long"),
+                );
+                for j in 0..BLOCK {
+                    let column: [f32; BLOCK] = std::array::from_fn(
+                        #[inline(always)]
+                        |line| lines[line][j],
+                    );
+                    to[(k + j) * to_stride + i..][..BLOCK].copy_from_slice(&column);
+                }
+            } else {
+                for line in 0..height {
+                    for j in 0..width {
+                        to[(k + j) * to_stride + i + line] = from[(i + line) * stride + k + j];
                     }
                 }
             }
@@ -107,55 +169,126 @@ impl Right {
     }
 }
 
-/// `c = left right` or `c += left right`.
+/// `left right`. The results of each range of `k` go to `put`: a row, some columns, their values, and whether they are
+/// the first or to be added.
 pub(super) fn multiply<K: Kernel>(
     kernel: K,
-    c: &mut MatrixMut<'_>,
-    store: Store,
     left: &Left<'_>,
     right: &Right,
+    mut put: impl FnMut(usize, Range<usize>, &[f32], Store),
 ) {
     let depth = right.offsets.len();
-    assert!(left.rows() == c.rows && right.cols == c.cols && left.depth() == depth, "the matrices don't fit");
-    if depth == 0 && store == Store::Overwrite {
-        (0..c.rows).for_each(|i| c.row_mut(i, 0..c.cols).fill(0.0));
-    }
-    let mut sums = Sums::new();
-    let mut from = 0;
-    for block in Depth::blocks(&right.offsets) {
-        let store = if from == 0 { store } else { Store::Add };
-        for row in (0..c.rows).step_by(K::ROWS) {
-            let rows = left.block(kernel, row, from);
-            for column in (0..c.cols).step_by(K::COLUMNS) {
-                let columns = column..(column + K::COLUMNS).min(c.cols);
-                let starts: [usize; VECTORS] = std::array::from_fn(|v| column * depth + v * K::LANES);
-                let vectors = columns.len().div_ceil(K::LANES);
-                multiply_tile(kernel, rows, &right.panels, &starts[..vectors], block, &mut sums);
-                vectorized(
-                    #[inline(always)]
-                    || {
-                        for (i, sums) in sums.0.chunks_exact(K::COLUMNS).take(rows.count).enumerate() {
-                            put(c.row_mut(row + i, columns.clone()), sums, store);
-                        }
-                    },
-                );
-            }
+    assert!(left.depth() == depth, "the matrices don't fit");
+    let len = depth * K::COLUMNS;
+    for first in (0..right.cols).step_by(NEAR_PANELS * K::COLUMNS) {
+        let panels = Panels {
+            values: &right.panels[first * depth..],
+            len,
+            columns: first..right.cols.min(first + NEAR_PANELS * K::COLUMNS),
+        };
+        let mut from = 0;
+        for block in Depth::blocks(&right.offsets) {
+            let store = if from == 0 { Store::Overwrite } else { Store::Add };
+            multiply_block(
+                kernel,
+                left,
+                (from, block),
+                &panels,
+                #[inline(always)]
+                |row, columns, results| put(row, columns, results, store),
+            );
+            from += block.len();
         }
-        from += block.len();
     }
 }
 
-/// Stores a row of results; a tile at the edge has more of them than there are places.
-#[inline(always)]
-fn put(to: &mut [f32], results: &[f32], store: Store) {
-    match store {
-        Store::Overwrite => to.copy_from_slice(&results[..to.len()]),
-        Store::Add => to.iter_mut().zip(results).for_each(|(to, result)| *to += result),
+/// [`multiply`] for a right factor of which a part that fits into the second cache is packed at a time: `pack` writes the rows `k` of some columns, at most a panel's, [`Kernel::COLUMNS`] apart.
+pub(super) fn multiply_packing<K: Kernel>(
+    kernel: K,
+    left: &Left<'_>,
+    columns: usize,
+    pack: impl Fn(Range<usize>, Range<usize>, &mut [f32]),
+    mut put: impl FnMut(usize, Range<usize>, &[f32], Store),
+) {
+    PANELS.with_borrow_mut(|values| {
+        let offsets: Vec<u32> = (0..left.depth()).map(|k| (k * K::COLUMNS) as u32).collect();
+        for first in (0..columns).step_by(NEAR_PANELS * K::COLUMNS) {
+            let columns = first..columns.min(first + NEAR_PANELS * K::COLUMNS);
+            let mut from = 0;
+            for block in Depth::blocks(&offsets) {
+                let len = block.len() * K::COLUMNS;
+                values.resize(values.len().max(NEAR_PANELS * len), 0.0);
+                // Some rows of all panels at a time, so that rows are read in long runs.
+                for k in (0..block.len()).step_by(PACKED_ROWS) {
+                    let rows = from + k..from + block.len().min(k + PACKED_ROWS);
+                    let panels = values.chunks_exact_mut(len).zip(columns.clone().step_by(K::COLUMNS));
+                    for (panel, column) in panels {
+                        let columns = column..columns.end.min(column + K::COLUMNS);
+                        pack(rows.clone(), columns, &mut panel[k * K::COLUMNS..]);
+                    }
+                }
+                let panels = Panels { values, len, columns: columns.clone() };
+                let store = if from == 0 { Store::Overwrite } else { Store::Add };
+                multiply_block(
+                    kernel,
+                    left,
+                    (from, Depth::new(&offsets[..block.len()])),
+                    &panels,
+                    #[inline(always)]
+                    |row, columns, results| put(row, columns, results, store),
+                );
+                from += block.len();
+            }
+        }
+    });
+}
+
+/// Panels of a tile's width that stay in the second cache while all rows pass.
+const NEAR_PANELS: usize = 8;
+
+/// Rows that are packed at a time.
+const PACKED_ROWS: usize = 16;
+
+thread_local!(static PANELS: RefCell<Vec<f32>> = RefCell::default());
+
+/// Packed columns: each panel is `len` values.
+struct Panels<'a> {
+    values: &'a [f32],
+    len: usize,
+    columns: Range<usize>,
+}
+
+/// The products of all rows with the columns of the panels, over one range of `k`.
+fn multiply_block<K: Kernel>(
+    kernel: K,
+    left: &Left<'_>,
+    (from, block): (usize, Depth<'_>),
+    panels: &Panels<'_>,
+    mut put: impl FnMut(usize, Range<usize>, &[f32]),
+) {
+    let mut sums = Sums::new();
+    for row in (0..left.rows()).step_by(K::ROWS) {
+        let rows = left.block(kernel, row, from);
+        for (panel, column) in panels.columns.clone().step_by(K::COLUMNS).enumerate() {
+            let columns = column..panels.columns.end.min(column + K::COLUMNS);
+            let starts: [usize; VECTORS] = std::array::from_fn(|v| panel * panels.len + v * K::LANES);
+            let starts = &starts[..columns.len().div_ceil(K::LANES)];
+            multiply_tile(kernel, rows, panels.values, starts, block, &mut sums);
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (i, sums) in sums.0.chunks_exact(K::COLUMNS).take(rows.count).enumerate() {
+                        put(row + i, columns.clone(), &sums[..columns.len()]);
+                    }
+                },
+            );
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::matrix::MatrixMut;
     use super::super::tile::with_kernel;
     use super::*;
 
@@ -178,6 +311,9 @@ mod tests {
                     let mut c = values(5, m * (n + 2));
                     let before = c.clone();
                     product(&mut MatrixMut::new(&mut c, m, n, n + 2), store, a, b);
+                    let mut packing = before.clone();
+                    product_packing(&mut MatrixMut::new(&mut packing, m, n, n + 2), store, a, b);
+                    assert_eq!(c, packing, "{m} {n} {k}");
                     for (at, (found, before)) in c.iter().zip(before).enumerate() {
                         let (i, j) = (at / (n + 2), at % (n + 2));
                         if j >= n {
@@ -198,7 +334,27 @@ mod tests {
     }
 
     fn product(c: &mut MatrixMut<'_>, store: Store, a: Matrix<'_>, b: Matrix<'_>) {
-        with_kernel!(kernel => multiply(kernel, c, store, &Left::new(kernel, a), &Right::new(kernel, b)));
+        with_kernel!(kernel => {
+            multiply(kernel, &Left::new(kernel, a), &Right::new(kernel, b), |row, columns, results, later| {
+                put(c.row_mut(row, columns), results, if store == Store::Add { store } else { later });
+            });
+        });
+    }
+
+    fn product_packing(c: &mut MatrixMut<'_>, store: Store, a: Matrix<'_>, b: Matrix<'_>) {
+        with_kernel!(kernel => {
+            let pack = |k, columns, panel: &mut [f32]| pack_panel(kernel, b, k, columns, panel);
+            multiply_packing(kernel, &Left::new(kernel, a), b.cols, pack, |row, columns, results, later| {
+                put(c.row_mut(row, columns), results, if store == Store::Add { store } else { later });
+            });
+        });
+    }
+
+    fn put(to: &mut [f32], results: &[f32], store: Store) {
+        match store {
+            Store::Overwrite => to.copy_from_slice(results),
+            Store::Add => to.iter_mut().zip(results).for_each(|(to, result)| *to += result),
+        }
     }
 
     fn at_of(m: Matrix<'_>, i: usize, j: usize) -> f32 {

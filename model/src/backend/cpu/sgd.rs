@@ -12,13 +12,15 @@ impl SgdKernel for Cpu {
         step: &SgdStep,
         p: &mut Tensor<S, f32, Self>,
         v: &mut Tensor<(usize,), f32, Self>,
-        g: &Self::Vec,
+        g: &mut Self::Vec,
     ) -> Result<(), Self::Err> {
         const CHUNK: usize = 1 << 14;
         let SgdStep { learning_rate, momentum, weight_decay } = *step;
+        let n = p.shape().num_elements();
+        g.resize(n, 0.0);
         let p = values_mut(p).par_chunks_mut(CHUNK);
         let v = values_mut(v).par_chunks_mut(CHUNK);
-        let (n, work) = (g.len(), Work { flops: 6.0 * g.len() as f64, values: 5 * g.len() });
+        let work = Work { flops: 6.0 * n as f64, values: 5 * n };
         record(
             "sgd",
             || format!("{n}"),
@@ -37,6 +39,7 @@ impl SgdKernel for Cpu {
                 })
             },
         );
+        g.clear();
         Ok(())
     }
 }

@@ -24,6 +24,24 @@ pub(super) unsafe fn written<S: Shape>(
     dev.try_tensor_from_vec(values, shape)
 }
 
+/// Adds to a gradient of `len` elements, or makes it if it is empty: `write` is told which.
+///
+/// # Safety
+/// `write` initialises every element when it is told to overwrite.
+pub(super) unsafe fn written_or_added(
+    grad: &mut Vec<f32>,
+    len: usize,
+    write: impl FnOnce(&mut [MaybeUninit<f32>], Store),
+) {
+    if !grad.is_empty() {
+        return write(as_uninit(grad), Store::Add);
+    }
+    grad.reserve_exact(len);
+    write(&mut grad.spare_capacity_mut()[..len], Store::Overwrite);
+    // SAFETY: the elements are allocated, and the caller promises that they are initialised.
+    unsafe { grad.set_len(len) };
+}
+
 /// Initialised values as ones that may be written without being read.
 pub(super) fn as_uninit(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
     // SAFETY: the layouts are the same, and in this crate nothing but values is ever written to such a slice.
@@ -55,6 +73,19 @@ pub(super) unsafe fn put(to: &mut [MaybeUninit<f32>], step: usize, results: &[f3
             // SAFETY: the caller promises that the value is initialised.
             places.zip(results).for_each(|(to, from)| unsafe { *to.assume_init_mut() += from });
         }
+    }
+}
+
+/// Copies every `stride`-th value.
+#[inline(always)]
+pub(super) fn take_every(stride: usize, from: &[f32], to: &mut [f32]) {
+    if stride == 2 {
+        // As pairs, which become shuffles of vectors.
+        let (pairs, rest) = from.as_chunks::<2>();
+        to.iter_mut().zip(pairs).for_each(|(to, [value, _])| *to = *value);
+        to[pairs.len()..].iter_mut().zip(rest).for_each(|(to, value)| *to = *value);
+    } else {
+        to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, value)| *to = *value);
     }
 }
 

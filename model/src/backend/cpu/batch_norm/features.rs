@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::{Backward, Forward, GradientSums, GradientTerms, Layout, Moments, Source, Terms};
+use super::{Backward, Forward, GradientSums, GradientTerms, Layout, Mask, Moments, Source, Terms, passed};
 use crate::backend::cpu::vectorized;
 
 /// Channels of one part of the work.
@@ -36,14 +36,12 @@ pub(super) fn normalize(
                         Some(residual) => {
                             let inputs = op.x[at..].iter().zip(&residual[at..]);
                             for ((y, (x, residual)), terms) in y.iter_mut().zip(inputs).zip(&terms) {
-                                let Terms { mean, factor, shift } = terms;
-                                *y = MaybeUninit::new(((x - mean) * factor + shift + residual).max(op.floor));
+                                *y = MaybeUninit::new((terms.normalized(*x) + residual).max(op.floor));
                             }
                         }
                         None => {
                             for ((y, x), terms) in y.iter_mut().zip(&op.x[at..]).zip(&terms) {
-                                let Terms { mean, factor, shift } = terms;
-                                *y = MaybeUninit::new(((x - mean) * factor + shift).max(op.floor));
+                                *y = MaybeUninit::new(terms.normalized(*x).max(op.floor));
                             }
                         }
                     }
@@ -73,10 +71,25 @@ pub(super) fn differentiate(
             || {
                 let from = block * BLOCK;
                 let at = |row: usize| row * layout.channels + from;
-                if let Some(y) = op.y {
-                    for (row, grad) in rows.iter_mut().enumerate() {
-                        let each = grad.iter_mut().zip(&y[at(row)..]);
-                        each.for_each(|(grad, y)| *grad = if *y > 0.0 { *grad } else { 0.0 });
+                match op.mask {
+                    Mask::Open => {}
+                    Mask::Output(y) => {
+                        for (row, grad) in rows.iter_mut().enumerate() {
+                            for (grad, y) in grad.iter_mut().zip(&y[at(row)..]) {
+                                *grad = passed(*grad, *y > 0.0);
+                            }
+                        }
+                    }
+                    Mask::Input => {
+                        let channels = BLOCK.min(layout.channels - from);
+                        let terms: Vec<Terms> =
+                            (from..from + channels).map(|c| op.forward_terms(c)).collect();
+                        for (row, grad) in rows.iter_mut().enumerate() {
+                            for (grad, (x, terms)) in grad.iter_mut().zip(op.x[at(row)..].iter().zip(&terms))
+                            {
+                                *grad = passed(*grad, terms.normalized(*x) > 0.0);
+                            }
+                        }
                     }
                 }
                 for (to, grad) in residual.into_iter().flatten().zip(&rows) {
@@ -94,10 +107,8 @@ pub(super) fn differentiate(
                     sums.iter().enumerate().map(|(i, sums)| op.terms(from + i, sums)).collect();
                 for (row, grad) in rows.iter_mut().enumerate() {
                     let inputs = op.x[at(row)..].iter().zip(&terms);
-                    for (grad, (x, GradientTerms { mean, factor, slope, offset })) in
-                        grad.iter_mut().zip(inputs)
-                    {
-                        *grad = factor * *grad + slope * (x - mean) + offset;
+                    for (grad, (x, terms)) in grad.iter_mut().zip(inputs) {
+                        *grad = terms.input_gradient(*grad, *x);
                     }
                 }
                 sums

@@ -1,19 +1,17 @@
-//! Batch norm of images: a channel is one plane of each image, and as many channels are done at a time as make a long
-//! run of neighbours.
+//! Batch norm of images: a channel is one plane of each image. Planes are read in the order in which they lie, twice:
+//! for the statistics, and for the results. That is faster than to gather a channel's planes, which are far apart, for
+//! a core's cache to hold.
 
 use std::mem::MaybeUninit;
-use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::sums::Sums;
-use super::{Backward, Forward, GradientSums, GradientTerms, Layout, Moments, Source, Terms};
+use super::sums::sums;
+use super::{Backward, Forward, GradientSums, GradientTerms, Layout, Mask, Moments, Source, Terms, passed};
 use crate::backend::cpu::vectorized;
 
-/// Values of a run.
-const RUN: usize = 1024;
-/// Parts of the work, if there are as many channels.
-const MIN_PARTS: usize = 8;
+/// Parts of the work, if there are as many planes.
+const PARTS: usize = 16;
 
 /// Normalises every channel, and returns its moments.
 pub(super) fn normalize(
@@ -22,53 +20,44 @@ pub(super) fn normalize(
     source: Source<'_>,
     y: &mut [MaybeUninit<f32>],
 ) -> Vec<Moments> {
-    let blocks = Blocks::of(layout);
-    let parts = blocks.split(y).into_par_iter().enumerate().map(|(block, runs)| {
+    let moments = match source {
+        Source::Batch => moments(layout, op.x),
+        Source::Given(moments) => moments.to_vec(),
+    };
+    let terms: Vec<Terms> = moments.iter().enumerate().map(|(c, moments)| op.terms(c, moments)).collect();
+    y.par_chunks_mut(layout.part()).enumerate().for_each(|(part, y)| {
         vectorized(
             #[inline(always)]
             || {
-                let channels = blocks.channels(block);
-                let moments = match source {
-                    Source::Batch => moments(layout, channels.clone(), op.x),
-                    Source::Given(moments) => moments[channels.clone()].to_vec(),
-                };
-                let terms: Vec<Terms> =
-                    channels.clone().zip(&moments).map(|(c, moments)| op.terms(c, moments)).collect();
-                for (image, run) in runs.into_iter().enumerate() {
-                    let planes = run.chunks_exact_mut(layout.plane);
-                    for ((c, y), terms) in channels.clone().zip(planes).zip(&terms) {
-                        let plane = layout.plane_of(image, c);
-                        let residual = op.residual.map(|residual| &residual[plane.clone()]);
-                        normalize_plane(&op.x[plane], residual, *terms, op.floor, y);
-                    }
+                let planes = y.chunks_exact_mut(layout.plane);
+                for (y, Plane { channel, values }) in planes.zip(layout.planes(part)) {
+                    let residual = op.residual.map(|residual| &residual[values.clone()]);
+                    normalize_plane(&op.x[values], residual, terms[channel], op.floor, y);
                 }
-                moments
             },
-        )
+        );
     });
-    parts.collect::<Vec<_>>().concat()
+    moments
 }
 
-#[inline(always)]
-fn moments(layout: Layout, channels: Range<usize>, x: &[f32]) -> Vec<Moments> {
+fn moments(layout: Layout, x: &[f32]) -> Vec<Moments> {
     // Differences from one of the values keep their digits where the mean is large.
-    let origin = |c: usize| x.get(layout.plane_of(0, c).start).copied().unwrap_or_default();
-    let mut sums = vec![Sums::new(); channels.len()];
-    for image in 0..layout.batch {
-        for (c, sums) in channels.clone().zip(&mut sums) {
-            let origin = origin(c);
-            sums.add(
-                [&x[layout.plane_of(image, c)]],
+    let origins: Vec<f32> =
+        (0..layout.channels).map(|c| x.get(c * layout.plane).copied().unwrap_or_default()).collect();
+    let sums = layout.sum(
+        #[inline(always)]
+        |Plane { channel, values }| {
+            let origin = origins[channel];
+            sums(
+                [&x[values]],
                 #[inline(always)]
                 |[x]| [x - origin, (x - origin) * (x - origin)],
-            );
-        }
-    }
-    let moments = channels.zip(sums).map(|(c, sums)| {
-        let [sum, squares] = sums.total();
-        Moments::of_sums(origin(c), sum, squares, layout.count() as f64)
-    });
-    moments.collect()
+            )
+        },
+    );
+    let each = origins.iter().zip(sums);
+    let count = layout.count() as f64;
+    each.map(|(origin, [sum, squares])| Moments::of_sums(*origin, sum, squares, count)).collect()
 }
 
 #[inline(always)]
@@ -79,16 +68,15 @@ fn normalize_plane(
     floor: f32,
     y: &mut [MaybeUninit<f32>],
 ) {
-    let Terms { mean, factor, shift } = terms;
     match residual {
         Some(residual) => {
             for ((y, x), residual) in y.iter_mut().zip(x).zip(residual) {
-                *y = MaybeUninit::new(((x - mean) * factor + shift + residual).max(floor));
+                *y = MaybeUninit::new((terms.normalized(*x) + residual).max(floor));
             }
         }
         None => {
             for (y, x) in y.iter_mut().zip(x) {
-                *y = MaybeUninit::new(((x - mean) * factor + shift).max(floor));
+                *y = MaybeUninit::new(terms.normalized(*x).max(floor));
             }
         }
     }
@@ -101,149 +89,167 @@ pub(super) fn differentiate(
     grad: &mut [f32],
     residual: Option<&mut [f32]>,
 ) -> Vec<GradientSums> {
-    let blocks = Blocks::of(layout);
-    let residual = match residual {
-        Some(residual) => blocks.split(residual).into_iter().map(Some).collect(),
-        None => Vec::from_iter((0..blocks.count()).map(|_| None)),
+    let sums = gradient_sums(layout, op, grad);
+    let terms: Vec<GradientTerms> = sums.iter().enumerate().map(|(c, sums)| op.terms(c, sums)).collect();
+    let residual: Vec<Option<&mut [f32]>> = match residual {
+        Some(residual) => residual.chunks_mut(layout.part()).map(Some).collect(),
+        None => grad.chunks(layout.part()).map(|_| None).collect(),
     };
-    let parts = blocks.split(grad).into_par_iter().zip(residual).enumerate();
-    let sums = parts.map(|(block, (mut runs, residual))| {
+    grad.par_chunks_mut(layout.part()).zip(residual).enumerate().for_each(|(part, (grad, mut residual))| {
         vectorized(
             #[inline(always)]
             || {
-                let channels = blocks.channels(block);
-                for (image, (to, run)) in residual.into_iter().flatten().zip(&runs).enumerate() {
-                    let first = layout.plane_of(image, channels.start).start;
-                    add_passed(to, run, op.y.map(|y| &y[first..][..run.len()]));
-                }
-                let sums = gradient_sums(layout, channels.clone(), op, &runs);
-                let terms: Vec<GradientTerms> =
-                    channels.clone().zip(&sums).map(|(c, sums)| op.terms(c, sums)).collect();
-                for (image, run) in runs.iter_mut().enumerate() {
-                    let planes = run.chunks_exact_mut(layout.plane);
-                    for ((c, grad), terms) in channels.clone().zip(planes).zip(&terms) {
-                        let plane = layout.plane_of(image, c);
-                        differentiate_plane(*terms, &op.x[plane.clone()], op.y.map(|y| &y[plane]), grad);
+                let planes = grad.chunks_exact_mut(layout.plane).zip(layout.planes(part));
+                for (i, (grad, Plane { channel, values })) in planes.enumerate() {
+                    let to = residual.as_mut().map(|to| &mut to[i * layout.plane..][..layout.plane]);
+                    let (x, terms) = (&op.x[values.clone()], terms[channel]);
+                    match op.mask {
+                        Mask::Open => differentiate_plane(
+                            terms,
+                            [x, x],
+                            to,
+                            grad,
+                            #[inline(always)]
+                            |_| true,
+                        ),
+                        Mask::Output(y) => differentiate_plane(
+                            terms,
+                            [x, &y[values]],
+                            to,
+                            grad,
+                            #[inline(always)]
+                            |y| y > 0.0,
+                        ),
+                        Mask::Input => {
+                            let forward = op.forward_terms(channel);
+                            differentiate_plane(
+                                terms,
+                                [x, x],
+                                to,
+                                grad,
+                                #[inline(always)]
+                                |x| forward.normalized(x) > 0.0,
+                            );
+                        }
                     }
                 }
-                sums
             },
-        )
+        );
     });
-    sums.collect::<Vec<_>>().concat()
+    sums
 }
 
-#[inline(always)]
-fn gradient_sums(
-    layout: Layout,
-    channels: Range<usize>,
-    op: &Backward<'_>,
-    runs: &[&mut [f32]],
-) -> Vec<GradientSums> {
-    let mut sums = vec![Sums::new(); channels.len()];
-    for (image, run) in runs.iter().enumerate() {
-        for ((c, grad), sums) in channels.clone().zip(run.chunks_exact(layout.plane)).zip(&mut sums) {
-            let (plane, mean) = (layout.plane_of(image, c), op.mean[c]);
-            let x = &op.x[plane.clone()];
-            match op.y {
-                Some(y) => sums.add(
-                    [grad, x, &y[plane]],
-                    #[inline(always)]
-                    |[grad, x, y]| [passed(grad, y), passed(grad, y) * (x - mean)],
-                ),
-                None => sums.add(
+fn gradient_sums(layout: Layout, op: &Backward<'_>, grad: &[f32]) -> Vec<GradientSums> {
+    let sums = layout.sum(
+        #[inline(always)]
+        |Plane { channel, values }| {
+            let (grad, x, mean) = (&grad[values.clone()], &op.x[values.clone()], op.mean[channel]);
+            match op.mask {
+                Mask::Open => sums(
                     [grad, x],
                     #[inline(always)]
                     |[grad, x]| [grad, grad * (x - mean)],
                 ),
+                Mask::Output(y) => sums(
+                    [grad, x, &y[values]],
+                    #[inline(always)]
+                    |[grad, x, y]| {
+                        let grad = passed(grad, y > 0.0);
+                        [grad, grad * (x - mean)]
+                    },
+                ),
+                Mask::Input => {
+                    let forward = op.forward_terms(channel);
+                    sums(
+                        [grad, x],
+                        #[inline(always)]
+                        |[grad, x]| {
+                            let grad = passed(grad, forward.normalized(x) > 0.0);
+                            [grad, grad * (x - mean)]
+                        },
+                    )
+                }
             }
-        }
-    }
-    let total = |sums: Sums| {
-        let [plain, centred] = sums.total();
-        GradientSums { plain, centred }
-    };
-    sums.into_iter().map(total).collect()
+        },
+    );
+    sums.into_iter().map(|[plain, centred]| GradientSums { plain, centred }).collect()
 }
 
+/// `x`, and what `is_open` asks whether the activation let a gradient through.
 #[inline(always)]
-fn differentiate_plane(terms: GradientTerms, x: &[f32], y: Option<&[f32]>, grad: &mut [f32]) {
-    match y {
-        Some(y) => {
-            for ((grad, x), y) in grad.iter_mut().zip(x).zip(y) {
-                *grad = terms.input_gradient(passed(*grad, *y), *x);
+fn differentiate_plane(
+    terms: GradientTerms,
+    [x, mask]: [&[f32]; 2],
+    residual: Option<&mut [f32]>,
+    grad: &mut [f32],
+    is_open: impl Fn(f32) -> bool,
+) {
+    match residual {
+        Some(residual) => {
+            for ((grad, to), (x, mask)) in grad.iter_mut().zip(residual).zip(x.iter().zip(mask)) {
+                let passed = passed(*grad, is_open(*mask));
+                *to += passed;
+                *grad = terms.input_gradient(passed, *x);
             }
         }
         None => {
-            for (grad, x) in grad.iter_mut().zip(x) {
-                *grad = terms.input_gradient(*grad, *x);
+            for (grad, (x, mask)) in grad.iter_mut().zip(x.iter().zip(mask)) {
+                *grad = terms.input_gradient(passed(*grad, is_open(*mask)), *x);
             }
         }
     }
 }
 
-/// What a ReLU with the output `y` lets through of its gradient. It is computed twice rather than stored: the compiler
-/// makes a masked store of it, which is slow on some machines.
-#[inline(always)]
-fn passed(grad: f32, y: f32) -> f32 {
-    if y > 0.0 { grad } else { 0.0 }
-}
-
-/// Adds what the activation lets through.
-#[inline(always)]
-fn add_passed(to: &mut [f32], grad: &[f32], y: Option<&[f32]>) {
-    match y {
-        Some(y) => {
-            for ((to, grad), y) in to.iter_mut().zip(grad).zip(y) {
-                *to += passed(*grad, *y);
-            }
-        }
-        None => {
-            for (to, grad) in to.iter_mut().zip(grad) {
-                *to += grad;
-            }
-        }
-    }
+/// One channel of one image.
+struct Plane {
+    channel: usize,
+    /// Where its values are.
+    values: std::ops::Range<usize>,
 }
 
 impl Layout {
-    /// Where a channel of an image is.
-    fn plane_of(&self, image: usize, c: usize) -> Range<usize> {
-        let at = (image * self.channels + c) * self.plane;
-        at..at + self.plane
-    }
-}
-
-/// The channels, a few neighbours at a time.
-#[derive(Clone, Copy)]
-struct Blocks {
-    layout: Layout,
-    /// Channels of a block; the last may have fewer.
-    size: usize,
-}
-
-impl Blocks {
-    fn of(layout: Layout) -> Self {
-        let size = (RUN / layout.plane).min(layout.channels / MIN_PARTS).max(1);
-        Self { layout, size }
+    /// Values of one part of the work: some whole planes.
+    fn part(&self) -> usize {
+        (self.batch * self.channels).div_ceil(PARTS).max(1) * self.plane
     }
 
-    fn count(&self) -> usize {
-        self.layout.channels.div_ceil(self.size)
+    /// The planes of a part.
+    #[inline(always)]
+    fn planes(self, part: usize) -> impl Iterator<Item = Plane> {
+        let planes = self.part() / self.plane;
+        let end = ((part + 1) * planes).min(self.batch * self.channels);
+        (part * planes..end).map(move |plane| Plane {
+            channel: plane % self.channels,
+            values: plane * self.plane..(plane + 1) * self.plane,
+        })
     }
 
-    fn channels(&self, block: usize) -> Range<usize> {
-        block * self.size..((block + 1) * self.size).min(self.layout.channels)
-    }
-
-    /// Each block's run of every image.
-    fn split<'a, T>(&self, values: &'a mut [T]) -> Vec<Vec<&'a mut [T]>> {
-        let Layout { batch, channels, plane } = self.layout;
-        let mut blocks: Vec<Vec<&mut [T]>> = (0..self.count()).map(|_| Vec::with_capacity(batch)).collect();
-        for image in values.chunks_exact_mut((channels * plane).max(1)) {
-            let runs = image.chunks_mut(self.size * plane);
-            runs.zip(&mut blocks).for_each(|(run, block)| block.push(run));
+    /// Adds up what a function gives for each plane of a channel.
+    #[inline(always)]
+    fn sum(self, of_plane: impl Fn(Plane) -> [f64; 2] + Sync) -> Vec<[f64; 2]> {
+        let parts = (0..(self.batch * self.channels * self.plane).div_ceil(self.part())).into_par_iter();
+        let parts: Vec<Vec<[f64; 2]>> = parts
+            .map(|part| {
+                let mut totals = vec![[0.0; 2]; self.channels];
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        for plane in self.planes(part) {
+                            let total = &mut totals[plane.channel];
+                            let [first, second] = of_plane(plane);
+                            *total = [total[0] + first, total[1] + second];
+                        }
+                    },
+                );
+                totals
+            })
+            .collect();
+        let mut totals = vec![[0.0; 2]; self.channels];
+        for part in parts {
+            for (total, [first, second]) in totals.iter_mut().zip(part) {
+                *total = [total[0] + first, total[1] + second];
+            }
         }
-        blocks
+        totals
     }
 }

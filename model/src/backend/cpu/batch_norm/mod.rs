@@ -1,9 +1,10 @@
-//! Batch norm, a channel (or a block of channels) at a time: its values stay near the core from the statistics to the
-//! results.
+//! Batch norm: the statistics, and then the results, of images plane after plane, of features a block of channels after
+//! the other.
 
 use std::mem::MaybeUninit;
 
 use dfdx::prelude::*;
+use rayon::prelude::*;
 
 use super::profile::{Work, record};
 use super::tensor_view::{values, values_mut, written};
@@ -64,10 +65,14 @@ impl BatchNormKernel for Cpu {
         let layout = Layout::of(saved.x);
         let backward = Backward {
             x: values(saved.x),
-            y: saved.y.map(values),
+            mask: match (saved.activation, saved.y) {
+                (Activation::Identity, _) => Mask::Open,
+                (Activation::Relu, Some(y)) => Mask::Output(values(y)),
+                (Activation::Relu, None) => Mask::Input,
+            },
             mean: values(&saved.statistics.mean),
             inv_std: values(&saved.statistics.inv_std),
-            scale: saved.scale.map(values),
+            affine: saved.affine.map(|(scale, shift)| (values(scale), values(shift))),
             count: layout.count() as f64,
         };
         let residual = gradients.residual.map(|grad| &mut grad[..]);
@@ -77,13 +82,16 @@ impl BatchNormKernel for Cpu {
             _ => images::differentiate(layout, &backward, grad_output, residual),
         });
         if let Some((grad_scale, grad_shift)) = gradients.affine {
+            grad_scale.resize(sums.len(), 0.0);
+            grad_shift.resize(sums.len(), 0.0);
             for (c, sums) in sums.iter().enumerate() {
                 grad_scale[c] += (sums.centred * f64::from(backward.inv_std[c])) as f32;
                 grad_shift[c] += sums.plain as f32;
             }
         }
         if let Some(input) = gradients.input {
-            input.iter_mut().zip(&grad_output[..]).for_each(|(to, grad)| *to += grad);
+            let chunks = input.par_chunks_mut(1 << 14).zip(grad_output.par_chunks(1 << 14));
+            chunks.for_each(|(to, grad)| to.iter_mut().zip(grad).for_each(|(to, grad)| *to += grad));
         }
         Ok(())
     }
@@ -181,6 +189,18 @@ struct Terms {
     shift: f32,
 }
 
+impl Terms {
+    fn new(c: usize, mean: f32, inv_std: f32, affine: Option<(&[f32], &[f32])>) -> Self {
+        let (scale, shift) = affine.map_or((1.0, 0.0), |(scale, shift)| (scale[c], shift[c]));
+        Self { mean, factor: scale * inv_std, shift }
+    }
+
+    #[inline(always)]
+    fn normalized(&self, x: f32) -> f32 {
+        (x - self.mean) * self.factor + self.shift
+    }
+}
+
 impl<'a> Forward<'a> {
     fn of<S: Shape, C: Shape>(op: &Normalization<'a, S, C, Cpu>) -> Self {
         let floor = match op.activation {
@@ -196,19 +216,36 @@ impl<'a> Forward<'a> {
     }
 
     fn terms(&self, c: usize, moments: &Moments) -> Terms {
-        let (scale, shift) = self.affine.map_or((1.0, 0.0), |(scale, shift)| (scale[c], shift[c]));
-        Terms { mean: moments.mean as f32, factor: scale * moments.inv_std(), shift }
+        Terms::new(c, moments.mean as f32, moments.inv_std(), self.affine)
     }
 }
 
 /// What the backward pass reads beside `dL/dy`.
 struct Backward<'a> {
     x: &'a [f32],
-    y: Option<&'a [f32]>,
+    mask: Mask<'a>,
     mean: &'a [f32],
     inv_std: &'a [f32],
-    scale: Option<&'a [f32]>,
+    affine: Option<(&'a [f32], &'a [f32])>,
     count: f64,
+}
+
+/// What tells where the activation let a gradient through.
+#[derive(Clone, Copy)]
+enum Mask<'a> {
+    /// Everywhere.
+    Open,
+    /// Where the output is above 0.
+    Output(&'a [f32]),
+    /// Where the output is above 0, computed once more: that takes less time than to read it.
+    Input,
+}
+
+/// What an activation lets through of a gradient. It is computed twice rather than stored: the compiler makes a masked
+/// store of it, which is slow on some machines.
+#[inline(always)]
+fn passed(grad: f32, is_open: bool) -> f32 {
+    if is_open { grad } else { 0.0 }
 }
 
 /// A channel's sums of `dy` and of `dy (x - mean)`.
@@ -238,12 +275,17 @@ impl Backward<'_> {
     /// With `x' = (x - mean) inv_std`: `dx = scale inv_std (dy - sum(dy) / m - x' sum(dy x') / m)`.
     fn terms(&self, c: usize, sums: &GradientSums) -> GradientTerms {
         let inv_std = f64::from(self.inv_std[c]);
-        let factor = inv_std * self.scale.map_or(1.0, |scale| f64::from(scale[c]));
+        let factor = inv_std * self.affine.map_or(1.0, |(scale, _)| f64::from(scale[c]));
         GradientTerms {
             mean: self.mean[c],
             factor: factor as f32,
             slope: (-factor * inv_std * inv_std * sums.centred / self.count) as f32,
             offset: (-factor * sums.plain / self.count) as f32,
         }
+    }
+
+    /// The numbers of the forward pass.
+    fn forward_terms(&self, c: usize) -> Terms {
+        Terms::new(c, self.mean[c], self.inv_std[c], self.affine)
     }
 }

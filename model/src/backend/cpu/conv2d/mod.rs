@@ -16,6 +16,9 @@ mod frame;
 mod correlation;
 use correlation::Correlation;
 
+mod pointwise;
+use pointwise::Pointwise;
+
 mod winograd;
 use winograd::Winograd;
 
@@ -36,9 +39,12 @@ impl Conv2dKernel for Cpu {
             // SAFETY: the windows' results are all of the output's elements.
             unsafe {
                 written(self, output, |y| {
-                    with_kernel!(kernel => match Winograd::forward(geometry, weight) {
-                        Some(winograd) => winograd.overwrite(kernel, x, y),
-                        None => Correlation::forward(geometry, weight).overwrite(kernel, x, y),
+                    with_kernel!(kernel => if let Some(pointwise) = Pointwise::of(geometry) {
+                        pointwise.forward(kernel, x, weight, y);
+                    } else if let Some(winograd) = Winograd::forward(geometry, weight) {
+                        winograd.overwrite(kernel, x, y);
+                    } else {
+                        Correlation::forward(geometry, weight).overwrite(kernel, x, y);
                     });
                 })
             }
@@ -55,14 +61,21 @@ impl Conv2dKernel for Cpu {
     ) -> Result<(), Self::Err> {
         let (x, weight) = (values(x), values(weight));
         let (shape, work) = described(geometry, x);
+        gradients.weight.resize(geometry.weight_len(), 0.0);
         record("conv2d weight gradient", &shape, work, || {
-            with_kernel!(kernel => weight_gradient(kernel, geometry, x, grad_output, gradients.weight));
+            with_kernel!(kernel => match Pointwise::of(geometry) {
+                Some(pointwise) => pointwise.weight_gradient(kernel, x, grad_output, gradients.weight),
+                None => weight_gradient(kernel, geometry, x, grad_output, gradients.weight),
+            });
         });
         if let Some(grad_x) = gradients.input {
             record("conv2d input gradient", shape, work, || {
-                with_kernel!(kernel => match Winograd::backward(geometry, weight) {
-                    Some(winograd) => winograd.add(kernel, grad_output, grad_x),
-                    None => Correlation::backward(geometry, weight).add(kernel, grad_output, grad_x),
+                with_kernel!(kernel => if let Some(pointwise) = Pointwise::of(geometry) {
+                    pointwise.input_gradient(kernel, weight, grad_output, grad_x);
+                } else if let Some(winograd) = Winograd::backward(geometry, weight) {
+                    winograd.add(kernel, grad_output, grad_x);
+                } else {
+                    Correlation::backward(geometry, weight).add(kernel, grad_output, grad_x);
                 });
             });
         }
