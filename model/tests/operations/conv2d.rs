@@ -41,6 +41,26 @@ fn every_shape_agrees_with_the_oracle() {
     agree::<3, 2, 3, 1, 1, 1, 1>(1);
 }
 
+/// Winograd's filtering at image sizes around its tiles', every remainder of channels, and few and many patches.
+#[test]
+fn winograd_agrees_with_the_oracle() {
+    agree::<16, 16, 3, 1, 1, 1, 1>(1);
+    agree::<17, 18, 3, 1, 1, 2, 2>(5);
+    agree::<19, 20, 3, 1, 1, 3, 3>(1);
+    agree::<21, 22, 3, 1, 1, 4, 4>(2);
+    agree::<23, 24, 3, 1, 1, 5, 5>(37);
+    agree::<25, 26, 3, 1, 1, 6, 6>(1);
+    agree::<27, 28, 3, 1, 1, 7, 7>(9);
+    agree::<29, 30, 3, 1, 1, 9, 9>(2);
+    agree::<31, 32, 3, 1, 1, 11, 11>(1);
+    agree::<33, 49, 3, 1, 1, 14, 14>(2);
+    agree::<300, 100, 3, 1, 1, 7, 7>(8);
+    agree::<100, 300, 3, 1, 1, 5, 5>(70);
+    agree::<16, 16, 3, 1, 1, 56, 56>(1);
+    agree::<16, 48, 3, 1, 1, 37, 37>(2);
+    agree::<260, 16, 3, 1, 1, 1, 1>(70);
+}
+
 fn agree<
     const IN: usize,
     const OUT: usize,

@@ -1,0 +1,105 @@
+//! The transforms of F(4x4, 3x3) along one side, and along both sides of many channels.
+//!
+//! Toom and Cook's scheme evaluates at the points 0, +-3/4, +-3/2 and infinity. They halve the error of the usual 0,
+//! +-1, +-2 (measured on sums over 64 and 256 channels), because the powers of points around 1 stay around 1.
+
+/// Channels that are transformed together: neighbours in memory.
+pub(super) const LANES: usize = 16;
+
+const A: f32 = 0.75;
+const B: f32 = 1.5;
+const A2: f32 = A * A;
+const B2: f32 = B * B;
+/// One over the product of the differences from the other points.
+const AT_ZERO: f32 = 1.0 / (A2 * B2);
+const AT_A: f32 = 1.0 / (2.0 * A2 * (A2 - B2));
+const AT_B: f32 = 1.0 / (2.0 * B2 * (B2 - A2));
+
+/// `B^T d`: six pixels of a patch.
+#[inline(always)]
+pub(super) fn patch(d: [f32; 6]) -> [f32; 6] {
+    let (even_a, odd_a) = (d[4] - B2 * d[2], A * (d[3] - B2 * d[1]));
+    let (even_b, odd_b) = (d[4] - A2 * d[2], B * (d[3] - A2 * d[1]));
+    [
+        A2 * B2 * d[0] - (A2 + B2) * d[2] + d[4],
+        even_a + odd_a,
+        even_a - odd_a,
+        even_b + odd_b,
+        even_b - odd_b,
+        A2 * B2 * d[1] - (A2 + B2) * d[3] + d[5],
+    ]
+}
+
+/// `G g`: three values of a filter.
+#[inline(always)]
+pub(super) fn filter(g: [f32; 3]) -> [f32; 6] {
+    let (even_a, odd_a) = (AT_A * (g[0] + A2 * g[2]), AT_A * A * g[1]);
+    let (even_b, odd_b) = (AT_B * (g[0] + B2 * g[2]), AT_B * B * g[1]);
+    [AT_ZERO * g[0], even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, g[2]]
+}
+
+/// `A^T m`: to four outputs.
+#[inline(always)]
+pub(super) fn outputs(m: [f32; 6]) -> [f32; 4] {
+    let (sum_a, difference_a) = (m[1] + m[2], A * (m[1] - m[2]));
+    let (sum_b, difference_b) = (m[3] + m[4], B * (m[3] - m[4]));
+    [
+        m[0] + sum_a + sum_b,
+        difference_a + difference_b,
+        A2 * sum_a + B2 * sum_b,
+        A2 * difference_a + B2 * difference_b + m[5],
+    ]
+}
+
+/// A matrix of vectors of `LANES` values: how far rows and columns are apart.
+#[derive(Clone, Copy)]
+pub(super) struct Steps {
+    pub(super) row: usize,
+    pub(super) column: usize,
+}
+
+/// `T x T^T` for `LANES` matrices at once, `line` being `T`.
+#[inline(always)]
+pub(super) fn transform<const N: usize, const M: usize>(
+    line: impl Fn([f32; N]) -> [f32; M],
+    from: (&[f32], Steps),
+    to: (&mut [f32], Steps),
+) {
+    let ((from, at), (to, place)) = (from, to);
+    let mut half = [[[0.0f32; LANES]; M]; N];
+    for (i, half) in half.iter_mut().enumerate() {
+        let row: [&[f32; LANES]; N] = std::array::from_fn(
+            #[inline(always)]
+            |j| vector(&from[i * at.row + j * at.column..]),
+        );
+        for l in 0..LANES {
+            let results = line(row.map(
+                #[inline(always)]
+                |vector| vector[l],
+            ));
+            for (half, result) in half.iter_mut().zip(results) {
+                half[l] = result;
+            }
+        }
+    }
+    for m in 0..M {
+        let mut column = [[0.0f32; LANES]; M];
+        for l in 0..LANES {
+            let results = line(std::array::from_fn(
+                #[inline(always)]
+                |i| half[i][m][l],
+            ));
+            for (column, result) in column.iter_mut().zip(results) {
+                column[l] = result;
+            }
+        }
+        for (k, column) in column.iter().enumerate() {
+            to[k * place.row + m * place.column..][..LANES].copy_from_slice(column);
+        }
+    }
+}
+
+#[inline(always)]
+fn vector(values: &[f32]) -> &[f32; LANES] {
+    values.first_chunk().expect("a vector lies inside its matrix")
+}
