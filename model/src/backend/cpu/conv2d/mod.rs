@@ -17,7 +17,7 @@ mod correlation;
 use correlation::Correlation;
 
 mod winograd;
-use winograd::Winograd;
+use winograd::{Winograd, WinogradWeightGradient};
 
 mod weight_gradient;
 use weight_gradient::weight_gradient;
@@ -56,7 +56,10 @@ impl Conv2dKernel for Cpu {
         let (x, weight) = (values(x), values(weight));
         let (shape, work) = described(geometry, x);
         record("conv2d weight gradient", &shape, work, || {
-            with_kernel!(kernel => weight_gradient(kernel, geometry, x, grad_output, gradients.weight));
+            with_kernel!(kernel => match WinogradWeightGradient::new(geometry, x, grad_output) {
+                Some(winograd) => winograd.add(kernel, gradients.weight),
+                None => weight_gradient(kernel, geometry, x, grad_output, gradients.weight),
+            });
         });
         if let Some(grad_x) = gradients.input {
             record("conv2d input gradient", shape, work, || {

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 use super::filters::{Filters, PANEL};
 use super::patches::{Block, PLACES, Places, transform_back, transform_images};
-use super::suits;
 use super::transforms::{outputs, patch};
+use super::{sized, suits};
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::matrix::Store;
 use crate::backend::cpu::tensor_view::{as_uninit, put};
@@ -49,10 +49,14 @@ impl<'w> Winograd<'w> {
         unsafe { self.apply(kernel, x, Store::Add, as_uninit(y)) }
     }
 
+    fn in_len(&self) -> usize {
+        self.filters.inputs * self.size * self.size
+    }
+
     /// # Safety
     /// If `store` is `Add`, `y`'s values are initialised.
     unsafe fn apply<K: Kernel>(&self, kernel: K, x: &[f32], store: Store, y: &mut [MaybeUninit<f32>]) {
-        let images = x.len() / (self.filters.inputs * self.size * self.size);
+        let images = x.len() / self.in_len();
         // SAFETY: as the caller promises.
         unsafe {
             if Block::whole(self.size, images).tiles() <= self.filters.inputs {
@@ -91,8 +95,8 @@ impl<'w> Winograd<'w> {
             SCRATCH.with_borrow_mut(|Scratch { pixels, patches, products, .. }| {
                 for block in Block::whole(self.size, x.len() / (inputs * plane)).split() {
                     let len = Places::new(block.tiles(), inputs).len();
-                    patches.resize(patches.len().max(len), 0.0);
-                    self.transform(&block, x, pixels, &mut patches[..len]);
+                    let patches = sized(patches, len);
+                    self.transform(&block, x, pixels, patches);
                     for (filters, mut y) in filters.chunks(panel_len).zip(self.split(y)) {
                         // SAFETY: as the caller promises.
                         unsafe {
@@ -116,29 +120,25 @@ impl<'w> Winograd<'w> {
         store: Store,
         y: &mut [MaybeUninit<f32>],
     ) {
-        let inputs = self.filters.inputs;
-        let (in_len, images) = (inputs * self.size * self.size, Block::images_of_one(self.size));
-        let blocks: Vec<(Block, &[f32])> =
-            x.chunks(images * in_len).map(|x| (Block::whole(self.size, x.len() / in_len), x)).collect();
-        let len = |block: &Block| Places::new(block.tiles(), inputs).len();
-        let block_len = blocks.first().map_or(1, |(block, _)| len(block));
-        let mut patches = vec![0.0; blocks.iter().map(|(block, _)| len(block)).sum()];
-        patches.par_chunks_mut(block_len).zip(&blocks).for_each(|(patches, (block, x))| {
-            SCRATCH.with_borrow_mut(|scratch| self.transform(block, x, &mut scratch.pixels, patches));
+        let (in_len, images) = (self.in_len(), Block::images_of_one(self.size));
+        let parts = x.par_chunks(images * in_len).map(|x| {
+            let block = Block::whole(self.size, x.len() / in_len);
+            let mut patches = vec![0.0; Places::new(block.tiles(), self.filters.inputs).len()];
+            SCRATCH.with_borrow_mut(|scratch| self.transform(&block, x, &mut scratch.pixels, &mut patches));
+            (block, patches)
         });
+        let parts: Vec<(Block, Vec<f32>)> = parts.collect();
 
         let panels: Vec<_> = self.filters.panels().zip(self.split(y)).collect();
         panels.into_par_iter().for_each(|(outputs, mut y)| {
             SCRATCH.with_borrow_mut(|Scratch { pixels, filters, products, .. }| {
                 let len = self.filters.panel_len(outputs.len());
-                filters.resize(filters.len().max(len), 0.0);
-                let filters = &mut filters[..len];
+                let filters = sized(filters, len);
                 vectorized(
                     #[inline(always)]
                     || self.filters.transform_panel(outputs, filters),
                 );
-                let parts = blocks.iter().zip(patches.chunks(block_len)).zip(y.chunks_mut(images));
-                for (((block, _), patches), y) in parts {
+                for ((block, patches), y) in parts.iter().zip(y.chunks_mut(images)) {
                     // SAFETY: as the caller promises.
                     unsafe { self.finish(kernel, block, patches, filters, store, y, pixels, products) }
                 }
@@ -149,7 +149,17 @@ impl<'w> Winograd<'w> {
     fn transform(&self, block: &Block, x: &[f32], pixels: &mut Vec<f32>, patches: &mut [f32]) {
         vectorized(
             #[inline(always)]
-            || transform_images(block, self.filters.inputs, patch, x, pixels, patches),
+            || {
+                transform_images(
+                    block,
+                    self.filters.inputs,
+                    0..self.filters.inputs,
+                    patch,
+                    x,
+                    pixels,
+                    patches,
+                )
+            },
         );
     }
 
@@ -182,7 +192,7 @@ impl<'w> Winograd<'w> {
         let (inputs, tiles) = (self.filters.inputs, block.tiles());
         let right = filters.len() / (PLACES * inputs);
         let (from, to) = (Places::new(tiles, inputs), Places::new(tiles, right));
-        products.resize(products.len().max(to.len()), 0.0);
+        let products = sized(products, to.len());
         let offsets: Vec<u32> = (0..inputs).map(|input| (input * right) as u32).collect();
         let mut sums = Sums::new();
         for place in 0..PLACES {

@@ -41,14 +41,14 @@ impl Block {
     }
 
     /// Cuts the tiles of large images into blocks of some rows.
-    pub(super) fn split(&self) -> impl Iterator<Item = Self> {
+    pub(super) fn split(self) -> impl Iterator<Item = Self> {
         let rows = (BLOCK_TILES / (self.images * self.across())).max(1);
         let block = move |first| Self {
             size: self.size,
             images: self.images,
             rows: first..self.rows.end.min(first + rows),
         };
-        self.rows.clone().step_by(rows).map(block)
+        (self.rows.start..self.rows.end).step_by(rows).map(block)
     }
 
     /// Tiles in a row.
@@ -95,12 +95,13 @@ impl Places {
     }
 }
 
-/// Transforms the tiles of a block of images of `channels` planes: `N` pixels a side, the first `before` pixels above
-/// and left of the tile.
+/// Transforms some channels' tiles of a block of images of `planes` planes: `N` pixels a side, with as many above and
+/// left of the tile as below and right.
 #[inline(always)]
 pub(super) fn transform_images<const N: usize>(
     block: &Block,
-    channels: usize,
+    planes: usize,
+    channels: Range<usize>,
     line: impl Fn([f32; N]) -> [f32; SIDE],
     images: &[f32],
     frame: &mut Vec<f32>,
@@ -111,7 +112,7 @@ pub(super) fn transform_images<const N: usize>(
     let width = across * TILE + N - TILE;
     let inside = block.pixel_rows(&block.rows, before);
     let top = block.rows.start * TILE;
-    let places = Places::new(block.tiles(), channels);
+    let places = Places::new(block.tiles(), channels.len());
     let position = |pixel: usize| {
         let (y, x) = (pixel / block.size, pixel % block.size);
         (((y + before - top) * width + x + before) * LANES) as u32
@@ -120,16 +121,16 @@ pub(super) fn transform_images<const N: usize>(
     // The zeros around the images stay as they are.
     frame.clear();
     frame.resize((block.rows.len() * TILE + N - TILE) * width * LANES, 0.0);
-    for (i, image) in images.chunks_exact(channels * plane).enumerate() {
-        for channel in (0..channels).step_by(LANES) {
-            let count = LANES.min(channels - channel);
+    for (i, image) in images.chunks_exact(planes * plane).enumerate() {
+        for channel in channels.clone().step_by(LANES) {
+            let count = LANES.min(channels.end - channel);
             let from = &image[channel * plane + inside.start * block.size..];
             gather(from, plane, count, &positions, frame);
             let mut tile = i * block.rows.len() * across;
             for row in 0..block.rows.len() {
                 for column in 0..across {
                     let from = &frame[(row * width + column) * TILE * LANES..];
-                    let to = &mut to[tile * places.width + channel..];
+                    let to = &mut to[tile * places.width + channel - channels.start..];
                     transform(
                         &line,
                         (from, Steps { row: width * LANES, column: LANES }),

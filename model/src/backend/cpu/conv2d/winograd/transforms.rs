@@ -51,6 +51,22 @@ pub(super) fn outputs(m: [f32; 6]) -> [f32; 4] {
     ]
 }
 
+/// `A dy`: the gradients of four outputs.
+#[inline(always)]
+pub(super) fn output_gradients(y: [f32; 4]) -> [f32; 6] {
+    let (even_a, odd_a) = (y[0] + A2 * y[2], A * (y[1] + A2 * y[3]));
+    let (even_b, odd_b) = (y[0] + B2 * y[2], B * (y[1] + B2 * y[3]));
+    [y[0], even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, y[3]]
+}
+
+/// `G^T m`: to the gradients of three values of a filter.
+#[inline(always)]
+pub(super) fn filter_gradients(m: [f32; 6]) -> [f32; 3] {
+    let (sum_a, difference_a) = (AT_A * (m[1] + m[2]), AT_A * A * (m[1] - m[2]));
+    let (sum_b, difference_b) = (AT_B * (m[3] + m[4]), AT_B * B * (m[3] - m[4]));
+    [AT_ZERO * m[0] + sum_a + sum_b, difference_a + difference_b, A2 * sum_a + B2 * sum_b + m[5]]
+}
+
 /// A matrix of vectors of `LANES` values: how far rows and columns are apart.
 #[derive(Clone, Copy)]
 pub(super) struct Steps {
