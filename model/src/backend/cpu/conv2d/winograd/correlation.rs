@@ -7,13 +7,13 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::filters::{Filters, PANEL};
-use super::patches::{Block, PLACES, Places, transform_back, transform_images};
+use super::patches::{Block, Frame, PLACES, Places, transform_back, transform_images};
 use super::transforms::{outputs, patch};
 use super::{sized, suits};
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::matrix::Store;
 use crate::backend::cpu::tensor_view::{as_uninit, put};
-use crate::backend::cpu::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply};
+use crate::backend::cpu::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply_onto};
 use crate::backend::cpu::vectorized;
 
 /// Channels that are summed in one chain. With longer chains their rounding, which the transforms back magnify, is most
@@ -92,16 +92,13 @@ impl<'w> Winograd<'w> {
         let (plane, images) = (self.size * self.size, Block::images_of_one(self.size));
         let groups = y.par_chunks_mut(images * outputs * plane).zip(x.par_chunks(images * inputs * plane));
         groups.for_each(|(y, x)| {
-            SCRATCH.with_borrow_mut(|Scratch { pixels, patches, products, .. }| {
+            SCRATCH.with_borrow_mut(|Scratch { frame, patches, products, .. }| {
                 for block in Block::whole(self.size, x.len() / (inputs * plane)).split() {
-                    let len = Places::new(block.tiles(), inputs).len();
-                    let patches = sized(patches, len);
-                    self.transform(&block, x, pixels, patches);
+                    let patches = sized(patches, Places::new(block.tiles(), inputs).len());
+                    self.transform(&block, x, frame, patches);
                     for (filters, mut y) in filters.chunks(panel_len).zip(self.split(y)) {
                         // SAFETY: as the caller promises.
-                        unsafe {
-                            self.finish(kernel, &block, patches, filters, store, &mut y, pixels, products)
-                        }
+                        unsafe { self.finish(kernel, (&block, patches), filters, (&mut y, store), products) }
                     }
                 }
             });
@@ -124,14 +121,14 @@ impl<'w> Winograd<'w> {
         let parts = x.par_chunks(images * in_len).map(|x| {
             let block = Block::whole(self.size, x.len() / in_len);
             let mut patches = vec![0.0; Places::new(block.tiles(), self.filters.inputs).len()];
-            SCRATCH.with_borrow_mut(|scratch| self.transform(&block, x, &mut scratch.pixels, &mut patches));
+            SCRATCH.with_borrow_mut(|scratch| self.transform(&block, x, &mut scratch.frame, &mut patches));
             (block, patches)
         });
         let parts: Vec<(Block, Vec<f32>)> = parts.collect();
 
         let panels: Vec<_> = self.filters.panels().zip(self.split(y)).collect();
         panels.into_par_iter().for_each(|(outputs, mut y)| {
-            SCRATCH.with_borrow_mut(|Scratch { pixels, filters, products, .. }| {
+            SCRATCH.with_borrow_mut(|Scratch { filters, products, .. }| {
                 let len = self.filters.panel_len(outputs.len());
                 let filters = sized(filters, len);
                 vectorized(
@@ -140,26 +137,17 @@ impl<'w> Winograd<'w> {
                 );
                 for ((block, patches), y) in parts.iter().zip(y.chunks_mut(images)) {
                     // SAFETY: as the caller promises.
-                    unsafe { self.finish(kernel, block, patches, filters, store, y, pixels, products) }
+                    unsafe { self.finish(kernel, (block, patches), filters, (y, store), products) }
                 }
             });
         });
     }
 
-    fn transform(&self, block: &Block, x: &[f32], pixels: &mut Vec<f32>, patches: &mut [f32]) {
+    fn transform(&self, block: &Block, x: &[f32], frame: &mut Frame, patches: &mut [f32]) {
+        let inputs = self.filters.inputs;
         vectorized(
             #[inline(always)]
-            || {
-                transform_images(
-                    block,
-                    self.filters.inputs,
-                    0..self.filters.inputs,
-                    patch,
-                    x,
-                    pixels,
-                    patches,
-                )
-            },
+            || transform_images(block, inputs, 0..inputs, patch, x, frame, patches),
         );
     }
 
@@ -177,77 +165,81 @@ impl<'w> Winograd<'w> {
     ///
     /// # Safety
     /// If `store` is `Add`, `y`'s values are initialised.
-    #[allow(clippy::too_many_arguments, reason = "both factors, where the results go, and two buffers")]
     unsafe fn finish<K: Kernel>(
         &self,
         kernel: K,
-        block: &Block,
-        patches: &[f32],
+        (block, patches): (&Block, &[f32]),
         filters: &[f32],
-        store: Store,
-        y: &mut [&mut [MaybeUninit<f32>]],
-        pixels: &mut Vec<f32>,
-        products: &mut Vec<f32>,
+        (y, store): (&mut [&mut [MaybeUninit<f32>]], Store),
+        Products { values, strip }: &mut Products,
     ) {
         let (inputs, tiles) = (self.filters.inputs, block.tiles());
-        let right = filters.len() / (PLACES * inputs);
-        let (from, to) = (Places::new(tiles, inputs), Places::new(tiles, right));
-        let products = sized(products, to.len());
-        let offsets: Vec<u32> = (0..inputs).map(|input| (input * right) as u32).collect();
-        let mut sums = Sums::new();
-        for place in 0..PLACES {
-            let left = &patches[from.at(place)..];
-            let products = &mut products[to.at(place)..];
-            let filters = &filters[place * inputs * right..][..inputs * right];
-            let mut first = 0;
-            for depth in offsets.chunks(CHAIN).map(Depth::new) {
-                let store = if first == 0 { Store::Overwrite } else { Store::Add };
-                for (tile, column) in tiles_of::<K>(tiles, right) {
-                    let rows = Rows {
-                        values: &left[tile * from.width + first..],
-                        count: (tiles - tile).min(K::ROWS),
-                        stride: from.width,
-                        step: 1,
-                    };
-                    let width = K::COLUMNS.min(right - column);
-                    let starts: [usize; VECTORS] = std::array::from_fn(|v| column + v * K::LANES);
-                    multiply(kernel, rows, filters, &starts[..width / K::LANES], depth, &mut sums);
-                    vectorized(
-                        #[inline(always)]
-                        || {
-                            for (r, sums) in sums.0.chunks_exact(K::COLUMNS).take(rows.count).enumerate() {
-                                let to = &mut products[(tile + r) * to.width + column..];
-                                // SAFETY: the slice's values are initialised.
-                                unsafe { put(as_uninit(to), 1, &sums[..width], store) }
-                            }
-                        },
-                    );
-                }
-                first += depth.len();
-            }
+        let columns = filters.len() / (PLACES * inputs);
+        let (from, to) = (Places::new(tiles, inputs), Places::new(tiles, columns));
+        let products = sized(values, to.len());
+        let offsets: Vec<u32> = (0..inputs).map(|input| (input * columns) as u32).collect();
+        let chains: Vec<Depth<'_>> = offsets.chunks(CHAIN).map(Depth::new).collect();
+        for (place, filters) in filters.chunks_exact(inputs * columns).enumerate() {
+            let left = Rows { values: &patches[from.at(place)..], count: tiles, stride: from.width, step: 1 };
+            multiply_place(kernel, left, filters, &chains, &mut products[to.at(place)..], columns);
         }
         vectorized(
             #[inline(always)]
             // SAFETY: as the caller promises.
-            || unsafe { transform_back(block, outputs, products, store, y, pixels) },
+            || unsafe { transform_back(block, outputs, products, store, y, strip) },
         );
     }
 }
 
-/// Where the register tiles of a product begin.
-fn tiles_of<K: Kernel>(rows: usize, columns: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..columns)
-        .step_by(K::COLUMNS)
-        .flat_map(move |column| (0..rows).step_by(K::ROWS).map(move |row| (row, column)))
+/// Overwrites `tiles x outputs` with the product of one place.
+fn multiply_place<K: Kernel>(
+    kernel: K,
+    left: Rows<'_>,
+    right: &[f32],
+    chains: &[Depth<'_>],
+    products: &mut [f32],
+    columns: usize,
+) {
+    let mut sums = Sums::new();
+    for column in (0..columns).step_by(K::COLUMNS) {
+        let width = K::COLUMNS.min(columns - column);
+        let starts: [usize; VECTORS] = std::array::from_fn(|v| column + v * K::LANES);
+        for tile in (0..left.count).step_by(K::ROWS) {
+            let count = (left.count - tile).min(K::ROWS);
+            let (mut first, mut store) = (tile * left.stride, Store::Overwrite);
+            for chain in chains {
+                let rows = Rows { values: &left.values[first..], count, ..left };
+                multiply_onto(kernel, rows, right, &starts[..width / K::LANES], *chain, store, &mut sums);
+                (first, store) = (first + chain.len(), Store::Add);
+            }
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (r, sums) in sums.0.chunks_exact(K::COLUMNS).take(count).enumerate() {
+                        let to = &mut products[(tile + r) * columns + column..];
+                        // SAFETY: `Overwrite` asks nothing of the places.
+                        unsafe { put(as_uninit(to), 1, &sums[..width], Store::Overwrite) }
+                    }
+                },
+            );
+        }
+    }
 }
 
 /// A thread's buffers, kept from call to call.
 #[derive(Default)]
 struct Scratch {
-    pixels: Vec<f32>,
+    frame: Frame,
     patches: Vec<f32>,
     filters: Vec<f32>,
-    products: Vec<f32>,
+    products: Products,
+}
+
+/// A block's products, and a strip of pixels on their way back.
+#[derive(Default)]
+struct Products {
+    values: Vec<f32>,
+    strip: Vec<f32>,
 }
 
 thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());

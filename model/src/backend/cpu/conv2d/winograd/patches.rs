@@ -95,6 +95,26 @@ impl Places {
     }
 }
 
+/// A thread's copy of an image's rows, some channels of a pixel after those of another, with zeros around them.
+#[derive(Default)]
+pub(super) struct Frame {
+    values: Vec<f32>,
+    /// Whose zeros these are, and the side of a patch.
+    zeros: Option<(Block, usize)>,
+}
+
+impl Frame {
+    /// Values whose pixels are to be overwritten; the zeros around them stay from image to image.
+    fn of(&mut self, block: &Block, side: usize, len: usize) -> &mut [f32] {
+        if self.zeros.as_ref().is_none_or(|(zeros, n)| (zeros, *n) != (block, side)) {
+            self.zeros = Some((block.clone(), side));
+            self.values.clear();
+            self.values.resize(len, 0.0);
+        }
+        &mut self.values
+    }
+}
+
 /// Transforms some channels' tiles of a block of images of `planes` planes: `N` pixels a side, with as many above and
 /// left of the tile as below and right.
 #[inline(always)]
@@ -104,7 +124,7 @@ pub(super) fn transform_images<const N: usize>(
     channels: Range<usize>,
     line: impl Fn([f32; N]) -> [f32; SIDE],
     images: &[f32],
-    frame: &mut Vec<f32>,
+    frame: &mut Frame,
     to: &mut [f32],
 ) {
     let before = (N - TILE) / 2;
@@ -118,9 +138,7 @@ pub(super) fn transform_images<const N: usize>(
         (((y + before - top) * width + x + before) * LANES) as u32
     };
     let positions: Vec<u32> = (inside.start * block.size..inside.end * block.size).map(position).collect();
-    // The zeros around the images stay as they are.
-    frame.clear();
-    frame.resize((block.rows.len() * TILE + N - TILE) * width * LANES, 0.0);
+    let frame = frame.of(block, N, (block.rows.len() * TILE + N - TILE) * width * LANES);
     for (i, image) in images.chunks_exact(planes * plane).enumerate() {
         for channel in channels.clone().step_by(LANES) {
             let count = LANES.min(channels.end - channel);

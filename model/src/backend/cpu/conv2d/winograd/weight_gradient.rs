@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::patches::{Block, PLACES, Places, SIDE, transform_images};
+use super::patches::{Block, Frame, PLACES, Places, SIDE, transform_images};
 use super::transforms::{LANES, Steps, filter_gradients, output_gradients, patch, transform};
 use super::{sized, suits};
 use crate::backend::Conv2dGeometry;
@@ -82,10 +82,10 @@ impl<'a> WinogradWeightGradient<'a> {
         let channels = self.g.in_channels;
         let mut patches = vec![0.0; Places::new(block.tiles(), channels).len()];
         let x = &self.x[images.start * self.g.in_len()..images.end * self.g.in_len()];
-        SCRATCH.with_borrow_mut(|Scratch { pixels, .. }| {
+        SCRATCH.with_borrow_mut(|Scratch { frame, .. }| {
             vectorized(
                 #[inline(always)]
-                || transform_images(block, channels, 0..channels, patch, x, pixels, &mut patches),
+                || transform_images(block, channels, 0..channels, patch, x, frame, &mut patches),
             );
         });
         patches
@@ -101,7 +101,7 @@ impl<'a> WinogradWeightGradient<'a> {
     ) -> Vec<f32> {
         let g = &self.g;
         let mut sums = vec![0.0; Places::new(outputs.len(), g.in_channels).len()];
-        SCRATCH.with_borrow_mut(|Scratch { pixels, patches, gradients }| {
+        SCRATCH.with_borrow_mut(|Scratch { frame, patches, gradients }| {
             for (i, (images, block)) in self.pieces(images).enumerate() {
                 let gradients = sized(gradients, Places::new(block.tiles(), outputs.len()).len());
                 let grad_y = &self.grad_y[images.start * g.out_len()..images.end * g.out_len()];
@@ -115,7 +115,7 @@ impl<'a> WinogradWeightGradient<'a> {
                             channels,
                             output_gradients,
                             grad_y,
-                            pixels,
+                            frame,
                             gradients,
                         );
                     },
@@ -129,7 +129,7 @@ impl<'a> WinogradWeightGradient<'a> {
                             #[inline(always)]
                             || {
                                 let channels = 0..g.in_channels;
-                                transform_images(&block, g.in_channels, channels, patch, x, pixels, patches)
+                                transform_images(&block, g.in_channels, channels, patch, x, frame, patches)
                             },
                         );
                         &*patches
@@ -231,7 +231,7 @@ fn add_filters(parts: &[Vec<f32>], places: Places, inputs: usize, grad: &mut [f3
 /// A thread's buffers, kept from call to call.
 #[derive(Default)]
 struct Scratch {
-    pixels: Vec<f32>,
+    frame: Frame,
     patches: Vec<f32>,
     gradients: Vec<f32>,
 }
