@@ -6,8 +6,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::blocks::{Block, PLACES, Places};
 use super::filters::{Filters, PANEL};
-use super::patches::{Block, Frame, PLACES, Places, transform_back, transform_images};
+use super::images::transform_back;
+use super::patches::{Frame, transform_images};
 use super::transforms::{outputs, patch};
 use super::{sized, suits};
 use crate::backend::Conv2dGeometry;
@@ -16,8 +18,8 @@ use crate::backend::cpu::tensor_view::{as_uninit, put};
 use crate::backend::cpu::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply_onto};
 use crate::backend::cpu::vectorized;
 
-/// Channels that are summed in one chain. With longer chains their rounding, which the transforms back magnify, is most
-/// of the error; with these the results are as exact as the direct ones.
+/// Channels that are summed in one chain: with longer ones their rounding, which the transforms back magnify, is most of
+/// the error.
 const CHAIN: usize = 32;
 
 /// A convolution of images with filters.

@@ -1,6 +1,6 @@
 //! Filters, transformed and laid out as right factors.
 
-use super::patches::{PLACES, SIDE};
+use super::blocks::{PLACES, SIDE};
 use super::transforms::{LANES, Steps, filter, transform};
 use crate::backend::Conv2dGeometry;
 

@@ -2,13 +2,20 @@
 //! channel instead of 144 (Lavin & Gray 2015, section 4.1).
 //!
 //! `Y = A^T [(G g G^T) . (B^T d B)] A` for each 6x6 patch `d`; the products over channels become one matrix product for
-//! each of the 36 places of a patch. The sums differ from the direct ones by about ten roundings.
+//! each of the 36 places of a patch. Summed in chains of at most 32 channels the error (of uniform noise, rms 7e-7 of the
+//! results' at 64 and at 256 channels) is about that of one direct chain (4e-7 and 9e-7).
 
 use crate::backend::Conv2dGeometry;
 
 mod transforms;
 
+mod blocks;
+
+mod square;
+
 mod patches;
+
+mod images;
 
 mod filters;
 

@@ -119,3 +119,46 @@ pub(super) fn transform<const N: usize, const M: usize>(
 fn vector(values: &[f32]) -> &[f32; LANES] {
     values.first_chunk().expect("a vector lies inside its matrix")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const D: [f32; 6] = [0.7, -1.3, 0.4, 2.1, -0.6, 1.9];
+    const G: [f32; 3] = [-0.8, 0.5, 1.1];
+    const Y: [f32; 4] = [1.2, -0.3, 0.9, -2.0];
+
+    fn assert_close<const N: usize>(found: [f32; N], expected: [f32; N]) {
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-5, "{found}, not {expected}");
+        }
+    }
+
+    fn product(a: [f32; 6], b: [f32; 6]) -> [f32; 6] {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+
+    #[test]
+    fn one_side_is_a_correlation_and_its_gradient() {
+        let correlation = std::array::from_fn(|i| (0..3).map(|k| G[k] * D[i + k]).sum());
+        assert_close(outputs(product(filter(G), patch(D))), correlation);
+        let gradient = std::array::from_fn(|k| (0..4).map(|i| Y[i] * D[i + k]).sum());
+        assert_close(filter_gradients(product(output_gradients(Y), patch(D))), gradient);
+    }
+
+    #[test]
+    fn both_sides_are_transformed_in_every_lane() {
+        let values: Vec<f32> = (0..9 * LANES).map(|i| (i as f32 * 0.37).sin()).collect();
+        let mut found = [f32::NAN; 36 * LANES];
+        let steps = |columns: usize| Steps { row: columns * LANES, column: LANES };
+        transform(filter, (&values, steps(3)), (&mut found, steps(6)));
+        for lane in 0..LANES {
+            let rows: [[f32; 6]; 3] =
+                std::array::from_fn(|i| filter(std::array::from_fn(|j| values[(3 * i + j) * LANES + lane])));
+            for j in 0..6 {
+                let column = filter(std::array::from_fn(|i| rows[i][j]));
+                assert_close(std::array::from_fn(|i| found[(6 * i + j) * LANES + lane]), column);
+            }
+        }
+    }
+}

@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::patches::{Block, Frame, PLACES, Places, SIDE, transform_images};
+use super::blocks::{Block, PLACES, Places, SIDE};
+use super::patches::{Frame, transform_images};
 use super::transforms::{LANES, Steps, filter_gradients, output_gradients, patch, transform};
 use super::{sized, suits};
 use crate::backend::Conv2dGeometry;
@@ -101,7 +102,7 @@ impl<'a> WinogradWeightGradient<'a> {
     ) -> Vec<f32> {
         let g = &self.g;
         let mut sums = vec![0.0; Places::new(outputs.len(), g.in_channels).len()];
-        SCRATCH.with_borrow_mut(|Scratch { frame, patches, gradients }| {
+        SCRATCH.with_borrow_mut(|Scratch { frame, grad_frame, patches, gradients }| {
             for (i, (images, block)) in self.pieces(images).enumerate() {
                 let gradients = sized(gradients, Places::new(block.tiles(), outputs.len()).len());
                 let grad_y = &self.grad_y[images.start * g.out_len()..images.end * g.out_len()];
@@ -115,7 +116,7 @@ impl<'a> WinogradWeightGradient<'a> {
                             channels,
                             output_gradients,
                             grad_y,
-                            frame,
+                            grad_frame,
                             gradients,
                         );
                     },
@@ -231,7 +232,9 @@ fn add_filters(parts: &[Vec<f32>], places: Places, inputs: usize, grad: &mut [f3
 /// A thread's buffers, kept from call to call.
 #[derive(Default)]
 struct Scratch {
+    /// Of the input and of the output's gradient, for their zeros differ.
     frame: Frame,
+    grad_frame: Frame,
     patches: Vec<f32>,
     gradients: Vec<f32>,
 }
