@@ -50,7 +50,14 @@ impl<'a> WinogradWeightGradient<'a> {
         let mut parts = 1;
         if Block::whole(g.in_size, images).tiles() <= g.in_channels {
             let pieces: Vec<Piece> = self.pieces(0..images).collect();
-            patches = pieces.par_iter().map(|piece| self.patches(piece)).collect();
+            let transformed = pieces.par_iter().map(|piece| {
+                let mut patches = Vec::new();
+                SCRATCH.with_borrow_mut(|scratch| {
+                    self.transform_patches(piece, &mut scratch.frame, &mut patches);
+                });
+                patches
+            });
+            patches = transformed.collect();
         } else {
             parts = images.min(MAX_PARTS).min((MAX_PART_VALUES / all.len()).max(1));
         }
@@ -79,17 +86,14 @@ impl<'a> WinogradWeightGradient<'a> {
         })
     }
 
-    fn patches(&self, (images, block): &Piece) -> Vec<f32> {
+    fn transform_patches(&self, (images, block): &Piece, frame: &mut Frame, patches: &mut Vec<f32>) {
         let channels = self.g.in_channels;
-        let mut patches = vec![0.0; Places::new(block.tiles(), channels).len()];
+        let patches = sized(patches, Places::new(block.tiles(), channels).len());
         let x = &self.x[images.start * self.g.in_len()..images.end * self.g.in_len()];
-        SCRATCH.with_borrow_mut(|Scratch { frame, .. }| {
-            vectorized(
-                #[inline(always)]
-                || transform_images(block, channels, 0..channels, patch, x, frame, &mut patches),
-            );
-        });
-        patches
+        vectorized(
+            #[inline(always)]
+            || transform_images(block, channels, 0..channels, patch, x, frame, patches),
+        );
     }
 
     /// `place x output x input`, summed over some images.
@@ -103,7 +107,8 @@ impl<'a> WinogradWeightGradient<'a> {
         let g = &self.g;
         let mut sums = vec![0.0; Places::new(outputs.len(), g.in_channels).len()];
         SCRATCH.with_borrow_mut(|Scratch { frame, grad_frame, patches, gradients }| {
-            for (i, (images, block)) in self.pieces(images).enumerate() {
+            for (i, piece) in self.pieces(images).enumerate() {
+                let (images, block) = &piece;
                 let gradients = sized(gradients, Places::new(block.tiles(), outputs.len()).len());
                 let grad_y = &self.grad_y[images.start * g.out_len()..images.end * g.out_len()];
                 vectorized(
@@ -111,7 +116,7 @@ impl<'a> WinogradWeightGradient<'a> {
                     || {
                         let channels = outputs.clone();
                         transform_images(
-                            &block,
+                            block,
                             g.out_channels,
                             channels,
                             output_gradients,
@@ -124,15 +129,7 @@ impl<'a> WinogradWeightGradient<'a> {
                 let patches = match transformed.get(i) {
                     Some(patches) => patches,
                     None => {
-                        let patches = sized(patches, Places::new(block.tiles(), g.in_channels).len());
-                        let x = &self.x[images.start * g.in_len()..images.end * g.in_len()];
-                        vectorized(
-                            #[inline(always)]
-                            || {
-                                let channels = 0..g.in_channels;
-                                transform_images(&block, g.in_channels, channels, patch, x, frame, patches)
-                            },
-                        );
+                        self.transform_patches(&piece, frame, patches);
                         &*patches
                     }
                 };
