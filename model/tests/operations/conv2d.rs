@@ -44,6 +44,48 @@ fn every_shape_agrees_with_the_oracle() {
     agree::<3, 2, 3, 1, 1, 1, 1>(1);
 }
 
+/// Winograd's filtering at image sizes around its tiles', every remainder of channels, and few and many patches.
+#[test]
+fn winograd_agrees_with_the_oracle() {
+    agree::<32, 32, 3, 1, 1, 1, 1>(1);
+    agree::<33, 34, 3, 1, 1, 2, 2>(5);
+    agree::<35, 36, 3, 1, 1, 3, 3>(1);
+    agree::<37, 38, 3, 1, 1, 4, 4>(2);
+    agree::<39, 40, 3, 1, 1, 5, 5>(37);
+    agree::<41, 42, 3, 1, 1, 6, 6>(1);
+    agree::<43, 44, 3, 1, 1, 7, 7>(9);
+    agree::<45, 46, 3, 1, 1, 9, 9>(2);
+    agree::<47, 48, 3, 1, 1, 11, 11>(1);
+    agree::<33, 49, 3, 1, 1, 14, 14>(2);
+    agree::<300, 100, 3, 1, 1, 7, 7>(8);
+    agree::<100, 300, 3, 1, 1, 5, 5>(70);
+    agree::<32, 32, 3, 1, 1, 56, 56>(1);
+    agree::<32, 48, 3, 1, 1, 37, 37>(2);
+    agree::<260, 32, 3, 1, 1, 1, 1>(70);
+}
+
+/// Few patches for the channels, and many.
+#[test]
+fn winograd_gives_the_same_bits_with_any_number_of_threads() {
+    let results = |threads: usize, batch: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let dev = Cpu::default();
+            let w = dev.tensor_from_vec(noise(2, 50 * 40 * 9), Default::default());
+            let conv = Conv2d::<40, 50, 3, 1, 1, Cpu> { weight: w };
+            let x: Images<Cpu, 40, 7> = images_from(&dev, &noise(1, batch * 40 * 49));
+            let y: Images<Cpu, 50, 7, _> = conv.forward(x.leaky_trace());
+            let found = y.as_vec();
+            let grads = along(y, &noise(3, batch * 50 * 49)).backward();
+            (found, grads.get(&x).as_vec(), grads.get(&conv.weight).as_vec())
+        })
+    };
+    for batch in [5, 60] {
+        let one = results(1, batch);
+        assert!(one == results(2, batch) && one == results(3, batch), "a batch of {batch}");
+    }
+}
+
 fn agree<
     const IN: usize,
     const OUT: usize,

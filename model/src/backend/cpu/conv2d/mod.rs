@@ -20,7 +20,7 @@ mod pointwise;
 use pointwise::Pointwise;
 
 mod winograd;
-use winograd::Winograd;
+use winograd::{Winograd, WinogradWeightGradient};
 
 mod weight_gradient;
 use weight_gradient::weight_gradient;
@@ -63,9 +63,12 @@ impl Conv2dKernel for Cpu {
         let (shape, work) = described(geometry, x);
         gradients.weight.resize(geometry.weight_len(), 0.0);
         record("conv2d weight gradient", &shape, work, || {
-            with_kernel!(kernel => match Pointwise::of(geometry) {
-                Some(pointwise) => pointwise.weight_gradient(kernel, x, grad_output, gradients.weight),
-                None => weight_gradient(kernel, geometry, x, grad_output, gradients.weight),
+            with_kernel!(kernel => if let Some(pointwise) = Pointwise::of(geometry) {
+                pointwise.weight_gradient(kernel, x, grad_output, gradients.weight);
+            } else if let Some(winograd) = WinogradWeightGradient::new(geometry, x, grad_output) {
+                winograd.add(kernel, gradients.weight);
+            } else {
+                weight_gradient(kernel, geometry, x, grad_output, gradients.weight);
             });
         });
         if let Some(grad_x) = gradients.input {

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Kernel, Sums};
+use super::{Kernel, Store, Sums};
 
 /// Proof that the machine has AVX-512.
 #[derive(Clone, Copy)]
@@ -26,10 +26,11 @@ impl Kernel for Avx512 {
         step: usize,
         starts: [*const f32; V],
         offsets: &[u32],
+        store: Store,
         sums: &mut Sums,
     ) {
         // SAFETY: a value of this type exists only where the machine has the instructions; the caller promises the rest.
-        unsafe { sum(rows, step, starts, offsets, sums) }
+        unsafe { sum(rows, step, starts, offsets, store, sums) }
     }
 }
 
@@ -40,6 +41,7 @@ unsafe fn sum<const V: usize>(
     step: usize,
     starts: [*const f32; V],
     offsets: &[u32],
+    store: Store,
     sums: &mut Sums,
 ) {
     let mut tile = [[_mm512_setzero_ps(); V]; Avx512::ROWS];
@@ -61,8 +63,14 @@ unsafe fn sum<const V: usize>(
     }
     for (tile, sums) in tile.iter().zip(sums.0.chunks_exact_mut(Avx512::COLUMNS)) {
         for (tile, sums) in tile.iter().zip(sums.chunks_exact_mut(Avx512::LANES)) {
+            let to = sums.as_mut_ptr();
             // SAFETY: the chunk is a vector long.
-            unsafe { _mm512_storeu_ps(sums.as_mut_ptr(), *tile) };
+            unsafe {
+                match store {
+                    Store::Overwrite => _mm512_storeu_ps(to, *tile),
+                    Store::Add => _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(to), *tile)),
+                }
+            }
         }
     }
 }

@@ -18,6 +18,8 @@ pub(super) use avx2::Avx2;
 mod scalar;
 pub(super) use scalar::Scalar;
 
+use super::matrix::Store;
+
 /// Vectors of columns in a tile.
 pub(super) const VECTORS: usize = 3;
 
@@ -33,7 +35,7 @@ pub(super) trait Kernel: Copy + Send + Sync {
     /// Columns of a tile, at most 48.
     const COLUMNS: usize = VECTORS * Self::LANES;
 
-    /// Overwrites the sums of the first `V` vectors.
+    /// Makes the sums of the first `V` vectors, and overwrites `sums` with them or adds them.
     ///
     /// # Safety
     /// `rows` begin at pointers from which `step` times every `k` can be read; `starts` are pointers from which
@@ -44,6 +46,7 @@ pub(super) trait Kernel: Copy + Send + Sync {
         step: usize,
         starts: [*const f32; V],
         offsets: &[u32],
+        store: Store,
         sums: &mut Sums,
     );
 }
@@ -104,6 +107,23 @@ pub(super) fn multiply<K: Kernel>(
     depth: Depth<'_>,
     sums: &mut Sums,
 ) {
+    multiply_onto(kernel, rows, right, starts, depth, Store::Overwrite, sums);
+}
+
+/// As [`multiply`], or, to sum in more than one chain, adds the products to the sums.
+///
+/// # Panics
+/// As [`multiply`].
+#[inline(always)]
+pub(super) fn multiply_onto<K: Kernel>(
+    kernel: K,
+    rows: Rows<'_>,
+    right: &[f32],
+    starts: &[usize],
+    depth: Depth<'_>,
+    store: Store,
+    sums: &mut Sums,
+) {
     let count = rows.count.min(K::ROWS);
     assert!(count > 0 && depth.len() > 0, "an empty product");
     let last = (count - 1) * rows.stride + (depth.len() - 1) * rows.step;
@@ -116,10 +136,21 @@ pub(super) fn multiply<K: Kernel>(
     // SAFETY: the last row's last value is inside the slice, so all are; each vector at the largest offset is too.
     unsafe {
         match *starts {
-            [a] => kernel.sum(left, rows.step, [a].map(|s| right.as_ptr().add(s)), depth.offsets, sums),
-            [a, b] => kernel.sum(left, rows.step, [a, b].map(|s| right.as_ptr().add(s)), depth.offsets, sums),
+            [a] => {
+                kernel.sum(left, rows.step, [a].map(|s| right.as_ptr().add(s)), depth.offsets, store, sums)
+            }
+            [a, b] => {
+                kernel.sum(left, rows.step, [a, b].map(|s| right.as_ptr().add(s)), depth.offsets, store, sums)
+            }
             [a, b, c] => {
-                kernel.sum(left, rows.step, [a, b, c].map(|s| right.as_ptr().add(s)), depth.offsets, sums);
+                kernel.sum(
+                    left,
+                    rows.step,
+                    [a, b, c].map(|s| right.as_ptr().add(s)),
+                    depth.offsets,
+                    store,
+                    sums,
+                );
             }
             _ => panic!("a tile has one to three vectors"),
         }
@@ -174,6 +205,8 @@ mod tests {
                 let values = &rows.values[first * rows.stride..];
                 let block = Rows { values, count: rows.count - first, ..rows };
                 multiply(kernel, block, right, &starts, Depth::new(offsets), &mut sums);
+                let again = Depth::new(&offsets[..offsets.len() / 2 + 1]);
+                multiply_onto(kernel, block, right, &starts, again, Store::Add, &mut sums);
                 for r in 0..block.count.min(K::ROWS) {
                     for c in 0..K::COLUMNS.min(columns - from) {
                         found[(first + r) * columns + from + c] = sums.0[r * K::COLUMNS + c];

@@ -1,6 +1,6 @@
 //! The tile as plain loops: what the others are held against, and what runs where there is no other.
 
-use super::{Kernel, Sums};
+use super::{Kernel, Store, Sums};
 
 /// Plain loops; they become vectors of four where the baseline has them.
 #[derive(Clone, Copy)]
@@ -16,6 +16,7 @@ impl Kernel for Scalar {
         step: usize,
         starts: [*const f32; V],
         offsets: &[u32],
+        store: Store,
         sums: &mut Sums,
     ) {
         let mut tile = [[[0.0f32; 8]; V]; 4];
@@ -33,7 +34,10 @@ impl Kernel for Scalar {
             }
         }
         for (tile, sums) in tile.iter().zip(sums.0.chunks_exact_mut(Self::COLUMNS)) {
-            sums[..V * 8].copy_from_slice(tile.as_flattened());
+            match store {
+                Store::Overwrite => sums[..V * 8].copy_from_slice(tile.as_flattened()),
+                Store::Add => sums.iter_mut().zip(tile.as_flattened()).for_each(|(to, sum)| *to += sum),
+            }
         }
     }
 }
