@@ -1,9 +1,10 @@
-"""Runs SimSiam steps of this project and of PyTorch alternately on the same cores and prints a table.
+"""Runs SimSiam steps and two operations of this project and of PyTorch alternately on the same cores and prints tables.
 
 usage: python benches/train_step.py [--runs 5] [--threads 2] [--only resnet8]
 Needs torch and torchvision, and the built program, `cargo build` (or another one, with `--binary`).
 
-Both compute the same step: two views forward, the symmetric loss, backward, SGD with momentum; fp32; the same encoder,
+The operations are those of `cargo bench -p simsiam-model`: output and all gradients of a 3x3 convolution, and of batch norm with ReLU,
+on 64x64x32x32. Both compute the same step: two views forward, the symmetric loss, backward, SGD with momentum; fp32; the same encoder,
 projector (2048) and predictor (512). PyTorch runs eagerly, with NCHW and with channels-last tensors.
 """
 
@@ -17,6 +18,8 @@ import subprocess
 import sys
 import time
 
+# Name -> the criterion bench, and where criterion leaves its estimates.
+OPERATIONS = {"conv 3x3 64-64": ("conv2d", "conv2d/3x3 64-64"), "batch norm + ReLU": ("batch_norm", "batch norm/with ReLU")}
 CASES = {"resnet8": (128, 32), "resnet18-cifar": (64, 32), "resnet50": (8, 224)}
 
 
@@ -27,12 +30,14 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", default="")
     parser.add_argument("--binary", default="target/debug/simsiam")
-    parser.add_argument("--torch", nargs=2, metavar=("ARCH", "LAYOUT"), help="one PyTorch run; prints JSON")
+    parser.add_argument("--torch", nargs=2, metavar=("WHAT", "LAYOUT"), help="one PyTorch run; prints JSON")
     args = parser.parse_args()
     if args.torch:
-        print(json.dumps(time_torch(*args.torch, args.steps, args.threads)))
+        what, layout = args.torch
+        print(json.dumps(time_operation(what, layout, args.threads) if what in OPERATIONS else time_torch(what, layout, args.steps, args.threads)))
         return
     print_table(args)
+    print_operations(args)
 
 
 def print_table(args):
@@ -58,6 +63,50 @@ def print_table(args):
             rates = [run["images_per_s"] for run in runs]
             memory = statistics.median(run["rss_mib"] for run in runs)
             print(f"| {arch} | {batch} | {who} | {statistics.median(rates):.1f} | {min(rates):.1f} to {max(rates):.1f} | {memory:.0f} |", flush=True)
+
+
+def print_operations(args):
+    print("\n| operation | who | ms | spread |\n|---|---|---|---|")
+    for operation, (bench, estimates) in OPERATIONS.items():
+        if args.only not in operation:
+            continue
+        # Both keep freed memory, as the program does: else the time is that of the system handing out pages.
+        keep = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "268435456"}
+        own = ["cargo", "bench", "-q", "-p", "simsiam-model", "--bench", bench, "--profile", "dev"]
+        environment = {**os.environ, **keep, "RAYON_NUM_THREADS": str(args.threads)}
+        results = {"this": [], "nchw": [], "channels_last": []}
+        for _ in range(args.runs):
+            subprocess.run(own, check=True, capture_output=True, env=environment)
+            results["this"].append(json.load(open(f"target/criterion/{estimates}/new/estimates.json"))["median"]["point_estimate"] / 1e6)
+            for layout in ("nchw", "channels_last"):
+                command = [sys.executable, __file__, "--threads", str(args.threads), "--torch", operation, layout]
+                output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+                results[layout].append(json.loads(output)["ms"])
+        for who, times in results.items():
+            print(f"| {operation} | {who} | {statistics.median(times):.2f} | {min(times):.2f} to {max(times):.2f} |", flush=True)
+
+
+def time_operation(operation, layout, threads):
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    module = nn.Conv2d(64, 64, 3, 1, 1, bias=False) if operation == "conv 3x3 64-64" else nn.Sequential(nn.BatchNorm2d(64), nn.ReLU())
+    x = torch.randn(64, 64, 32, 32)
+    if layout == "channels_last":
+        module, x = module.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    x.requires_grad_()
+    gradient = torch.randn_like(module(x))
+    times = []
+    for i in range(23):
+        x.grad = None
+        module.zero_grad()
+        start = time.perf_counter()
+        module(x).backward(gradient)
+        if i >= 3:
+            times.append(time.perf_counter() - start)
+    return {"ms": 1e3 * statistics.median(times)}
 
 
 def time_torch(arch, layout, steps, threads):

@@ -28,8 +28,6 @@ pub(super) struct Frame {
 /// How a frame's values lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// The images as they are: no padding, no shift.
-    Image,
     /// Padded rows, which all shifts share; the stride is 1. Runs end where rows end.
     Padded,
     /// A copy for each shift; runs go on from row to row of an image.
@@ -50,7 +48,6 @@ impl Frame {
         let copy = shift - self.shifts.0;
         let row = row % self.stride * self.phase_rows() + row / self.stride;
         match self.layout {
-            Layout::Image => (image * self.channels + channel) * self.plane_len() + row * self.columns,
             Layout::Padded => {
                 (image * self.channels + channel) * self.plane_len() + row * self.row_len() + copy
             }
@@ -240,9 +237,8 @@ mod tests {
         let values = pixels(2);
         for (before, kernel, stride) in [(0, 1, 1), (1, 3, 1), (1, 3, 2), (3, 7, 2), (0, 1, 2), (2, 5, 3)] {
             let columns = (SIZE + 2 * before - kernel) / stride + 1;
-            for layout in [Layout::Image, Layout::Padded, Layout::Shifted, Layout::Interleaved] {
+            for layout in [Layout::Padded, Layout::Shifted, Layout::Interleaved] {
                 let suits = match layout {
-                    Layout::Image => (before, kernel, stride) == (0, 1, 1),
                     Layout::Padded => stride == 1,
                     Layout::Shifted | Layout::Interleaved => true,
                 };

@@ -53,15 +53,11 @@ struct Product<'w> {
 impl<'w> Correlation<'w> {
     /// `x -> w * x`.
     pub(super) fn forward(g: &Conv2dGeometry, weight: &'w [f32]) -> Self {
-        // The windows of a 1x1 filter with stride 1 are the pixels: the image is one long row.
-        let is_pointwise = (g.kernel, g.stride, g.pad) == (1, 1, 0);
-        let plane = g.in_size * g.in_size;
-        let [height, width] = if is_pointwise { [1, plane] } else { [g.in_size; 2] };
-        let [rows, columns] = if is_pointwise { [1, plane] } else { [g.out_size; 2] };
+        let (rows, columns) = (g.out_size, g.out_size);
         let taps = taps(g.in_channels, g.kernel, g.kernel, |c, ky, kx| [c, ky, kx]);
         let product = Product { weight: Cow::Borrowed(weight), taps, rows, columns, first: 0, step: 1 };
         Self {
-            source: [g.in_channels, height, width],
+            source: [g.in_channels, g.in_size, g.in_size],
             target: [g.out_channels, rows, columns],
             before: g.pad,
             stride: g.stride,
@@ -75,12 +71,6 @@ impl<'w> Correlation<'w> {
     /// `dy -> dx`: output row `m` met tap `k` of input row `stride m + k - pad`, so the input rows of each residue
     /// have taps, and a convolution, of their own.
     pub(super) fn backward(g: &Conv2dGeometry, weight: &[f32]) -> Self {
-        if (g.kernel, g.stride, g.pad) == (1, 1, 0) {
-            let turned = Conv2dGeometry { in_channels: g.out_channels, out_channels: g.in_channels, ..*g };
-            let mut forward = Correlation::forward(&turned, &[]);
-            forward.products[0].weight = Cow::Owned(transposed(g, weight, (0, 1), (0, 1)));
-            return forward;
-        }
         let (size, stride, pad) = (g.in_size, g.stride, g.pad);
         let reach = g.kernel.div_ceil(stride) - 1;
         let count = |residue: usize| g.kernel.saturating_sub(residue).div_ceil(stride);
@@ -143,7 +133,7 @@ impl<'w> Correlation<'w> {
             Layout::Interleaved | Layout::Shifted => {
                 (FRAME_WINDOWS / (self.target[1] * self.target[2])).min(images / MIN_PARTS).max(1)
             }
-            Layout::Image | Layout::Padded => 1,
+            Layout::Padded => 1,
         };
         let plan = Plan::new::<K>(self, layout, group);
         let rest = Plan::new::<K>(self, layout, (images % group).max(1));
@@ -160,11 +150,7 @@ impl<'w> Correlation<'w> {
         let whole_vectors = self.columns.is_multiple_of(K::LANES);
         let same_columns = self.products.iter().all(|product| product.columns == self.columns);
         let planes = self.products.iter().all(|p| (p.rows * self.columns).is_multiple_of(K::LANES));
-        let is_image =
-            (self.stride, self.before, self.shifts) == (1, 0, (0, 1)) && self.rows == self.source[1];
-        if is_image && whole_vectors {
-            Layout::Image
-        } else if self.stride == 1 && whole_vectors && same_columns {
+        if self.stride == 1 && whole_vectors && same_columns {
             Layout::Padded
         } else if planes {
             Layout::Shifted

@@ -70,20 +70,15 @@ impl<'w> Plan<'w> {
         store: Store,
         y: &mut [MaybeUninit<f32>],
     ) {
-        let Frame { layout, .. } = self.frame;
         SCRATCH.with_borrow_mut(|Scratch { frame, row }| {
-            let frame = if layout == Layout::Image {
-                x
-            } else {
-                // A vector may reach beyond the last window.
-                let len = self.frame.len() + K::LANES;
-                frame.resize(frame.len().max(len), 0.0);
-                vectorized(
-                    #[inline(always)]
-                    || self.frame.fill(x, row, frame),
-                );
-                &frame[..len]
-            };
+            // A vector may reach beyond the last window.
+            let len = self.frame.len() + K::LANES;
+            frame.resize(frame.len().max(len), 0.0);
+            vectorized(
+                #[inline(always)]
+                || self.frame.fill(x, row, frame),
+            );
+            let frame = &frame[..len];
             // SAFETY: as the caller promises.
             self.products.iter().for_each(|product| unsafe { product.apply(kernel, whole, frame, store, y) });
         });
