@@ -65,22 +65,3 @@ impl fmt::Display for Arch {
         })
     }
 }
-
-/// Calls a function that is generic over the encoder: `dispatch!(arch, train(arguments))` calls
-/// `train::<Encoder, SIZE, FEATURES>(arguments)`.
-macro_rules! dispatch {
-    ($arch:expr, $function:ident($($argument:expr),*)) => {{
-        use dfdx::prelude::Cpu;
-        use simsiam_model::encoders as e;
-        use $crate::arch::Arch;
-        match $arch {
-            Arch::Resnet8 => $function::<e::ResNet8<Cpu>, 32, 64>($($argument),*),
-            Arch::Resnet20 => $function::<e::ResNet20<Cpu>, 32, 64>($($argument),*),
-            Arch::Resnet18Cifar => $function::<e::ResNet18Cifar<Cpu>, 32, 512>($($argument),*),
-            Arch::Resnet18 => $function::<e::ResNet18<Cpu>, 224, 512>($($argument),*),
-            Arch::Resnet34 => $function::<e::ResNet34<Cpu>, 224, 512>($($argument),*),
-            Arch::Resnet50 => $function::<e::ResNet50<Cpu>, 224, 2048>($($argument),*),
-        }
-    }};
-}
-pub(crate) use dispatch;

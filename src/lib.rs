@@ -3,7 +3,7 @@
 //! The library behind the `simsiam` command. The code map, in reading order:
 //!
 //! - [`train`]: the training loop, top to bottom; [`schedule`]: its learning rates.
-//! - [`config`], [`arch`]: what a run is made of; [`data`]: what it reads; [`run_dir`], [`checkpoint`]: what it leaves.
+//! - [`config`], [`arch`], [`network`]: what a run is made of; [`data`]: what it reads; [`run_dir`], [`checkpoint`]: what it leaves.
 //! - [`evaluate`]: kNN and the linear probe; [`embed`]: features as files.
 //! - [`study`]: many runs in turn, the paper's tables in small.
 //! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
@@ -24,8 +24,8 @@ pub mod embed;
 pub mod error;
 pub mod evaluate;
 pub mod interrupt;
-mod method;
 pub mod metrics;
+pub mod network;
 pub mod process;
 pub mod progress;
 pub mod run_dir;

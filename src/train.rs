@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use dfdx::prelude::*;
-use simsiam_model::methods::{Batch, Method};
-use simsiam_model::{Encoder, Sgd, SgdConfig, images_from, state};
+use simsiam_model::{Backend, Sgd, SgdConfig, state};
 
 use crate::checkpoint::{Checkpoint, RunState};
 use crate::config::{OnCollapse, TrainConfig};
@@ -13,6 +12,7 @@ use crate::data::Data;
 use crate::evaluate::knn_accuracy;
 use crate::interrupt::Interrupt;
 use crate::metrics::Health;
+use crate::network::Network;
 use crate::progress::{Counters, Progress, StepReport};
 use crate::run_dir::RunDir;
 use crate::schedule::Schedule;
@@ -42,32 +42,27 @@ pub enum Outcome {
     Collapsed(Counters),
 }
 
-/// Trains one method on one encoder, from the beginning or from `resumed`.
+/// Trains a network, from its beginning or from `resumed`.
 ///
 /// # Errors
 /// If the data fails, the loss is no longer a number, or files cannot be written.
-pub fn train<M, const SIZE: usize, const FEATURES: usize>(
-    dev: &Cpu,
-    mut model: M,
+pub fn train<D: Backend>(
+    model: &mut dyn Network<D>,
     run: Run,
     resumed: Option<Checkpoint>,
-) -> Result<Outcome>
-where
-    M: Method<Cpu, SIZE>,
-    M::Encoder: Encoder<Cpu, SIZE, FEATURES>,
-{
+) -> Result<Outcome> {
     let Run { config, data, dir, interrupt, mut progress } = run;
     let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
     let mut optimizer = Sgd::new(sgd);
     if let Some(checkpoint) = resumed {
-        state::import(&mut model, &checkpoint.model).context("the checkpoint's model")?;
-        optimizer.import(&model, &checkpoint.optimizer).context("the checkpoint's optimizer")?;
+        state::import(model, &checkpoint.model).context("the checkpoint's model")?;
+        optimizer.import(model, &checkpoint.optimizer).context("the checkpoint's optimizer")?;
     }
     let mut gradients = model.alloc_grads();
     let mut batches = data.batches(&config, progress.step())?;
     let schedule = Schedule::new(&config, batches.steps_per_epoch());
     let total_steps = config.epochs * batches.steps_per_epoch();
-    let save = |model: &M, optimizer: &Sgd<_>, progress: &mut Progress| {
+    let save = |model: &dyn Network<D>, optimizer: &Sgd<D>, progress: &mut Progress| {
         let state = RunState::new(&config, &data, progress.counters());
         dir.write_quarantine(&state.quarantine)?;
         let checkpoint = Checkpoint { state, model: state::export(model), optimizer: optimizer.export() };
@@ -79,21 +74,18 @@ where
     loop {
         if let Some(epoch) = progress.epoch_to_report() {
             let knn = data.knn.as_ref().filter(|_| config.knn_is_due(epoch));
-            let top1 = knn
-                .map(|knn| knn_accuracy(model.encoder(), dev, knn, &config, &interrupt))
-                .transpose()?
-                .flatten();
+            let top1 = knn.map(|knn| knn_accuracy(model, knn, &config, &interrupt)).transpose()?.flatten();
             if !interrupt.is_set() {
                 progress.epoch_ended(top1)?;
-                save(&model, &optimizer, &mut progress)?;
+                save(model, &optimizer, &mut progress)?;
             }
         }
         if interrupt.is_set() {
-            save(&model, &optimizer, &mut progress)?;
+            save(model, &optimizer, &mut progress)?;
             return Ok(Outcome::Interrupted(progress.counters().clone()));
         }
         if progress.health() == Health::Collapsed && config.on_collapse == OnCollapse::Stop {
-            save(&model, &optimizer, &mut progress)?;
+            save(model, &optimizer, &mut progress)?;
             return Ok(Outcome::Collapsed(progress.counters().clone()));
         }
         if progress.is_finished() {
@@ -105,12 +97,14 @@ where
         let waited = waiting.elapsed();
         let rates = schedule.at(progress.step());
 
-        let views = (0..batch.views()).map(|view| images_from(dev, batch.view(view))).collect();
+        let views: Vec<&[f32]> = (0..batch.views()).map(|view| batch.view(view)).collect();
         let samples: Vec<usize> = batch.samples().map(|sample| sample as usize).collect();
-        let step = model.loss(Batch { views, samples: &samples }, gradients);
-        let loss = f64::from(step.loss.array());
+        let step = model.loss(&views, &samples, gradients);
+        let loss = step.value();
         gradients = step.loss.backward();
-        optimizer.update(&mut model, &mut gradients, &rates)?;
+        optimizer
+            .update(model, &mut gradients, &rates)
+            .map_err(|error| anyhow!("the device failed: {error}"))?;
         model.zero_grads(&mut gradients);
         let (images, spreads) = (batch.len(), step.spreads);
         progress.stepped(&StepReport { loss, spreads, rates, images, waited })?;
@@ -118,7 +112,7 @@ where
         model.end_step(progress.step(), progress.step() as f64 / total_steps as f64);
 
         if progress.step().is_multiple_of(config.checkpoint_every) {
-            save(&model, &optimizer, &mut progress)?;
+            save(model, &optimizer, &mut progress)?;
         }
     }
 }

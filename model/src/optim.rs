@@ -62,7 +62,7 @@ impl<D: Backend> Sgd<D> {
     ///
     /// # Errors
     /// If the device fails.
-    pub fn update<M: NamedTensors<D>>(
+    pub fn update<M: NamedTensors<D> + ?Sized>(
         &mut self,
         model: &mut M,
         grads: &mut Gradients<f32, D>,
@@ -96,7 +96,7 @@ impl<D: Backend> Sgd<D> {
     ///
     /// # Errors
     /// If a parameter's velocity is missing or has another length, or a name is left over. Nothing has changed then.
-    pub fn import<M: NamedTensors<D>>(
+    pub fn import<M: NamedTensors<D> + ?Sized>(
         &mut self,
         model: &M,
         tensors: &[NamedTensor],

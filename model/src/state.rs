@@ -53,7 +53,7 @@ pub enum StateError {
 }
 
 /// All tensors of a network, running statistics too, in the network's order.
-pub fn export<D: Backend, M: NamedTensors<D>>(module: &M) -> Vec<NamedTensor> {
+pub fn export<D: Backend, M: NamedTensors<D> + ?Sized>(module: &M) -> Vec<NamedTensor> {
     let mut tensors = Vec::new();
     module.visit("", &mut |name, _, tensor| {
         tensors.push(NamedTensor { name: name.to_owned(), shape: tensor.sizes(), data: tensor.values() });
@@ -65,7 +65,7 @@ pub fn export<D: Backend, M: NamedTensors<D>>(module: &M) -> Vec<NamedTensor> {
 ///
 /// # Errors
 /// If a tensor is missing, has another shape, or is left over. Nothing has changed then.
-pub fn import<D: Backend, M: NamedTensors<D>>(
+pub fn import<D: Backend, M: NamedTensors<D> + ?Sized>(
     module: &mut M,
     tensors: &[NamedTensor],
 ) -> Result<(), StateError> {

@@ -4,13 +4,12 @@ use anyhow::Result;
 use dfdx::prelude::*;
 use serde::Serialize;
 use simsiam_model::backend::cpu::profile::{self, OperationProfile};
-use simsiam_model::methods::{Batch, Method};
-use simsiam_model::{Encoder, LearningRates, Sgd, SgdConfig, images_from};
+use simsiam_model::{LearningRates, Sgd, SgdConfig};
 
 use super::Rates;
-use crate::arch::{Arch, dispatch};
+use crate::arch::Arch;
 use crate::config::TrainConfig;
-use crate::method::with_method;
+use crate::network;
 use crate::process::Memory;
 
 /// What was measured. Rates are medians over five windows, an image is two views.
@@ -60,7 +59,7 @@ pub fn steps(config: &TrainConfig, seconds: f64, with_profile: bool) -> Result<S
     if with_profile {
         profile::start();
     }
-    let (rates, steps) = dispatch!(arch, measure_method(config, seconds))?;
+    let (rates, steps) = measure(config, seconds)?;
     let memory = Memory::now();
     let operations = if with_profile { profile::stop() } else { Vec::new() };
     let total: f64 = config.batch_size as f64 * steps as f64 / rates.median();
@@ -89,36 +88,23 @@ fn row(OperationProfile { operation, shape, totals }: &OperationProfile, total: 
 }
 
 /// The rates, and the number of steps in all.
-fn measure_method<E: Encoder<Cpu, SIZE, FEATURES>, const SIZE: usize, const FEATURES: usize>(
-    config: &TrainConfig,
-    seconds: f64,
-) -> Result<(Rates, u64)> {
-    let dev = &Cpu::default();
-    let sizes = (config.batch_size, 1);
-    with_method!(E, FEATURES, dev, config, sizes, |model| measure::<_, SIZE>(dev, model, config, seconds))
-}
-
-fn measure<M: Method<Cpu, SIZE>, const SIZE: usize>(
-    dev: &Cpu,
-    mut model: M,
-    config: &TrainConfig,
-    seconds: f64,
-) -> Result<(Rates, u64)> {
+fn measure(config: &TrainConfig, seconds: f64) -> Result<(Rates, u64)> {
+    let mut model = network::build(&Cpu::default(), config, config.batch_size, 1);
     let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
     let mut optimizer = Sgd::new(sgd);
     let mut gradients = Some(model.alloc_grads());
     let samples: Vec<usize> = (0..config.batch_size).collect();
-    let values = config.batch_size * 3 * SIZE * SIZE;
+    let values = config.batch_size * 3 * config.arch.size().pow(2);
     let pixels: Vec<Vec<f32>> = (0..model.views())
         .map(|view| (0..values).map(|i| (i as f32 * (0.11 + 0.02 * view as f32)).sin()).collect())
         .collect();
+    let views: Vec<&[f32]> = pixels.iter().map(Vec::as_slice).collect();
     let rates = LearningRates::all(config.base_lr as f32);
     let mut steps = 0;
     let measured = Rates::measure(seconds, || {
         let taken = gradients.take().expect("each step puts its gradients back");
-        let views = pixels.iter().map(|view| images_from(dev, view)).collect();
-        let mut grads = model.loss(Batch { views, samples: &samples }, taken).loss.backward();
-        optimizer.update(&mut model, &mut grads, &rates)?;
+        let mut grads = model.loss(&views, &samples, taken).loss.backward();
+        optimizer.update(model.as_mut(), &mut grads, &rates)?;
         model.zero_grads(&mut grads);
         steps += 1;
         model.end_step(steps, 0.5);

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use dfdx::prelude::Cpu;
-use simsiam_model::Encoder;
 
-use crate::arch::dispatch;
 use crate::checkpoint::Checkpoint;
 use crate::cli::TrainArgs;
 use crate::commands::demo_shards;
@@ -15,7 +13,7 @@ use crate::console::{Console, thousands};
 use crate::data::{Data, Source};
 use crate::error::InputError;
 use crate::interrupt::Interrupt;
-use crate::method::with_method;
+use crate::network;
 use crate::progress::{Counters, Progress};
 use crate::run_dir::RunDir;
 use crate::train::{Outcome, Run, train};
@@ -54,23 +52,13 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<Outcome> {
     introduce(console, &config, &data, &dir, counters.step);
     let path = dir.path().to_owned();
     let progress = Progress::new(console.clone(), &dir, &config, data.steps_per_epoch(&config)?, counters)?;
-    let (arch, train_source, preset) = (config.arch, data.train.clone(), config.preset);
+    let (images, steps_per_epoch) = (data.train.shards.len() as usize, data.steps_per_epoch(&config)?);
+    let mut model = network::build(&Cpu::default(), &config, images, steps_per_epoch);
+    let (train_source, preset) = (data.train.clone(), config.preset);
     let run = Run { config, data, dir, interrupt, progress };
-    let outcome = dispatch!(arch, train_method(run, resumed))?;
+    let outcome = train(model.as_mut(), run, resumed)?;
     conclude(console, &outcome, &path, preset, &train_source);
     Ok(outcome)
-}
-
-fn train_method<E: Encoder<Cpu, SIZE, FEATURES>, const SIZE: usize, const FEATURES: usize>(
-    run: Run,
-    resumed: Option<Checkpoint>,
-) -> Result<Outcome> {
-    let dev = &Cpu::default();
-    let config = run.config.clone();
-    let sizes = (run.data.train.shards.len() as usize, run.data.steps_per_epoch(&config)?);
-    with_method!(E, FEATURES, dev, config, sizes, |model| train::<_, SIZE, FEATURES>(
-        dev, model, run, resumed
-    ))
 }
 
 /// A run's folder: made only once nothing can be wrong with the input any more.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use indicatif::ProgressBar;
-use simsiam_model::{Backend, Encoder, images_from};
+use simsiam_model::Backend;
 
 use super::features::Extractor;
 use super::frozen::FrozenEncoder;
@@ -11,24 +11,20 @@ use super::scores::accuracy;
 use crate::config::TrainConfig;
 use crate::data::KnnData;
 use crate::interrupt::{Interrupt, Interrupted};
+use crate::network::Network;
 
 /// kNN top-1 accuracy of the encoder in percent (Wu et al. 2018; RECIPES: k = 200, T = 0.1, backbone features, batch
 /// norm in evaluation mode, whole bank). `None` if it was interrupted.
 ///
 /// # Errors
 /// If the data cannot be read, or more of it is bad than allowed.
-pub fn knn_accuracy<E, D, const SIZE: usize, const FEATURES: usize>(
-    encoder: &E,
-    dev: &D,
+pub fn knn_accuracy<D: Backend>(
+    model: &dyn Network<D>,
     data: &KnnData,
     config: &TrainConfig,
     interrupt: &Interrupt,
-) -> Result<Option<f64>>
-where
-    D: Backend,
-    E: Encoder<D, SIZE, FEATURES>,
-{
-    let encoder = &FrozenEncoder::new(FEATURES, |images| encoder.forward(images_from(dev, images)).as_vec());
+) -> Result<Option<f64>> {
+    let encoder = &FrozenEncoder::new(model.features(), |images| model.encode(images));
     let extractor = Extractor { encoder, recipe: &config.recipe, workers: config.workers.count(), interrupt };
     let features = |source| extractor.collect(source, &ProgressBar::hidden());
     let sets = features(&data.bank).and_then(|bank| Ok((bank, features(&data.queries)?)));

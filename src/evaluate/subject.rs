@@ -6,16 +6,13 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use dfdx::prelude::Cpu;
-use simsiam_model::methods::Method;
 use simsiam_model::state::{self, NamedTensor};
-use simsiam_model::{Encoder, images_from};
 
 use super::frozen::{FeatureLayer, FrozenEncoder};
-use crate::arch::dispatch;
 use crate::checkpoint::{Checkpoint, CheckpointDir, folder};
 use crate::config::TrainConfig;
 use crate::error::InputError;
-use crate::method::with_method;
+use crate::network;
 use crate::run_dir::saved_config;
 
 /// Which of a run's networks.
@@ -88,7 +85,19 @@ impl Subject {
     /// # Errors
     /// If the saved weights do not fit the configuration.
     pub fn freeze(&self, layer: FeatureLayer) -> Result<FrozenEncoder<'static>> {
-        dispatch!(self.config.arch, freeze(self, layer))
+        // Only the moving average of targets has a size that depends on the data, and it is saved with the weights.
+        let average = self.weights.iter().flatten().find(|tensor| tensor.name == "average");
+        let images = average.map_or(1, |tensor| tensor.shape[0]);
+        let mut model = network::build(&Cpu::default(), &self.config, images, 1);
+        if let Some(weights) = &self.weights {
+            state::import(model.as_mut(), weights).with_context(|| format!("the model of {self}"))?;
+        }
+        Ok(match layer {
+            FeatureLayer::Backbone => {
+                FrozenEncoder::new(model.features(), move |images| model.encode(images))
+            }
+            FeatureLayer::Projector => FrozenEncoder::new(model.dim(), move |images| model.project(images)),
+        })
     }
 }
 
@@ -104,40 +113,4 @@ fn step_of(path: &Path) -> Option<(PathBuf, u64)> {
     let step = path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()?;
     let checkpoints = path.parent().filter(|parent| parent.ends_with("checkpoints"))?;
     Some((checkpoints.parent()?.to_owned(), step))
-}
-
-fn freeze<E: Encoder<Cpu, SIZE, FEATURES> + 'static, const SIZE: usize, const FEATURES: usize>(
-    subject: &Subject,
-    layer: FeatureLayer,
-) -> Result<FrozenEncoder<'static>> {
-    let (dev, config) = (Cpu::default(), &subject.config);
-    // Only the moving average of targets has a size that depends on the data, and it is saved with the weights.
-    let average = subject.weights.iter().flatten().find(|tensor| tensor.name == "average");
-    let sizes = (average.map_or(1, |tensor| tensor.shape[0]), 1);
-    with_method!(E, FEATURES, &dev, config, sizes, |model| {
-        freeze_method::<_, SIZE, FEATURES>(&dev, model, subject, layer)
-    })
-}
-
-fn freeze_method<M: Method<Cpu, SIZE> + 'static, const SIZE: usize, const FEATURES: usize>(
-    dev: &Cpu,
-    mut model: M,
-    subject: &Subject,
-    layer: FeatureLayer,
-) -> Result<FrozenEncoder<'static>>
-where
-    M::Encoder: Encoder<Cpu, SIZE, FEATURES>,
-{
-    let dev = dev.clone();
-    if let Some(weights) = &subject.weights {
-        state::import(&mut model, weights).with_context(|| format!("the model of {subject}"))?;
-    }
-    Ok(match layer {
-        FeatureLayer::Backbone => FrozenEncoder::new(FEATURES, move |images| {
-            model.encoder().forward(images_from(&dev, images)).as_vec()
-        }),
-        FeatureLayer::Projector => {
-            FrozenEncoder::new(M::DIM, move |images| model.project(images_from(&dev, images)))
-        }
-    })
 }

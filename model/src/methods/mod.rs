@@ -96,6 +96,13 @@ pub struct StepLoss<D: Backend> {
     pub spreads: Vec<Spread>,
 }
 
+impl<D: Backend> StepLoss<D> {
+    /// The loss as a number.
+    pub fn value(&self) -> f64 {
+        f64::from(self.loss.as_vec()[0])
+    }
+}
+
 /// Sends each view through `network`, the first with the tape that begins with `grads`.
 fn pass<D: Backend, const SIZE: usize, Out>(
     views: Vec<Images<D, 3, SIZE>>,
