@@ -24,39 +24,9 @@ impl LinearKernel for Cpu {
         let batch = x.shape().0;
         let mut y = self.try_zeros_like(&(batch, Const))?;
         let (x, weight, bias) = (values(x), values(weight), bias.map(values));
-        let blocks = MatrixMut::new(values_mut(&mut y), batch, OUT, OUT).split_columns(BLOCK);
+        let (inputs, y_values) = (IN, values_mut(&mut y));
         record("linear", shape::<IN, OUT>(batch), work::<IN, OUT>(batch), || {
-            with_kernel!(kernel => {
-                // y^T = W x^T reads the weight, the larger factor, where it is.
-                let x = Right::new(kernel, Matrix::new(x, batch, IN, IN).t());
-                let parts = blocks.into_par_iter().zip(weight.par_chunks(BLOCK * IN));
-                parts.enumerate().for_each(|(block, (mut y, weight))| {
-                    let outputs = weight.len() / IN;
-                    let mut transposed = vec![0.0; outputs * batch];
-                    let weight = Left::InPlace(Matrix::new(weight, outputs, IN, IN));
-                    multiply(
-                        kernel,
-                        &weight,
-                        &x,
-                        #[inline(always)]
-                        |row, columns, results, store| {
-                            let to = &mut transposed[row * batch..][columns];
-                            // SAFETY: the values are initialised.
-                            unsafe { put(as_uninit(to), 1, results, store) }
-                        },
-                    );
-                    for row in 0..batch {
-                        let y = y.row_mut(row, 0..outputs).iter_mut();
-                        y.zip(transposed.iter().skip(row).step_by(batch)).for_each(|(y, value)| *y = *value);
-                    }
-                    if let Some(bias) = bias {
-                        let bias = &bias[block * BLOCK..];
-                        (0..batch).for_each(|row| {
-                            y.row_mut(row, 0..outputs).iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
-                        });
-                    }
-                });
-            })
+            forward(inputs, x, weight, bias, y_values);
         });
         Ok(y)
     }
@@ -72,67 +42,124 @@ impl LinearKernel for Cpu {
         if batch == 0 {
             return Ok(());
         }
-        let x = Matrix::new(values(x), batch, IN, IN);
-        let weight = Matrix::new(values(weight), OUT, IN, IN);
-        let grad_y = Matrix::new(grad_output, batch, OUT, OUT);
+        let (x, weight, sizes) = (values(x), values(weight), [batch, IN, OUT]);
         let (shape, work) = (shape::<IN, OUT>(batch), work::<IN, OUT>(batch));
         record("linear weight gradient", shape, work, || {
-            with_kernel!(kernel => {
-                let right = Right::new(kernel, x);
-                // SAFETY: the product's results are all of the weight's elements.
-                unsafe {
-                    written_or_added(gradients.weight, OUT * IN, |grad, store| {
-                        grad.par_chunks_mut(BLOCK * IN).enumerate().for_each(|(block, grad)| {
-                            let outputs = block * BLOCK..block * BLOCK + grad.len() / IN;
-                            let left = Left::new(kernel, grad_y.columns(outputs.start, outputs.end).t());
-                            multiply(
-                                kernel,
-                                &left,
-                                &right,
-                                #[inline(always)]
-                                |row, columns, results, later| {
-                                    let store = if store == Store::Add { store } else { later };
-                                    put(&mut grad[row * IN..][columns], 1, results, store);
-                                },
-                            );
-                        });
-                    });
-                }
-            })
+            add_weight_gradient(sizes, x, grad_output, gradients.weight);
         });
         record("linear input gradient", shape, work, || {
-            with_kernel!(kernel => {
-                let left = Left::packed(kernel, grad_y);
-                let blocks = MatrixMut::new(gradients.x, batch, IN, IN).split_columns(INPUT_BLOCK);
-                blocks.into_par_iter().enumerate().for_each(|(block, mut grad)| {
-                    let weight = weight.columns(block * INPUT_BLOCK, (block * INPUT_BLOCK + INPUT_BLOCK).min(IN));
-                    multiply_packing(
-                        kernel,
-                        &left,
-                        weight.cols,
-                        |k, columns, panel| pack_panel(kernel, weight, k, columns, panel),
-                        #[inline(always)]
-                        |row, columns, results, _| {
-                            let to = grad.row_mut(row, columns).iter_mut();
-                            to.zip(results).for_each(|(to, sum)| *to += sum);
-                        },
-                    );
-                });
-            })
+            add_input_gradient(sizes, weight, grad_output, gradients.x);
         });
         if let Some(bias) = gradients.bias {
             bias.resize(OUT, 0.0);
-            vectorized(
-                #[inline(always)]
-                || {
-                    for row in grad_output.chunks(OUT) {
-                        bias.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-                    }
-                },
-            );
+            add_bias_gradient(grad_output, bias);
         }
         Ok(())
     }
+}
+
+// The kernels are behind functions without type parameters, so that they are compiled once, in this crate.
+
+fn forward(inputs: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    let (batch, outputs) = (x.len() / inputs, weight.len() / inputs);
+    let blocks = MatrixMut::new(y, batch, outputs, outputs).split_columns(BLOCK);
+    with_kernel!(kernel => {
+        // y^T = W x^T reads the weight, the larger factor, where it is.
+        let x = Right::new(kernel, Matrix::new(x, batch, inputs, inputs).t());
+        let parts = blocks.into_par_iter().zip(weight.par_chunks(BLOCK * inputs));
+        parts.enumerate().for_each(|(block, (mut y, weight))| {
+            let outputs = weight.len() / inputs;
+            let mut transposed = vec![0.0; outputs * batch];
+            let weight = Left::InPlace(Matrix::new(weight, outputs, inputs, inputs));
+            multiply(
+                kernel,
+                &weight,
+                &x,
+                #[inline(always)]
+                |row, columns, results, store| {
+                    let to = &mut transposed[row * batch..][columns];
+                    // SAFETY: the values are initialised.
+                    unsafe { put(as_uninit(to), 1, results, store) }
+                },
+            );
+            for row in 0..batch {
+                let y = y.row_mut(row, 0..outputs).iter_mut();
+                y.zip(transposed.iter().skip(row).step_by(batch)).for_each(|(y, value)| *y = *value);
+            }
+            if let Some(bias) = bias {
+                let bias = &bias[block * BLOCK..];
+                (0..batch).for_each(|row| {
+                    y.row_mut(row, 0..outputs).iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+                });
+            }
+        });
+    })
+}
+
+fn add_weight_gradient([batch, inputs, outputs]: [usize; 3], x: &[f32], grad_y: &[f32], grad: &mut Vec<f32>) {
+    let x = Matrix::new(x, batch, inputs, inputs);
+    let grad_y = Matrix::new(grad_y, batch, outputs, outputs);
+    with_kernel!(kernel => {
+        let right = Right::new(kernel, x);
+        // SAFETY: the product's results are all of the weight's elements.
+        unsafe {
+            written_or_added(grad, outputs * inputs, |grad, store| {
+                grad.par_chunks_mut(BLOCK * inputs).enumerate().for_each(|(block, grad)| {
+                    let outputs = block * BLOCK..block * BLOCK + grad.len() / inputs;
+                    let left = Left::new(kernel, grad_y.columns(outputs.start, outputs.end).t());
+                    multiply(
+                        kernel,
+                        &left,
+                        &right,
+                        #[inline(always)]
+                        |row, columns, results, later| {
+                            let store = if store == Store::Add { store } else { later };
+                            put(&mut grad[row * inputs..][columns], 1, results, store);
+                        },
+                    );
+                });
+            });
+        }
+    })
+}
+
+fn add_input_gradient(
+    [batch, inputs, outputs]: [usize; 3],
+    weight: &[f32],
+    grad_y: &[f32],
+    grad_x: &mut [f32],
+) {
+    let weight = Matrix::new(weight, outputs, inputs, inputs);
+    let grad_y = Matrix::new(grad_y, batch, outputs, outputs);
+    with_kernel!(kernel => {
+        let left = Left::packed(kernel, grad_y);
+        let blocks = MatrixMut::new(grad_x, batch, inputs, inputs).split_columns(INPUT_BLOCK);
+        blocks.into_par_iter().enumerate().for_each(|(block, mut grad)| {
+            let weight = weight.columns(block * INPUT_BLOCK, (block * INPUT_BLOCK + INPUT_BLOCK).min(inputs));
+            multiply_packing(
+                kernel,
+                &left,
+                weight.cols,
+                |k, columns, panel| pack_panel(kernel, weight, k, columns, panel),
+                #[inline(always)]
+                |row, columns, results, _| {
+                    let to = grad.row_mut(row, columns).iter_mut();
+                    to.zip(results).for_each(|(to, sum)| *to += sum);
+                },
+            );
+        });
+    })
+}
+
+fn add_bias_gradient(grad_y: &[f32], bias: &mut [f32]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for row in grad_y.chunks(bias.len()) {
+                bias.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+            }
+        },
+    );
 }
 
 fn shape<const IN: usize, const OUT: usize>(batch: usize) -> impl Fn() -> String + Copy {

@@ -4,6 +4,8 @@
 //! windows are neighbours. No matrix of windows is made: a vector of the right factor is a run of the frame, and which
 //! run depends on the windows (a start) and on the tap (an offset).
 
+use std::mem::MaybeUninit;
+
 use dfdx::prelude::*;
 
 use super::profile::{Work, record};
@@ -35,19 +37,9 @@ impl Conv2dKernel for Cpu {
     ) -> Result<Tensor<Y, f32, Self>, Self::Err> {
         let (x, weight) = (values(x), values(weight));
         let (shape, work) = described(geometry, x);
-        record("conv2d", shape, work, || {
-            // SAFETY: the windows' results are all of the output's elements.
-            unsafe {
-                written(self, output, |y| {
-                    with_kernel!(kernel => if let Some(pointwise) = Pointwise::of(geometry) {
-                        pointwise.forward(kernel, x, weight, y);
-                    } else if let Some(winograd) = Winograd::forward(geometry, weight) {
-                        winograd.overwrite(kernel, x, y);
-                    } else {
-                        Correlation::forward(geometry, weight).overwrite(kernel, x, y);
-                    });
-                })
-            }
+        // SAFETY: the windows' results are all of the output's elements.
+        record("conv2d", shape, work, || unsafe {
+            written(self, output, |y| convolve(geometry, x, weight, y))
         })
     }
 
@@ -63,27 +55,47 @@ impl Conv2dKernel for Cpu {
         let (shape, work) = described(geometry, x);
         gradients.weight.resize(geometry.weight_len(), 0.0);
         record("conv2d weight gradient", &shape, work, || {
-            with_kernel!(kernel => if let Some(pointwise) = Pointwise::of(geometry) {
-                pointwise.weight_gradient(kernel, x, grad_output, gradients.weight);
-            } else if let Some(winograd) = WinogradWeightGradient::new(geometry, x, grad_output) {
-                winograd.add(kernel, gradients.weight);
-            } else {
-                weight_gradient(kernel, geometry, x, grad_output, gradients.weight);
-            });
+            add_weight_gradient(geometry, x, grad_output, gradients.weight);
         });
         if let Some(grad_x) = gradients.input {
             record("conv2d input gradient", shape, work, || {
-                with_kernel!(kernel => if let Some(pointwise) = Pointwise::of(geometry) {
-                    pointwise.input_gradient(kernel, weight, grad_output, grad_x);
-                } else if let Some(winograd) = Winograd::backward(geometry, weight) {
-                    winograd.add(kernel, grad_output, grad_x);
-                } else {
-                    Correlation::backward(geometry, weight).add(kernel, grad_output, grad_x);
-                });
+                add_input_gradient(geometry, weight, grad_output, grad_x);
             });
         }
         Ok(())
     }
+}
+
+// The kernels are behind functions without type parameters, so that they are compiled once, in this crate.
+
+fn convolve(geometry: &Conv2dGeometry, x: &[f32], weight: &[f32], y: &mut [MaybeUninit<f32>]) {
+    with_kernel!(kernel => if let Some(pointwise) = Pointwise::of(geometry) {
+        pointwise.forward(kernel, x, weight, y);
+    } else if let Some(winograd) = Winograd::forward(geometry, weight) {
+        winograd.overwrite(kernel, x, y);
+    } else {
+        Correlation::forward(geometry, weight).overwrite(kernel, x, y);
+    });
+}
+
+fn add_weight_gradient(geometry: &Conv2dGeometry, x: &[f32], grad_output: &[f32], grad_weight: &mut [f32]) {
+    with_kernel!(kernel => if let Some(pointwise) = Pointwise::of(geometry) {
+        pointwise.weight_gradient(kernel, x, grad_output, grad_weight);
+    } else if let Some(winograd) = WinogradWeightGradient::new(geometry, x, grad_output) {
+        winograd.add(kernel, grad_weight);
+    } else {
+        weight_gradient(kernel, geometry, x, grad_output, grad_weight);
+    });
+}
+
+fn add_input_gradient(geometry: &Conv2dGeometry, weight: &[f32], grad_output: &[f32], grad_x: &mut [f32]) {
+    with_kernel!(kernel => if let Some(pointwise) = Pointwise::of(geometry) {
+        pointwise.input_gradient(kernel, weight, grad_output, grad_x);
+    } else if let Some(winograd) = Winograd::backward(geometry, weight) {
+        winograd.add(kernel, grad_output, grad_x);
+    } else {
+        Correlation::backward(geometry, weight).add(kernel, grad_output, grad_x);
+    });
 }
 
 /// What a profile says of one product over these images.
