@@ -68,6 +68,13 @@ impl Health {
             Self::Healthy
         }
     }
+
+    /// The state after a line of state `before`: a collapse lasts until the outputs are healthy again, so that a rank near
+    /// the limit is not announced at every other line.
+    #[must_use]
+    pub fn after(self, before: Self) -> Self {
+        if (before, self) == (Self::Collapsed, Self::DimensionalCollapse) { before } else { self }
+    }
 }
 
 impl fmt::Display for Health {
@@ -176,6 +183,13 @@ mod tests {
                 Health::Healthy
             ]
         );
+    }
+
+    #[test]
+    fn a_collapse_lasts_until_the_outputs_are_healthy() {
+        assert_eq!(Health::DimensionalCollapse.after(Health::Collapsed), Health::Collapsed);
+        assert_eq!(Health::DimensionalCollapse.after(Health::Healthy), Health::DimensionalCollapse);
+        assert_eq!(Health::Healthy.after(Health::Collapsed), Health::Healthy);
     }
 
     #[test]

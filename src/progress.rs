@@ -216,7 +216,7 @@ impl Progress {
             z_std,
             z_std_even: self.even_std,
             z_rank,
-            health: Health::of(loss, z_std, self.even_std, z_rank),
+            health: Health::of(loss, z_std, self.even_std, z_rank).after(counters.health),
             lr: f64::from(rates.base),
             predictor_lr: f64::from(rates.predictor),
             images_per_s: self.images as f64 / elapsed,
