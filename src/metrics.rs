@@ -51,8 +51,9 @@ pub enum Health {
 }
 
 impl Health {
-    /// Under this effective rank, outputs count as lying on one line. Exactly on it, the rank is 1.
-    pub const LINE: f64 = 1.5;
+    /// Under this effective rank, outputs count as lying on one line. Exactly on it, the rank is 1; spread evenly over a plane,
+    /// it is 2.
+    pub const LINE: f64 = 2.0;
     /// Under this effective rank, outputs count as using few of their dimensions.
     pub const FEW_DIRECTIONS: f64 = 2.5;
 
@@ -174,7 +175,7 @@ mod tests {
     #[test]
     fn few_directions_are_a_collapse_whatever_their_std() {
         assert_eq!(
-            [1.0, 1.49, 1.51, 2.49, 2.51].map(|rank| Health::of(-0.9, 1.0, 1.0, rank)),
+            [1.0, 1.99, 2.01, 2.49, 2.51].map(|rank| Health::of(-0.9, 1.0, 1.0, rank)),
             [
                 Health::Collapsed,
                 Health::Collapsed,
