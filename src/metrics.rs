@@ -57,11 +57,12 @@ impl Health {
     /// Under this effective rank, outputs count as using few of their dimensions.
     pub const FEW_DIRECTIONS: f64 = 2.5;
 
-    /// The rule.
-    pub fn of(loss: f64, z_std: f64, even_std: f64, z_rank: f64) -> Self {
+    /// The rule. That outputs lie on one line is a collapse where batch norm `centres` them, since their std cannot fall
+    /// to 0 there; elsewhere it can, and the std alone tells.
+    pub fn of(loss: f64, z_std: f64, even_std: f64, z_rank: f64, centres: bool) -> Self {
         if ![loss, z_std, z_rank].iter().all(|value| value.is_finite()) {
             Self::Diverged
-        } else if z_std < 0.1 * even_std || z_rank < Self::LINE {
+        } else if z_std < 0.1 * even_std || (centres && z_rank < Self::LINE) {
             Self::Collapsed
         } else if z_rank < Self::FEW_DIRECTIONS {
             Self::DimensionalCollapse
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn a_tenth_of_the_even_std_is_a_collapse() {
         let even = 1.0 / 2048f64.sqrt();
-        let health = |share: f64| Health::of(-0.9, share * even, even, 20.0);
+        let health = |share: f64| Health::of(-0.9, share * even, even, 20.0, false);
         assert_eq!([0.101, 0.5, 1.2].map(health), [Health::Healthy; 3]);
         assert_eq!([0.0, 0.099].map(health), [Health::Collapsed; 2]);
     }
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn few_directions_are_a_collapse_whatever_their_std() {
         assert_eq!(
-            [1.0, 1.99, 2.01, 2.49, 2.51].map(|rank| Health::of(-0.9, 1.0, 1.0, rank)),
+            [1.0, 1.99, 2.01, 2.49, 2.51].map(|rank| Health::of(-0.9, 1.0, 1.0, rank, true)),
             [
                 Health::Collapsed,
                 Health::Collapsed,
@@ -194,9 +195,14 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_a_collapse_only_behind_batch_norm() {
+        assert_eq!(Health::of(7.5, 0.5, 1.0, 1.2, false), Health::DimensionalCollapse);
+    }
+
+    #[test]
     fn what_is_no_number_has_diverged() {
-        assert_eq!(Health::of(f64::NAN, 1.0, 1.0, 9.0), Health::Diverged);
-        assert_eq!(Health::of(-0.5, f64::NAN, 1.0, 9.0), Health::Diverged);
+        assert_eq!(Health::of(f64::NAN, 1.0, 1.0, 9.0, true), Health::Diverged);
+        assert_eq!(Health::of(-0.5, f64::NAN, 1.0, 9.0, true), Health::Diverged);
     }
 
     #[test]

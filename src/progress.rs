@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use simsiam_model::LearningRates;
 use simsiam_model::objective::Spread;
 
-use crate::config::TrainConfig;
+use crate::config::{MlpBn, TrainConfig};
 use crate::console::{Console, duration, thousands};
 use crate::metrics::{EpochMetrics, Health, MetricsLog, StepMetrics};
 use crate::run_dir::RunDir;
@@ -85,6 +85,8 @@ pub struct Progress {
     log_every: u64,
     /// `1 / sqrt(d)`.
     even_std: f64,
+    /// Whether the projections end in batch norm.
+    centres: bool,
     since: Instant,
     images: usize,
     waited: Duration,
@@ -115,6 +117,7 @@ impl Progress {
             batch_size: config.batch_size,
             log_every: config.log_every,
             even_std: 1.0 / (config.projector_dim as f64).sqrt(),
+            centres: matches!(config.mlp_bn, MlpBn::Default | MlpBn::All),
             since: Instant::now(),
             images: 0,
             waited: Duration::ZERO,
@@ -216,7 +219,7 @@ impl Progress {
             z_std,
             z_std_even: self.even_std,
             z_rank,
-            health: Health::of(loss, z_std, self.even_std, z_rank).after(counters.health),
+            health: Health::of(loss, z_std, self.even_std, z_rank, self.centres).after(counters.health),
             lr: f64::from(rates.base),
             predictor_lr: f64::from(rates.predictor),
             images_per_s: self.images as f64 / elapsed,
