@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::config::TrainConfig;
+use crate::config::{OnCollapse, TrainConfig};
 use crate::metrics::Health;
 
 /// A run's curves and where they end.
@@ -65,8 +65,12 @@ impl RunResult {
                 epochs = epoch;
             }
         }
-        let diverged = steps.last().is_some_and(|point| point.health == Health::Diverged);
-        Ok(Self { seed: config.seed, is_final: epochs == config.epochs || diverged, steps, knn })
+        let has_stopped = match steps.last().map(|point| point.health) {
+            Some(Health::Diverged) => true,
+            Some(Health::Collapsed) => config.on_collapse == OnCollapse::Stop,
+            _ => false,
+        };
+        Ok(Self { seed: config.seed, is_final: epochs == config.epochs || has_stopped, steps, knn })
     }
 
     /// Mean of a value over the last tenth of the log lines.
@@ -101,5 +105,32 @@ impl RunResult {
         let [(_, first), .., (_, last)] = self.knn[..] else { return None };
         let best = self.knn[1..].iter().map(|(_, top1)| *top1).fold(f64::MIN, f64::max);
         Some([first, last, best])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Preset;
+
+    #[test]
+    fn a_run_is_final_at_its_end_or_where_it_stopped() {
+        let read = |on_collapse, health: &str, epoch: u64| {
+            let dir = tempfile::tempdir().unwrap();
+            let config = TrainConfig { epochs: 3, on_collapse, ..TrainConfig::preset(Preset::Demo) };
+            std::fs::write(dir.path().join("config.toml"), config.to_string()).unwrap();
+            let metrics = format!(
+                "{{\"step\":9,\"loss\":null,\"z_std\":0.1,\"z_std_even\":0.2,\"z_rank\":1.0,\"health\":\"{health}\"}}\n\
+                 {{\"step\":9,\"epoch\":{epoch},\"knn_top1\":31.5}}\n"
+            );
+            std::fs::write(dir.path().join("metrics.jsonl"), metrics).unwrap();
+            RunResult::read(dir.path()).unwrap()
+        };
+        assert!(read(OnCollapse::Warn, "healthy", 3).is_final);
+        assert!(!read(OnCollapse::Warn, "collapsed", 1).is_final);
+        assert!(read(OnCollapse::Stop, "collapsed", 1).is_final);
+        let diverged = read(OnCollapse::Warn, "diverged", 1);
+        assert!(diverged.is_final && diverged.loss().is_none());
+        assert_eq!(diverged.knn, [(1, 31.5)]);
     }
 }
