@@ -13,7 +13,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use simsiam_model::state::NamedTensor;
 use simsiam_pipeline::BadSample;
@@ -23,6 +22,7 @@ use crate::config::TrainConfig;
 use crate::data::Data;
 use crate::error::InputError;
 use crate::progress::Counters;
+use crate::tensor_file;
 
 /// Everything of a run that is not a tensor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -168,7 +168,7 @@ impl CheckpointDir {
         fs::create_dir_all(&partial)?;
         let mut files = BTreeMap::new();
         for (name, tensors) in [(MODEL, &checkpoint.model), (OPTIMIZER, &checkpoint.optimizer)] {
-            let bytes = encode(tensors)?;
+            let bytes = tensor_file::encode(tensors, None)?;
             files.insert(name.to_owned(), FileDigest::of(&bytes));
             write_synced(&partial.join(name), &bytes)?;
         }
@@ -228,31 +228,13 @@ fn read(path: &Path) -> anyhow::Result<Checkpoint> {
     let tensors = |name: &str| -> anyhow::Result<Vec<NamedTensor>> {
         let bytes = fs::read(path.join(name))?;
         ensure!(manifest.files.get(name) == Some(&FileDigest::of(&bytes)), "checksum mismatch");
-        decode(&bytes)
+        tensor_file::decode(&bytes, |_| true)
     };
     Ok(Checkpoint {
         model: tensors(MODEL).context(MODEL)?,
         optimizer: tensors(OPTIMIZER).context(OPTIMIZER)?,
         state: manifest.state,
     })
-}
-
-fn encode(tensors: &[NamedTensor]) -> anyhow::Result<Vec<u8>> {
-    let views = tensors.iter().map(|tensor| {
-        let bytes = bytemuck::cast_slice(&tensor.data);
-        TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map(|view| (tensor.name.as_str(), view))
-    });
-    Ok(safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, None)?)
-}
-
-fn decode(bytes: &[u8]) -> anyhow::Result<Vec<NamedTensor>> {
-    let tensors = SafeTensors::deserialize(bytes)?;
-    let tensors = tensors.iter().map(|(name, view)| {
-        ensure!(view.dtype() == Dtype::F32, "tensor {name} is not f32");
-        let data = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        Ok(NamedTensor { name: name.to_owned(), shape: view.shape().to_vec(), data })
-    });
-    tensors.collect()
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

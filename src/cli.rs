@@ -12,6 +12,7 @@ use crate::evaluate::probe::examples::ProbeViews;
 use crate::evaluate::probe::recipe::{ProbeOptimizer, Schedule};
 use crate::evaluate::subject::CheckpointChoice;
 use crate::study::Study;
+use crate::weights::WeightFormat;
 
 /// Trains SimSiam (Chen & He 2021), self-supervised, straight from JPEG shards.
 #[derive(Debug, Parser)]
@@ -35,6 +36,11 @@ pub enum Command {
     Eval(Box<EvalArgs>),
     /// Write the features of shards to a file
     Embed(EmbedArgs),
+    /// Write a run's encoder for other programs: safetensors with torchvision's names, or ONNX
+    Export(ExportArgs),
+    /// Begin a run with weights from elsewhere: an export, torchvision's, or facebookresearch/simsiam's
+    #[command(args_override_self = true)]
+    Import(Box<ImportArgs>),
     /// Write shards from a folder of class folders with images
     Pack(PackArgs),
     /// Count, measure and check the samples of shards
@@ -175,6 +181,35 @@ pub struct EmbedArgs {
     /// Decoding threads: a number or `auto`; they change the speed, never the result
     #[arg(long)]
     pub workers: Option<Workers>,
+}
+
+/// `simsiam export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// A run's folder, or that of one of its checkpoints (RUN/checkpoints/step-N)
+    pub run: PathBuf,
+    /// `newest`, `best` (by kNN), `untrained` or a step [default: newest]
+    #[arg(long, value_name = "WHICH")]
+    pub checkpoint: Option<CheckpointChoice>,
+    /// What to write
+    #[arg(long)]
+    pub format: WeightFormat,
+    /// The file
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `simsiam import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// A safetensors file with an encoder's weights, and perhaps its heads'
+    pub file: PathBuf,
+    /// Settings of the run. With --shards, `train --resume` can go on with it.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Where the run goes [default: the next free runs/NNN-PRESET-ARCH]
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
 }
 
 /// `simsiam pack`.

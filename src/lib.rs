@@ -3,8 +3,8 @@
 //! The library behind the `simsiam` command. The code map, in reading order:
 //!
 //! - [`train`]: the training loop, top to bottom; [`schedule`]: its learning rates.
-//! - [`config`], [`arch`], [`network`]: what a run is made of; [`data`]: what it reads; [`run_dir`], [`checkpoint`]: what it leaves.
-//! - [`evaluate`]: kNN and the linear probe; [`embed`]: features as files.
+//! - [`config`], [`arch`], [`network`]: what a run is made of; [`data`]: what it reads; [`run_dir`], [`checkpoint`], [`tensor_file`]: what it leaves.
+//! - [`evaluate`]: kNN and the linear probe; [`embed`]: features as files; [`weights`]: encoders for and from other programs.
 //! - [`study`]: many runs in turn, the paper's tables in small.
 //! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
 //! - [`bench`](mod@bench), [`process`]: how fast loader and model are, and what they take.
@@ -31,4 +31,6 @@ pub mod progress;
 pub mod run_dir;
 pub mod schedule;
 pub mod study;
+pub mod tensor_file;
 pub mod train;
+pub mod weights;

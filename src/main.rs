@@ -47,6 +47,8 @@ fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
         }),
         Command::Eval(args) => commands::eval::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Embed(args) => commands::embed::run(args, console).map(|()| ExitCode::SUCCESS),
+        Command::Export(args) => commands::export::run(args, console).map(|()| ExitCode::SUCCESS),
+        Command::Import(args) => commands::import::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Pack(args) => commands::pack::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Inspect(args) => {
             let all_good = commands::inspect::run(args, console)?;

@@ -4,6 +4,8 @@ pub mod bench;
 mod demo_shards;
 pub mod embed;
 pub mod eval;
+pub mod export;
+pub mod import;
 pub mod inspect;
 pub mod pack;
 pub mod study;

@@ -12,7 +12,7 @@ use super::frozen::{FeatureLayer, FrozenEncoder};
 use crate::checkpoint::{Checkpoint, CheckpointDir, folder};
 use crate::config::TrainConfig;
 use crate::error::InputError;
-use crate::network;
+use crate::network::{self, Network};
 use crate::run_dir::saved_config;
 
 /// Which of a run's networks.
@@ -85,6 +85,20 @@ impl Subject {
     /// # Errors
     /// If the saved weights do not fit the configuration.
     pub fn freeze(&self, layer: FeatureLayer) -> Result<FrozenEncoder<'static>> {
+        let model = self.network()?;
+        Ok(match layer {
+            FeatureLayer::Backbone => {
+                FrozenEncoder::new(model.features(), move |images| model.encode(images))
+            }
+            FeatureLayer::Projector => FrozenEncoder::new(model.dim(), move |images| model.project(images)),
+        })
+    }
+
+    /// The network itself.
+    ///
+    /// # Errors
+    /// If the saved weights do not fit the configuration.
+    pub fn network(&self) -> Result<Box<dyn Network<Cpu>>> {
         // Only the moving average of targets has a size that depends on the data, and it is saved with the weights.
         let average = self.weights.iter().flatten().find(|tensor| tensor.name == "average");
         let images = average.map_or(1, |tensor| tensor.shape[0]);
@@ -92,12 +106,7 @@ impl Subject {
         if let Some(weights) = &self.weights {
             state::import(model.as_mut(), weights).with_context(|| format!("the model of {self}"))?;
         }
-        Ok(match layer {
-            FeatureLayer::Backbone => {
-                FrozenEncoder::new(model.features(), move |images| model.encode(images))
-            }
-            FeatureLayer::Projector => FrozenEncoder::new(model.dim(), move |images| model.project(images)),
-        })
+        Ok(model)
     }
 }
 

@@ -10,3 +10,4 @@ mod interruption;
 mod methods;
 mod shards;
 mod training;
+mod weights;

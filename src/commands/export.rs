@@ -1,0 +1,42 @@
+//! `simsiam export`: a run's encoder for other programs.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use simsiam_pipeline::shards::AtomicFile;
+
+use crate::cli::ExportArgs;
+use crate::console::Console;
+use crate::evaluate::subject::Subject;
+use crate::weights::{EncoderWeights, WeightFormat, onnx, torch};
+
+/// Writes the file, and says what it holds.
+///
+/// # Errors
+/// If the run cannot be read, or the file cannot be written.
+pub fn run(args: &ExportArgs, console: &Console) -> Result<()> {
+    let subject = Subject::load(&args.run, args.checkpoint)?;
+    let network = subject.network()?;
+    let encoder = EncoderWeights::new(&subject.config, network.as_ref(), &subject.to_string());
+    let bytes = match args.format {
+        WeightFormat::Torch => torch::encode(&encoder)?,
+        WeightFormat::Onnx => onnx::encode(&encoder),
+    };
+    write(&args.out, &bytes).with_context(|| format!("cannot write {}", args.out.display()))?;
+    console.line(format_args!(
+        "the {} encoder of {subject}, {} tensors, {:.1} MB, in {}",
+        encoder.arch,
+        encoder.tensors.len(),
+        bytes.len() as f64 / 1e6,
+        args.out.display()
+    ));
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes)?;
+    file.sync()?;
+    file.persist()
+}

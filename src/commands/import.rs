@@ -1,0 +1,76 @@
+//! `simsiam import`: a run that begins with weights from elsewhere.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use dfdx::prelude::Cpu;
+use simsiam_model::state;
+
+use crate::checkpoint::{Checkpoint, FORMAT, RunState};
+use crate::cli::ImportArgs;
+use crate::config::{Overrides, Preset, TrainConfig, default_run_dir};
+use crate::console::Console;
+use crate::data::Data;
+use crate::error::InputError;
+use crate::network;
+use crate::progress::Counters;
+use crate::run_dir::RunDir;
+use crate::weights::foreign::{ForeignWeights, Taken};
+
+/// Makes the run's folder with a checkpoint of step 0, and says what was taken from the file.
+///
+/// # Errors
+/// If the file holds no encoder that fits, the configuration makes no sense, or files cannot be written.
+pub fn run(args: &ImportArgs, console: &Console) -> Result<()> {
+    let file = args.file.display();
+    let weights = ForeignWeights::read(&args.file)?;
+    let config = configuration(&args.overrides, &args.file, &weights)?;
+    let path = args.run_dir.clone().unwrap_or_else(|| default_run_dir(&config));
+    RunDir::check_free(&path)?;
+    // Without shards the run can be evaluated, embedded and exported, but not trained.
+    let data = if config.shards.is_empty() { None } else { Some(Data::open(&config)?) };
+    let (images, steps_per_epoch) = match &data {
+        Some(data) => (data.train.shards.len() as usize, data.steps_per_epoch(&config)?),
+        None => (1, 1),
+    };
+    let mut model = network::build(&Cpu::default(), &config, images, steps_per_epoch);
+    let arch = weights.arch;
+    let Taken { heads, left_out } = weights
+        .read_into(model.as_mut())
+        .map_err(|error| InputError::new(format!("{file}: its {arch} does not fit: {error}")))?;
+    let state = RunState {
+        format: FORMAT,
+        counters: Counters::default(),
+        config: config.clone(),
+        data: data.map_or(0, |data| data.train.shards.fingerprint()),
+        quarantine: Vec::new(),
+    };
+    let checkpoint = Checkpoint { state, model: state::export(model.as_ref()), optimizer: Vec::new() };
+    let dir = RunDir::create(&path, &config)?;
+    dir.checkpoints().save(&checkpoint, config.keep_checkpoints).context("the imported weights")?;
+    let heads = if heads.is_empty() { "no heads".into() } else { heads.join(" and ") };
+    console.line(format_args!("took the {arch} encoder and {heads} from {file}"));
+    if !left_out.is_empty() {
+        console.line(format_args!("left out: {}", left_out.join(", ")));
+    }
+    console.line(format_args!(
+        "run folder: {path}\nnext: simsiam eval {path} --train-shards ... --val-shards ...",
+        path = path.display()
+    ));
+    Ok(())
+}
+
+/// The settings of a run with this encoder: the presets are made for encoders of one image size each.
+fn configuration(overrides: &Overrides, file: &Path, weights: &ForeignWeights) -> Result<TrainConfig> {
+    let arch = weights.arch;
+    if let Some(named) = overrides.arch.filter(|named| *named != arch) {
+        let text = format!("{} holds a {arch}, not the {named} that --arch names", file.display());
+        return Err(InputError::new(text).into());
+    }
+    let preset = if arch.size() == 32 { Preset::Cifar10 } else { Preset::Imagenet };
+    let of_file =
+        Overrides { preset: Some(overrides.preset.unwrap_or(preset)), arch: Some(arch), ..overrides.clone() };
+    let config = TrainConfig::resolve(&of_file)?;
+    arch.check(config.recipe.size)?;
+    Ok(config)
+}

@@ -1,0 +1,233 @@
+//! Weights from elsewhere by this program's names.
+//!
+//! | where from | encoder | projector | predictor |
+//! |---|---|---|---|
+//! | a checkpoint of this program | `encoder.conv1.weight` | `projector.0.weight` | `predictor.0.weight` |
+//! | `simsiam export`, torchvision | `conv1.weight` | | |
+//! | facebookresearch/simsiam | `module.encoder.conv1.weight` | `module.encoder.fc.0.weight` | `module.predictor.0.weight` |
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+use dfdx::prelude::Cpu;
+use simsiam_model::state::{self, NamedTensor, StateError};
+
+use super::ENCODER;
+use crate::arch::Arch;
+use crate::error::InputError;
+use crate::network::Network;
+use crate::tensor_file;
+
+/// The heads whose weights are taken where they fit.
+const HEADS: [&str; 2] = ["projector.", "predictor."];
+
+/// Weights of an encoder, and perhaps of its heads.
+pub struct ForeignWeights {
+    /// The encoder's architecture.
+    pub arch: Arch,
+    /// By this program's names.
+    tensors: BTreeMap<String, NamedTensor>,
+    /// Tensors that mean nothing here, such as a classifier's.
+    unknown: Vec<String>,
+}
+
+/// What became of weights that were read into a network.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The heads that were replaced too: `projector`, `predictor`.
+    pub heads: Vec<&'static str>,
+    /// Tensors that were not used.
+    pub left_out: Vec<String>,
+}
+
+impl ForeignWeights {
+    /// Reads a safetensors file.
+    ///
+    /// # Errors
+    /// If it cannot be read, is no safetensors file, or holds no encoder of a known architecture.
+    pub fn read(path: &Path) -> Result<Self> {
+        let wrong = |text: String| InputError::new(format!("{}: {text}", path.display()));
+        let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        // PyTorch counts batches, in integers, for an average that no network here uses.
+        let wanted = |name: &str| !name.ends_with(".num_batches_tracked");
+        let tensors =
+            tensor_file::decode(&bytes, wanted).map_err(|error| wrong(format!("not weights: {error:#}")))?;
+        Self::named(tensors).ok_or_else(|| {
+            let found = "expected tensors such as conv1.weight or encoder.conv1.weight of a ResNet";
+            wrong(format!("holds no encoder that this program knows ({found})")).into()
+        })
+    }
+
+    fn named(tensors: Vec<NamedTensor>) -> Option<Self> {
+        let (mut named, mut unknown) = (BTreeMap::new(), Vec::new());
+        for tensor in tensors {
+            match our_name(&tensor.name) {
+                Some(name) => drop(named.insert(name.clone(), NamedTensor { name, ..tensor })),
+                None => unknown.push(tensor.name),
+            }
+        }
+        let arch = arch_of(&named)?;
+        Some(Self { arch, tensors: named, unknown })
+    }
+
+    /// Replaces a network's encoder, and each head that fits as a whole.
+    ///
+    /// # Errors
+    /// If a tensor of the encoder is missing or has another shape. Nothing has changed then.
+    pub fn read_into(mut self, network: &mut dyn Network<Cpu>) -> Result<Taken, StateError> {
+        let mut own = state::export(network);
+        self.fold_biases(&own);
+        let fits =
+            |own: &NamedTensor| self.tensors.get(&own.name).is_some_and(|tensor| tensor.shape == own.shape);
+        let heads: Vec<_> = HEADS
+            .into_iter()
+            .filter(|head| own.iter().filter(|own| own.name.starts_with(head)).all(fits))
+            .filter(|head| own.iter().any(|own| own.name.starts_with(head)))
+            .collect();
+        let taken = |name: &str| name.starts_with(ENCODER) || heads.iter().any(|head| name.starts_with(head));
+        for own in own.iter_mut().filter(|own| taken(&own.name)) {
+            *own = self.tensors.remove(&own.name).ok_or_else(|| StateError::Missing(own.name.clone()))?;
+        }
+        state::import(network, &own)?;
+        let left_out = self.tensors.into_keys().chain(self.unknown).collect();
+        let heads = heads.into_iter().map(|head| head.trim_end_matches('.')).collect();
+        Ok(Taken { heads, left_out })
+    }
+
+    /// A bias before batch norm changes nothing but the mean that is taken from it, and the networks here have none there:
+    /// `(Wx + b) - mean = Wx - (mean - b)`. The projector of facebookresearch/simsiam ends in such a layer.
+    fn fold_biases(&mut self, own: &[NamedTensor]) {
+        let means = own.iter().filter_map(|tensor| tensor.name.strip_suffix(".running_mean"));
+        for norm in means.filter(|norm| HEADS.iter().any(|head| norm.starts_with(head))) {
+            let Some(bias) = bias_before(norm).filter(|bias| own.iter().all(|own| own.name != *bias)) else {
+                continue;
+            };
+            let Some(mean) = self.tensors.get(&format!("{norm}.running_mean")) else { continue };
+            let mut mean = mean.clone();
+            if let Some(bias) = self.tensors.remove(&bias).filter(|bias| bias.shape == mean.shape) {
+                mean.data.iter_mut().zip(bias.data).for_each(|(mean, bias)| *mean -= bias);
+                self.tensors.insert(mean.name.clone(), mean);
+            }
+        }
+    }
+}
+
+/// The name of the bias of the layer before a batch norm in a `Sequential`: `projector.6.bias` for `projector.7`.
+fn bias_before(norm: &str) -> Option<String> {
+    let (head, place) = norm.rsplit_once('.')?;
+    Some(format!("{head}.{}.bias", place.parse::<usize>().ok()?.checked_sub(1)?))
+}
+
+/// This program's name of a tensor; `None` for those of a classifier and others that mean nothing here.
+fn our_name(name: &str) -> Option<String> {
+    let name = name.strip_prefix("module.").unwrap_or(name);
+    if let Some(layer) = name.strip_prefix("encoder.fc.") {
+        return Some(format!("projector.{layer}"));
+    }
+    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    if starts(&[ENCODER]) || starts(&HEADS) {
+        Some(name.to_owned())
+    } else if starts(&["conv1.", "bn1.", "layer"]) {
+        Some(format!("{ENCODER}{name}"))
+    } else {
+        None
+    }
+}
+
+/// The architecture to which tensors of these names and shapes belong.
+fn arch_of(tensors: &BTreeMap<String, NamedTensor>) -> Option<Arch> {
+    let stem = &tensors.get("encoder.conv1.weight")?.shape;
+    let has = |name: &str| tensors.contains_key(&format!("{ENCODER}{name}.conv1.weight"));
+    let bottleneck = tensors.contains_key("encoder.layer1.0.conv3.weight");
+    Some(match (stem.as_slice(), bottleneck) {
+        ([16, 3, 3, 3], false) if has("layer1.1") => Arch::Resnet20,
+        ([16, 3, 3, 3], false) => Arch::Resnet8,
+        ([64, 3, 3, 3], false) => Arch::Resnet18Cifar,
+        ([64, 3, 7, 7], false) if has("layer3.2") => Arch::Resnet34,
+        ([64, 3, 7, 7], false) => Arch::Resnet18,
+        ([64, 3, 7, 7], true) => Arch::Resnet50,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Preset;
+    use crate::weights::tests::network;
+
+    fn resnet8(seed: u64) -> Box<dyn Network<Cpu>> {
+        network(Preset::Cifar10, Arch::Resnet8, seed).1
+    }
+
+    fn renamed(tensors: &[NamedTensor], rename: impl Fn(&str) -> Option<String>) -> Vec<NamedTensor> {
+        let renamed = tensors
+            .iter()
+            .filter_map(|tensor| Some(NamedTensor { name: rename(&tensor.name)?, ..tensor.clone() }));
+        renamed.collect()
+    }
+
+    #[test]
+    fn the_names_of_the_papers_code_are_understood_and_its_idle_bias_goes_into_the_mean() {
+        let theirs = state::export(resnet8(1).as_ref());
+        let mut file =
+            renamed(&theirs, |name| Some(format!("module.{}", name.replace("projector.", "encoder.fc."))));
+        let bias: Vec<f32> = (0..2048).map(|i| i as f32 / 512.0).collect();
+        file.push(NamedTensor {
+            name: "module.encoder.fc.3.bias".into(),
+            shape: vec![2048],
+            data: bias.clone(),
+        });
+        let mut network = resnet8(0);
+        let taken = ForeignWeights::named(file).unwrap().read_into(network.as_mut()).unwrap();
+        assert_eq!(taken, Taken { heads: vec!["projector", "predictor"], left_out: vec![] });
+        for (own, theirs) in state::export(network.as_ref()).into_iter().zip(theirs) {
+            if own.name == "projector.4.running_mean" {
+                let expected: Vec<f32> =
+                    theirs.data.iter().zip(&bias).map(|(mean, bias)| mean - bias).collect();
+                assert_eq!(own.data, expected);
+            } else {
+                assert_eq!(own, theirs);
+            }
+        }
+    }
+
+    #[test]
+    fn torchvisions_names_give_the_encoder_alone() {
+        let theirs = state::export(resnet8(1).as_ref());
+        let mut file = renamed(&theirs, |name| name.strip_prefix(ENCODER).map(str::to_owned));
+        file.push(NamedTensor { name: "fc.bias".into(), shape: vec![10], data: vec![0.0; 10] });
+        let (mut network, before) = (resnet8(0), state::export(resnet8(0).as_ref()));
+        let taken = ForeignWeights::named(file).unwrap().read_into(network.as_mut()).unwrap();
+        assert_eq!(taken, Taken { heads: vec![], left_out: vec!["fc.bias".into()] });
+        for ((own, before), theirs) in state::export(network.as_ref()).iter().zip(&before).zip(&theirs) {
+            assert_eq!(own, if own.name.starts_with(ENCODER) { theirs } else { before });
+        }
+    }
+
+    #[test]
+    fn an_encoder_that_does_not_fit_changes_nothing() {
+        let mut file = state::export(resnet8(1).as_ref());
+        file.retain(|tensor| tensor.name != "encoder.layer3.0.bn2.weight");
+        let mut network = resnet8(0);
+        let before = state::export(network.as_ref());
+        let error = ForeignWeights::named(file).unwrap().read_into(network.as_mut()).unwrap_err();
+        assert_eq!(error, StateError::Missing("encoder.layer3.0.bn2.weight".into()));
+        assert_eq!(state::export(network.as_ref()), before);
+    }
+
+    #[test]
+    fn an_architecture_is_known_by_its_names_and_shapes() {
+        let of = |preset, arch| {
+            ForeignWeights::named(state::export(network(preset, arch, 0).1.as_ref())).unwrap().arch
+        };
+        for arch in [Arch::Resnet8, Arch::Resnet20, Arch::Resnet18Cifar] {
+            assert_eq!(of(Preset::Cifar10, arch), arch);
+        }
+        for arch in [Arch::Resnet18, Arch::Resnet34, Arch::Resnet50] {
+            assert_eq!(of(Preset::Imagenet, arch), arch);
+        }
+        assert!(ForeignWeights::named(Vec::new()).is_none());
+    }
+}

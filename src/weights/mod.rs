@@ -1,0 +1,80 @@
+//! Encoders for and from other programs.
+//!
+//! - [`torch`]: safetensors with torchvision's names; [`onnx`]: the encoder as a graph.
+//! - [`foreign`]: weights from elsewhere by this program's names.
+
+pub mod foreign;
+pub mod onnx;
+pub mod torch;
+
+use dfdx::prelude::Cpu;
+use simsiam_model::state::{self, NamedTensor};
+
+use crate::arch::Arch;
+use crate::config::TrainConfig;
+use crate::network::Network;
+
+/// What an encoder is exported as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum WeightFormat {
+    /// safetensors with torchvision's parameter names.
+    Torch,
+    /// A graph from normalised images, batch x 3 x size x size, to pooled features.
+    Onnx,
+}
+
+/// Prefix of an encoder's tensors in a network.
+const ENCODER: &str = "encoder.";
+
+/// An encoder without the heads that it was trained with.
+pub struct EncoderWeights {
+    /// Its architecture.
+    pub arch: Arch,
+    /// Side of the images that it was trained on.
+    pub size: usize,
+    /// All tensors by torchvision's names, such as `layer1.0.conv1.weight`, in the network's order.
+    pub tensors: Vec<NamedTensor>,
+    /// What else there is to know: origin, and how images are normalised.
+    pub metadata: Vec<(String, String)>,
+}
+
+impl EncoderWeights {
+    /// The encoder of a run's network as it was at `checkpoint`.
+    pub fn new(config: &TrainConfig, network: &dyn Network<Cpu>, checkpoint: &str) -> Self {
+        let recipe = &config.recipe;
+        let triple = |[r, g, b]: [f32; 3]| format!("{r} {g} {b}");
+        let metadata = [
+            ("arch", config.arch.to_string()),
+            ("method", config.method.to_string()),
+            ("checkpoint", checkpoint.to_owned()),
+            ("size", recipe.size.to_string()),
+            ("mean", triple(recipe.mean)),
+            ("std", triple(recipe.std)),
+        ];
+        let tensors = state::export(network).into_iter().filter_map(|tensor| {
+            let name = tensor.name.strip_prefix(ENCODER)?.to_owned();
+            Some(NamedTensor { name, ..tensor })
+        });
+        Self {
+            arch: config.arch,
+            size: recipe.size,
+            tensors: tensors.collect(),
+            metadata: metadata.map(|(key, value)| (key.to_owned(), value)).into(),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::config::{Overrides, Preset};
+    use crate::network;
+
+    /// A run's configuration and its network at the beginning.
+    pub(crate) fn network(preset: Preset, arch: Arch, seed: u64) -> (TrainConfig, Box<dyn Network<Cpu>>) {
+        let (preset, arch, seed) = (Some(preset), Some(arch), Some(seed));
+        let config = TrainConfig::resolve(&Overrides { preset, arch, seed, ..Overrides::default() }).unwrap();
+        let network = network::build(&Cpu::default(), &config, 1, 1);
+        (config, network)
+    }
+}

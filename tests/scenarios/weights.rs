@@ -1,0 +1,93 @@
+//! Weights that leave a run and come back, and those of others.
+
+use std::process::Command;
+
+use super::fixture::{Fixture, refused, simsiam, succeed};
+
+/// A run of a few steps, so that no weight is at its initial value.
+fn trained() -> Fixture {
+    let fixture = Fixture::new();
+    succeed(&mut fixture.train("run", &["--epochs", "1"]));
+    fixture
+}
+
+#[test]
+fn an_export_that_is_imported_gives_the_same_features_and_can_be_trained_on() {
+    let fixture = trained();
+    let path = |name: &str| fixture.path(name);
+    let export = |run: &str, out: &str| {
+        let mut command = simsiam();
+        succeed(command.arg("export").arg(path(run)).args(["--format", "torch", "--out"]).arg(path(out)))
+    };
+    let embed = |run: &str, out: &str| {
+        let mut command = simsiam();
+        command.arg("embed").arg(path(run)).arg("--shards").arg(path("val")).arg("--out").arg(path(out));
+        succeed(&mut command);
+        std::fs::read(path(out)).unwrap()
+    };
+    let printed = export("run", "a.safetensors");
+    assert!(printed.contains("the resnet8 encoder of step-000000025, "), "{printed}");
+
+    let mut import = simsiam();
+    import.arg("import").arg(path("a.safetensors")).arg("--run-dir").arg(path("imported"));
+    import.arg("--shards").arg(path("train")).args(["--epochs", "1", "--batch-size", "64"]);
+    let printed = succeed(&mut import);
+    assert!(printed.contains("took the resnet8 encoder and no heads"), "{printed}");
+
+    export("imported", "b.safetensors");
+    let tensors = |file: &str| {
+        let bytes = std::fs::read(path(file)).unwrap();
+        let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[header..].to_vec()
+    };
+    assert_eq!(tensors("a.safetensors"), tensors("b.safetensors"));
+    assert_eq!(embed("run", "a.npy"), embed("imported", "b.npy"));
+
+    let printed = succeed(simsiam().arg("train").arg("--resume").arg(path("imported")));
+    assert!(printed.contains("kNN top-1"), "{printed}");
+}
+
+#[test]
+fn files_that_hold_no_fitting_encoder_are_refused() {
+    let fixture = trained();
+    let import = |file: &str, more: &[&str]| {
+        let mut command = simsiam();
+        command
+            .arg("import")
+            .arg(fixture.path(file))
+            .arg("--run-dir")
+            .arg(fixture.path("imported"))
+            .args(more);
+        refused(&mut command)
+    };
+    let model = "run/checkpoints/step-000000025/model.safetensors";
+    std::fs::write(fixture.path("text"), "weights").unwrap();
+    let whole = std::fs::read(fixture.path(model)).unwrap();
+    std::fs::write(fixture.path("cut"), &whole[..whole.len() / 2]).unwrap();
+    for (file, more, expected) in [
+        ("nowhere", vec![], "nowhere: No such file"),
+        ("text", vec![], "text: not weights: "),
+        ("cut", vec![], "cut: not weights: "),
+        (model, vec!["--arch", "resnet50"], "holds a resnet8, not the resnet50 that --arch names"),
+        (model, vec!["--preset", "imagenet"], "resnet8 at 224 was not compiled"),
+    ] {
+        let printed = import(file, &more);
+        assert!(printed.contains(expected), "{printed}");
+        assert!(!fixture.path("imported").exists());
+    }
+}
+
+#[test]
+fn weights_mean_the_same_in_pytorch_and_onnx_runtime() {
+    let needed = "import torch, torchvision, safetensors, onnxruntime, numpy, PIL";
+    let python = Command::new("python3").args(["-c", needed]).output();
+    if !python.is_ok_and(|output| output.status.success()) {
+        println!("skipped: python3 with torch, torchvision, safetensors and onnxruntime is not here");
+        return;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/weights.py");
+    let mut command = Command::new("python3");
+    let printed =
+        succeed(command.args([script, env!("CARGO_BIN_EXE_simsiam"), "--archs", "resnet8,resnet18"]));
+    assert!(printed.contains("| resnet18 |"), "{printed}");
+}
