@@ -26,7 +26,7 @@ mod weight_gradient;
 pub(super) use weight_gradient::WinogradWeightGradient;
 
 /// With fewer channels the transforms take more time than they save.
-const MIN_CHANNELS: usize = 32;
+const MIN_CHANNELS: usize = 16;
 
 /// Whether these sizes gain.
 fn suits(g: &Conv2dGeometry) -> bool {
