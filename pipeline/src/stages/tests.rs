@@ -58,7 +58,7 @@ fn a_panic_is_an_error_with_the_samples_name_and_the_last_item() {
 
 #[test]
 fn a_read_that_hangs_is_named_with_the_queues_and_the_rest_goes_on_after_it() {
-    let (release, hang) = mpsc::channel::<()>();
+    let (release, hang) = mpsc::sync_channel::<()>(0);
     let hang = Mutex::new(hang);
     let config = PipelineConfig { stall_after: Duration::from_millis(20), ..config(1) };
     let mut batches = with_fault(&config, move |sample| {
