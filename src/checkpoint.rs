@@ -6,6 +6,9 @@
 //!                               /state.json             position, averages, configuration, data, quarantine
 //! RUN/checkpoints/best.json                             which of them had the best kNN accuracy
 //! ```
+//!
+//! A folder is filled as `step-N.partial` and then renamed. One that is saved anew, as at an epoch's end, steps aside to
+//! `step-N.replaced` until the new one has its name, and counts until then.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -58,6 +61,8 @@ const MODEL: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
 const BEST: &str = "best.json";
+const PARTIAL: &str = "partial";
+const REPLACED: &str = "replaced";
 
 /// A checkpoint in memory.
 pub struct Checkpoint {
@@ -71,7 +76,7 @@ pub struct Checkpoint {
 
 /// `state.json`: the state, and the other files' checksums.
 #[derive(Serialize, Deserialize)]
-struct Manifest {
+pub(crate) struct Manifest {
     state: RunState,
     files: BTreeMap<String, FileDigest>,
 }
@@ -104,11 +109,19 @@ impl CheckpointDir {
     /// # Errors
     /// If it cannot be written; the ones before are untouched then.
     pub fn save(&self, checkpoint: &Checkpoint, keep: usize) -> anyhow::Result<()> {
-        let path = self.path(checkpoint.state.counters.step);
+        let path = self.dir.join(folder(checkpoint.state.counters.step));
         self.write(checkpoint, &path)
             .with_context(|| format!("cannot write checkpoint {}", path.display()))?;
         self.note_best(&checkpoint.state)?;
         self.prune(keep, checkpoint.state.counters.best_knn.map(|(_, step)| step))
+    }
+
+    /// Whether there is none, not even a broken one.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn is_empty(&self) -> anyhow::Result<bool> {
+        Ok(self.steps()?.is_empty())
     }
 
     /// The newest checkpoint that is whole. Broken ones are named in a warning and passed over.
@@ -163,21 +176,20 @@ impl CheckpointDir {
     }
 
     fn write(&self, checkpoint: &Checkpoint, path: &Path) -> anyhow::Result<()> {
-        let partial = path.with_extension("partial");
+        let (partial, replaced) = (path.with_extension(PARTIAL), path.with_extension(REPLACED));
         remove(&partial)?;
-        fs::create_dir_all(&partial)?;
-        let mut files = BTreeMap::new();
-        for (name, tensors) in [(MODEL, &checkpoint.model), (OPTIMIZER, &checkpoint.optimizer)] {
-            let bytes = tensor_file::encode(tensors, None)?;
-            files.insert(name.to_owned(), FileDigest::of(&bytes));
-            write_synced(&partial.join(name), &bytes)?;
+        if let Err(error) = fill(&partial, checkpoint) {
+            // Where the disk is full, what was written of it only stands in the way.
+            let _ = remove(&partial);
+            return Err(error);
         }
-        let manifest = Manifest { state: checkpoint.state.clone(), files };
-        write_synced(&partial.join(STATE), &serde_json::to_vec_pretty(&manifest)?)?;
-        File::open(&partial)?.sync_all()?;
-        remove(path)?;
+        if path.is_dir() {
+            remove(&replaced)?;
+            fs::rename(path, &replaced)?;
+        }
         fs::rename(&partial, path)?;
-        Ok(File::open(&self.dir)?.sync_all()?)
+        File::open(&self.dir)?.sync_all()?;
+        Ok(remove(&replaced)?)
     }
 
     fn note_best(&self, state: &RunState) -> anyhow::Result<()> {
@@ -191,7 +203,16 @@ impl CheckpointDir {
     fn prune(&self, keep: usize, best: Option<u64>) -> anyhow::Result<()> {
         let steps = self.steps()?;
         for step in steps.iter().rev().skip(keep).filter(|step| best != Some(**step)) {
-            remove(&self.path(*step))?;
+            let path = self.dir.join(folder(*step));
+            remove(&path)?;
+            remove(&path.with_extension(REPLACED))?;
+        }
+        for entry in fs::read_dir(&self.dir)? {
+            // A run that was killed while it saved left them.
+            let path = entry?.path();
+            if path.is_dir() && path.extension().is_some_and(|extension| extension == PARTIAL) {
+                remove(&path)?;
+            }
         }
         Ok(())
     }
@@ -203,14 +224,22 @@ impl CheckpointDir {
         let mut steps = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let name = entry?.file_name();
-            steps.extend(name.to_str().and_then(|name| name.strip_prefix("step-")?.parse::<u64>().ok()));
+            steps.extend(name.to_str().and_then(|name| {
+                let name =
+                    name.strip_suffix(REPLACED).and_then(|name| name.strip_suffix('.')).unwrap_or(name);
+                name.strip_prefix("step-")?.parse::<u64>().ok()
+            }));
         }
         steps.sort_unstable();
+        steps.dedup();
         Ok(steps)
     }
 
+    /// Where the checkpoint of a step is: aside, if its successor was not yet put in its place.
     fn path(&self, step: u64) -> PathBuf {
-        self.dir.join(folder(step))
+        let path = self.dir.join(folder(step));
+        let replaced = path.with_extension(REPLACED);
+        if !path.is_dir() && replaced.is_dir() { replaced } else { path }
     }
 }
 
@@ -220,11 +249,8 @@ pub fn folder(step: u64) -> String {
 }
 
 fn read(path: &Path) -> anyhow::Result<Checkpoint> {
-    let manifest: serde_json::Value =
-        serde_json::from_slice(&fs::read(path.join(STATE)).context(STATE)?).context(STATE)?;
-    let format = &manifest["state"]["format"];
-    ensure!(*format == FORMAT, "its format is {format}, this program reads {FORMAT}");
-    let manifest: Manifest = serde_json::from_value(manifest).context(STATE)?;
+    let manifest = fs::read(path.join(STATE)).map_err(anyhow::Error::from);
+    let manifest = manifest.and_then(|bytes| parse_manifest(&bytes)).context(STATE)?;
     let tensors = |name: &str| -> anyhow::Result<Vec<NamedTensor>> {
         let bytes = fs::read(path.join(name))?;
         ensure!(manifest.files.get(name) == Some(&FileDigest::of(&bytes)), "checksum mismatch");
@@ -235,6 +261,26 @@ fn read(path: &Path) -> anyhow::Result<Checkpoint> {
         optimizer: tensors(OPTIMIZER).context(OPTIMIZER)?,
         state: manifest.state,
     })
+}
+
+fn fill(folder: &Path, checkpoint: &Checkpoint) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)?;
+    let mut files = BTreeMap::new();
+    for (name, tensors) in [(MODEL, &checkpoint.model), (OPTIMIZER, &checkpoint.optimizer)] {
+        let bytes = tensor_file::encode(tensors, None)?;
+        files.insert(name.to_owned(), FileDigest::of(&bytes));
+        write_synced(&folder.join(name), &bytes)?;
+    }
+    let manifest = Manifest { state: checkpoint.state.clone(), files };
+    write_synced(&folder.join(STATE), &serde_json::to_vec_pretty(&manifest)?)?;
+    Ok(File::open(folder)?.sync_all()?)
+}
+
+pub(crate) fn parse_manifest(bytes: &[u8]) -> anyhow::Result<Manifest> {
+    let manifest: serde_json::Value = serde_json::from_slice(bytes)?;
+    let format = &manifest["state"]["format"];
+    ensure!(*format == FORMAT, "its format is {format}, this program reads {FORMAT}");
+    Ok(serde_json::from_value(manifest)?)
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -323,5 +369,32 @@ mod tests {
             fs::write(&path, whole).unwrap();
         }
         assert_eq!(checkpoints.newest().unwrap().state.counters.step, 2);
+    }
+
+    #[test]
+    fn a_kill_between_the_steps_of_a_save_loses_no_checkpoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoints = CheckpointDir::new(dir.path());
+        let saved = |best| checkpoints.save(&checkpoint(3, best), 1).unwrap();
+        let newest = || checkpoints.newest().unwrap().state.counters;
+        let (path, names) = (checkpoints.path(3), || {
+            let entries = fs::read_dir(&checkpoints.dir).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        });
+        saved(None);
+        // Killed after the old one stepped aside.
+        fs::rename(&path, path.with_extension(REPLACED)).unwrap();
+        assert_eq!((newest().step, newest().best_knn), (3, None));
+        saved(Some((50.0, 3)));
+        assert_eq!(newest().best_knn, Some((50.0, 3)));
+        assert_eq!(names(), ["best.json", "step-000000003"]);
+        // Killed before the old one was removed, and while another was filled.
+        fs::create_dir(path.with_extension(REPLACED)).unwrap();
+        fs::create_dir(checkpoints.dir.join("step-000000004.partial")).unwrap();
+        assert_eq!(newest().best_knn, Some((50.0, 3)));
+        checkpoints.save(&checkpoint(5, Some((60.0, 5))), 1).unwrap();
+        assert_eq!(names(), ["best.json", "step-000000005"]);
     }
 }

@@ -212,8 +212,8 @@ impl TrainConfig {
     /// # Errors
     /// If values contradict each other.
     pub fn with(&self, overrides: &Overrides) -> Result<Self, InputError> {
-        let mut merged = table(self);
-        merged.extend(table(overrides));
+        let mut merged = checked_table(self)?;
+        merged.extend(checked_table(overrides)?);
         let mut config: Self = merged.try_into().expect("a configuration with overrides on top is one");
         if let Some(gap) = overrides.reducing_gap {
             config.recipe.reducing_gap = (gap != 0.0).then_some(gap);
@@ -369,6 +369,18 @@ impl fmt::Display for TrainConfig {
 
 fn table<T: Serialize>(value: &T) -> toml::Table {
     toml::Table::try_from(value).expect("a configuration is a TOML table")
+}
+
+/// Settings as TOML, whose whole numbers have a sign.
+fn checked_table<T: Serialize>(value: &T) -> Result<toml::Table, InputError> {
+    let settings = serde_json::to_value(value).ok();
+    let settings = settings.as_ref().and_then(serde_json::Value::as_object).into_iter().flatten();
+    for (key, number) in settings {
+        if number.as_u64().is_some_and(|number| i64::try_from(number).is_err()) {
+            return Err(InputError::new(format!("{key} is {number}, more than {}", i64::MAX)));
+        }
+    }
+    Ok(table(value))
 }
 
 /// Where a run's files go.

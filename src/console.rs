@@ -63,7 +63,8 @@ pub struct LogWriter(MultiProgress);
 
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().write_all(bytes))?;
+        // As for lines: that nobody reads them is no reason to stop.
+        let _ = self.0.suspend(|| io::stderr().write_all(bytes));
         Ok(bytes.len())
     }
 

@@ -23,6 +23,8 @@ pub mod demo;
 pub mod embed;
 pub mod error;
 pub mod evaluate;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod interrupt;
 pub mod metrics;
 pub mod network;

@@ -1,5 +1,6 @@
 //! The `simsiam` command.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -28,7 +29,8 @@ fn main() -> ExitCode {
     match run(&cli, &console) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // `eprintln` would panic where nobody listens any more.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             exit_code(&error).into()
         }
     }

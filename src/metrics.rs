@@ -112,15 +112,15 @@ pub struct MetricsLog {
 }
 
 impl MetricsLog {
-    /// Opens the log of a run that has done `step` steps; what a killed run wrote beyond them is cut off, since it
-    /// will be written again.
+    /// Opens the log of a run that has done `step` steps and reported `epochs` epochs; what a killed run wrote beyond
+    /// them is cut off, since it will be written again.
     ///
     /// # Errors
     /// If the file cannot be read or written.
-    pub fn open(run_dir: &Path, step: u64) -> anyhow::Result<Self> {
+    pub fn open(run_dir: &Path, step: u64, epochs: u64) -> anyhow::Result<Self> {
         let path = run_dir.join("metrics.jsonl");
         let open = || -> std::io::Result<File> {
-            let keep = lines_up_to(&path, step)?;
+            let keep = lines_up_to(&path, step, epochs)?;
             let file = OpenOptions::new().create(true).append(true).open(&path)?;
             file.set_len(keep)?;
             Ok(file)
@@ -140,8 +140,8 @@ impl MetricsLog {
     }
 }
 
-/// Length in bytes of the whole lines that are about the first `step` steps.
-fn lines_up_to(path: &Path, step: u64) -> std::io::Result<u64> {
+/// Length in bytes of the whole lines that are about the first `step` steps and the first `epochs` epochs' ends.
+fn lines_up_to(path: &Path, step: u64, epochs: u64) -> std::io::Result<u64> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
@@ -151,8 +151,10 @@ fn lines_up_to(path: &Path, step: u64) -> std::io::Result<u64> {
     let (mut keep, mut line) = (0, String::new());
     while reader.read_line(&mut line)? > 0 {
         let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        let whole = line.ends_with('\n') && value["step"].as_u64().is_some_and(|at| at <= step);
-        if !whole {
+        let is_epochs_end = value.get("loss").is_none();
+        let is_done = value["step"].as_u64().is_some_and(|at| at <= step)
+            && !(is_epochs_end && value["epoch"].as_u64().is_none_or(|epoch| epoch >= epochs));
+        if !(line.ends_with('\n') && is_done) {
             break;
         }
         keep += line.len() as u64;
@@ -208,14 +210,14 @@ mod tests {
     #[test]
     fn a_resumed_log_has_each_step_once() {
         let dir = tempfile::tempdir().unwrap();
-        let line = |step| EpochMetrics { step, epoch: 0, epoch_loss: None, knn_top1: Some(1.5) };
-        let mut log = MetricsLog::open(dir.path(), 0).unwrap();
+        let line = |step| EpochMetrics { step, epoch: step, epoch_loss: None, knn_top1: Some(1.5) };
+        let mut log = MetricsLog::open(dir.path(), 0, 0).unwrap();
         for step in 0..5 {
             log.write(&line(step)).unwrap();
         }
         log.file.write_all(b"{\"step\":5,\"ep").unwrap();
         drop(log);
-        let mut log = MetricsLog::open(dir.path(), 2).unwrap();
+        let mut log = MetricsLog::open(dir.path(), 2, 3).unwrap();
         log.write(&line(3)).unwrap();
         let text = std::fs::read_to_string(dir.path().join("metrics.jsonl")).unwrap();
         let steps: Vec<u64> = text
@@ -223,5 +225,29 @@ mod tests {
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["step"].as_u64().unwrap())
             .collect();
         assert_eq!(steps, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn an_epochs_end_that_no_checkpoint_knows_of_is_not_reported_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = MetricsLog::open(dir.path(), 0, 0).unwrap();
+        log.write(&serde_json::json!({ "step": 9, "epoch": 1, "loss": -0.5 })).unwrap();
+        let step_only = std::fs::metadata(&log.path).unwrap().len();
+        // Killed before the checkpoint of the epoch's end; the one before is of the same step.
+        log.write(&EpochMetrics { step: 9, epoch: 1, epoch_loss: None, knn_top1: None }).unwrap();
+        let log = MetricsLog::open(dir.path(), 9, 1).unwrap();
+        assert_eq!(std::fs::metadata(&log.path).unwrap().len(), step_only);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_an_error_that_names_the_file() {
+        let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let mut log = MetricsLog { path: "run/metrics.jsonl".into(), file };
+        let error = log.write(&serde_json::json!({ "step": 1 })).unwrap_err();
+        assert_eq!(
+            format!("{error:#}"),
+            "cannot write run/metrics.jsonl: No space left on device (os error 28)"
+        );
     }
 }

@@ -104,7 +104,7 @@ impl Progress {
         steps_per_epoch: u64,
         counters: Counters,
     ) -> Result<Self> {
-        let metrics = MetricsLog::open(dir.path(), counters.step)?;
+        let metrics = MetricsLog::open(dir.path(), counters.step, counters.epochs_reported)?;
         let total = config.epochs * steps_per_epoch;
         let bar = console.bar(total, counters.step, "{wide_bar} step {pos}/{len}  {msg}");
         Ok(Self {

@@ -1,10 +1,12 @@
 //! A run's folder: its configuration, its metrics, its checkpoints, and the lock that keeps a second process out.
 
 use std::fs::{self, File, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use simsiam_pipeline::BadSample;
+use simsiam_pipeline::shards::AtomicFile;
 
 use crate::checkpoint::CheckpointDir;
 use crate::config::TrainConfig;
@@ -95,7 +97,13 @@ impl RunDir {
 
     fn write(&self, name: &str, text: String) -> Result<()> {
         let path = self.path.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+        let write = || {
+            let mut file = AtomicFile::create(&path)?;
+            file.write_all(text.as_bytes())?;
+            file.sync()?;
+            file.persist()
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
     }
 
     fn lock(path: &Path) -> Result<Self> {

@@ -43,7 +43,7 @@ pub fn run(study: Study, common: &Overrides, out: &Path, console: &Console) -> R
             done += 1;
             console.line(format_args!("# run {done} of {total}: {}, seed {seed}", row.name));
             let dir = out.join("runs").join(format!("{}-seed{seed}", row.slug()));
-            let settings = Overrides { seed: Some(seed), ..row.flags.over(common) };
+            let settings = Overrides { seed: Some(seed), ..row.flags.over(common)? };
             if !one_run(&dir, settings, console)? {
                 return Ok(StudyOutcome::Interrupted);
             }

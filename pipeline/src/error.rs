@@ -35,6 +35,18 @@ pub enum ConfigError {
     /// The recipe contradicts itself.
     #[error(transparent)]
     Recipe(#[from] crate::augment::RecipeError),
+    /// The batches would not fit into the machine's memory.
+    #[error(
+        "the pipeline's batches need {} MiB, of {} MiB of memory that are free; a smaller batch or fewer batches ahead need less",
+        needed >> 20,
+        available >> 20
+    )]
+    Memory {
+        /// What the batches inside the pipeline take at most, in bytes.
+        needed: u64,
+        /// What the system can give, in bytes.
+        available: u64,
+    },
     /// The system refused a thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),

@@ -13,7 +13,7 @@
 //!   Pillow and torchvision do it; [`image`](mod@image): the pixels between them.
 //! - [`Instructions`]: SIMD or plain code, with the same bytes.
 //! - `stages`: the loops between the queues; `batch`: buffers; `queue`: bounded channels that measure their waits.
-//! - [`batches`], [`stats`], [`quarantine`]: what a consumer sees.
+//! - [`batches`], [`stats`], [`quarantine`]: what a consumer sees; `watchdog`: who holds everything up.
 //! - [`pack`], [`inspect`]: making shards and looking into them.
 //!
 //! The bytes of every batch are a function of (shards, recipe, seed, epoch, step) alone: the same for any number of
@@ -24,9 +24,12 @@ mod batch;
 pub mod batches;
 pub mod decode;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod image;
 pub mod inspect;
 mod instructions;
+mod memory;
 pub mod pack;
 pub mod pipeline;
 pub mod quarantine;
@@ -37,6 +40,7 @@ pub mod shards;
 mod stages;
 pub mod stats;
 pub mod views;
+mod watchdog;
 
 pub use augment::Recipe;
 pub use batch::Batch;

@@ -1,9 +1,9 @@
 //! The wiring: one function shows every stage, queue, capacity and thread, source to sink. Nothing else spawns.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{Builder, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -11,6 +11,7 @@ use crate::augment::Recipe;
 use crate::batch::BufferPool;
 use crate::batches::{Batches, Shutdown};
 use crate::error::ConfigError;
+use crate::memory;
 use crate::quarantine::Quarantine;
 use crate::queue::bounded;
 use crate::sampler::{Order, Part, Sampler, World};
@@ -18,6 +19,7 @@ use crate::shards::ShardSet;
 use crate::stages::work::{WorkClock, Worker};
 use crate::stages::{collate, plan, read, work};
 use crate::stats::Meters;
+use crate::watchdog::{self, Watchdog};
 
 /// Everything that decides what comes out of a pipeline, and how fast.
 #[derive(Clone, Debug)]
@@ -44,6 +46,8 @@ pub struct PipelineConfig {
     pub workers: usize,
     /// Batches that may be finished or under way ahead of the consumer: bounds memory.
     pub prefetch: usize,
+    /// When nothing has moved for this long, a warning and the statistics name the stage that stalls.
+    pub stall_after: Duration,
 }
 
 impl PipelineConfig {
@@ -61,6 +65,7 @@ impl PipelineConfig {
             first_step: 0,
             workers: 1,
             prefetch: 4,
+            stall_after: Duration::from_secs(60),
         }
     }
 
@@ -74,6 +79,14 @@ impl PipelineConfig {
         }
     }
 
+    /// Memory that the batches inside the pipeline take at most, in bytes.
+    pub fn pool_bytes(&self) -> u64 {
+        let share = self.batch_size as u64 / self.world.size.max(1);
+        let view = (3 * size_of::<f32>() as u64).saturating_mul((self.recipe.size as u64).saturating_pow(2));
+        let batch = view.saturating_mul(self.views as u64).saturating_mul(share);
+        batch.saturating_mul((self.prefetch.max(1) as u64).saturating_add(IN_HAND + 1))
+    }
+
     /// The sampler that this configuration makes for `samples` samples.
     ///
     /// # Errors
@@ -82,6 +95,9 @@ impl PipelineConfig {
         Sampler::new(samples, self.part, self.batch_size, self.seed, self.order, self.world)
     }
 }
+
+/// Batches under way besides those that wait in the queue: they keep the workers busy.
+const IN_HAND: u64 = 2;
 
 /// Starts a pipeline over `shards`. Bad samples go to `quarantine`, which may be shared and outlives it.
 ///
@@ -103,9 +119,10 @@ pub fn start(
     }
     let share = config.batch_size / config.world.size as usize;
     let chunk_len = chunk_len(&shards, share, workers);
+    memory::check(config.pool_bytes(), memory::available())?;
 
-    // A batch holds a permit from its plan to its delivery; two more than the queue holds keep the workers busy.
-    let in_flight = prefetch + 2;
+    // A batch holds a permit from its plan to its delivery.
+    let in_flight = prefetch + IN_HAND as usize;
     let permits = Arc::new(Semaphore::new(in_flight));
     let pool = Arc::new(BufferPool::new(in_flight + 1, share, config.views, config.recipe.size));
 
@@ -116,22 +133,29 @@ pub fn start(
     let (batches_tx, batches_rx) = bounded("batches", prefetch);
     let (open_tx, open_rx) = bounded("open batches", prefetch); // plan -> collate, in order
 
-    let clock = Arc::new(WorkClock::default());
-    let meters = Meters {
-        started: Instant::now(),
-        workers,
+    let clock = Arc::new(WorkClock::new(workers));
+    let queues = [planned_rx.meter(), ready_rx.meter(), finished_rx.meter(), batches_rx.meter()];
+    let stall = Arc::new(Mutex::new(None));
+    let (alive, watched) = mpsc::sync_channel(0); // alive as long as there is anything to collate
+    let patience = config.stall_after;
+    let watchdog = Watchdog {
+        patience,
+        shards: shards.clone(),
         clock: clock.clone(),
-        queues: vec![planned_rx.meter(), ready_rx.meter(), finished_rx.meter(), batches_rx.meter()],
+        queues: queues.clone(),
+        stall: stall.clone(),
     };
+    let meters =
+        Meters { started: Instant::now(), workers, clock: clock.clone(), queues: queues.into(), stall };
     let mut shutdown = Shutdown {
         permits: permits.clone(),
         chunks: [planned_rx.closer(), ready_rx.closer()],
         finished: finished_rx.closer(),
-        threads: Vec::with_capacity(workers + 1),
+        threads: Vec::with_capacity(workers + 2),
     };
 
     for index in 0..workers {
-        let worker = Worker::new(shards.clone(), quarantine.clone(), clock.clone(), config);
+        let worker = Worker::new(index, shards.clone(), quarantine.clone(), clock.clone(), config);
         let (ready, finished) = (ready_rx.clone(), finished_tx.clone());
         shutdown
             .threads
@@ -153,10 +177,14 @@ pub fn start(
             tokio::join!(
                 plan::run(plan, open_tx, planned_tx),
                 read::run(shards, planned_rx, ready_tx),
-                collate::run(open_rx, finished_rx, batches_tx, pool, collate_permits),
+                async {
+                    collate::run(open_rx, finished_rx, batches_tx, pool, collate_permits).await;
+                    drop(alive);
+                },
             )
         });
     })?);
+    shutdown.threads.push(spawn("ss-watchdog".into(), move || watchdog::run(watchdog, watched))?);
     Ok(Batches::new(
         batches_rx.into_delivery(),
         sampler,

@@ -24,6 +24,7 @@ pub(crate) fn bounded<T>(name: &'static str, capacity: usize) -> (Sender<T>, Rec
 pub(crate) struct Meter {
     name: &'static str,
     capacity: usize,
+    put: AtomicU64,
     items: AtomicU64,
     occupancy_sum: AtomicU64,
     put_wait_ns: AtomicU64,
@@ -39,6 +40,8 @@ pub struct QueueStats {
     pub capacity: usize,
     /// Items taken from it so far.
     pub items: u64,
+    /// Items in it now.
+    pub holds: usize,
     /// Items that a consumer found in it, on average.
     pub mean_occupancy: f64,
     /// Time producers have waited for room, summed over producers, in milliseconds.
@@ -54,13 +57,17 @@ impl Meter {
             name: self.name,
             capacity: self.capacity,
             items,
+            // The counters are read one after the other, while the queue is in use.
+            holds: (self.put.load(Relaxed).saturating_sub(items) as usize).min(self.capacity),
             mean_occupancy: self.occupancy_sum.load(Relaxed) as f64 / items.max(1) as f64,
             put_wait_ms: self.put_wait_ns.load(Relaxed) as f64 / 1e6,
             get_wait_ms: self.get_wait_ns.load(Relaxed) as f64 / 1e6,
         }
     }
 
-    fn put(&self, since: Instant) {
+    /// Counts an item, unless the queue was closed, for whose room a producer waited since `since`.
+    fn put(&self, since: Instant, sent: bool) {
+        self.put.fetch_add(sent.into(), Relaxed);
         self.put_wait_ns.fetch_add(since.elapsed().as_nanos() as u64, Relaxed);
     }
 
@@ -88,14 +95,14 @@ impl<T> Sender<T> {
     pub(crate) async fn send(&self, item: T) -> Result<(), SendError<T>> {
         let since = Instant::now();
         let sent = self.inner.send(item).await;
-        self.meter.put(since);
+        self.meter.put(since, sent.is_ok());
         sent
     }
 
     pub(crate) fn send_blocking(&self, item: T) -> Result<(), SendError<T>> {
         let since = Instant::now();
         let sent = self.inner.send_blocking(item);
-        self.meter.put(since);
+        self.meter.put(since, sent.is_ok());
         sent
     }
 }

@@ -281,6 +281,36 @@ mod tests {
     }
 
     #[test]
+    fn every_split_of_every_batch_is_the_batch() {
+        for case in 0..200 {
+            let draw =
+                |what: u64, range: Range<u64>| range.start + hash(case, what) % (range.end - range.start);
+            let (batch, seed) = (draw(0, 1..49), draw(1, 0..u64::MAX));
+            let samples = draw(2, batch..batch * 9 + 100);
+            let held_out = draw(3, 0..samples - batch + 1);
+            let part = [Part::All, Part::Kept { held_out }][(case % 2) as usize];
+            let order = [Order::Shuffled, Order::Sequential][(case / 2 % 2) as usize];
+            let new = |size, rank| {
+                Sampler::new(samples, part, batch as usize, seed, order, World { size, rank }).unwrap()
+            };
+            let drawn = |sampler: &Sampler, epoch, step| -> Vec<(u64, u64)> {
+                let order = sampler.epoch(epoch);
+                sampler.positions(step).map(|at| (order.sample(at), order.substitute(at, 0))).collect()
+            };
+            let whole = new(1, 0);
+            for size in (2..=batch).filter(|&size| batch.is_multiple_of(size)) {
+                let ranks: Vec<_> = (0..size).map(|rank| new(size, rank)).collect();
+                for (epoch, step) in
+                    (0..3).flat_map(|epoch| (0..whole.steps_per_epoch()).map(move |s| (epoch, s)))
+                {
+                    let joined: Vec<_> = ranks.iter().flat_map(|rank| drawn(rank, epoch, step)).collect();
+                    assert_eq!(joined, drawn(&whole, epoch, step), "case {case}, {size} ranks");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn remainders_are_dropped_when_shuffled_and_kept_when_sequential() {
         assert_eq!(sampler(50, 12, World::SINGLE).steps_per_epoch(), 4);
         let all = Sampler::new(50, Part::All, 12, 0, Order::Sequential, World::SINGLE).unwrap();

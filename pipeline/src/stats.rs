@@ -1,8 +1,8 @@
 //! Where the time goes: every queue's waits, every worker's steps, and the name of the bottleneck.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::queue::Meter;
@@ -26,6 +26,8 @@ pub struct PipelineStats {
     pub augment_ms: f64,
     /// The queues, source to sink.
     pub queues: Vec<QueueStats>,
+    /// The latest stall: which stage, on which sample, and how full every queue was. `None` if there was none.
+    pub stall: Option<String>,
 }
 
 /// What limits the rate.
@@ -100,6 +102,7 @@ pub(crate) struct Meters {
     pub(crate) workers: usize,
     pub(crate) clock: Arc<WorkClock>,
     pub(crate) queues: Vec<Arc<Meter>>,
+    pub(crate) stall: Arc<Mutex<Option<String>>>,
 }
 
 impl Meters {
@@ -113,6 +116,7 @@ impl Meters {
             decode_ms: ms(&self.clock.decode_ns),
             augment_ms: ms(&self.clock.augment_ns),
             queues: self.queues.iter().map(|meter| meter.stats()).collect(),
+            stall: self.stall.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }
@@ -126,6 +130,7 @@ mod tests {
             name: "batches",
             capacity: 4,
             items: 10,
+            holds: 0,
             mean_occupancy: 1.0,
             put_wait_ms: 0.0,
             get_wait_ms: waited_ms,
@@ -138,6 +143,7 @@ mod tests {
             decode_ms,
             augment_ms,
             queues: vec![queue],
+            stall: None,
         }
     }
 

@@ -64,7 +64,7 @@ fn bench_loader(args: &BenchArgs) -> Result<String> {
 fn overrides(args: &BenchArgs) -> Result<Overrides> {
     let flags = Overrides { reducing_gap: args.reducing_gap, ..Overrides::default() };
     Ok(match &args.config {
-        Some(path) => flags.over(&Overrides::from_file(path)?),
+        Some(path) => flags.over(&Overrides::from_file(path)?)?,
         None => flags,
     })
 }

@@ -14,7 +14,7 @@ use crate::study::{self, StudyOutcome};
 /// If the input cannot work (exit code 2), or a run fails.
 pub fn run(args: &StudyArgs, console: &Console) -> Result<StudyOutcome> {
     let common = match &args.config {
-        Some(path) => args.overrides.clone().over(&Overrides::from_file(path)?),
+        Some(path) => args.overrides.clone().over(&Overrides::from_file(path)?)?,
         None => args.overrides.clone(),
     };
     if common.shards.is_none() {

@@ -15,7 +15,7 @@ use crate::error::InputError;
 use crate::interrupt::Interrupt;
 use crate::network;
 use crate::progress::{Counters, Progress};
-use crate::run_dir::RunDir;
+use crate::run_dir::{RunDir, saved_config};
 use crate::train::{Outcome, Run, train};
 
 /// Trains; `Interrupted` if it was asked to stop.
@@ -24,7 +24,7 @@ use crate::train::{Outcome, Run, train};
 /// If the input cannot work (exit code 2), or the run fails.
 pub fn run(args: &TrainArgs, console: &Console) -> Result<Outcome> {
     let overrides = match &args.config {
-        Some(path) => args.overrides.clone().over(&Overrides::from_file(path)?),
+        Some(path) => args.overrides.clone().over(&Overrides::from_file(path)?)?,
         None => args.overrides.clone(),
     };
     let interrupt = Interrupt::listen()?;
@@ -90,8 +90,12 @@ fn begin(
 
 fn resume(path: &Path, overrides: &Overrides) -> Result<(TrainConfig, Folder, Option<Checkpoint>)> {
     let dir = RunDir::resume(path)?;
-    let checkpoint = dir.checkpoints().newest()?;
-    let saved = &checkpoint.state.config;
+    // A run that was killed before its first checkpoint begins again.
+    let checkpoint = if dir.checkpoints().is_empty()? { None } else { Some(dir.checkpoints().newest()?) };
+    let saved = match &checkpoint {
+        Some(checkpoint) => checkpoint.state.config.clone(),
+        None => saved_config(path)?,
+    };
     let config = saved.with(overrides)?;
     if let Some((key, before, now)) = saved.first_difference(&config) {
         return Err(InputError::new(format!(
@@ -100,7 +104,7 @@ fn resume(path: &Path, overrides: &Overrides) -> Result<(TrainConfig, Folder, Op
         ))
         .into());
     }
-    Ok((config, Folder::Opened(dir), Some(checkpoint)))
+    Ok((config, Folder::Opened(dir), checkpoint))
 }
 
 fn introduce(console: &Console, config: &TrainConfig, data: &Data, dir: &RunDir, step: u64) {

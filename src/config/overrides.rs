@@ -7,7 +7,7 @@ use simsiam_pipeline::Recipe;
 
 use super::{
     AlternateSteps, BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Predictor, PredictorLr, Preset,
-    Similarity, Symmetry, Target, Workers, table,
+    Similarity, Symmetry, Target, Workers, checked_table,
 };
 use crate::arch::Arch;
 use crate::error::InputError;
@@ -149,11 +149,13 @@ impl Overrides {
     }
 
     /// These values where they are set, else those of `below`.
-    #[must_use]
-    pub fn over(&self, below: &Self) -> Self {
-        let mut merged = table(below);
-        merged.extend(table(self));
+    ///
+    /// # Errors
+    /// If a number does not fit into a configuration file.
+    pub fn over(&self, below: &Self) -> Result<Self, InputError> {
+        let mut merged = checked_table(below)?;
+        merged.extend(checked_table(self)?);
         let merged: Self = merged.try_into().expect("two sets of overrides make one");
-        Self { reducing_gap: self.reducing_gap.or(below.reducing_gap), ..merged }
+        Ok(Self { reducing_gap: self.reducing_gap.or(below.reducing_gap), ..merged })
     }
 }

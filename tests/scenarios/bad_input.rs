@@ -48,6 +48,7 @@ fn settings_that_cannot_work() {
         ),
         (&["--shards", "train", "--config", "config.toml"], "unknown field `batch_sise`"),
         (&["--shards", "train", "--epochs", "0"], "epochs"),
+        (&["--shards", "train", "--seed", "9223372036854775808"], "seed is 9223372036854775808, more than"),
         (&["--shards", "train", "--arch", "resnet99"], "resnet99"),
         (&["--shards", "train", "--workers", "none"], "neither `auto` nor a positive number"),
         (&["--preset", "imagenet"], "no shards to train on"),

@@ -24,18 +24,110 @@ fn a_killed_run_goes_on_to_the_same_bits() {
     assert_eq!(fixture.weights("killed", steps), fixture.weights("whole", steps));
 }
 
+/// Kills a run at moments that nobody chose, again and again, and lets it go on with another number of workers each
+/// time: 3 times, or as often as `KILLS` says. A run that gets to its end in between is checked, and another begun.
+#[test]
+fn a_run_killed_again_and_again_ends_in_the_same_bits() {
+    let kills: u64 = std::env::var("KILLS").map_or(3, |text| text.parse().unwrap());
+    let fixture = Fixture::new();
+    let more = ["--epochs", "3", "--checkpoint-every", "2", "--knn-every", "1"];
+    let started = Instant::now();
+    succeed(&mut fixture.train("whole", &more));
+    let whole_ms = started.elapsed().as_millis() as u64;
+
+    let mut random = seed();
+    let mut draw = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below.max(1)
+    };
+    let check = || {
+        assert_eq!(fixture.metrics("killed"), fixture.metrics("whole"));
+        let steps = 3 * (180 / 8);
+        assert_eq!(fixture.weights("killed", steps), fixture.weights("whole", steps));
+    };
+    let mut done = 0;
+    while done < kills {
+        let workers = (1 + draw(3)).to_string();
+        let mut command = if fixture.path("killed/config.toml").exists() {
+            resume(&fixture, "killed")
+        } else {
+            fixture.train("killed", &more)
+        };
+        let mut child = command
+            .args(["--workers", &workers])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(draw(whole_ms / 4)));
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        if status.success() {
+            check();
+            std::fs::remove_dir_all(fixture.path("killed")).unwrap();
+        } else {
+            assert_eq!(status.code(), None, "killed, and not refused: {status}");
+            done += 1;
+        }
+    }
+    succeed(&mut resume(&fixture, "killed"));
+    check();
+    println!("{done} kills survived");
+}
+
 #[test]
 #[cfg(unix)]
-fn an_interrupt_finishes_the_step_saves_and_exits_130() {
+fn an_interrupt_or_a_termination_finishes_the_step_saves_and_exits_130() {
+    for signal in ["-INT", "-TERM"] {
+        let fixture = Fixture::new();
+        let mut child = spawn(&mut fixture.train("run", &["--epochs", "50"]));
+        wait_for(&fixture.path("run/checkpoints/step-000000025"), &mut child);
+        send(signal, &child);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{}", text(&output));
+        assert!(text(&output).contains("go on with: simsiam train --resume"), "{}", text(&output));
+        let done = fixture.metrics("run").iter().filter_map(|line| line["step"].as_u64()).max().unwrap();
+        assert!(fixture.path(&format!("run/checkpoints/step-{done:09}")).is_dir(), "saved at step {done}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_second_interrupt_exits_at_once_and_the_run_goes_on_from_its_checkpoint() {
+    let fixture = Fixture::new();
+    // Steps of a second or so, in one of which both signals arrive.
+    let more = ["--epochs", "3", "--batch-size", "180"];
+    let mut child = spawn(&mut fixture.train("run", &more));
+    wait_for(&fixture.path("run/checkpoints/step-000000000"), &mut child);
+    send("-INT", &child);
+    send("-INT", &child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    succeed(&mut resume(&fixture, "run"));
+    assert_eq!(fixture.metrics("run").iter().filter(|line| line.get("loss").is_some()).count(), 3);
+}
+
+#[test]
+fn a_second_process_is_kept_out_of_a_runs_folder_as_long_as_the_first_lives() {
     let fixture = Fixture::new();
     let mut child = spawn(&mut fixture.train("run", &["--epochs", "50"]));
-    wait_for(&fixture.path("run/checkpoints/step-000000025"), &mut child);
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", text(&output));
-    assert!(text(&output).contains("go on with: simsiam train --resume"), "{}", text(&output));
-    let done = fixture.metrics("run").iter().filter_map(|line| line["step"].as_u64()).max().unwrap();
-    assert!(fixture.path(&format!("run/checkpoints/step-{done:09}")).is_dir(), "saved at step {done}");
+    wait_for(&fixture.path("run/checkpoints/step-000000000"), &mut child);
+    let printed = refused(&mut resume(&fixture, "run"));
+    assert!(printed.contains("is in use by another process"), "{printed}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The kernel has released the lock: what is refused now is refused for another reason.
+    let printed = refused(resume(&fixture, "run").args(["--batch-size", "16"]));
+    assert!(printed.contains("batch_size was 8, now 16"), "{printed}");
+}
+
+#[test]
+fn a_run_killed_before_its_first_checkpoint_begins_again() {
+    let fixture = Fixture::new();
+    succeed(&mut fixture.train("run", &["--epochs", "1"]));
+    let whole = (fixture.metrics("run"), fixture.weights("run", 25));
+    std::fs::remove_dir_all(fixture.path("run/checkpoints")).unwrap();
+    succeed(&mut resume(&fixture, "run"));
+    assert_eq!((fixture.metrics("run"), fixture.weights("run", 25)), whole);
 }
 
 #[test]
@@ -62,17 +154,30 @@ fn another_configuration_or_other_data_is_refused() {
     assert!(printed.contains("holds no run"), "{printed}");
 }
 
-fn resume(fixture: &Fixture, run: &str) -> Command {
+pub(crate) fn resume(fixture: &Fixture, run: &str) -> Command {
     let mut command = simsiam();
     command.args(["train", "--resume"]).arg(fixture.path(run));
     command
 }
 
-fn spawn(command: &mut Command) -> Child {
+#[cfg(unix)]
+fn send(signal: &str, child: &Child) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Another one each time.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let seed = RandomState::new().build_hasher().finish();
+    println!("seed of the kills' moments: {seed}");
+    seed
+}
+
+pub(crate) fn spawn(command: &mut Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn wait_for(path: &Path, child: &mut Child) {
+pub(crate) fn wait_for(path: &Path, child: &mut Child) {
     let since = Instant::now();
     while !path.exists() {
         assert!(child.try_wait().unwrap().is_none(), "the run ended before {} was there", path.display());

@@ -5,6 +5,7 @@
 mod bad_input;
 mod bench;
 mod evaluation;
+mod faults;
 mod fixture;
 mod interruption;
 mod methods;

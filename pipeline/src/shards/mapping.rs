@@ -1,6 +1,6 @@
 //! A file in memory, read-only, that survives the file's being cut short.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -32,11 +32,12 @@ pub(super) struct FileStamp {
 impl Mapping {
     /// Maps the file, and says which state of it.
     pub(super) fn open(path: &Path) -> io::Result<(Mapping, FileStamp)> {
+        // Asked before it is opened: opening a pipe would wait for someone to write into it.
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
         let file = File::open(path)?;
         let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
         // SAFETY: the map is read-only and private to this struct, which hands it out as bytes. Another process may
         // write to the file meanwhile: every use tolerates any bytes at any time (bounds are checked against
         // the map, checksums against the index, decoders are safe code), and lost pages are replaced by `fault`.
@@ -92,7 +93,7 @@ impl Mapping {
     }
 }
 
-fn mtime_ns(metadata: &std::fs::Metadata) -> i64 {
+fn mtime_ns(metadata: &fs::Metadata) -> i64 {
     let since_1970 = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     since_1970.and_then(|time| i64::try_from(time.as_nanos()).ok()).unwrap_or(0)
 }

@@ -36,6 +36,8 @@ mod classes;
 mod error;
 #[cfg(unix)]
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod index;
 mod mapping;
 mod open;

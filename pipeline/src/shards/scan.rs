@@ -1,5 +1,7 @@
 //! Groups the members of a tar to samples.
 
+use std::collections::BTreeSet;
+
 use super::index::{IndexBuilder, IndexFull, Record};
 use super::tar::{Member, Members, TarError, TarErrorKind};
 
@@ -55,7 +57,8 @@ impl Scan {
 #[derive(Debug)]
 struct Group<'a> {
     key: Vec<u8>,
-    extensions: Vec<Vec<u8>>,
+    /// A set, because nothing bounds how many members a key has.
+    extensions: BTreeSet<Vec<u8>>,
     label: Option<u32>,
     image: Option<Image<'a>>,
 }
@@ -70,16 +73,16 @@ struct Image<'a> {
 
 impl<'a> Group<'a> {
     fn new(key: &[u8]) -> Group<'a> {
-        Group { key: key.to_owned(), extensions: Vec::new(), label: None, image: None }
+        Group { key: key.to_owned(), extensions: BTreeSet::new(), label: None, image: None }
     }
 
     /// Whether a member belongs to this sample rather than to one of the same key that follows it.
     fn takes(&self, key: &[u8], extension: &[u8]) -> bool {
-        self.key == key && !self.extensions.iter().any(|taken| taken == extension)
+        self.key == key && !self.extensions.contains(extension)
     }
 
     fn push(&mut self, extension: &[u8], member: &Member<'a>, bad_labels: &mut u64) {
-        self.extensions.push(extension.to_owned());
+        self.extensions.insert(extension.to_owned());
         if extension.eq_ignore_ascii_case(b"cls") {
             self.label = parse_label(member.contents);
             *bad_labels += u64::from(self.label.is_none());

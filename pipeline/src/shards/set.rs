@@ -36,6 +36,21 @@ pub struct ShardSet {
     /// `first_samples[i]` is the number of the first sample of shard `i`; one more entry holds the total.
     first_samples: Vec<u64>,
     class_names: Option<Vec<String>>,
+    /// A fault that a test injects into every read: a disk that is slow, that hangs, or a reader that panics.
+    #[cfg(test)]
+    pub(crate) before_read: BeforeRead,
+}
+
+/// Called with the sample's number.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct BeforeRead(pub(crate) Option<Box<dyn Fn(u64) + Send + Sync>>);
+
+#[cfg(test)]
+impl std::fmt::Debug for BeforeRead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BeforeRead")
+    }
 }
 
 impl ShardSet {
@@ -56,7 +71,13 @@ impl ShardSet {
             total += shard.samples();
             first_samples.push(total);
         }
-        Ok(ShardSet { shards, first_samples, class_names })
+        Ok(ShardSet {
+            shards,
+            first_samples,
+            class_names,
+            #[cfg(test)]
+            before_read: BeforeRead::default(),
+        })
     }
 
     /// Samples in all shards together; at least 1.
@@ -74,6 +95,10 @@ impl ShardSet {
     /// # Errors
     /// The bytes are no longer those that were indexed, or cannot be read; or there is no such sample.
     pub fn read(&self, sample: u64) -> Result<EncodedSample<'_>, ReadError> {
+        #[cfg(test)]
+        if let Some(before_read) = &self.before_read.0 {
+            before_read(sample);
+        }
         let (shard, position) = self.find(sample).ok_or_else(|| self.out_of_range(sample))?;
         shard.read(position)
     }

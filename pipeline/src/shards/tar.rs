@@ -13,6 +13,10 @@ mod pax;
 /// Tar's unit: headers are this long, and contents are padded to a multiple of it.
 pub(super) const BLOCK: usize = 512;
 
+/// Longest name of a member, in bytes: the systems' longest path. A global pax header gives its name to every member that
+/// follows, so that without a limit a small archive would fill the memory with keys.
+const MAX_NAME: usize = 4096;
+
 /// One regular file in an archive.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Member<'a> {
@@ -73,6 +77,10 @@ impl<'a> Members<'a> {
                 Kind::Regular => {
                     self.skip(contents);
                     let name = local.path.or(long_name).map_or_else(|| header.name(), Cow::Borrowed);
+                    if name.len() > MAX_NAME {
+                        let found = format!("a name of {} bytes", name.len());
+                        return Err(TarError { offset, kind: TarErrorKind::Unsupported, found });
+                    }
                     return Ok(Some(Member { name, offset, contents }));
                 }
                 Kind::GnuSparse => return Err(self.unsupported("a sparse file")),

@@ -7,6 +7,9 @@ pub(crate) mod plan;
 pub(crate) mod read;
 pub(crate) mod work;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::batch::{Filling, SlotWriter};

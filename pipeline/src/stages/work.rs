@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::{Chunk, FinishedChunk};
@@ -19,23 +19,43 @@ const MAX_SUBSTITUTES: u32 = 100;
 
 /// What a worker thread owns.
 pub(crate) struct Worker {
+    /// Its place in the clock's list of desks.
+    index: usize,
     shards: Arc<ShardSet>,
     quarantine: Arc<Quarantine>,
     clock: Arc<WorkClock>,
     views: usize,
     order: Order,
     maker: ViewMaker,
-    /// The sample in hand, for the report if this worker panics.
-    sample: u64,
 }
 
-/// Time spent in each step of the work, over all workers.
-#[derive(Default)]
+/// Time spent in each step of the work, over all workers, and what each has in hand.
 pub(crate) struct WorkClock {
+    pub(crate) desks: Vec<Desk>,
     pub(crate) samples: AtomicU64,
     pub(crate) read_ns: AtomicU64,
     pub(crate) decode_ns: AtomicU64,
     pub(crate) augment_ns: AtomicU64,
+}
+
+/// What a worker has in hand: named if it panics or stalls.
+#[derive(Default)]
+pub(crate) struct Desk {
+    step: AtomicU8,
+    sample: AtomicU64,
+    /// Steps begun so far.
+    turns: AtomicU64,
+}
+
+/// What a worker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Step {
+    /// Waits for a chunk, or for room to report one.
+    Idle,
+    Read,
+    Decode,
+    Augment,
 }
 
 /// A worker's loop: until the chunks end or the pipeline stops.
@@ -46,6 +66,7 @@ pub(crate) fn run(mut worker: Worker, chunks: Receiver<Chunk>, finished: Sender<
         let outcome = catch_unwind(AssertUnwindSafe(|| worker.fill(chunk)))
             .unwrap_or_else(|panic| Err(worker.panicked(panic.as_ref())));
         let failed = outcome.is_err();
+        worker.desk().begin(Step::Idle);
         if finished.send_blocking(FinishedChunk { batch, outcome }).is_err() || failed {
             return;
         }
@@ -54,20 +75,25 @@ pub(crate) fn run(mut worker: Worker, chunks: Receiver<Chunk>, finished: Sender<
 
 impl Worker {
     pub(crate) fn new(
+        index: usize,
         shards: Arc<ShardSet>,
         quarantine: Arc<Quarantine>,
         clock: Arc<WorkClock>,
         config: &crate::PipelineConfig,
     ) -> Self {
         Self {
+            index,
             shards,
             quarantine,
             clock,
             views: config.views,
             order: config.order,
             maker: ViewMaker::new(config.recipe.clone(), config.views, config.seed),
-            sample: 0,
         }
+    }
+
+    fn desk(&self) -> &Desk {
+        &self.clock.desks[self.index]
     }
 
     /// Fills every slot of the chunk; the writer is dropped with it, before the chunk is reported.
@@ -95,12 +121,15 @@ impl Worker {
         epoch: u64,
         sample: u64,
     ) -> Result<(), String> {
-        self.sample = sample;
+        let desk = &self.clock.desks[self.index];
+        desk.take(sample);
         let started = Instant::now();
         let encoded = self.shards.read(sample).map_err(|error| error.cause.to_string())?;
+        desk.begin(Step::Decode);
         let read = Instant::now();
         let mut views = self.maker.decode(encoded.bytes, epoch, sample).map_err(|error| error.to_string())?;
         encoded.check_intact().map_err(|error| error.cause.to_string())?;
+        desk.begin(Step::Augment);
         let decoded = Instant::now();
         for view in 0..self.views {
             views.render(view, slots.view_mut(slot, view));
@@ -121,11 +150,45 @@ impl Worker {
             .map(ToString::to_string)
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".into());
-        PipelineError::WorkerPanicked { place: self.shards.locate(self.sample).to_string(), message }
+        let (_, sample) = self.desk().now();
+        PipelineError::WorkerPanicked { place: self.shards.locate(sample).to_string(), message }
+    }
+}
+
+impl Desk {
+    fn take(&self, sample: u64) {
+        self.sample.store(sample, Relaxed);
+        self.begin(Step::Read);
+    }
+
+    fn begin(&self, step: Step) {
+        self.step.store(step as u8, Relaxed);
+        self.turns.fetch_add(1, Relaxed);
+    }
+
+    /// The step under way and its sample.
+    pub(crate) fn now(&self) -> (Step, u64) {
+        let steps = [Step::Idle, Step::Read, Step::Decode, Step::Augment];
+        (steps[usize::from(self.step.load(Relaxed))], self.sample.load(Relaxed))
+    }
+
+    /// Changes with every step.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Relaxed)
     }
 }
 
 impl WorkClock {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            desks: (0..workers).map(|_| Desk::default()).collect(),
+            samples: AtomicU64::new(0),
+            read_ns: AtomicU64::new(0),
+            decode_ns: AtomicU64::new(0),
+            augment_ns: AtomicU64::new(0),
+        }
+    }
+
     fn add(&self, started: Instant, read: Instant, decoded: Instant) {
         self.samples.fetch_add(1, Relaxed);
         self.read_ns.fetch_add((read - started).as_nanos() as u64, Relaxed);

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod damage;
+mod disk;
 mod fixture;
+mod hostile;
 mod index;
 mod inspect;
 mod pack;

@@ -80,7 +80,7 @@ fn write_shard(path: &PathBuf, samples: &[(usize, bool)]) {
     tar.finish().unwrap();
 }
 
-fn jpeg(index: usize) -> Vec<u8> {
+pub(crate) fn jpeg(index: usize) -> Vec<u8> {
     let (width, height) = (24 + index as u32 % 40, 60 - index as u32 % 30);
     let image = RgbImage::from_fn(width, height, |x, y| {
         let wave = |f: u32| ((x * f + y * (index as u32 % 7 + 1)) % 256) as u8;

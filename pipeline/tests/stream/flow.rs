@@ -11,12 +11,24 @@ use crate::fixture::{Fixture, digest, digests, training};
 
 #[test]
 fn a_stalled_consumer_stops_the_pipeline_at_its_bound() {
+    const IN_FLIGHT: u64 = 2;
     let fixture = Fixture::new(64, &[]);
-    let config = PipelineConfig { epochs: 0..1000, workers: 2, prefetch: 3, ..training() };
-    let mut batches = fixture.start(&config);
-    batches.next().unwrap().unwrap();
-    let ahead = settled(|| batches.stats().samples);
-    assert_eq!(ahead, 8 * (1 + 3 + 2), "one delivered, three queued, two permits more");
+    for (workers, prefetch, delivered) in [(1, 1, 0), (2, 3, 1), (3, 2, 5), (2, 7, 20)] {
+        let config = PipelineConfig { epochs: 0..1000, workers, prefetch, ..training() };
+        let mut batches = fixture.start(&config);
+        for _ in 0..delivered {
+            batches.next().unwrap().unwrap();
+        }
+        let read = settled(|| batches.stats().samples);
+        assert_eq!(
+            read,
+            8 * (delivered + prefetch as u64 + IN_FLIGHT),
+            "{workers} workers, {prefetch} ahead"
+        );
+        let holds: Vec<_> = batches.stats().queues.iter().map(|queue| queue.holds).collect();
+        assert_eq!(holds[..2], [0, 0], "no chunk is planned beyond the permits");
+        assert_eq!(holds[3], prefetch, "the last queue is full");
+    }
 }
 
 #[test]

@@ -1,0 +1,69 @@
+//! What a fuzzer feeds with bytes, of the readers of shards: whatever they are, the answer is a value that holds what it
+//! promises, or an error.
+
+use std::ops::Range;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::index::Index;
+use super::mapping::FileStamp;
+use super::scan::scan;
+use super::tar::BLOCK;
+
+/// Reads an archive as it is, and once more with the checksum of every header put right, since a fuzzer does not add up.
+pub fn tar(bytes: &[u8]) {
+    read_tar(bytes);
+    let mut repaired = bytes.to_owned();
+    for block in repaired.as_chunks_mut::<BLOCK>().0 {
+        if &block[257..262] == b"ustar" {
+            block[CHECKSUM].fill(b' ');
+            let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
+            block[CHECKSUM].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+    }
+    read_tar(&repaired);
+}
+
+const CHECKSUM: Range<usize> = 148..156;
+
+fn read_tar(archive: &[u8]) {
+    let Ok(found) = scan(archive) else { return };
+    let samples = found.index.samples();
+    assert!(samples <= found.members);
+    let shard = FileStamp { bytes: archive.len() as u64, mtime_ns: 0 };
+    let index = Index::from_bytes(found.index.finish(shard), shard).expect("what was scanned can be indexed");
+    for position in 0..samples {
+        let record = index.record(position).expect("every sample has a record");
+        let image = &archive[record.offset as usize..][..record.length as usize];
+        assert_eq!(crc32fast::hash(image), record.crc32);
+        assert!(index.key(position).is_some());
+    }
+}
+
+/// Reads an index as it is, and once more with its hashes put right.
+pub fn index(bytes: &[u8]) {
+    const BODY_HASH: Range<usize> = 48..56;
+    const HEADER_HASH: Range<usize> = 56..64;
+    read_index(bytes.to_owned());
+    if let Some((header, body)) = bytes.split_first_chunk::<64>() {
+        let mut header = *header;
+        header[BODY_HASH].copy_from_slice(&xxh3_64(body).to_le_bytes());
+        let hash = xxh3_64(&header[..HEADER_HASH.start]);
+        header[HEADER_HASH].copy_from_slice(&hash.to_le_bytes());
+        read_index([&header, body].concat());
+    }
+}
+
+fn read_index(bytes: Vec<u8>) {
+    // The shard that the header names, so that it is not turned away for another.
+    let field =
+        |at: usize| bytes.get(at..).and_then(|field| field.first_chunk()).copied().unwrap_or_default();
+    let shard = FileStamp { bytes: u64::from_le_bytes(field(16)), mtime_ns: i64::from_le_bytes(field(24)) };
+    let Ok(index) = Index::from_bytes(bytes, shard) else { return };
+    for position in 0..index.samples() {
+        let record = index.record(position).expect("every sample has a record");
+        assert!(record.offset.checked_add(record.length.into()).is_some_and(|end| end <= shard.bytes));
+        let _ = index.key(position); // may be no text, and is `None` then
+    }
+    assert!(index.record(index.samples()).is_none() && index.labelled() <= index.samples());
+}

@@ -1,0 +1,45 @@
+//! The targets of the fuzzer in `fuzz/`, and a test that replays its seeds with mutations of them.
+
+use crate::checkpoint;
+use crate::config::{Overrides, TrainConfig};
+use crate::tensor_file;
+
+/// Reads a configuration file; one that can work is the same after it was saved and read.
+pub fn config(bytes: &[u8]) {
+    let Some(overrides) = std::str::from_utf8(bytes).ok().and_then(|text| toml::from_str(text).ok()) else {
+        return;
+    };
+    let overrides = Overrides::over(&overrides, &Overrides::default());
+    let Ok(config) = overrides.and_then(|overrides| TrainConfig::resolve(&overrides)) else { return };
+    let saved = config.to_string();
+    let read: TrainConfig = toml::from_str(&saved).expect("what was saved can be read");
+    assert_eq!(read, config, "{saved}");
+}
+
+/// Reads bytes as each of a checkpoint's files.
+pub fn checkpoint(bytes: &[u8]) {
+    let _ = checkpoint::parse_manifest(bytes);
+    for tensor in tensor_file::decode(bytes, |_| true).unwrap_or_default() {
+        assert_eq!(tensor.shape.iter().product::<usize>(), tensor.data.len(), "{}", tensor.name);
+    }
+}
+
+#[cfg(test)]
+#[path = "../fuzz/replay.rs"]
+mod replay;
+
+#[cfg(test)]
+mod tests {
+    use super::replay::replay;
+    use super::*;
+
+    #[test]
+    fn the_configuration_reader_survives_its_seeds() {
+        replay("fuzz/seeds/config", 3_000, config);
+    }
+
+    #[test]
+    fn the_checkpoint_reader_survives_its_seeds() {
+        replay("fuzz/seeds/checkpoint", 3_000, checkpoint);
+    }
+}
