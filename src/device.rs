@@ -40,7 +40,11 @@ fn on_cuda<W: Work>(precision: Precision, work: W) -> Result<W::Output> {
         Precision::Tf32 => cuda::Precision::Tf32,
     };
     let dev = cuda::start(precision).map_err(|error| InputError::new(error.to_string()))?;
-    cuda::guarded(move || work.run(&dev))?
+    let result = cuda::guarded(move || work.run(&dev))?;
+    result.map_err(|error| match cuda::DeviceError::of(&format!("{error:#}")) {
+        Some(device) => device.into(),
+        None => error,
+    })
 }
 
 #[cfg(not(feature = "cuda"))]

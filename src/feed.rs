@@ -1,6 +1,8 @@
 //! From the pipeline's batches to the device's tensors. Where a device computes by itself, a thread copies the next batch
 //! to it meanwhile; else there is no thread, and a batch is copied when it is asked for.
 
+use std::marker::PhantomData;
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
@@ -31,9 +33,9 @@ pub enum Feed<D: Backend> {
 
 /// Takes batches from the pipeline and sends them.
 pub struct Sender<D> {
-    dev: D,
     batches: Batches,
     views: usize,
+    device: PhantomData<fn() -> D>,
 }
 
 impl<D: Backend> Feed<D> {
@@ -41,8 +43,8 @@ impl<D: Backend> Feed<D> {
     ///
     /// # Errors
     /// If a thread cannot be started.
-    pub fn start(dev: &D, batches: Batches, views: usize) -> Result<Self> {
-        let mut sender = Sender { dev: dev.clone(), batches, views };
+    pub fn start(batches: Batches, views: usize) -> Result<Self> {
+        let mut sender = Sender { batches, views, device: PhantomData::<fn() -> D> };
         if !D::AHEAD {
             return Ok(Self::Direct(sender));
         }
@@ -66,7 +68,14 @@ impl<D: Backend> Iterator for Feed<D> {
     fn next(&mut self) -> Option<Self::Item> {
         match self {
             Self::Direct(sender) => sender.next(),
-            Self::Ahead { fed, .. } => fed.as_ref()?.recv().ok(),
+            Self::Ahead { fed, thread } => match fed.as_ref()?.recv() {
+                Ok(batch) => Some(batch),
+                // The thread has ended: with its batches, or by a panic that is this thread's too.
+                Err(_) => match thread.take()?.join() {
+                    Ok(()) => None,
+                    Err(panic) => resume_unwind(panic),
+                },
+            },
         }
     }
 }
@@ -75,7 +84,8 @@ impl<D: Backend> Iterator for Sender<D> {
     type Item = Result<Fed<D>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.send(self.batches.next()?))
+        let batch = self.batches.next()?;
+        Some(self.send(batch))
     }
 }
 
@@ -83,7 +93,7 @@ impl<D: Backend> Sender<D> {
     fn send(&self, batch: Result<simsiam_pipeline::Batch, PipelineError>) -> Result<Fed<D>> {
         let batch = batch?;
         let views: Vec<&[f32]> = (0..self.views).map(|view| batch.view(view)).collect();
-        let views = self.dev.send(&views).map_err(|error| anyhow!("the device failed: {error}"))?;
+        let views = D::send(&views).map_err(|error| anyhow!("the device failed: {error}"))?;
         Ok(Fed { views, samples: batch.samples().map(|sample| sample as usize).collect() })
     }
 }
@@ -93,7 +103,7 @@ impl<D: Backend> Drop for Feed<D> {
     fn drop(&mut self) {
         if let Self::Ahead { fed, thread } = self {
             drop(fed.take());
-            // If it has panicked, its panic has been printed, and the batches ended.
+            // A panic of what nobody waits for any more is nobody's.
             let _ = thread.take().map(JoinHandle::join);
         }
     }

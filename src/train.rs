@@ -43,12 +43,11 @@ pub enum Outcome {
     Collapsed(Counters),
 }
 
-/// Trains a network on `dev`, from its beginning or from `resumed`.
+/// Trains a network, from its beginning or from `resumed`.
 ///
 /// # Errors
 /// If the data fails, the loss is no longer a number, or files cannot be written.
 pub fn train<D: Backend>(
-    dev: &D,
     model: &mut dyn Network<D>,
     run: Run,
     resumed: Option<Checkpoint>,
@@ -64,7 +63,7 @@ pub fn train<D: Backend>(
     let batches = data.batches(&config, progress.step())?;
     let schedule = Schedule::new(&config, batches.steps_per_epoch());
     let total_steps = config.epochs * batches.steps_per_epoch();
-    let mut feed = Feed::start(dev, batches, model.views())?;
+    let mut feed = Feed::<D>::start(batches, model.views())?;
     let save = |model: &dyn Network<D>, optimizer: &Sgd<D>, progress: &mut Progress| {
         let state = RunState::new(&config, &data, progress.counters());
         dir.write_quarantine(&state.quarantine)?;

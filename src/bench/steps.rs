@@ -1,6 +1,7 @@
 //! How many training steps a second the model makes, without a pipeline: the same two made-up views each time.
 
 use anyhow::{Result, anyhow};
+use dfdx::prelude::Backward;
 use serde::Serialize;
 use simsiam_model::backend::cpu::profile::{self, OperationProfile};
 use simsiam_model::{Backend, LearningRates, Sgd, SgdConfig};
@@ -126,12 +127,12 @@ fn stepper<D: Backend>(dev: &D, config: &TrainConfig) -> impl FnMut() -> Result<
         .map(|view| (0..values).map(|i| (i as f32 * (0.11 + 0.02 * view as f32)).sin()).collect())
         .collect();
     let rates = LearningRates::all(config.base_lr as f32);
-    let (dev, mut steps) = (dev.clone(), 0);
+    let mut steps = 0;
     move || {
         let failed = |error: D::Err| anyhow!("the device failed: {error}");
         let taken = gradients.take().expect("each step puts its gradients back");
         let views: Vec<&[f32]> = pixels.iter().map(Vec::as_slice).collect();
-        let sent = dev.send(&views).map_err(failed)?;
+        let sent = D::send(&views).map_err(failed)?;
         let mut grads = model.loss(sent, &samples, taken).loss.backward();
         optimizer.update(model.as_mut(), &mut grads, &rates).map_err(failed)?;
         model.zero_grads(&mut grads);
@@ -150,10 +151,10 @@ impl Work for Trial<'_> {
 
     fn run<D: Backend>(self, dev: &D) -> Result<()> {
         let mut step = stepper(dev, self.0);
-        for _ in 0..2 {
+        for _ in 0..3 {
             step()?;
         }
-        dev.try_synchronize().map_err(|error| anyhow!("the device failed: {error}"))
+        Ok(())
     }
 }
 

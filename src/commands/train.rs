@@ -56,7 +56,7 @@ impl Work for Training<'_> {
         let (images, steps_per_epoch) = (data.train.shards.len() as usize, data.steps_per_epoch(config)?);
         let mut model = network::build(dev, config, images, steps_per_epoch);
         let (path, train_source, preset) = (dir.path().to_owned(), data.train.clone(), config.preset);
-        let outcome = train(dev, model.as_mut(), run, resumed)?;
+        let outcome = train(model.as_mut(), run, resumed)?;
         conclude(console, &outcome, &path, preset, &train_source);
         Ok(outcome)
     }

@@ -277,9 +277,9 @@ impl Operation for TableRows {
         let numbers: Vec<usize> = (0..self.rows).map(|i| (i * 377 + 5) % 1000).collect();
         let gathered = dev.gather_rows(&table, &numbers);
         let scattered = dev.scatter_rows(&mut table, &numbers, &values);
-        let failed = |error| panic!("the device failed: {error}");
-        scattered.unwrap_or_else(failed);
-        vec![("gathered", gathered.unwrap_or_else(failed).as_vec()), ("scattered", table.as_vec())]
+        let gathered = gathered.and_then(|gathered| scattered.map(|()| gathered));
+        let gathered = gathered.unwrap_or_else(|error| panic!("the device failed: {error}"));
+        vec![("gathered", gathered.as_vec()), ("scattered", table.as_vec())]
     }
 }
 

@@ -10,9 +10,9 @@ use crate::network;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Losses {
     /// On the device.
-    pub device: Vec<f32>,
+    pub device: Vec<f64>,
     /// On the CPU.
-    pub cpu: Vec<f32>,
+    pub cpu: Vec<f64>,
 }
 
 /// Trains the same network on the same made-up images on both.
@@ -21,7 +21,7 @@ pub(super) fn losses<D: Backend>(dev: &D, config: &TrainConfig, steps: usize) ->
 }
 
 /// As the training loop does, on new images each step.
-fn train<D: Backend>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Vec<f32>> {
+fn train<D: Backend>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Vec<f64>> {
     let failed = |error: D::Err| anyhow!("the device failed: {error}");
     let mut model = network::build(dev, config, config.batch_size, steps as u64);
     let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
@@ -35,7 +35,7 @@ fn train<D: Backend>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Vec<
         let stream = |view| (step * model.views() + view) as u64;
         let views: Vec<_> = (0..model.views()).map(|view| noise(config.seed, stream(view), values)).collect();
         let views: Vec<_> = views.iter().map(Vec::as_slice).collect();
-        let of_step = model.loss(dev.send(&views).map_err(failed)?, &samples, gradients);
+        let of_step = model.loss(D::send(&views).map_err(failed)?, &samples, gradients);
         losses.push(of_step.value());
         gradients = of_step.loss.backward();
         optimizer.update(model.as_mut(), &mut gradients, &rates).map_err(failed)?;

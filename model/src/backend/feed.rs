@@ -8,8 +8,8 @@ pub trait FeedKernel: Storage<f32> {
     const AHEAD: bool;
 
     /// Begins to copy views, all of one size; they may be changed once this returns. It waits while two batches that were
-    /// sent have not been received and dropped.
-    fn send(&self, views: &[&[f32]]) -> Result<Self::Sent, Self::Err>;
+    /// sent have not been received and dropped. It takes no device, because dfdx's do not go to other threads.
+    fn send(views: &[&[f32]]) -> Result<Self::Sent, Self::Err>;
 
     /// The next view, as a tensor. The device waits until it is there, not the caller.
     ///

@@ -6,7 +6,7 @@ impl FeedKernel for Cpu {
     type Sent = std::vec::IntoIter<Vec<f32>>;
     const AHEAD: bool = false;
 
-    fn send(&self, views: &[&[f32]]) -> Result<Self::Sent, Self::Err> {
+    fn send(views: &[&[f32]]) -> Result<Self::Sent, Self::Err> {
         Ok(views.iter().map(|view| view.to_vec()).collect::<Vec<_>>().into_iter())
     }
 

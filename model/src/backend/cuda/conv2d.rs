@@ -18,8 +18,8 @@ mod descriptors;
 use descriptors::Descriptors;
 
 mod plan;
-pub(super) use plan::Plans;
 use plan::Direction;
+pub(super) use plan::Plans;
 
 impl Conv2dKernel for Cuda {
     fn conv2d<X: Shape, W: Shape, Y: Shape>(

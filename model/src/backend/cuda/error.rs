@@ -1,5 +1,7 @@
+use std::any::Any;
 use std::fmt::{Debug, Display};
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 
 use cudarc::driver::{DriverError, sys::CUresult};
 use dfdx::tensor::CudaError;
@@ -57,6 +59,16 @@ pub enum DeviceError {
     Failed(String),
 }
 
+impl DeviceError {
+    /// What the text of a panic or of dfdx's error means; `None` if it is not the device's.
+    pub fn of(text: &str) -> Option<Self> {
+        const SIGNS: [&str; 4] = ["the device failed", "CUDA_ERROR", "CUBLAS_STATUS", "CUDNN_STATUS"];
+        const FULL: [&str; 2] = ["OUT_OF_MEMORY", "ALLOC_FAILED"];
+        let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
+        if has(&FULL) { Some(Self::OutOfMemory) } else { has(&SIGNS).then(|| Self::Failed(text.to_owned())) }
+    }
+}
+
 /// The error that dfdx's `Cuda` has for a failure of `what`.
 ///
 /// # Panics
@@ -76,7 +88,7 @@ pub(super) fn of_driver(what: &str, error: DriverError) -> CudaError {
 /// If the device fails.
 pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, DeviceError> {
     type Hook = Box<dyn Fn(&panic::PanicHookInfo<'_>) + Sync + Send>;
-    let before: std::sync::Arc<Hook> = std::sync::Arc::new(panic::take_hook());
+    let before: Arc<Hook> = Arc::new(panic::take_hook());
     let hook = before.clone();
     panic::set_hook(Box::new(move |info| {
         if device_error(info.payload()).is_none() {
@@ -89,16 +101,9 @@ pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, DeviceError> {
 }
 
 /// What a panic says, if it is the device's.
-fn device_error(payload: &(dyn std::any::Any + Send)) -> Option<DeviceError> {
-    const SIGNS: [&str; 5] =
-        ["the device failed", "CUDA_ERROR", "CUBLAS_STATUS", "CUDNN_STATUS", "ALLOC_FAILED"];
+fn device_error(payload: &(dyn Any + Send)) -> Option<DeviceError> {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| payload.downcast_ref::<&str>().copied())?;
-    if !SIGNS.iter().any(|sign| text.contains(sign)) {
-        return None;
-    }
-    let is_full = text.contains("OUT_OF_MEMORY") || text.contains("ALLOC_FAILED");
-    Some(if is_full { DeviceError::OutOfMemory } else { DeviceError::Failed(text.to_owned()) })
+    DeviceError::of(text.or_else(|| payload.downcast_ref::<&str>().copied())?)
 }
 
 #[cfg(test)]

@@ -85,12 +85,13 @@ impl Slot {
         unsafe {
             if self.capacity > 0 {
                 self.capacity = 0;
+                driver::event::synchronize(self.copied)?;
                 driver::event::synchronize(self.used)?;
                 driver::free_host(self.host.cast())?;
                 driver::free_sync(self.device)?;
             }
-            self.host = driver::malloc_host(bytes, 0)?.cast();
             self.device = driver::malloc_sync(bytes)?;
+            self.host = driver::malloc_host(bytes, 0)?.cast();
         }
         self.capacity = values;
         Ok(())
@@ -122,7 +123,7 @@ impl FeedKernel for Cuda {
     type Sent = Sent;
     const AHEAD: bool = true;
 
-    fn send(&self, views: &[&[f32]]) -> Result<Sent, CudaError> {
+    fn send(views: &[&[f32]]) -> Result<Sent, CudaError> {
         let Runtime { context, slots, .. } = runtime();
         let fail = |error| of_driver("a batch's copy to the device", error);
         // SAFETY: dfdx holds the context as long as the device.

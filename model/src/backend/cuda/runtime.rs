@@ -7,7 +7,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use cudarc::cublas::{result as cublas, sys::cublasHandle_t};
 use cudarc::cudnn::{result as cudnn, sys::cudnnHandle_t};
 use cudarc::driver::result as driver;
-use cudarc::driver::sys::{CUcontext, CUdeviceptr, CUfunction, CUmemPool_attribute, cuDriverGetVersion};
+use cudarc::driver::sys::{
+    CUcontext, CUdevice, CUdeviceptr, CUfunction, CUmemPool_attribute, cuDriverGetVersion,
+};
 use dfdx::prelude::*;
 use dfdx::tensor::CudaError;
 use libloading::Library;
@@ -104,10 +106,13 @@ fn check_storage(dev: &Cuda) -> Result<(), StartError> {
 impl Runtime {
     /// In the context that dfdx has made current.
     fn new() -> Result<Self, StartError> {
-        let context = driver::ctx::get_current().map_err(StartError::device)?;
-        keep_freed_memory()?;
+        let device = driver::device::get(0).map_err(StartError::device)?;
+        // The primary context, which dfdx uses, would end with dfdx's last device. It is never released.
+        // SAFETY: the device exists.
+        let context = unsafe { driver::primary_ctx::retain(device) }.map_err(StartError::device)?;
+        keep_freed_memory(device)?;
         let runtime = Self {
-            context: context.ok_or_else(|| StartError::Device("no context is current".into()))?,
+            context,
             cublas: cublas::create_handle().map_err(StartError::device)?,
             cudnn: cudnn::create_handle().map_err(StartError::device)?,
             plans: Mutex::default(),
@@ -154,13 +159,12 @@ pub(super) struct Workspace {
 }
 
 /// Each step allocates what the last one freed: without this, it would go back to the system at each synchronisation.
-fn keep_freed_memory() -> Result<(), StartError> {
+fn keep_freed_memory(device: CUdevice) -> Result<(), StartError> {
     let mut all = u64::MAX;
     let threshold = CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-    let dev = driver::device::get(0).map_err(StartError::device)?;
     // SAFETY: the device exists, and the attribute is a u64.
     unsafe {
-        let pool = driver::device::get_default_mem_pool(dev).map_err(StartError::device)?;
+        let pool = driver::device::get_default_mem_pool(device).map_err(StartError::device)?;
         driver::mem_pool::set_attribute(pool, threshold, (&raw mut all).cast()).map_err(StartError::device)
     }
 }

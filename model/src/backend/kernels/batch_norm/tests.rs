@@ -24,7 +24,7 @@ const KINDS: [Kind; 5] = [
 fn features_agree_with_the_cpus() {
     on_host(|host| {
         for kind in KINDS {
-            agrees(host, (2, 40), kind, 0.0);
+            agrees(host, (2, 17), kind, 0.0);
             agrees(host, (9, 5), kind, 3.0);
             agrees(host, (2500, 2), kind, 0.0);
         }
