@@ -6,7 +6,7 @@ mod steps;
 mod workers;
 
 pub use rates::Rates;
-pub use steps::{OperationRow, StepReport, steps};
+pub use steps::{OperationRow, StepReport, largest_batch, steps};
 
 use std::sync::Arc;
 

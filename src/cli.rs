@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::arch::Arch;
 use crate::bench::Stage;
-use crate::config::{Overrides, Preset, Workers};
+use crate::config::{Device, Overrides, Precision, Preset, Workers};
 use crate::evaluate::frozen::FeatureLayer;
 use crate::evaluate::probe::examples::ProbeViews;
 use crate::evaluate::probe::recipe::{ProbeOptimizer, Schedule};
@@ -47,6 +47,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Measure how many images a second the loader gives or the model learns from, and what holds them back
     Bench(BenchArgs),
+    /// Compare a device's operations and training steps with the CPU's
+    Doctor(DoctorArgs),
 }
 
 /// `simsiam train`.
@@ -271,7 +273,16 @@ pub struct BenchArgs {
     /// Encoder, for `--stage train`
     #[arg(long)]
     pub arch: Option<Arch>,
-    /// Say where a training step's time goes
+    /// Where the model runs, for `--stage train`
+    #[arg(long, default_value = "cpu")]
+    pub device: Device,
+    /// How the GPU multiplies [default: tf32]
+    #[arg(long)]
+    pub precision: Option<Precision>,
+    /// Look for the largest batch that fits the GPU's memory, from --batch-size up, and measure that
+    #[arg(long)]
+    pub largest_batch: bool,
+    /// Say where a training step's time goes, on the CPU
     #[arg(long)]
     pub profile: bool,
     /// Images a batch
@@ -286,4 +297,27 @@ pub struct BenchArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `simsiam doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// What to compare
+    #[arg(long, default_value = "cuda")]
+    pub device: Device,
+    /// How the GPU multiplies [default: tf32]
+    #[arg(long)]
+    pub precision: Option<Precision>,
+    /// Encoder of the training steps
+    #[arg(long, default_value = "resnet8")]
+    pub arch: Arch,
+    /// Images a step
+    #[arg(long, default_value_t = 64)]
+    pub batch_size: usize,
+    /// Training steps
+    #[arg(long, default_value_t = 100)]
+    pub steps: usize,
+    /// Source of all values and sizes
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
 }

@@ -37,6 +37,8 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Where the model runs.
     pub device: Device,
+    /// How the GPU multiplies; left out, in TF32.
+    pub precision: Option<Precision>,
     /// Decoding threads.
     pub workers: Workers,
     /// Learning rate at a batch of 256.
@@ -113,6 +115,18 @@ pub enum Preset {
 pub enum Device {
     /// The processor, all cores.
     Cpu,
+    /// An NVIDIA GPU, in a program built with the feature `cuda`.
+    Cuda,
+}
+
+/// How a GPU multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// Single precision
+    F32,
+    /// Factors with 10 bits of mantissa on tensor cores, sums in single precision
+    Tf32,
 }
 
 /// The predictor's learning rate.
@@ -251,6 +265,7 @@ impl TrainConfig {
             batch_size: 512,
             seed: 0,
             device: Device::Cpu,
+            precision: None,
             workers: Workers::Auto,
             base_lr: 0.05,
             warmup_epochs: 0,
@@ -321,6 +336,9 @@ impl TrainConfig {
         }
         if !(2..=3).contains(&self.projector_layers) {
             return refuse("projector_layers must be 2 or 3");
+        }
+        if self.precision.is_some() && self.device == Device::Cpu {
+            return refuse("precision is the GPU's (device = cuda): the CPU computes in f32");
         }
         let rates = [self.base_lr, self.weight_decay, self.momentum];
         if rates.iter().any(|rate| !rate.is_finite() || *rate < 0.0) || self.momentum >= 1.0 {

@@ -20,9 +20,12 @@ pub mod config;
 pub mod console;
 pub mod data;
 pub mod demo;
+pub mod device;
+pub mod doctor;
 pub mod embed;
 pub mod error;
 pub mod evaluate;
+pub mod feed;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod interrupt;

@@ -56,6 +56,10 @@ fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
             let all_good = commands::inspect::run(args, console)?;
             Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Doctor(args) => {
+            let agrees = commands::doctor::run(args, console)?;
+            Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Command::Bench(args) => commands::bench::run(args).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -7,7 +7,7 @@ use dfdx::prelude::*;
 use simsiam_model::encoders as e;
 use simsiam_model::methods::{self as m, Batch, StepLoss};
 use simsiam_model::module::{NamedTensors, Read, Write};
-use simsiam_model::{Backend, Encoder, images_from};
+use simsiam_model::{Backend, Encoder, Images, images_from};
 
 use crate::arch::Arch;
 use crate::config::{Method, PROTOTYPES, TrainConfig};
@@ -32,8 +32,8 @@ pub trait Network<D: Backend>: NamedTensors<D> {
     /// Gradients of 0 for all trained parameters.
     fn alloc_grads(&self) -> Gradients<f32, D>;
 
-    /// The training pass of some views of the same `samples`; its tape begins with `grads`.
-    fn loss(&mut self, views: &[&[f32]], samples: &[usize], grads: Gradients<f32, D>) -> StepLoss<D>;
+    /// The training pass of the views of `samples` that were sent to the device; its tape begins with `grads`.
+    fn loss(&mut self, views: D::Sent, samples: &[usize], grads: Gradients<f32, D>) -> StepLoss<D>;
 
     /// Sets the gradients of all trained parameters to 0 and drops all others.
     fn zero_grads(&self, grads: &mut Gradients<f32, D>);
@@ -138,9 +138,11 @@ where
         self.method.alloc_grads()
     }
 
-    fn loss(&mut self, views: &[&[f32]], samples: &[usize], grads: Gradients<f32, D>) -> StepLoss<D> {
-        let views = views.iter().map(|view| images_from(&self.dev, view)).collect();
-        self.method.loss(Batch { views, samples }, grads)
+    fn loss(&mut self, mut views: D::Sent, samples: &[usize], grads: Gradients<f32, D>) -> StepLoss<D> {
+        let mut view = || received(&self.dev, &mut views, samples.len());
+        let tensors = (0..self.method.views()).map(|_| view()).collect();
+        drop(views);
+        self.method.loss(Batch { views: tensors, samples }, grads)
     }
 
     fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
@@ -150,6 +152,11 @@ where
     fn end_step(&mut self, steps: u64, progress: f64) {
         self.method.end_step(steps, progress);
     }
+}
+
+fn received<D: Backend, const SIZE: usize>(dev: &D, views: &mut D::Sent, batch: usize) -> Images<D, 3, SIZE> {
+    let images = dev.receive(views, (batch, Const, Const, Const));
+    images.unwrap_or_else(|error| panic!("the device failed: {error}"))
 }
 
 impl<M: NamedTensors<D>, D: Backend, const SIZE: usize, const FEATURES: usize> NamedTensors<D>

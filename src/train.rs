@@ -10,6 +10,7 @@ use crate::checkpoint::{Checkpoint, RunState};
 use crate::config::{OnCollapse, TrainConfig};
 use crate::data::Data;
 use crate::evaluate::knn_accuracy;
+use crate::feed::{Fed, Feed};
 use crate::interrupt::Interrupt;
 use crate::metrics::Health;
 use crate::network::Network;
@@ -59,9 +60,10 @@ pub fn train<D: Backend>(
         optimizer.import(model, &checkpoint.optimizer).context("the checkpoint's optimizer")?;
     }
     let mut gradients = model.alloc_grads();
-    let mut batches = data.batches(&config, progress.step())?;
+    let batches = data.batches(&config, progress.step())?;
     let schedule = Schedule::new(&config, batches.steps_per_epoch());
     let total_steps = config.epochs * batches.steps_per_epoch();
+    let mut feed = Feed::<D>::start(batches, model.views())?;
     let save = |model: &dyn Network<D>, optimizer: &Sgd<D>, progress: &mut Progress| {
         let state = RunState::new(&config, &data, progress.counters());
         dir.write_quarantine(&state.quarantine)?;
@@ -93,20 +95,18 @@ pub fn train<D: Backend>(
         }
 
         let waiting = Instant::now();
-        let batch = batches.next().context("the pipeline ended before its last epoch")??;
+        let Fed { views, samples } = feed.next().context("the pipeline ended before its last epoch")??;
         let waited = waiting.elapsed();
         let rates = schedule.at(progress.step());
 
-        let views: Vec<&[f32]> = (0..batch.views()).map(|view| batch.view(view)).collect();
-        let samples: Vec<usize> = batch.samples().map(|sample| sample as usize).collect();
-        let step = model.loss(&views, &samples, gradients);
+        let step = model.loss(views, &samples, gradients);
         let loss = step.value();
         gradients = step.loss.backward();
         optimizer
             .update(model, &mut gradients, &rates)
             .map_err(|error| anyhow!("the device failed: {error}"))?;
         model.zero_grads(&mut gradients);
-        let (images, spreads) = (batch.len(), step.spreads);
+        let (images, spreads) = (samples.len(), step.spreads);
         progress.stepped(&StepReport { loss, spreads, rates, images, waited })?;
         ensure!(loss.is_finite(), "diverged: the loss is {loss} at step {}", progress.step());
         model.end_step(progress.step(), progress.step() as f64 / total_steps as f64);

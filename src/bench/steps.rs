@@ -1,14 +1,15 @@
 //! How many training steps a second the model makes, without a pipeline: the same two made-up views each time.
 
-use anyhow::Result;
-use dfdx::prelude::*;
+use anyhow::{Result, anyhow};
+use dfdx::prelude::Backward;
 use serde::Serialize;
 use simsiam_model::backend::cpu::profile::{self, OperationProfile};
-use simsiam_model::{LearningRates, Sgd, SgdConfig};
+use simsiam_model::{Backend, LearningRates, Sgd, SgdConfig};
 
 use super::Rates;
 use crate::arch::Arch;
-use crate::config::TrainConfig;
+use crate::config::{Device, Precision, TrainConfig};
+use crate::device::{Work, on_device};
 use crate::network;
 use crate::process::Memory;
 
@@ -23,6 +24,10 @@ pub struct StepReport {
     pub steps_per_s: f64,
     /// The encoder.
     pub arch: Arch,
+    /// Where it ran.
+    pub device: Device,
+    /// How the GPU multiplied, if it was asked for.
+    pub precision: Option<Precision>,
     /// Images a batch.
     pub batch_size: usize,
     /// Layers of the projector.
@@ -59,7 +64,7 @@ pub fn steps(config: &TrainConfig, seconds: f64, with_profile: bool) -> Result<S
     if with_profile {
         profile::start();
     }
-    let (rates, steps) = measure(config, seconds)?;
+    let (rates, steps) = on_device(config.device, config.precision, Measurement { config, seconds })?;
     let memory = Memory::now();
     let operations = if with_profile { profile::stop() } else { Vec::new() };
     let total: f64 = config.batch_size as f64 * steps as f64 / rates.median();
@@ -68,6 +73,8 @@ pub fn steps(config: &TrainConfig, seconds: f64, with_profile: bool) -> Result<S
         images_per_s_range: rates.range(),
         steps_per_s: rates.median() / config.batch_size as f64,
         arch,
+        device: config.device,
+        precision: config.precision,
         batch_size: config.batch_size,
         projector_layers: config.projector_layers,
         threads: rayon::current_num_threads(),
@@ -87,9 +94,30 @@ fn row(OperationProfile { operation, shape, totals }: &OperationProfile, total: 
     }
 }
 
-/// The rates, and the number of steps in all.
-fn measure(config: &TrainConfig, seconds: f64) -> Result<(Rates, u64)> {
-    let mut model = network::build(&Cpu::default(), config, config.batch_size, 1);
+/// Training steps for so long.
+struct Measurement<'a> {
+    config: &'a TrainConfig,
+    seconds: f64,
+}
+
+impl Work for Measurement<'_> {
+    /// The rates, and the number of steps in all.
+    type Output = (Rates, u64);
+
+    fn run<D: Backend>(self, dev: &D) -> Result<Self::Output> {
+        let mut steps = 0;
+        let mut step = stepper(dev, self.config);
+        let rates = Rates::measure(self.seconds, || {
+            steps += 1;
+            step()
+        })?;
+        Ok((rates, steps))
+    }
+}
+
+/// Makes one step after the other; each gives the number of its images.
+fn stepper<D: Backend>(dev: &D, config: &TrainConfig) -> impl FnMut() -> Result<u64> {
+    let mut model = network::build(dev, config, config.batch_size, 1);
     let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
     let mut optimizer = Sgd::new(sgd);
     let mut gradients = Some(model.alloc_grads());
@@ -98,18 +126,93 @@ fn measure(config: &TrainConfig, seconds: f64) -> Result<(Rates, u64)> {
     let pixels: Vec<Vec<f32>> = (0..model.views())
         .map(|view| (0..values).map(|i| (i as f32 * (0.11 + 0.02 * view as f32)).sin()).collect())
         .collect();
-    let views: Vec<&[f32]> = pixels.iter().map(Vec::as_slice).collect();
     let rates = LearningRates::all(config.base_lr as f32);
     let mut steps = 0;
-    let measured = Rates::measure(seconds, || {
+    move || {
+        let failed = |error: D::Err| anyhow!("the device failed: {error}");
         let taken = gradients.take().expect("each step puts its gradients back");
-        let mut grads = model.loss(&views, &samples, taken).loss.backward();
-        optimizer.update(model.as_mut(), &mut grads, &rates)?;
+        let views: Vec<&[f32]> = pixels.iter().map(Vec::as_slice).collect();
+        let sent = D::send(&views).map_err(failed)?;
+        let mut grads = model.loss(sent, &samples, taken).loss.backward();
+        optimizer.update(model.as_mut(), &mut grads, &rates).map_err(failed)?;
         model.zero_grads(&mut grads);
         steps += 1;
         model.end_step(steps, 0.5);
         gradients = Some(grads);
-        Ok(config.batch_size as u64)
-    })?;
-    Ok((measured, steps))
+        Ok(samples.len() as u64)
+    }
+}
+
+/// A few steps: after the first, memory is as it stays.
+struct Trial<'a>(&'a TrainConfig);
+
+impl Work for Trial<'_> {
+    type Output = ();
+
+    fn run<D: Backend>(self, dev: &D) -> Result<()> {
+        let mut step = stepper(dev, self.0);
+        for _ in 0..3 {
+            step()?;
+        }
+        Ok(())
+    }
+}
+
+/// The largest batch that trains, to about a sixteenth, from `config.batch_size` up; `None` if that is too large.
+///
+/// # Errors
+/// If a trial fails for another reason than memory.
+pub fn largest_batch(config: &TrainConfig) -> Result<Option<usize>> {
+    largest(config.batch_size, |batch_size| {
+        let config = TrainConfig { batch_size, ..config.clone() };
+        match on_device(config.device, config.precision, Trial(&config)) {
+            Ok(()) => Ok(true),
+            Err(error) if is_out_of_memory(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    })
+}
+
+/// Doubles what fits until it does not, then halves the gap.
+fn largest(first: usize, mut fits: impl FnMut(usize) -> Result<bool>) -> Result<Option<usize>> {
+    if !fits(first)? {
+        return Ok(None);
+    }
+    let mut fitting = first;
+    while fits(2 * fitting)? {
+        fitting *= 2;
+    }
+    let mut too_large = 2 * fitting;
+    while too_large - fitting > (fitting / 16).max(1) {
+        let middle = fitting.midpoint(too_large);
+        *(if fits(middle)? { &mut fitting } else { &mut too_large }) = middle;
+    }
+    Ok(Some(fitting))
+}
+
+#[cfg(feature = "cuda")]
+fn is_out_of_memory(error: &anyhow::Error) -> bool {
+    use simsiam_model::backend::cuda::DeviceError;
+    error.downcast_ref::<DeviceError>() == Some(&DeviceError::OutOfMemory)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn is_out_of_memory(_: &anyhow::Error) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_that_fits_is_found() {
+        let found = |first, most| largest(first, |batch| Ok(batch <= most)).unwrap();
+        assert_eq!(found(64, 63), None);
+        assert_eq!(found(2, 3), Some(3));
+        for most in [64, 100, 1000, 4095, 4096] {
+            let found = found(64, most).unwrap();
+            assert!(found <= most && found + found / 16 >= most, "{found} of {most}");
+        }
+    }
 }

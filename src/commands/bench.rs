@@ -8,9 +8,9 @@ use simsiam_pipeline::shards::OpenOptions;
 use simsiam_pipeline::{PipelineConfig, ShardSet};
 
 use crate::arch::Arch;
-use crate::bench::{LoaderReport, OperationRow, Stage, StepReport, loader, preset_for, steps};
+use crate::bench::{LoaderReport, OperationRow, Stage, StepReport, largest_batch, loader, preset_for, steps};
 use crate::cli::BenchArgs;
-use crate::config::{Overrides, Preset, TrainConfig};
+use crate::config::{Device, Overrides, Preset, TrainConfig};
 use crate::error::InputError;
 
 /// Prints a report.
@@ -27,12 +27,32 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 }
 
 fn bench_steps(args: &BenchArgs) -> Result<String> {
-    let overrides = Overrides { batch_size: Some(args.batch_size), ..overrides(args)? };
+    if args.largest_batch && args.device == Device::Cpu {
+        return Err(InputError::new(
+            "--largest-batch is for --device cuda: the CPU's memory is the system's",
+        )
+        .into());
+    }
+    if args.profile && args.device == Device::Cuda {
+        return Err(InputError::new("--profile is the CPU's: for a GPU, use NVIDIA Nsight Systems").into());
+    }
+    let overrides = Overrides {
+        batch_size: Some(args.batch_size),
+        device: Some(args.device),
+        precision: args.precision,
+        ..overrides(args)?
+    };
     let arch = args.arch.or(overrides.arch).unwrap_or(Arch::Resnet18Cifar);
     let default = if arch.size() == 32 { Preset::Cifar10 } else { Preset::Imagenet };
     let preset = args.preset.or(overrides.preset).unwrap_or(default);
-    let config = TrainConfig::resolve(&Overrides { preset: Some(preset), arch: Some(arch), ..overrides })?;
+    let mut config =
+        TrainConfig::resolve(&Overrides { preset: Some(preset), arch: Some(arch), ..overrides })?;
     config.arch.check(config.recipe.size)?;
+    if args.largest_batch {
+        let none =
+            || InputError::new(format!("batches of {} do not fit: lower --batch-size", args.batch_size));
+        config.batch_size = largest_batch(&config)?.ok_or_else(none)?;
+    }
     let report = steps(&config, args.seconds, args.profile)?;
     Ok(if args.json { serde_json::to_string(&report)? } else { describe_steps(&report) })
 }
@@ -70,11 +90,15 @@ fn overrides(args: &BenchArgs) -> Result<Overrides> {
 }
 
 fn describe_steps(report: &StepReport) -> String {
-    let StepReport { arch, batch_size, projector_layers, threads, .. } = report;
+    let StepReport { arch, batch_size, projector_layers, .. } = report;
+    let on = match report.device {
+        Device::Cpu => format!("{} threads", report.threads),
+        Device::Cuda => "a GPU".into(),
+    };
     let (low, high) = report.images_per_s_range;
     let mut lines = vec![
         format!(
-            "{arch}, batches of {batch_size}, projector of {projector_layers} layers, {threads} threads; medians over five windows (range)"
+            "{arch}, batches of {batch_size}, projector of {projector_layers} layers, {on}; medians over five windows (range)"
         ),
         format!(
             "{:.1} images/s ({low:.1} to {high:.1}), {:.2} steps/s",

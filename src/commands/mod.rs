@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod demo_shards;
+pub mod doctor;
 pub mod embed;
 pub mod eval;
 pub mod export;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dfdx::prelude::Cpu;
+use simsiam_model::Backend;
 
 use crate::checkpoint::Checkpoint;
 use crate::cli::TrainArgs;
@@ -11,6 +11,7 @@ use crate::commands::demo_shards;
 use crate::config::{Overrides, Preset, TrainConfig, default_run_dir};
 use crate::console::{Console, thousands};
 use crate::data::{Data, Source};
+use crate::device::{Work, on_device};
 use crate::error::InputError;
 use crate::interrupt::Interrupt;
 use crate::network;
@@ -32,6 +33,43 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<Outcome> {
         Some(path) => resume(path, &overrides)?,
         None => begin(args.run_dir.as_deref(), overrides, console)?,
     };
+    let (device, precision) = (config.device, config.precision);
+    on_device(device, precision, Training { config, dir, resumed, interrupt, console })
+}
+
+/// A run whose configuration is settled.
+struct Training<'a> {
+    config: TrainConfig,
+    dir: Folder,
+    resumed: Option<Checkpoint>,
+    interrupt: Interrupt,
+    console: &'a Console,
+}
+
+impl Work for Training<'_> {
+    type Output = Outcome;
+
+    fn run<D: Backend>(self, dev: &D) -> Result<Outcome> {
+        let Self { config, dir, resumed, interrupt, console } = self;
+        let (run, resumed) = open(config, dir, resumed, interrupt, console)?;
+        let Run { config, data, dir, .. } = &run;
+        let (images, steps_per_epoch) = (data.train.shards.len() as usize, data.steps_per_epoch(config)?);
+        let mut model = network::build(dev, config, images, steps_per_epoch);
+        let (path, train_source, preset) = (dir.path().to_owned(), data.train.clone(), config.preset);
+        let outcome = train(model.as_mut(), run, resumed)?;
+        conclude(console, &outcome, &path, preset, &train_source);
+        Ok(outcome)
+    }
+}
+
+/// Opens data and folder, and says what they are.
+fn open(
+    config: TrainConfig,
+    dir: Folder,
+    resumed: Option<Checkpoint>,
+    interrupt: Interrupt,
+    console: &Console,
+) -> Result<(Run, Option<Checkpoint>)> {
     let data = Data::open(&config)?;
     let dir = match dir {
         Folder::Opened(dir) => dir,
@@ -50,15 +88,8 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<Outcome> {
         counters = state.counters.clone();
     }
     introduce(console, &config, &data, &dir, counters.step);
-    let path = dir.path().to_owned();
     let progress = Progress::new(console.clone(), &dir, &config, data.steps_per_epoch(&config)?, counters)?;
-    let (images, steps_per_epoch) = (data.train.shards.len() as usize, data.steps_per_epoch(&config)?);
-    let mut model = network::build(&Cpu::default(), &config, images, steps_per_epoch);
-    let (train_source, preset) = (data.train.clone(), config.preset);
-    let run = Run { config, data, dir, interrupt, progress };
-    let outcome = train(model.as_mut(), run, resumed)?;
-    conclude(console, &outcome, &path, preset, &train_source);
-    Ok(outcome)
+    Ok((Run { config, data, dir, interrupt, progress }, resumed))
 }
 
 /// A run's folder: made only once nothing can be wrong with the input any more.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use simsiam_pipeline::Recipe;
 
 use super::{
-    AlternateSteps, BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Predictor, PredictorLr, Preset,
-    Similarity, Symmetry, Target, Workers, checked_table,
+    AlternateSteps, BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Precision, Predictor, PredictorLr,
+    Preset, Similarity, Symmetry, Target, Workers, checked_table,
 };
 use crate::arch::Arch;
 use crate::error::InputError;
@@ -49,6 +49,9 @@ pub struct Overrides {
     /// Where the model runs
     #[arg(long)]
     pub device: Option<Device>,
+    /// How the GPU multiplies [default: tf32]
+    #[arg(long)]
+    pub precision: Option<Precision>,
     /// Learning rate at a batch of 256
     #[arg(long)]
     pub base_lr: Option<f64>,

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bench;
+mod device;
 mod evaluation;
 mod faults;
 mod fixture;

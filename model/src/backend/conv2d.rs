@@ -1,7 +1,7 @@
 use dfdx::prelude::*;
 
 /// Sizes of a convolution over square images with a square filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Conv2dGeometry {
     /// Channels of the input.
     pub in_channels: usize,

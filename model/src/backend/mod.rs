@@ -3,7 +3,7 @@
 //! Each trait is one operation: its forward pass, and a backward pass that **adds** to the gradients it is given. An
 //! empty gradient of a parameter stands for zeros: the first operation that adds to it makes it.
 //! Shapes are checked by the layers, so kernels are generic over them. [`cpu`] implements the traits for dfdx's
-//! `Cpu`; another device implements the same traits and nothing above this module changes.
+//! `Cpu`, and with the feature `cuda` the module of that name does for dfdx's `Cuda`; nothing above this module changes.
 
 use std::fmt::Display;
 
@@ -32,7 +32,16 @@ pub use rows::RowsKernel;
 mod sgd;
 pub use sgd::{SgdKernel, SgdStep};
 
+mod feed;
+pub use feed::FeedKernel;
+
 pub mod cpu;
+
+#[cfg(any(feature = "cuda", test))]
+mod kernels;
+
+#[cfg(feature = "cuda")]
+pub mod cuda;
 
 /// A device that can train: dfdx's operations and this crate's.
 pub trait Backend:
@@ -45,6 +54,7 @@ pub trait Backend:
     + CosineKernel
     + RowsKernel
     + SgdKernel
+    + FeedKernel
 {
 }
 

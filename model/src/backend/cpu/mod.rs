@@ -27,6 +27,8 @@ mod rows;
 
 mod sgd;
 
+mod feed;
+
 /// Runs a loop compiled for the widest vectors that this machine has.
 #[inline(always)]
 fn vectorized<R>(work: impl FnOnce() -> R) -> R {

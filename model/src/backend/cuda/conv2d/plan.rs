@@ -1,0 +1,187 @@
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+
+use cudarc::driver::{DriverError, sys::CUresult};
+
+use super::{
+    Conv2dGeometry, CudaError, CudnnError, Descriptors, HashMap, Precision, Runtime, cudnn, failed, sys,
+};
+use crate::backend::cuda::error::of_driver;
+
+/// What is computed: the output, or one of the two gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Direction {
+    Forward,
+    Data,
+    Filter,
+}
+
+/// The way found for each shape and direction.
+#[derive(Default)]
+pub(in crate::backend::cuda) struct Plans {
+    found: HashMap<(Direction, Conv2dGeometry, usize, bool), Plan>,
+}
+
+/// A way to compute one direction of one shape.
+pub(super) struct Plan {
+    descriptors: Descriptors,
+    algorithm: Algorithm,
+    /// Bytes that it needs.
+    pub(super) workspace: usize,
+}
+
+enum Algorithm {
+    Forward(sys::cudnnConvolutionFwdAlgo_t),
+    Data(sys::cudnnConvolutionBwdDataAlgo_t),
+    Filter(sys::cudnnConvolutionBwdFilterAlgo_t),
+}
+
+impl Plans {
+    pub(super) fn get(
+        &mut self,
+        runtime: &Runtime,
+        direction: Direction,
+        geometry: &Conv2dGeometry,
+        batch: usize,
+    ) -> Result<&Plan, CudaError> {
+        let precision = runtime.precision();
+        let key = (direction, *geometry, batch, precision == Precision::Tf32);
+        if !self.found.contains_key(&key) {
+            let plan = Plan::find(runtime.cudnn, precision, direction, geometry, batch);
+            let plan = plan.map_err(|error| failed(direction, geometry, batch, error))?;
+            self.found.insert(key, plan.ok_or_else(out_of_memory)?);
+        }
+        Ok(&self.found[&key])
+    }
+}
+
+/// Every way needs more memory than there is.
+fn out_of_memory() -> CudaError {
+    of_driver("a convolution", DriverError(CUresult::CUDA_ERROR_OUT_OF_MEMORY))
+}
+
+/// Calls one of cuDNN's finders, which time each algorithm on memory of their own, and takes the fastest that works in
+/// [`WORKSPACE`]: its algorithm, arithmetic and memory.
+macro_rules! fastest {
+    ($find:ident($($argument:expr),*), $perf:ty) => {{
+        /// More than cuDNN has algorithms for one direction.
+        const MOST: usize = 16;
+        let mut tried = [const { MaybeUninit::<$perf>::uninit() }; MOST];
+        let mut count = 0;
+        // SAFETY: handle and descriptors are complete, and at most so many results are written.
+        unsafe { sys::$find($($argument,)* MOST as i32, &mut count, tried.as_mut_ptr().cast()) }.result()?;
+        tried[..count as usize]
+            .iter()
+            // SAFETY: the first `count` are written.
+            .map(|perf| unsafe { perf.assume_init_ref() })
+            .find(|perf| perf.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS && perf.memory <= WORKSPACE)
+            .map(|perf| (perf.algo, perf.mathType, perf.memory))
+    }};
+}
+
+/// Memory that the fastest algorithm may take.
+const WORKSPACE: usize = 1 << 30;
+
+impl Plan {
+    fn find(
+        cudnn: sys::cudnnHandle_t,
+        precision: Precision,
+        direction: Direction,
+        geometry: &Conv2dGeometry,
+        batch: usize,
+    ) -> Result<Option<Self>, CudnnError> {
+        use sys::cudnnMathType_t::{CUDNN_DEFAULT_MATH, CUDNN_FMA_MATH};
+        let descriptors = Descriptors::new(geometry, batch)?;
+        let Descriptors { x, weight, y, convolution } = descriptors;
+        // The default lets single precision become TF32.
+        let math = if precision == Precision::Tf32 { CUDNN_DEFAULT_MATH } else { CUDNN_FMA_MATH };
+        // SAFETY: the descriptor was created above.
+        unsafe { cudnn::set_convolution_math_type(convolution, math)? };
+        let found = match direction {
+            Direction::Forward => fastest!(
+                cudnnFindConvolutionForwardAlgorithm(cudnn, x, weight, convolution, y),
+                sys::cudnnConvolutionFwdAlgoPerf_t
+            )
+            .map(|(algorithm, math, memory)| (Algorithm::Forward(algorithm), math, memory)),
+            Direction::Data => fastest!(
+                cudnnFindConvolutionBackwardDataAlgorithm(cudnn, weight, y, convolution, x),
+                sys::cudnnConvolutionBwdDataAlgoPerf_t
+            )
+            .map(|(algorithm, math, memory)| (Algorithm::Data(algorithm), math, memory)),
+            Direction::Filter => fastest!(
+                cudnnFindConvolutionBackwardFilterAlgorithm(cudnn, x, y, convolution, weight),
+                sys::cudnnConvolutionBwdFilterAlgoPerf_t
+            )
+            .map(|(algorithm, math, memory)| (Algorithm::Filter(algorithm), math, memory)),
+        };
+        let Some((algorithm, math, workspace)) = found else { return Ok(None) };
+        // SAFETY: the descriptor was created above.
+        unsafe { cudnn::set_convolution_math_type(convolution, math)? };
+        Ok(Some(Self { descriptors, algorithm, workspace }))
+    }
+
+    /// `to = alpha result + beta to`, from the operands in cuDNN's order: x and weight, weight and dy, or x and dy.
+    ///
+    /// # Safety
+    /// Operands have the plan's shapes and are on the device, as is a workspace of the plan's size.
+    pub(super) unsafe fn run(
+        &self,
+        cudnn: sys::cudnnHandle_t,
+        (alpha, beta): (*const c_void, *const c_void),
+        [a, b]: [*const c_void; 2],
+        to: *mut c_void,
+        workspace: *mut c_void,
+    ) -> Result<(), CudnnError> {
+        let Self { descriptors: Descriptors { x, weight, y, convolution }, workspace: bytes, .. } = *self;
+        // SAFETY: the caller promises it.
+        unsafe {
+            match self.algorithm {
+                Algorithm::Forward(algorithm) => cudnn::convolution_forward(
+                    cudnn,
+                    alpha,
+                    x,
+                    a,
+                    weight,
+                    b,
+                    convolution,
+                    algorithm,
+                    workspace,
+                    bytes,
+                    beta,
+                    y,
+                    to,
+                ),
+                Algorithm::Data(algorithm) => cudnn::convolution_backward_data(
+                    cudnn,
+                    alpha,
+                    weight,
+                    a,
+                    y,
+                    b,
+                    convolution,
+                    algorithm,
+                    workspace,
+                    bytes,
+                    beta,
+                    x,
+                    to,
+                ),
+                Algorithm::Filter(algorithm) => cudnn::convolution_backward_filter(
+                    cudnn,
+                    alpha,
+                    x,
+                    a,
+                    y,
+                    b,
+                    convolution,
+                    algorithm,
+                    workspace,
+                    bytes,
+                    beta,
+                    weight,
+                    to,
+                ),
+            }
+        }
+    }
+}

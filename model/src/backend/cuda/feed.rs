@@ -1,0 +1,167 @@
+//! Batches go to the device from pinned memory, on a stream of their own, while the last step computes.
+
+use std::ptr::null_mut;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use cudarc::driver::DriverError;
+use cudarc::driver::result as driver;
+use cudarc::driver::sys::{CUdeviceptr, CUevent, CUevent_flags, CUevent_wait_flags, CUstream};
+use dfdx::prelude::*;
+use dfdx::tensor::CudaError;
+
+use super::error::of_driver;
+use super::memory::new_values;
+use super::runtime::runtime;
+use super::{Runtime, StartError};
+use crate::backend::FeedKernel;
+
+/// Memory for batches on their way: two, so that one is filled while the other is used.
+pub(super) struct Slots {
+    free: Mutex<Vec<Slot>>,
+    returned: Condvar,
+    stream: CUstream,
+}
+
+/// A batch's memory on the host and on the device, and when they may be used again.
+struct Slot {
+    host: *mut f32,
+    device: CUdeviceptr,
+    /// Values that there is room for.
+    capacity: usize,
+    /// Recorded on the copying stream once the values are on the device.
+    copied: CUevent,
+    /// Recorded on the computing stream once the tensors have been made.
+    used: CUevent,
+}
+
+/// A batch on its way.
+pub struct Sent {
+    /// `None` only while dropping.
+    slot: Option<Slot>,
+    /// Values of a view.
+    view: usize,
+    views: usize,
+    received: usize,
+}
+
+// SAFETY: a slot's memory and events may be used by any thread in whose context they are, one at a time.
+unsafe impl Send for Slot {}
+
+impl Slots {
+    pub(super) fn new() -> Result<Self, StartError> {
+        let event =
+            || driver::event::create(CUevent_flags::CU_EVENT_DISABLE_TIMING).map_err(StartError::device);
+        let slot = || Ok(Slot { host: null_mut(), device: 0, capacity: 0, copied: event()?, used: event()? });
+        let kind = driver::stream::StreamKind::NonBlocking;
+        Ok(Self {
+            free: Mutex::new(vec![slot()?, slot()?]),
+            returned: Condvar::new(),
+            stream: driver::stream::create(kind).map_err(StartError::device)?,
+        })
+    }
+
+    /// A free slot, once there is one.
+    fn take(&self) -> Slot {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free =
+            self.returned.wait_while(free, |free| free.is_empty()).unwrap_or_else(PoisonError::into_inner);
+        free.pop().expect("there is one, as waited for")
+    }
+
+    fn give_back(&self, slot: Slot) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(slot);
+        self.returned.notify_one();
+    }
+}
+
+impl Slot {
+    /// Makes room for so many values.
+    fn reserve(&mut self, values: usize) -> Result<(), DriverError> {
+        if values <= self.capacity {
+            return Ok(());
+        }
+        let bytes = values * size_of::<f32>();
+        // SAFETY: the old memory was allocated here and all that uses it has ended; the new is written before it is read.
+        unsafe {
+            if self.capacity > 0 {
+                self.capacity = 0;
+                driver::event::synchronize(self.copied)?;
+                driver::event::synchronize(self.used)?;
+                driver::free_host(self.host.cast())?;
+                driver::free_sync(self.device)?;
+            }
+            self.device = driver::malloc_sync(bytes)?;
+            self.host = driver::malloc_host(bytes, 0)?.cast();
+        }
+        self.capacity = values;
+        Ok(())
+    }
+
+    /// Begins to copy.
+    fn send(&mut self, views: &[&[f32]], stream: CUstream) -> Result<(), DriverError> {
+        let len = views.iter().map(|view| view.len()).sum();
+        self.reserve(len)?;
+        // SAFETY: the host's memory is free once the last copy out of it has ended, and has room for the values; the device's
+        // is free once the tensors of the last batch have been made, for which the stream waits.
+        unsafe {
+            driver::event::synchronize(self.copied)?;
+            let host = std::slice::from_raw_parts_mut(self.host, len);
+            let mut rest = &mut host[..];
+            for view in views {
+                let (to, after) = rest.split_at_mut(view.len());
+                to.copy_from_slice(view);
+                rest = after;
+            }
+            driver::stream::wait_event(stream, self.used, CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT)?;
+            driver::memcpy_htod_async(self.device, host, stream)?;
+            driver::event::record(self.copied, stream)
+        }
+    }
+}
+
+impl FeedKernel for Cuda {
+    type Sent = Sent;
+    const AHEAD: bool = true;
+
+    fn send(views: &[&[f32]]) -> Result<Sent, CudaError> {
+        let Runtime { context, slots, .. } = runtime();
+        let fail = |error| of_driver("a batch's copy to the device", error);
+        // SAFETY: dfdx holds the context as long as the device.
+        unsafe { driver::ctx::set_current(*context) }.map_err(fail)?;
+        let view = views.first().map_or(0, |view| view.len());
+        assert!(views.iter().all(|other| other.len() == view), "views of a batch are of one size");
+        let mut sent = Sent { slot: Some(slots.take()), view, views: views.len(), received: 0 };
+        sent.slot.as_mut().expect("it was just put there").send(views, slots.stream).map_err(fail)?;
+        Ok(sent)
+    }
+
+    fn receive<S: Shape>(&self, sent: &mut Sent, shape: S) -> Result<Tensor<S, f32, Self>, CudaError> {
+        assert!(sent.received < sent.views, "a batch has {} views", sent.views);
+        let mut tensor = self.try_zeros_like(&shape)?;
+        let to = new_values(&mut tensor);
+        assert_eq!(to.len(), sent.view, "a view has as many values");
+        let slot = sent.slot.as_ref().expect("it is there until it is dropped");
+        let (from, bytes) = (sent.received * sent.view * size_of::<f32>(), sent.view * size_of::<f32>());
+        // SAFETY: the tensor and the slot's memory are as large, and the stream waits until the latter is filled.
+        unsafe {
+            driver::stream::wait_event(null_mut(), slot.copied, CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT)
+                .and_then(|()| {
+                    driver::memcpy_dtod_async(to.address(), slot.device + from as u64, bytes, null_mut())
+                })
+        }
+        .map_err(|error| of_driver("a batch's copy on the device", error))?;
+        sent.received += 1;
+        Ok(tensor)
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            // What fails here fails again at the next call, which says so.
+            // SAFETY: the event lives as long as the slot.
+            let _ = unsafe { driver::event::record(slot.used, null_mut()) };
+            runtime().slots.give_back(slot);
+        }
+    }
+}

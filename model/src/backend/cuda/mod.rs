@@ -1,0 +1,42 @@
+//! The operations on dfdx's `Cuda`: convolution by cuDNN, the linear layer by cuBLAS, the rest by the project's own
+//! kernels, all on the stream that dfdx computes on, so that everything is in order.
+//!
+//! [`start`] gives the device; there is one a process. docs/cuda.md says how it is built and what was tried how.
+
+mod late;
+
+mod error;
+pub use error::{DeviceError, StartError, guarded};
+
+mod runtime;
+use runtime::Runtime;
+pub use runtime::start;
+
+mod memory;
+
+mod conv2d;
+
+mod linear;
+
+mod batch_norm;
+
+mod pool;
+
+mod cosine;
+
+mod rows;
+
+mod sgd;
+
+mod feed;
+
+/// How products are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// Single precision throughout.
+    F32,
+    /// Factors rounded to 10 bits of mantissa, on tensor cores; sums in single precision.
+    Tf32,
+}
+
+impl super::Backend for dfdx::tensor::Cuda {}

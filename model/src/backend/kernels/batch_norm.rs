@@ -1,0 +1,289 @@
+//! Batch norm: sums in parts of a channel, then one thread a channel, then every value.
+
+use super::{Queue, Values, ValuesMut, count, grid_of, launch};
+use crate::backend::Activation;
+
+/// How values lie, `batch x channels x plane`, and how a channel's sum is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    batch: usize,
+    channels: usize,
+    plane: usize,
+    parts: usize,
+}
+
+impl Layout {
+    /// Of a tensor with these sizes: `batch x channels` or `batch x channels x height x width`.
+    pub(crate) fn of(sizes: &[usize]) -> Self {
+        /// Values under which a block is not worth its launch.
+        const PART: usize = 2048;
+        /// Enough blocks to fill the largest devices.
+        const BLOCKS: usize = 1024;
+        let (batch, channels) = (sizes[0], sizes[1]);
+        let plane: usize = sizes[2..].iter().product();
+        let parts = (batch * plane).div_ceil(PART).min(BLOCKS.div_ceil(channels)).max(1);
+        Self { batch, channels, plane, parts }
+    }
+
+    /// Length of the memory for sums, in f64.
+    pub(crate) fn sums_len(&self) -> usize {
+        self.channels * self.parts * 2
+    }
+
+    /// Length of the memory for the gradient's terms.
+    pub(crate) fn terms_len(&self) -> usize {
+        self.channels * 3
+    }
+
+    fn len(&self) -> usize {
+        self.batch * self.channels * self.plane
+    }
+
+    fn sizes(&self) -> [u32; 3] {
+        count(self.len());
+        [self.batch, self.channels, self.plane].map(count)
+    }
+
+    /// A block for each part of each channel; none where there are no values.
+    fn grid(&self) -> (u32, u32) {
+        (if self.len() == 0 { 0 } else { count(self.channels) }, count(self.parts))
+    }
+
+    fn check(&self, values: &[Option<usize>], channels: &[Option<usize>]) {
+        let fit = |lens: &[Option<usize>], expected| lens.iter().flatten().all(|len| *len == expected);
+        assert!(fit(values, self.len()), "values of another shape than {self:?}");
+        assert!(fit(channels, self.channels), "not one number for each channel of {self:?}");
+    }
+}
+
+/// Scale and shift.
+pub(crate) type Affine<'a> = Option<(Values<'a>, Values<'a>)>;
+
+/// What every value is normalised by.
+#[derive(Clone, Copy)]
+pub(crate) struct Statistics<'a> {
+    pub(crate) mean: Values<'a>,
+    pub(crate) inv_std: Values<'a>,
+    pub(crate) affine: Affine<'a>,
+}
+
+/// The batch's statistics of `x` into `mean` and `inv_std`, and the running ones a step towards them. `sums` is memory for
+/// [`Layout::sums_len`].
+pub(crate) fn statistics<Q: Queue>(
+    queue: &Q,
+    layout: &Layout,
+    [epsilon, momentum]: [f32; 2],
+    x: Values<'_>,
+    mut sums: ValuesMut<'_, f64>,
+    [mut mean, mut inv_std, mut running_mean, mut running_var]: [ValuesMut<'_>; 4],
+) -> Result<(), Q::Err> {
+    let of_channels = [&mean, &inv_std, &running_mean, &running_var].map(|values| Some(values.len()));
+    layout.check(&[Some(x.len())], &of_channels);
+    assert_eq!(sums.len(), layout.sums_len(), "two sums for each part");
+    let [batch, channels, plane] = layout.sizes();
+    // SAFETY: the layout's values are read, and two sums written for each part.
+    unsafe {
+        launch!(queue, "batch_norm_sums", layout.grid(), [batch, channels, plane, x, &mut sums])?;
+    }
+    // SAFETY: each channel's sums and first value are read, and its four numbers written.
+    unsafe {
+        launch!(
+            queue,
+            "batch_norm_statistics",
+            grid_of(if layout.len() == 0 { 0 } else { layout.channels }),
+            [
+                batch,
+                channels,
+                plane,
+                count(layout.parts),
+                epsilon,
+                momentum,
+                x,
+                sums.as_values(),
+                &mut mean,
+                &mut inv_std,
+                &mut running_mean,
+                &mut running_var,
+            ]
+        )
+    }
+}
+
+/// `1 / sqrt(var + epsilon)`.
+pub(crate) fn inverse_std<Q: Queue>(
+    queue: &Q,
+    epsilon: f32,
+    var: Values<'_>,
+    mut inv_std: ValuesMut<'_>,
+) -> Result<(), Q::Err> {
+    let n = var.len();
+    assert_eq!(inv_std.len(), n, "one for each variance");
+    // SAFETY: `n` numbers are read, and as many written.
+    unsafe { launch!(queue, "inverse_std", grid_of(n), [count(n), epsilon, var, &mut inv_std]) }
+}
+
+/// `y = act((x - mean) inv_std scale + shift + residual)`.
+pub(crate) fn normalize<Q: Queue>(
+    queue: &Q,
+    layout: &Layout,
+    activation: Activation,
+    by: &Statistics<'_>,
+    x: Values<'_>,
+    residual: Option<Values<'_>>,
+    mut y: ValuesMut<'_>,
+) -> Result<(), Q::Err> {
+    layout.check(&[Some(x.len()), residual.map(|r| r.len()), Some(y.len())], &by.lens());
+    let [_, channels, plane] = layout.sizes();
+    let (scale, shift) = by.affine.unzip();
+    // SAFETY: the layout's values are read and written, and a number for each channel read.
+    unsafe {
+        launch!(
+            queue,
+            "batch_norm",
+            grid_of(layout.len()),
+            [
+                count(layout.len()),
+                channels,
+                plane,
+                relu(activation),
+                x,
+                residual,
+                by.mean,
+                by.inv_std,
+                scale,
+                shift,
+                &mut y,
+            ]
+        )
+    }
+}
+
+/// What the backward pass reads.
+#[derive(Clone, Copy)]
+pub(crate) struct Backward<'a> {
+    pub(crate) activation: Activation,
+    pub(crate) by: Statistics<'a>,
+    pub(crate) x: Values<'a>,
+    /// The output, where it tells what the activation let through.
+    pub(crate) y: Option<Values<'a>>,
+}
+
+/// Memory for the backward pass.
+pub(crate) struct Scratch<'a> {
+    /// [`Layout::sums_len`] values.
+    pub(crate) sums: ValuesMut<'a, f64>,
+    /// [`Layout::terms_len`] values.
+    pub(crate) terms: ValuesMut<'a>,
+}
+
+/// Where gradients are added; `output` is `dL/dy` and becomes `dL/dx`.
+pub(crate) struct Results<'a> {
+    pub(crate) output: ValuesMut<'a>,
+    pub(crate) input: Option<ValuesMut<'a>>,
+    pub(crate) residual: Option<ValuesMut<'a>>,
+    pub(crate) affine: Option<(ValuesMut<'a>, ValuesMut<'a>)>,
+}
+
+/// Turns `dL/dy` into `dL/dx` and adds the other gradients.
+pub(crate) fn differentiate<Q: Queue>(
+    queue: &Q,
+    layout: &Layout,
+    saved: &Backward<'_>,
+    mut scratch: Scratch<'_>,
+    results: Results<'_>,
+) -> Result<(), Q::Err> {
+    let Results { mut output, mut input, mut residual, affine } = results;
+    let (mut grad_scale, mut grad_shift) = affine.unzip();
+    let len = |values: &Option<ValuesMut<'_>>| values.as_ref().map(ValuesMut::len);
+    let [of_input, of_residual, of_scale, of_shift] = [&input, &residual, &grad_scale, &grad_shift].map(len);
+    let Backward { activation, by, x, y } = *saved;
+    layout.check(
+        &[Some(x.len()), y.map(|y| y.len()), Some(output.len()), of_input, of_residual],
+        &[&by.lens()[..], &[of_scale, of_shift]].concat(),
+    );
+    assert_eq!(scratch.sums.len(), layout.sums_len(), "two sums for each part");
+    assert_eq!(scratch.terms.len(), layout.terms_len(), "three terms for each channel");
+    let [batch, channels, plane] = layout.sizes();
+    let relu = relu(activation);
+    let (scale, shift) = by.affine.unzip();
+    // SAFETY: the layout's values and a number for each channel are read, and two sums written for each part.
+    unsafe {
+        launch!(
+            queue,
+            "batch_norm_gradient_sums",
+            layout.grid(),
+            [
+                batch,
+                channels,
+                plane,
+                relu,
+                output.as_values(),
+                x,
+                y,
+                by.mean,
+                by.inv_std,
+                scale,
+                shift,
+                &mut scratch.sums,
+            ]
+        )?;
+    }
+    // SAFETY: each channel's sums are read, and its terms and gradients written.
+    unsafe {
+        launch!(
+            queue,
+            "batch_norm_gradient_terms",
+            grid_of(if layout.len() == 0 { 0 } else { layout.channels }),
+            [
+                batch,
+                channels,
+                plane,
+                count(layout.parts),
+                scratch.sums.as_values(),
+                by.inv_std,
+                scale,
+                &mut scratch.terms,
+                &mut grad_scale,
+                &mut grad_shift,
+            ]
+        )?;
+    }
+    // SAFETY: as above; a thread writes only the places of the values that it reads.
+    unsafe {
+        launch!(
+            queue,
+            "batch_norm_gradient",
+            grid_of(layout.len()),
+            [
+                count(layout.len()),
+                channels,
+                plane,
+                relu,
+                x,
+                y,
+                by.mean,
+                by.inv_std,
+                scale,
+                shift,
+                scratch.terms.as_values(),
+                &mut output,
+                &mut residual,
+                &mut input,
+            ]
+        )
+    }
+}
+
+impl Statistics<'_> {
+    fn lens(&self) -> [Option<usize>; 4] {
+        let (scale, shift) = self.affine.unzip();
+        [Some(self.mean), Some(self.inv_std), scale, shift].map(|values| values.map(|values| values.len()))
+    }
+}
+
+fn relu(activation: Activation) -> u32 {
+    u32::from(activation == Activation::Relu)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! `simsiam doctor`: compares a device with the CPU, and says whether it may be trusted.
+
+use anyhow::Result;
+
+use crate::arch::Arch;
+use crate::cli::DoctorArgs;
+use crate::config::{Device, Overrides, Precision, Preset, TrainConfig};
+use crate::console::Console;
+use crate::device::on_device;
+use crate::doctor::{Compared, Diagnosis, Doctor, Losses};
+
+/// Compares, prints, and gives true if every operation agrees.
+///
+/// # Errors
+/// If settings make no sense, or the device cannot be used or fails.
+pub fn run(args: &DoctorArgs, console: &Console) -> Result<bool> {
+    let preset = if args.arch.size() == 32 { Preset::Cifar10 } else { Preset::Imagenet };
+    let config = TrainConfig::resolve(&Overrides {
+        preset: Some(preset),
+        arch: Some(args.arch),
+        batch_size: Some(args.batch_size),
+        device: Some(args.device),
+        precision: args.precision,
+        seed: Some(args.seed),
+        ..Overrides::default()
+    })?;
+    let tolerance = tolerance(&config);
+    console.line(format_args!(
+        "errors relative to the CPU's results; an operation passes up to {tolerance:.0e}"
+    ));
+    let mut report = |compared: &Compared| {
+        let Compared { operation, result, error, passes } = compared;
+        let verdict = if *passes { "ok    " } else { "FAILED" };
+        console.line(format_args!("{verdict}  {error:8.1e}  {operation}: {result}"));
+    };
+    let doctor = Doctor { config: &config, steps: args.steps, tolerance, report: &mut report };
+    let Diagnosis { failed, losses } = on_device(config.device, config.precision, doctor)?;
+    print_losses(console, config.arch, config.batch_size, &losses);
+    if failed > 0 {
+        console.line(format_args!("{failed} results are not the CPU's: do not train on this device"));
+    }
+    Ok(failed == 0)
+}
+
+/// What rounding explains.
+fn tolerance(config: &TrainConfig) -> f64 {
+    match (config.device, config.precision) {
+        (Device::Cpu, _) | (Device::Cuda, Some(Precision::F32)) => 1e-5,
+        (Device::Cuda, _) => 1e-3,
+    }
+}
+
+fn print_losses(console: &Console, arch: Arch, batch: usize, losses: &Losses) {
+    /// Lines to print.
+    const LINES: usize = 10;
+    let steps = losses.cpu.len();
+    console.line(format_args!("{arch}, batches of {batch}; rounding makes losses part slowly, not at once:"));
+    for (step, (device, cpu)) in losses.device.iter().zip(&losses.cpu).enumerate() {
+        if step % steps.div_ceil(LINES) == 0 || step + 1 == steps {
+            console.line(format_args!("step {:4}  loss {device:9.6}  on the CPU {cpu:9.6}", step + 1));
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The device by its name on the command line.
+
+use anyhow::Result;
+use dfdx::prelude::Cpu;
+use simsiam_model::Backend;
+
+use crate::config::{Device, Precision};
+
+/// What can be done on any device.
+pub trait Work {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// As the work has them.
+    fn run<D: Backend>(self, dev: &D) -> Result<Self::Output>;
+}
+
+/// Does `work` on a device.
+///
+/// # Errors
+/// As the work has them; or if the device cannot be used or fails.
+pub fn on_device<W: Work>(device: Device, precision: Option<Precision>, work: W) -> Result<W::Output> {
+    match device {
+        Device::Cpu => work.run(&Cpu::default()),
+        Device::Cuda => on_cuda(precision.unwrap_or(Precision::Tf32), work),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn on_cuda<W: Work>(precision: Precision, work: W) -> Result<W::Output> {
+    use simsiam_model::backend::cuda;
+
+    use crate::error::InputError;
+
+    let precision = match precision {
+        Precision::F32 => cuda::Precision::F32,
+        Precision::Tf32 => cuda::Precision::Tf32,
+    };
+    let dev = cuda::start(precision).map_err(|error| InputError::new(error.to_string()))?;
+    let result = cuda::guarded(move || work.run(&dev))?;
+    result.map_err(|error| match cuda::DeviceError::of(&format!("{error:#}")) {
+        Some(device) => device.into(),
+        None => error,
+    })
+}
+
+#[cfg(not(feature = "cuda"))]
+fn on_cuda<W: Work>(_: Precision, _: W) -> Result<W::Output> {
+    let error = "this program was built without CUDA: build it with `--features cuda` (docs/cuda.md)";
+    Err(crate::error::InputError::new(error).into())
+}

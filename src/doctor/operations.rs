@@ -1,0 +1,306 @@
+use anyhow::Result;
+use dfdx::prelude::*;
+use simsiam_model::backend::SgdStep;
+use simsiam_model::init::InitRng;
+use simsiam_model::layers::{
+    Activation, BatchNorm1d, BatchNorm2d, BiasedLinear, Conv2d, MaxPool2d, global_avg_pool,
+};
+use simsiam_model::objective::negative_cosine;
+use simsiam_model::tensors::Taped;
+use simsiam_model::{Backend, Features, Images, Module, TargetGradient};
+
+use super::{Comparable, noise};
+
+/// An operation on random values, the same on each device.
+pub(super) trait Operation {
+    /// What it is, with its sizes.
+    fn name(&self) -> String;
+
+    /// Its results by name: outputs, and gradients along a random direction.
+    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)>;
+}
+
+/// Calls `each` with every operation, on batches whose sizes `seed` draws.
+pub(super) fn all<D: Backend>(
+    seed: u64,
+    each: &mut dyn FnMut(&dyn Comparable<D>) -> Result<()>,
+) -> Result<()> {
+    let batch = |stream: u64, most: f32| 2 + (noise(seed, stream, 1)[0].abs() * most) as usize;
+    each(&Convolution::<3, 64, 7, 2, 3, 224, 112> { batch: batch(1, 3.0), seed })?;
+    each(&Convolution::<64, 64, 3, 1, 1, 56, 56> { batch: batch(2, 6.0), seed })?;
+    each(&Convolution::<128, 128, 3, 2, 1, 56, 28> { batch: batch(3, 6.0), seed })?;
+    each(&Convolution::<256, 512, 1, 2, 0, 56, 28> { batch: batch(4, 3.0), seed })?;
+    each(&Convolution::<512, 128, 1, 1, 0, 28, 28> { batch: batch(5, 6.0), seed })?;
+    each(&Convolution::<3, 16, 3, 1, 1, 32, 32> { batch: batch(6, 60.0), seed })?;
+    for activation in [Activation::Relu, Activation::Identity] {
+        each(&ImageNorm::<64, 28> { batch: batch(7, 30.0), seed, activation, residual: false })?;
+        each(&ImageNorm::<17, 7> { batch: batch(8, 60.0), seed, activation, residual: true })?;
+        each(&FeatureNorm::<2048> { batch: batch(9, 250.0), seed, activation })?;
+    }
+    each(&MaxPooling { batch: batch(10, 8.0), seed })?;
+    each(&AveragePooling { batch: batch(11, 60.0), seed })?;
+    each(&LinearLayer::<2048, 512> { batch: batch(12, 250.0), seed })?;
+    each(&LinearLayer::<64, 2048> { batch: batch(13, 250.0), seed })?;
+    each(&Cosine { batch: batch(14, 250.0), seed })?;
+    each(&TableRows { rows: batch(15, 250.0), seed })?;
+    each(&Update { n: 1000 * batch(16, 90.0) + 7, seed })
+}
+
+/// The gradients of `y` along a random direction: of the sum of its products with noise.
+fn along<S: Shape, D: Backend>(y: Tensor<S, f32, D, Taped<D>>, seed: u64) -> Gradients<f32, D> {
+    let (y, tape) = y.split_tape();
+    let shape = *y.shape();
+    let direction = y.device().tensor_from_vec(noise(seed, 99, shape.num_elements()), shape);
+    (y.put_tape(tape) * direction).sum::<Rank0, _>().backward()
+}
+
+fn images<const C: usize, const S: usize, D: Backend>(
+    dev: &D,
+    seed: u64,
+    stream: u64,
+    batch: usize,
+) -> Images<D, C, S> {
+    dev.tensor_from_vec(noise(seed, stream, batch * C * S * S), (batch, Const, Const, Const))
+}
+
+fn features<const C: usize, D: Backend>(dev: &D, seed: u64, stream: u64, rows: usize) -> Features<D, C> {
+    dev.tensor_from_vec(noise(seed, stream, rows * C), (rows, Const))
+}
+
+struct Convolution<
+    const IN: usize,
+    const OUT: usize,
+    const KERNEL: usize,
+    const STRIDE: usize,
+    const PAD: usize,
+    const S: usize,
+    const S_OUT: usize,
+> {
+    batch: usize,
+    seed: u64,
+}
+
+impl<
+    const IN: usize,
+    const OUT: usize,
+    const KERNEL: usize,
+    const STRIDE: usize,
+    const PAD: usize,
+    const S: usize,
+    const S_OUT: usize,
+> Operation for Convolution<IN, OUT, KERNEL, STRIDE, PAD, S, S_OUT>
+{
+    fn name(&self) -> String {
+        format!("convolution {}x{IN}x{S}x{S} -> {OUT}, {KERNEL}x{KERNEL} / {STRIDE}", self.batch)
+    }
+
+    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+        let layer = Conv2d::<IN, OUT, KERNEL, STRIDE, PAD, D>::new(dev, &InitRng::new(self.seed));
+        let x: Images<D, IN, S> = images(dev, self.seed, 1, self.batch);
+        let y: Images<D, OUT, S_OUT, _> = layer.forward(x.leaky_trace());
+        // Twice, so that the second gradient is added to the first.
+        let again: Images<D, OUT, S_OUT, _> = layer.forward(x.leaky_trace());
+        let found = y.as_vec();
+        let grads = along(y + again, self.seed);
+        vec![("y", found), ("dx", grads.get(&x).as_vec()), ("dw", grads.get(&layer.weight).as_vec())]
+    }
+}
+
+struct ImageNorm<const C: usize, const S: usize> {
+    batch: usize,
+    seed: u64,
+    activation: Activation,
+    residual: bool,
+}
+
+impl<const C: usize, const S: usize> Operation for ImageNorm<C, S> {
+    fn name(&self) -> String {
+        let Self { batch, activation, residual, .. } = self;
+        let residual = if *residual { " and a residual" } else { "" };
+        format!("batch norm {batch}x{C}x{S}x{S}, {activation:?}{residual}")
+    }
+
+    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+        let Self { batch, seed, activation, residual } = *self;
+        let mut norm = BatchNorm2d::<C, D>::new(dev, &InitRng::new(seed));
+        norm.weight.copy_from(&noise(seed, 3, C));
+        norm.bias.copy_from(&noise(seed, 4, C));
+        let x: Images<D, C, S> = images(dev, seed, 1, batch);
+        let shortcut: Images<D, C, S> = images(dev, seed, 2, batch);
+        let y = if residual {
+            norm.forward_add_mut(x.leaky_trace(), shortcut.leaky_trace(), activation)
+        } else {
+            norm.forward_mut(x.leaky_trace(), activation)
+        };
+        let mut results = vec![
+            ("y", y.as_vec()),
+            ("running mean", norm.running.mean.as_vec()),
+            ("running variance", norm.running.var.as_vec()),
+            ("y in evaluation", norm.forward(x.clone(), activation).as_vec()),
+        ];
+        let grads = along(y, seed);
+        results.extend([
+            ("dx", grads.get(&x).as_vec()),
+            ("dscale", grads.get(&norm.weight).as_vec()),
+            ("dshift", grads.get(&norm.bias).as_vec()),
+        ]);
+        if residual {
+            results.push(("dresidual", grads.get(&shortcut).as_vec()));
+        }
+        results
+    }
+}
+
+struct FeatureNorm<const C: usize> {
+    batch: usize,
+    seed: u64,
+    activation: Activation,
+}
+
+impl<const C: usize> Operation for FeatureNorm<C> {
+    fn name(&self) -> String {
+        format!("batch norm {}x{C}, {:?}", self.batch, self.activation)
+    }
+
+    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+        let mut norm = BatchNorm1d::<C, D>::new(dev, &InitRng::new(self.seed));
+        norm.weight.copy_from(&noise(self.seed, 3, C));
+        let x: Features<D, C> = features(dev, self.seed, 1, self.batch);
+        let y = norm.forward_mut(x.leaky_trace(), self.activation);
+        let found = y.as_vec();
+        let grads = along(y, self.seed);
+        vec![
+            ("y", found),
+            ("dx", grads.get(&x).as_vec()),
+            ("dscale", grads.get(&norm.weight).as_vec()),
+            ("dshift", grads.get(&norm.bias).as_vec()),
+        ]
+    }
+}
+
+struct MaxPooling {
+    batch: usize,
+    seed: u64,
+}
+
+impl Operation for MaxPooling {
+    fn name(&self) -> String {
+        format!("max pool {}x64x112x112, 3x3 / 2", self.batch)
+    }
+
+    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+        let x: Images<D, 64, 112> = images(dev, self.seed, 1, self.batch);
+        let y: Images<D, 64, 56, _> = MaxPool2d::<3, 2, 1>.forward(x.leaky_trace());
+        let found = y.as_vec();
+        vec![("y", found), ("dx", along(y, self.seed).get(&x).as_vec())]
+    }
+}
+
+struct AveragePooling {
+    batch: usize,
+    seed: u64,
+}
+
+impl Operation for AveragePooling {
+    fn name(&self) -> String {
+        format!("global average pool {}x512x7x7", self.batch)
+    }
+
+    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+        let x: Images<D, 512, 7> = images(dev, self.seed, 1, self.batch);
+        let y = global_avg_pool(x.leaky_trace());
+        let found = y.as_vec();
+        vec![("y", found), ("dx", along(y, self.seed).get(&x).as_vec())]
+    }
+}
+
+struct LinearLayer<const IN: usize, const OUT: usize> {
+    batch: usize,
+    seed: u64,
+}
+
+impl<const IN: usize, const OUT: usize> Operation for LinearLayer<IN, OUT> {
+    fn name(&self) -> String {
+        format!("linear {}x{IN} -> {OUT}", self.batch)
+    }
+
+    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+        let layer = BiasedLinear::<IN, OUT, D>::new(dev, &InitRng::new(self.seed));
+        let x: Features<D, IN> = features(dev, self.seed, 1, self.batch);
+        let y = layer.forward(x.leaky_trace());
+        let found = y.as_vec();
+        let grads = along(y, self.seed);
+        vec![
+            ("y", found),
+            ("dx", grads.get(&x).as_vec()),
+            ("dw", grads.get(&layer.weight).as_vec()),
+            ("db", grads.get(&layer.bias).as_vec()),
+        ]
+    }
+}
+
+struct Cosine {
+    batch: usize,
+    seed: u64,
+}
+
+impl Operation for Cosine {
+    fn name(&self) -> String {
+        format!("cosine {}x2048", self.batch)
+    }
+
+    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+        let p: Features<D, 2048> = features(dev, self.seed, 1, self.batch);
+        let z: Features<D, 2048> = features(dev, self.seed, 2, self.batch);
+        // Not near 0, where the sum of many cosines has lost its digits.
+        let z = z + p.clone();
+        let loss = negative_cosine(p.leaky_trace(), z.clone(), TargetGradient::Flows);
+        let found = loss.as_vec();
+        let grads = loss.backward();
+        vec![("loss", found), ("dp", grads.get(&p).as_vec()), ("dz", grads.get(&z).as_vec())]
+    }
+}
+
+struct TableRows {
+    rows: usize,
+    seed: u64,
+}
+
+impl Operation for TableRows {
+    fn name(&self) -> String {
+        format!("rows {}x128 of a table of 1000", self.rows)
+    }
+
+    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+        let mut table: Features<D, 128> = features(dev, self.seed, 1, 1000);
+        let values = features(dev, self.seed, 2, self.rows);
+        let numbers: Vec<usize> = (0..self.rows).map(|i| (i * 377 + 5) % 1000).collect();
+        let gathered = dev.gather_rows(&table, &numbers);
+        let scattered = dev.scatter_rows(&mut table, &numbers, &values);
+        let gathered = gathered.and_then(|gathered| scattered.map(|()| gathered));
+        let gathered = gathered.unwrap_or_else(|error| panic!("the device failed: {error}"));
+        vec![("gathered", gathered.as_vec()), ("scattered", table.as_vec())]
+    }
+}
+
+struct Update {
+    n: usize,
+    seed: u64,
+}
+
+impl Operation for Update {
+    fn name(&self) -> String {
+        format!("sgd {}", self.n)
+    }
+
+    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+        let tensor = |stream| dev.tensor_from_vec(noise(self.seed, stream, self.n), (self.n,));
+        let (mut p, mut v): (Tensor<(usize,), f32, D>, _) = (tensor(1), tensor(2));
+        let before = p.clone(); // must not change with it
+        let mut grads = along(p.leaky_trace(), self.seed);
+        let step = SgdStep { learning_rate: 0.05, momentum: 0.9, weight_decay: 1e-3 };
+        let updated = grads.get_or_alloc_mut(&p).and_then(|grad| dev.sgd_update(&step, &mut p, &mut v, grad));
+        updated.unwrap_or_else(|error| panic!("the device failed: {error}"));
+        vec![("p", p.as_vec()), ("v", v.as_vec()), ("p of a clone", before.as_vec())]
+    }
+}

@@ -1,0 +1,46 @@
+use anyhow::{Result, anyhow};
+use dfdx::prelude::*;
+use simsiam_model::{Backend, LearningRates, Sgd, SgdConfig};
+
+use super::noise;
+use crate::config::TrainConfig;
+use crate::network;
+
+/// The losses of the same steps, made on two devices.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Losses {
+    /// On the device.
+    pub device: Vec<f64>,
+    /// On the CPU.
+    pub cpu: Vec<f64>,
+}
+
+/// Trains the same network on the same made-up images on both.
+pub(super) fn losses<D: Backend>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Losses> {
+    Ok(Losses { device: train(dev, config, steps)?, cpu: train(&Cpu::default(), config, steps)? })
+}
+
+/// As the training loop does, on new images each step.
+fn train<D: Backend>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Vec<f64>> {
+    let failed = |error: D::Err| anyhow!("the device failed: {error}");
+    let mut model = network::build(dev, config, config.batch_size, steps as u64);
+    let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
+    let mut optimizer = Sgd::new(sgd);
+    let rates = LearningRates::all((config.base_lr * config.batch_size as f64 / 256.0) as f32);
+    let samples: Vec<usize> = (0..config.batch_size).collect();
+    let values = config.batch_size * 3 * config.arch.size().pow(2);
+    let mut gradients = model.alloc_grads();
+    let mut losses = Vec::new();
+    for step in 0..steps {
+        let stream = |view| (step * model.views() + view) as u64;
+        let views: Vec<_> = (0..model.views()).map(|view| noise(config.seed, stream(view), values)).collect();
+        let views: Vec<_> = views.iter().map(Vec::as_slice).collect();
+        let of_step = model.loss(D::send(&views).map_err(failed)?, &samples, gradients);
+        losses.push(of_step.value());
+        gradients = of_step.loss.backward();
+        optimizer.update(model.as_mut(), &mut gradients, &rates).map_err(failed)?;
+        model.zero_grads(&mut gradients);
+        model.end_step(step as u64 + 1, (step + 1) as f64 / steps as f64);
+    }
+    Ok(losses)
+}
