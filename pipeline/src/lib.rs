@@ -6,7 +6,8 @@
 //!
 //! The code map, in reading order:
 //!
-//! - [`pipeline`]: the wiring; start here.
+//! - [`Loader`]: how other programs embed it; [`pipeline`]: the wiring; start there to read.
+//! - [`ViewOperation`]: a step of your own.
 //! - [`sampler`]: which samples make up a batch, as a pure function.
 //! - [`shards`]: memory-mapped tars and their sidecar indexes.
 //! - [`views`]: what a worker does with a sample; [`decode`], [`augment`], [`rng`]: bytes to pixels, pixels to views, as
@@ -27,6 +28,8 @@ pub mod error;
 pub mod image;
 pub mod inspect;
 mod instructions;
+pub mod loader;
+mod operation;
 pub mod pack;
 pub mod pipeline;
 pub mod quarantine;
@@ -38,12 +41,15 @@ mod stages;
 pub mod stats;
 pub mod views;
 
-pub use augment::Recipe;
+pub use augment::{Dtype, Format, Layout, Recipe};
 pub use batch::Batch;
 pub use batches::Batches;
 pub use error::{ConfigError, PipelineError};
+pub use half::f16;
 pub use instructions::Instructions;
+pub use loader::{Loader, LoaderState};
+pub use operation::{FinishedView, ViewOperation};
 pub use pipeline::{PipelineConfig, start};
 pub use quarantine::{BadSample, OnBadSample, Quarantine};
-pub use sampler::{Order, Part, World};
+pub use sampler::{LastBatch, Order, Part, World};
 pub use shards::ShardSet;

@@ -4,6 +4,7 @@
 
 mod damage;
 mod fixture;
+mod foreign;
 mod index;
 mod inspect;
 mod pack;

@@ -7,3 +7,4 @@ mod determinism;
 mod evaluation;
 mod fixture;
 mod flow;
+mod loader;
