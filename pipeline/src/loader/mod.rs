@@ -96,6 +96,11 @@ impl Loader {
         }
     }
 
+    /// Whether threads are at work.
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Waits and rates of the running pipeline, if one runs.
     pub fn stats(&self) -> Option<PipelineStats> {
         self.running.as_ref().map(Batches::stats)

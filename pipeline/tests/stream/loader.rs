@@ -151,7 +151,7 @@ fn an_evaluation_may_be_repeated() {
             .flat_map(|batch| batch.unwrap().samples().collect::<Vec<_>>())
             .collect();
         assert_eq!(samples, (0..21).collect::<Vec<_>>());
-        assert!(loader.stats().is_none(), "no thread is left");
+        assert!(!loader.is_running(), "no thread is left");
     }
 }
 
