@@ -16,7 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let recipe = if recipe == "imagenet" { Recipe::imagenet() } else { Recipe::cifar10() };
     let seconds = Duration::from_secs_f64(seconds.parse()?);
 
-    let mut loader = Loader::training(shards, recipe, batch_size.parse()?).workers(workers.parse()?).build()?;
+    let mut loader =
+        Loader::training(shards, recipe, batch_size.parse()?).workers(workers.parse()?).build()?;
     let started = Instant::now();
     let (mut counted, mut images) = (None, 0);
     for epoch in 0.. {

@@ -171,11 +171,7 @@ impl Loader {
         arguments.set_item("bad_sample_budget", bad_sample_budget)?;
         arguments.set_item("cache_dir", cache_dir)?;
         let inner = Inner { loader: OfProcess::new(loader), is_restored: false, iteration: 0 };
-        Ok(Self {
-            inner: Mutex::new(inner),
-            running_in: AtomicU32::new(0),
-            arguments: arguments.unbind(),
-        })
+        Ok(Self { inner: Mutex::new(inner), running_in: AtomicU32::new(0), arguments: arguments.unbind() })
     }
 
     /// Batches in an epoch.
