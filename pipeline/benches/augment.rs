@@ -11,7 +11,7 @@ use std::path::Path;
 use criterion::{Criterion, criterion_group, criterion_main};
 use image::codecs::jpeg::JpegEncoder;
 use simsiam_pipeline::Instructions;
-use simsiam_pipeline::augment::{Augmenter, ColorJitter, GaussianBlur, Recipe, ViewParams};
+use simsiam_pipeline::augment::{Augmenter, ColorJitter, GaussianBlur, Layout, Recipe, ViewParams};
 use simsiam_pipeline::decode::{DecodeLimits, Decoder, probe};
 use simsiam_pipeline::image::{Region, RgbImage};
 use simsiam_pipeline::rng::ViewRng;
@@ -52,7 +52,7 @@ fn bench_sample(criterion: &mut Criterion, name: &str, files: &[Vec<u8>], recipe
             for view in 0..2 {
                 let mut rng = ViewRng::new(1, 0, sample as u64, view);
                 let params = recipe.draw(&mut rng, image.width, image.height);
-                augmenter.view(image.into(), &params, &mut out);
+                augmenter.view(image.into(), &params, Layout::Nchw, &mut out);
             }
             sample += 1;
         });
@@ -83,7 +83,7 @@ fn one_operation(criterion: &mut Criterion) {
             let mut augmenter = Augmenter::with_instructions(recipe.clone(), instructions);
             let mut draws = draws(&recipe, width, height).cycle();
             group.bench_function(name, |bencher| {
-                bencher.iter(|| augmenter.view(image.into(), &draws.next().unwrap(), &mut out));
+                bencher.iter(|| augmenter.view(image.into(), &draws.next().unwrap(), Layout::Nchw, &mut out));
             });
         }
     }
@@ -106,7 +106,7 @@ fn resize(criterion: &mut Criterion) {
     let mut out = vec![0u8; 3 * 224 * 224];
     let mut views = draws(&recipe, width, height).cycle();
     group.bench_function("simsiam", |bencher| {
-        bencher.iter(|| augmenter.view(image.into(), &views.next().unwrap(), &mut out));
+        bencher.iter(|| augmenter.view(image.into(), &views.next().unwrap(), Layout::Nhwc, &mut out));
     });
 
     let source = ImageRef::new(width as u32, height as u32, &pixels, PixelType::U8x3).unwrap();

@@ -4,11 +4,12 @@ use crate::quarantine::BadSample;
 
 /// A configuration that cannot work, found before anything starts.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConfigError {
     /// The batch size is zero.
     #[error("the batch size is 0")]
     EmptyBatch,
-    /// A shuffled epoch drops its partial batch, so it would have none.
+    /// The epoch's only batch would be a smaller one, and those are dropped.
     #[error("the batch size {batch_size} is larger than the data ({samples} samples)")]
     BatchLargerThanData {
         /// The global batch.
@@ -54,6 +55,7 @@ pub enum ConfigError {
 
 /// Why a running pipeline stopped. It arrives once, as the last item.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PipelineError {
     /// The policy is `fail` and a sample was unusable.
     #[error("{0}")]

@@ -6,7 +6,8 @@
 //!
 //! The code map, in reading order:
 //!
-//! - [`pipeline`]: the wiring; start here.
+//! - [`Loader`]: how other programs embed it; [`pipeline`]: the wiring; start there to read.
+//! - [`ViewOperation`]: a step of your own.
 //! - [`sampler`]: which samples make up a batch, as a pure function.
 //! - [`shards`]: memory-mapped tars and their sidecar indexes.
 //! - [`views`]: what a worker does with a sample; [`decode`], [`augment`], [`rng`]: bytes to pixels, pixels to views, as
@@ -29,7 +30,9 @@ pub mod fuzz;
 pub mod image;
 pub mod inspect;
 mod instructions;
+pub mod loader;
 mod memory;
+mod operation;
 pub mod pack;
 pub mod pipeline;
 pub mod quarantine;
@@ -42,12 +45,15 @@ pub mod stats;
 pub mod views;
 mod watchdog;
 
-pub use augment::Recipe;
+pub use augment::{Dtype, Format, Layout, Recipe};
 pub use batch::Batch;
 pub use batches::Batches;
 pub use error::{ConfigError, PipelineError};
+pub use half::f16;
 pub use instructions::Instructions;
+pub use loader::{Loader, LoaderState};
+pub use operation::{FinishedView, ViewOperation};
 pub use pipeline::{PipelineConfig, start};
 pub use quarantine::{BadSample, OnBadSample, Quarantine};
-pub use sampler::{Order, Part, World};
+pub use sampler::{LastBatch, Order, Part, World};
 pub use shards::ShardSet;

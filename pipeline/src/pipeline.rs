@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use crate::augment::Recipe;
-use crate::batch::BufferPool;
+use crate::augment::{Format, Recipe};
+use crate::batch::{BufferPool, BufferShape};
 use crate::batches::{Batches, Shutdown};
 use crate::error::ConfigError;
 use crate::memory;
+use crate::operation::ViewOperation;
 use crate::quarantine::Quarantine;
 use crate::queue::bounded;
-use crate::sampler::{Order, Part, Sampler, World};
+use crate::sampler::{LastBatch, Order, Part, Sampler, World};
 use crate::shards::ShardSet;
 use crate::stages::work::{WorkClock, Worker};
 use crate::stages::{collate, plan, read, work};
@@ -28,6 +29,10 @@ pub struct PipelineConfig {
     pub recipe: Recipe,
     /// Views of each image: 2 to train, 1 to evaluate.
     pub views: usize,
+    /// What views are written as.
+    pub format: Format,
+    /// What is done to each view after that.
+    pub operation: Option<Arc<dyn ViewOperation>>,
     /// Which samples to stream.
     pub part: Part,
     /// Images a batch, over all ranks.
@@ -36,6 +41,8 @@ pub struct PipelineConfig {
     pub seed: u64,
     /// Shuffled to train, sequential to evaluate.
     pub order: Order,
+    /// Whether an epoch ends with a smaller batch.
+    pub last_batch: LastBatch,
     /// This process among those that train together.
     pub world: World,
     /// The epochs to stream.
@@ -56,10 +63,13 @@ impl PipelineConfig {
         Self {
             recipe,
             views: 2,
+            format: Format::default(),
+            operation: None,
             part: Part::All,
             batch_size,
             seed,
             order: Order::Shuffled,
+            last_batch: LastBatch::Dropped,
             world: World::SINGLE,
             epochs: 0..u64::MAX,
             first_step: 0,
@@ -74,15 +84,32 @@ impl PipelineConfig {
         Self {
             views: 1,
             order: Order::Sequential,
+            last_batch: LastBatch::Kept,
             epochs: 0..1,
             ..Self::training(recipe.evaluation(), batch_size, 0)
         }
     }
 
+    /// Checks what can be checked without data.
+    ///
+    /// # Errors
+    /// If the recipe contradicts itself, or there is no worker or no view.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.recipe.validate()?;
+        if self.workers == 0 {
+            return Err(ConfigError::NoWorkers);
+        }
+        if self.views == 0 {
+            return Err(ConfigError::NoViews);
+        }
+        Ok(())
+    }
+
     /// Memory that the batches inside the pipeline take at most, in bytes.
     pub fn pool_bytes(&self) -> u64 {
         let share = self.batch_size as u64 / self.world.size.max(1);
-        let view = (3 * size_of::<f32>() as u64).saturating_mul((self.recipe.size as u64).saturating_pow(2));
+        let pixel = 3 * self.format.dtype.bytes() as u64;
+        let view = pixel.saturating_mul((self.recipe.size as u64).saturating_pow(2));
         let batch = view.saturating_mul(self.views as u64).saturating_mul(share);
         batch.saturating_mul((self.prefetch.max(1) as u64).saturating_add(IN_HAND + 1))
     }
@@ -92,7 +119,8 @@ impl PipelineConfig {
     /// # Errors
     /// If batch, ranks and data don't fit together.
     pub fn sampler(&self, samples: u64) -> Result<Sampler, ConfigError> {
-        Sampler::new(samples, self.part, self.batch_size, self.seed, self.order, self.world)
+        let Self { part, batch_size, seed, order, last_batch, world, .. } = *self;
+        Sampler::new(samples, part, batch_size, seed, order, last_batch, world)
     }
 }
 
@@ -108,23 +136,19 @@ pub fn start(
     quarantine: Arc<Quarantine>,
     config: &PipelineConfig,
 ) -> Result<Batches, ConfigError> {
-    config.recipe.validate()?;
+    config.validate()?;
     let sampler = config.sampler(shards.len())?;
     let (workers, prefetch) = (config.workers, config.prefetch.max(1));
-    if workers == 0 {
-        return Err(ConfigError::NoWorkers);
-    }
-    if config.views == 0 {
-        return Err(ConfigError::NoViews);
-    }
     let share = config.batch_size / config.world.size as usize;
+    let PipelineConfig { views, format, .. } = *config;
+    let shape = BufferShape { capacity: share, views, size: config.recipe.size, format };
     let chunk_len = chunk_len(&shards, share, workers);
     memory::check(config.pool_bytes(), memory::available())?;
 
     // A batch holds a permit from its plan to its delivery.
     let in_flight = prefetch + IN_HAND as usize;
     let permits = Arc::new(Semaphore::new(in_flight));
-    let pool = Arc::new(BufferPool::new(in_flight + 1, share, config.views, config.recipe.size));
+    let pool = Arc::new(BufferPool::new(in_flight + 1, shape));
 
     // plan -> read -> work -> collate -> the consumer. What a worker has finished always finds room.
     let (planned_tx, planned_rx) = bounded("planned chunks", 2 * workers);

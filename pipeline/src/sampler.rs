@@ -15,6 +15,7 @@ pub struct Sampler {
     batch_size: u64,
     seed: u64,
     order: Order,
+    last_batch: LastBatch,
     world: World,
     subset: Option<Subset>,
 }
@@ -22,10 +23,19 @@ pub struct Sampler {
 /// The order in which an epoch visits the samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// A new permutation each epoch; the last, partial batch is dropped.
+    /// A new permutation each epoch. An unusable sample is replaced by another.
     Shuffled,
-    /// In the shards' order, for evaluation; the last batch may be smaller.
+    /// In the shards' order, for evaluation. An unusable sample is left out.
     Sequential,
+}
+
+/// What becomes of the samples at the end of an epoch that don't fill a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastBatch {
+    /// They are left out.
+    Dropped,
+    /// They make a smaller batch, split over the ranks as evenly as it can be.
+    Kept,
 }
 
 /// This process's place among those that train together.
@@ -97,33 +107,42 @@ impl Sampler {
     /// A sampler over a part of `samples` samples with a *global* batch of `batch_size`.
     ///
     /// # Errors
-    /// If the batch is empty or larger than the data (when shuffled), or not divided by the world's size.
+    /// If the batch is empty or larger than the data (where a smaller one is dropped), or not divided by the world's size.
     pub fn new(
         samples: u64,
         part: Part,
         batch_size: usize,
         seed: u64,
         order: Order,
+        last_batch: LastBatch,
         world: World,
     ) -> Result<Self, ConfigError> {
         let (all, samples, batch) = (samples, part.len(samples), batch_size as u64);
         if batch == 0 {
             return Err(ConfigError::EmptyBatch);
         }
-        if order == Order::Shuffled && batch > samples {
+        if last_batch == LastBatch::Dropped && batch > samples {
             return Err(ConfigError::BatchLargerThanData { batch_size, samples });
         }
         if world.size == 0 || world.rank >= world.size || !batch.is_multiple_of(world.size) {
             return Err(ConfigError::World { batch_size, size: world.size, rank: world.rank });
         }
-        Ok(Self { samples, batch_size: batch, seed, order, world, subset: Subset::new(part, all) })
+        Ok(Self {
+            samples,
+            batch_size: batch,
+            seed,
+            order,
+            last_batch,
+            world,
+            subset: Subset::new(part, all),
+        })
     }
 
     /// Batches in one epoch.
     pub fn steps_per_epoch(&self) -> u64 {
-        match self.order {
-            Order::Shuffled => self.samples / self.batch_size,
-            Order::Sequential => self.samples.div_ceil(self.batch_size),
+        match self.last_batch {
+            LastBatch::Dropped => self.samples / self.batch_size,
+            LastBatch::Kept => self.samples.div_ceil(self.batch_size),
         }
     }
 
@@ -140,9 +159,10 @@ impl Sampler {
 
     /// The positions in the epoch's order that this rank takes at `step`.
     pub fn positions(&self, step: u64) -> Range<u64> {
-        let (start, share) = (step * self.batch_size, self.batch_size / self.world.size);
-        let first = start + self.world.rank * share;
-        first.min(self.samples)..(first + share).min(self.samples)
+        let start = (step * self.batch_size).min(self.samples);
+        let batch = self.batch_size.min(self.samples - start);
+        let World { size, rank } = self.world;
+        start + batch * rank / size..start + batch * (rank + 1) / size
     }
 }
 
@@ -229,7 +249,7 @@ mod tests {
     use super::*;
 
     fn sampler(samples: u64, batch: usize, world: World) -> Sampler {
-        Sampler::new(samples, Part::All, batch, 7, Order::Shuffled, world).unwrap()
+        Sampler::new(samples, Part::All, batch, 7, Order::Shuffled, LastBatch::Dropped, world).unwrap()
     }
 
     #[test]
@@ -290,8 +310,10 @@ mod tests {
             let held_out = draw(3, 0..samples - batch + 1);
             let part = [Part::All, Part::Kept { held_out }][(case % 2) as usize];
             let order = [Order::Shuffled, Order::Sequential][(case / 2 % 2) as usize];
+            let last_batch = [LastBatch::Dropped, LastBatch::Kept][(case / 4 % 2) as usize];
             let new = |size, rank| {
-                Sampler::new(samples, part, batch as usize, seed, order, World { size, rank }).unwrap()
+                let world = World { size, rank };
+                Sampler::new(samples, part, batch as usize, seed, order, last_batch, world).unwrap()
             };
             let drawn = |sampler: &Sampler, epoch, step| -> Vec<(u64, u64)> {
                 let order = sampler.epoch(epoch);
@@ -311,18 +333,22 @@ mod tests {
     }
 
     #[test]
-    fn remainders_are_dropped_when_shuffled_and_kept_when_sequential() {
+    fn remainders_are_dropped_or_kept_and_split() {
         assert_eq!(sampler(50, 12, World::SINGLE).steps_per_epoch(), 4);
-        let all = Sampler::new(50, Part::All, 12, 0, Order::Sequential, World::SINGLE).unwrap();
+        let kept =
+            |world| Sampler::new(50, Part::All, 12, 0, Order::Sequential, LastBatch::Kept, world).unwrap();
+        let all = kept(World::SINGLE);
         assert_eq!(all.steps_per_epoch(), 5);
         assert_eq!(all.positions(4), 48..50);
         assert_eq!(all.epoch(9).sample(13), 13);
+        let shares: Vec<_> = (0..3).map(|rank| kept(World { size: 3, rank }).positions(4)).collect();
+        assert_eq!(shares, [48..48, 48..49, 49..50]);
     }
 
     #[test]
     fn what_is_held_out_is_never_trained_on() {
         let members = |part, order| {
-            let sampler = Sampler::new(100, part, 5, 3, order, World::SINGLE).unwrap();
+            let sampler = Sampler::new(100, part, 5, 3, order, LastBatch::Kept, World::SINGLE).unwrap();
             let epoch = sampler.epoch(1);
             let mut members: Vec<u64> = (0..part.len(100)).map(|p| epoch.sample(p)).collect();
             members.extend((0..50).map(|p| epoch.substitute(p, 0)));
@@ -340,7 +366,9 @@ mod tests {
 
     #[test]
     fn impossible_batches_are_refused() {
-        let new = |samples, batch, world| Sampler::new(samples, Part::All, batch, 0, Order::Shuffled, world);
+        let new = |samples, batch, world| {
+            Sampler::new(samples, Part::All, batch, 0, Order::Shuffled, LastBatch::Dropped, world)
+        };
         assert!(matches!(new(10, 0, World::SINGLE), Err(ConfigError::EmptyBatch)));
         assert!(matches!(new(10, 11, World::SINGLE), Err(ConfigError::BatchLargerThanData { .. })));
         assert!(matches!(new(10, 4, World { size: 3, rank: 0 }), Err(ConfigError::World { .. })));

@@ -1,6 +1,6 @@
 //! From an encoded image to its views: draw what will happen, decode what that needs, augment.
 
-use crate::augment::{Augmenter, Element, Recipe, ViewParams};
+use crate::augment::{Augmenter, Element, Layout, Recipe, ViewParams};
 use crate::decode::{DecodeError, DecodeLimits, Decoder, probe};
 use crate::image::RgbPart;
 use crate::instructions::Instructions;
@@ -72,11 +72,11 @@ impl ViewMaker {
 }
 
 impl DecodedViews<'_> {
-    /// Writes view number `view`: `3 x size x size` normalised values, or `size x size x 3` bytes.
+    /// Writes view number `view`: `3 x size x size` numbers, or `size x size x 3`.
     ///
     /// # Panics
     /// If there is no such view, or `out` has another length.
-    pub fn render<E: Element>(&mut self, view: usize, out: &mut [E]) {
-        self.augmenter.view(self.part, &self.params[view], out);
+    pub fn render<E: Element>(&mut self, view: usize, layout: Layout, out: &mut [E]) {
+        self.augmenter.view(self.part, &self.params[view], layout, out);
     }
 }

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use simsiam_pipeline::Instructions;
-use simsiam_pipeline::augment::{Augmenter, Crop, JitterOp, JitterParams, Recipe, ViewParams, Window};
+use simsiam_pipeline::augment::{
+    Augmenter, Crop, JitterOp, JitterParams, Layout, Recipe, ViewParams, Window,
+};
 use simsiam_pipeline::decode::{DecodeLimits, Decoder};
 use simsiam_pipeline::image::{Region, RgbImage, RgbPart, Scale, Wanted};
 use simsiam_pipeline::rng::ViewRng;
@@ -79,7 +81,7 @@ fn normalised_views_are_the_bytes_normalised() {
         let expected = golden.image(&case.expected);
         let plane = expected.width * expected.height;
         let mut view = vec![0.0; 3 * plane];
-        Augmenter::new(recipe).view(case.part(&golden), &params, &mut view);
+        Augmenter::new(recipe).view(case.part(&golden), &params, Layout::Nchw, &mut view);
         for (i, &byte) in expected.pixels.iter().enumerate() {
             let (pixel, channel) = (i / 3, i % 3);
             let value = (f32::from(byte) / 255.0 - mean[channel]) / std[channel];
@@ -143,7 +145,7 @@ fn check(op: &str, bound: u8) {
         let mut view = vec![0; 3 * recipe.size * recipe.size];
         for instructions in [Instructions::Detected, Instructions::Plain] {
             let mut augmenter = Augmenter::with_instructions(recipe.clone(), instructions);
-            augmenter.view(case.part(&golden), &params, &mut view);
+            augmenter.view(case.part(&golden), &params, Layout::Nhwc, &mut view);
             let before = errors.max;
             errors.add(&view, golden.image(&case.expected).pixels);
             if errors.max > before {

@@ -6,8 +6,8 @@ use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, RgbImage};
-use simsiam_pipeline::Recipe;
 use simsiam_pipeline::views::ViewMaker;
+use simsiam_pipeline::{Layout, Recipe};
 
 const SIZE: usize = 32;
 
@@ -23,7 +23,7 @@ fn reduced_decoding_hardly_shows() {
             let mut decoded = maker.decode(&jpeg, 0, sample).unwrap();
             for view in 0..2 {
                 let mut pixels = [0u8; 3 * SIZE * SIZE];
-                decoded.render(view, &mut pixels);
+                decoded.render(view, Layout::Nhwc, &mut pixels);
                 views.extend(pixels);
             }
         }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use simsiam_pipeline::augment::Augmenter;
+use simsiam_pipeline::augment::{Augmenter, Layout};
 use simsiam_pipeline::decode::{DecodeError, DecodeLimits, Decoder};
 use simsiam_pipeline::rng::ViewRng;
 use simsiam_pipeline::views::ViewMaker;
@@ -32,8 +32,8 @@ fn views(maker: &mut ViewMaker, file: &[u8], sample: u64) -> Vec<([u8; 3 * SIZE 
     let mut decoded = maker.decode(file, 0, sample).unwrap();
     let render = |view| {
         let (mut bytes, mut values) = ([0; 3 * SIZE * SIZE], vec![0.0; 3 * SIZE * SIZE]);
-        decoded.render(view, &mut bytes);
-        decoded.render(view, &mut values);
+        decoded.render(view, Layout::Nhwc, &mut bytes);
+        decoded.render(view, Layout::Nchw, &mut values);
         (bytes, values)
     };
     (0..VIEWS).map(render).collect()
@@ -64,7 +64,8 @@ fn views_of_a_part_are_those_of_the_whole() {
             for (view, (found, _)) in views(&mut maker, &file, sample).into_iter().enumerate() {
                 let rng = &mut ViewRng::new(SEED, 0, sample, view as u64);
                 let mut expected = [0; 3 * SIZE * SIZE];
-                augmenter.view(whole.into(), &recipe.draw(rng, whole.width, whole.height), &mut expected);
+                let params = recipe.draw(rng, whole.width, whole.height);
+                augmenter.view(whole.into(), &params, Layout::Nhwc, &mut expected);
                 assert!(found == expected, "{name}, sample {sample}, view {view}");
             }
         }

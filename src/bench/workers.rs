@@ -11,7 +11,7 @@ use simsiam_pipeline::decode::{DecodeLimits, Decoder};
 use simsiam_pipeline::sampler::{EpochOrder, Sampler};
 use simsiam_pipeline::stats::{Bottleneck, PipelineStats};
 use simsiam_pipeline::views::ViewMaker;
-use simsiam_pipeline::{PipelineConfig, ShardSet};
+use simsiam_pipeline::{Layout, PipelineConfig, ShardSet};
 
 use super::StepMicros;
 
@@ -97,7 +97,7 @@ impl Workers {
                 .with_context(|| shards.locate(sample).to_string())?;
             let decoded = Instant::now();
             for view in 0..VIEWS {
-                views.render(view, &mut bench.view);
+                views.render(view, Layout::Nchw, &mut bench.view);
             }
             bench.times.add(read - started, decoded - read, decoded.elapsed());
             Ok(())

@@ -13,6 +13,7 @@ mod blur;
 mod color;
 mod cpu;
 mod element;
+mod format;
 mod hue;
 mod needed;
 mod normalise;
@@ -22,6 +23,7 @@ mod recipe;
 mod resize;
 
 pub use element::Element;
+pub use format::{Dtype, Format, Layout, PixelsMut};
 pub use params::{JitterOp, JitterParams, ViewParams, Window};
 pub use recipe::{ColorJitter, Crop, GaussianBlur, Recipe, RecipeError};
 
@@ -72,13 +74,19 @@ impl Augmenter {
         }
     }
 
-    /// Writes a view: normalised planes of `f32`, channels first, or interleaved RGB bytes as they are.
+    /// Writes a view: normalised numbers, or RGB bytes as they are, channels first or last.
     ///
     /// # Panics
     /// When `out` has not `3 * size * size` elements, or `part` does not hold what [`Recipe::needed`] says.
-    pub fn view<E: Element>(&mut self, part: RgbPart<'_>, params: &ViewParams, out: &mut [E]) {
+    pub fn view<E: Element>(
+        &mut self,
+        part: RgbPart<'_>,
+        params: &ViewParams,
+        layout: Layout,
+        out: &mut [E],
+    ) {
         self.render(&part, params);
-        E::write(self, out);
+        E::write(self, layout, out);
     }
 
     /// Every step but the last, which depends on what is made of the view. Flipping comes first instead of last: no other
@@ -125,7 +133,7 @@ mod tests {
             for sample in 0..50 {
                 let params = recipe.draw(&mut ViewRng::new(0, 0, sample, 0), width, height);
                 let mut out = [f32::NAN; 3 * 16 * 16];
-                augmenter.view(image.into(), &params, &mut out);
+                augmenter.view(image.into(), &params, Layout::Nchw, &mut out);
                 assert!(out.iter().all(|value| value.is_finite()));
             }
         }
@@ -142,8 +150,8 @@ mod tests {
             let [mut found, mut expected] = [[0; 24 * 24 * 3]; 2];
             for sample in 0..40 {
                 let mut fresh = Augmenter::with_cpu(recipe.clone(), Cpu::Plain);
-                fresh.view(image.into(), &params(sample), &mut expected);
-                used.view(image.into(), &params(sample), &mut found);
+                fresh.view(image.into(), &params(sample), Layout::Nhwc, &mut expected);
+                used.view(image.into(), &params(sample), Layout::Nhwc, &mut found);
                 assert_eq!(found, expected, "{cpu:?}");
             }
         }
@@ -163,8 +171,8 @@ mod tests {
                 let pixels = &pixels[(top * whole.width + left) * 3..];
                 let part = RgbPart { top, left, width, height, pixels, ..whole };
                 let [mut found, mut expected] = [[0; 16 * 16 * 3]; 2];
-                augmenter.view(whole, &params, &mut expected);
-                augmenter.view(part, &params, &mut found);
+                augmenter.view(whole, &params, Layout::Nhwc, &mut expected);
+                augmenter.view(part, &params, Layout::Nhwc, &mut found);
                 assert_eq!(found, expected);
             }
         }
@@ -180,7 +188,7 @@ mod tests {
         let mut epoch = |augmenter: &mut Augmenter| {
             for sample in 0..300 {
                 let params = recipe.draw(&mut ViewRng::new(2, 0, sample, 0), 80, 60);
-                augmenter.view(image.into(), &params, &mut out);
+                augmenter.view(image.into(), &params, Layout::Nchw, &mut out);
             }
             (augmenter.resizer.capacities(), augmenter.blur.capacities())
         };

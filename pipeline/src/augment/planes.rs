@@ -25,6 +25,14 @@ impl Planes {
     }
 
     /// The three planes.
+    pub(super) fn split(&self) -> [&[u8]; 3] {
+        let pixels = self.bytes.len() / 3;
+        let (r, rest) = self.bytes.split_at(pixels);
+        let (g, b) = rest.split_at(pixels);
+        [r, g, b]
+    }
+
+    /// The three planes, to be changed.
     pub(super) fn split_mut(&mut self) -> [&mut [u8]; 3] {
         let pixels = self.bytes.len() / 3;
         let (r, rest) = self.bytes.split_at_mut(pixels);
@@ -35,9 +43,7 @@ impl Planes {
     /// Writes interleaved pixels.
     pub(super) fn interleave(&self, cpu: Cpu, out: &mut [u8]) {
         assert_eq!(out.len(), self.bytes.len(), "a view is size x size x 3");
-        let pixels = self.bytes.len() / 3;
-        let (r, rest) = self.bytes.split_at(pixels);
-        let (g, b) = rest.split_at(pixels);
+        let [r, g, b] = self.split();
         interleave(cpu, r, g, b, out);
     }
 }

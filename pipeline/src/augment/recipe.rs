@@ -5,7 +5,23 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// An augmentation recipe, in the order in which its steps are applied.
+/// An augmentation recipe, in the order in which its steps are applied. Any serde format holds one; steps left out are not done.
+///
+/// ```
+/// use simsiam_pipeline::Recipe;
+///
+/// let recipe: Recipe = toml::from_str(
+///     "size = 96
+///      grayscale_p = 0.2
+///      flip_p = 0.5
+///      mean = [0.485, 0.456, 0.406]
+///      std = [0.229, 0.224, 0.225]
+///      crop.random_resized = { scale = [0.2, 1.0], ratio = [0.75, 1.25] }",
+/// )?;
+/// recipe.validate()?;
+/// assert_eq!(recipe.blur, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {

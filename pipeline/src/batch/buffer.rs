@@ -5,12 +5,35 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::memory::Memory;
+use crate::augment::{Dtype, Format, PixelsMut};
+
+/// What every buffer of a pipeline has in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BufferShape {
+    /// Images that fit.
+    pub(crate) capacity: usize,
+    /// Views of each image.
+    pub(crate) views: usize,
+    /// Side of a view, in pixels.
+    pub(crate) size: usize,
+    /// What views are written as.
+    pub(crate) format: Format,
+}
+
+impl BufferShape {
+    /// One view of one image, in bytes.
+    fn image_bytes(&self) -> usize {
+        3 * self.size * self.size * self.format.dtype.bytes()
+    }
+}
+
 /// Pixels and records of up to `capacity` images.
 pub(crate) struct BatchBuffer {
-    size: usize,
+    shape: BufferShape,
     len: usize,
-    /// One array a view, each `capacity x 3 x size x size`.
-    views: Vec<Vec<f32>>,
+    /// One array a view, each of `capacity` images.
+    views: Vec<Memory>,
     records: Vec<Record>,
 }
 
@@ -24,12 +47,12 @@ pub(crate) struct Record {
 }
 
 impl BatchBuffer {
-    pub(crate) fn new(capacity: usize, views: usize, size: usize) -> Self {
-        let pixels = capacity * 3 * size * size;
+    pub(crate) fn new(shape: BufferShape) -> Self {
+        let BufferShape { capacity, views, .. } = shape;
         Self {
-            size,
+            shape,
             len: capacity,
-            views: (0..views).map(|_| vec![0.0; pixels]).collect(),
+            views: (0..views).map(|_| Memory::new(capacity * shape.image_bytes())).collect(),
             records: vec![Record::default(); capacity],
         }
     }
@@ -38,29 +61,25 @@ impl BatchBuffer {
         self.len
     }
 
-    pub(crate) fn size(&self) -> usize {
-        self.size
+    pub(crate) fn shape(&self) -> &BufferShape {
+        &self.shape
     }
 
-    pub(crate) fn views(&self) -> usize {
-        self.views.len()
+    pub(crate) fn bytes(&self, view: usize) -> &[u8] {
+        &self.views[view].as_slice()[..self.len * self.shape.image_bytes()]
     }
 
-    pub(crate) fn view(&self, view: usize) -> &[f32] {
-        &self.views[view][..self.len * self.image_len()]
+    pub(crate) fn bytes_mut(&mut self, view: usize) -> &mut [u8] {
+        &mut self.views[view].as_mut_slice()[..self.len * self.shape.image_bytes()]
     }
 
     pub(crate) fn records(&self) -> &[Record] {
         &self.records[..self.len]
     }
 
-    fn image_len(&self) -> usize {
-        3 * self.size * self.size
-    }
-
     /// Moves the filled slots together, in order.
     fn close_gaps(&mut self) {
-        let image = self.image_len();
+        let image = self.shape.image_bytes();
         let mut kept = 0;
         for slot in 0..self.len {
             if !self.records[slot].filled {
@@ -69,7 +88,7 @@ impl BatchBuffer {
             if kept != slot {
                 self.records[kept] = self.records[slot];
                 for view in &mut self.views {
-                    view.copy_within(slot * image..(slot + 1) * image, kept * image);
+                    view.as_mut_slice().copy_within(slot * image..(slot + 1) * image, kept * image);
                 }
             }
             kept += 1;
@@ -81,12 +100,12 @@ impl BatchBuffer {
 /// A buffer that is being filled: owned jointly by the [`SlotWriter`]s that [`Filling::split`] hands out.
 pub(crate) struct Filling {
     buffer: UnsafeCell<BatchBuffer>,
-    image_len: usize,
-    views: Vec<NonNull<f32>>,
+    shape: BufferShape,
+    views: Vec<NonNull<u8>>,
     records: NonNull<Record>,
 }
 
-// SAFETY: the pointers lead into `buffer`, which travels with them, and f32 and Record are Send.
+// SAFETY: the pointers lead into `buffer`, which travels with them, and bytes and Records are Send.
 unsafe impl Send for Filling {}
 // SAFETY: the cell is opened only by `Filling::finish`, which owns the last reference; until then the buffer is
 // reached through the pointers alone, by writers whose slots are disjoint.
@@ -102,10 +121,10 @@ impl Filling {
         assert!(len <= buffer.records.len(), "a batch fits its buffer");
         buffer.len = len;
         buffer.records[..len].fill(Record::default());
-        let views = buffer.views.iter_mut().map(pointer).collect();
+        let views = buffer.views.iter_mut().map(|view| pointer(view.as_mut_slice())).collect();
         let records = pointer(&mut buffer.records);
-        let image_len = buffer.image_len();
-        let filling = Arc::new(Filling { buffer: UnsafeCell::new(buffer), image_len, views, records });
+        let shape = buffer.shape;
+        let filling = Arc::new(Filling { buffer: UnsafeCell::new(buffer), shape, views, records });
         let owner = filling.clone();
         let writers = (0..len).step_by(chunk.max(1)).map(move |first| SlotWriter {
             slots: first..(first + chunk.max(1)).min(len),
@@ -134,15 +153,20 @@ impl SlotWriter {
         self.slots.clone()
     }
 
-    /// The pixels of one view of one slot: `3 x size x size`.
-    pub(crate) fn view_mut(&mut self, slot: usize, view: usize) -> &mut [f32] {
+    /// The numbers of one view of one slot: `3 x size x size`, or `size x size x 3`.
+    pub(crate) fn view_mut(&mut self, slot: usize, view: usize) -> PixelsMut<'_> {
         assert!(self.slots.contains(&slot), "a writer fills its own slots");
-        let image_len = self.filling.image_len;
+        let image_bytes = self.filling.shape.image_bytes();
         // SAFETY: the slot lies in this writer's run, runs are disjoint and inside the view's allocation, which
         // `filling` keeps alive and nothing else touches until the writer is gone; `&mut self` makes the slice unique.
-        unsafe {
-            let start = self.filling.views[view].as_ptr().add(slot * image_len);
-            std::slice::from_raw_parts_mut(start, image_len)
+        let bytes = unsafe {
+            let start = self.filling.views[view].as_ptr().add(slot * image_bytes);
+            std::slice::from_raw_parts_mut(start, image_bytes)
+        };
+        match self.filling.shape.format.dtype {
+            Dtype::U8 => PixelsMut::U8(bytes),
+            Dtype::F16 => PixelsMut::F16(bytemuck::cast_slice_mut(bytes)),
+            Dtype::F32 => PixelsMut::F32(bytemuck::cast_slice_mut(bytes)),
         }
     }
 
@@ -154,17 +178,30 @@ impl SlotWriter {
     }
 }
 
-fn pointer<T>(items: &mut Vec<T>) -> NonNull<T> {
-    NonNull::new(items.as_mut_ptr()).expect("a Vec's pointer is not null")
+fn pointer<T>(items: &mut [T]) -> NonNull<T> {
+    NonNull::new(items.as_mut_ptr()).expect("a slice's pointer is not null")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn buffer(capacity: usize, views: usize, size: usize) -> BatchBuffer {
+        BatchBuffer::new(BufferShape { capacity, views, size, format: Format::default() })
+    }
+
+    fn fill(pixels: PixelsMut<'_>, value: f32) {
+        let PixelsMut::F32(values) = pixels else { panic!("a buffer of f32") };
+        values.fill(value);
+    }
+
+    fn view(buffer: &BatchBuffer, view: usize) -> &[f32] {
+        bytemuck::cast_slice(buffer.bytes(view))
+    }
+
     #[test]
     fn writers_fill_disjoint_slots_in_parallel() {
-        let (filling, writers) = Filling::split(BatchBuffer::new(10, 2, 2), 9, 4);
+        let (filling, writers) = Filling::split(buffer(10, 2, 2), 9, 4);
         let writers: Vec<_> = writers.collect();
         assert_eq!(writers.iter().map(|w| w.slots()).collect::<Vec<_>>(), [0..4, 4..8, 8..9]);
         std::thread::scope(|scope| {
@@ -172,7 +209,7 @@ mod tests {
                 scope.spawn(move || {
                     for slot in writer.slots() {
                         for view in 0..2 {
-                            writer.view_mut(slot, view).fill((10 * slot + view) as f32);
+                            fill(writer.view_mut(slot, view), (10 * slot + view) as f32);
                         }
                         writer.fill(slot, slot as u64, Some(7));
                     }
@@ -182,13 +219,15 @@ mod tests {
         let buffer = filling.finish().unwrap();
         assert_eq!(buffer.len(), 9);
         for slot in 0..9 {
-            assert!(buffer.view(1)[slot * 12..(slot + 1) * 12].iter().all(|&x| x == (10 * slot + 1) as f32));
+            assert!(
+                view(&buffer, 1)[slot * 12..(slot + 1) * 12].iter().all(|&x| x == (10 * slot + 1) as f32)
+            );
         }
     }
 
     #[test]
     fn an_unfinished_batch_cannot_be_read() {
-        let (filling, writers) = Filling::split(BatchBuffer::new(2, 1, 1), 2, 1);
+        let (filling, writers) = Filling::split(buffer(2, 1, 1), 2, 1);
         let writers: Vec<_> = writers.collect();
         assert!(filling.clone().finish().is_none());
         drop(writers);
@@ -197,15 +236,15 @@ mod tests {
 
     #[test]
     fn gaps_are_closed_in_order() {
-        let (filling, writers) = Filling::split(BatchBuffer::new(4, 1, 1), 4, 4);
+        let (filling, writers) = Filling::split(buffer(4, 1, 1), 4, 4);
         for mut writer in writers {
             for slot in [1, 3] {
-                writer.view_mut(slot, 0).fill(slot as f32);
+                fill(writer.view_mut(slot, 0), slot as f32);
                 writer.fill(slot, slot as u64, None);
             }
         }
         let buffer = filling.finish().unwrap();
         assert_eq!(buffer.records().iter().map(|r| r.sample).collect::<Vec<_>>(), [1, 3]);
-        assert_eq!(buffer.view(0), [1.0, 1.0, 1.0, 3.0, 3.0, 3.0]);
+        assert_eq!(view(&buffer, 0), [1.0, 1.0, 1.0, 3.0, 3.0, 3.0]);
     }
 }

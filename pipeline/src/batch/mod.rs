@@ -1,12 +1,15 @@
 //! Batches and the buffers they live in: filled in place by the workers, pooled, never allocated in steady state.
 
 mod buffer;
+mod memory;
 mod pool;
 
-pub(crate) use buffer::{BatchBuffer, Filling, SlotWriter};
+pub(crate) use buffer::{BatchBuffer, BufferShape, Filling, SlotWriter};
 pub(crate) use pool::BufferPool;
 
 use std::sync::Arc;
+
+use crate::augment::{Element, Format, Layout};
 
 /// Augmented images on their way to the model. Its memory goes back to the pool when it is dropped.
 pub struct Batch {
@@ -40,20 +43,53 @@ impl Batch {
 
     /// Side of the square images, in pixels.
     pub fn size(&self) -> usize {
-        self.buffer().size()
+        self.buffer().shape().size
     }
 
     /// Number of views of each image.
     pub fn views(&self) -> usize {
-        self.buffer().views()
+        self.buffer().shape().views
     }
 
-    /// One view of every image: `len x 3 x size x size`, normalised RGB.
+    /// What its views are written as.
+    pub fn format(&self) -> Format {
+        self.buffer().shape().format
+    }
+
+    /// The dimensions of each view: `[len, 3, size, size]`, or `[len, size, size, 3]`.
+    pub fn shape(&self) -> [usize; 4] {
+        let (len, size) = (self.len(), self.size());
+        match self.format().layout {
+            Layout::Nchw => [len, 3, size, size],
+            Layout::Nhwc => [len, size, size, 3],
+        }
+    }
+
+    /// One view of every image: RGB numbers in the [`shape`](Self::shape) of the batch, normalised unless they are bytes.
+    ///
+    /// # Panics
+    /// If `view` is not less than [`Batch::views`], or the batch is made of other numbers than `E`
+    /// ([`Format::dtype`]).
+    pub fn view<E: Element>(&self, view: usize) -> &[E] {
+        self.check::<E>();
+        bytemuck::cast_slice(self.buffer().bytes(view))
+    }
+
+    /// As [`view`](Self::view), to be changed in place.
+    ///
+    /// # Panics
+    /// As [`view`](Self::view).
+    pub fn view_mut<E: Element>(&mut self, view: usize) -> &mut [E] {
+        self.check::<E>();
+        bytemuck::cast_slice_mut(self.buffer_mut().bytes_mut(view))
+    }
+
+    /// The memory of one view, for programs that know types only at run time; it begins at a multiple of 64 bytes.
     ///
     /// # Panics
     /// If `view` is not less than [`Batch::views`].
-    pub fn view(&self, view: usize) -> &[f32] {
-        self.buffer().view(view)
+    pub fn bytes_mut(&mut self, view: usize) -> &mut [u8] {
+        self.buffer_mut().bytes_mut(view)
     }
 
     /// The dataset index of each image.
@@ -64,6 +100,14 @@ impl Batch {
     /// The class of each image, where its shard has one.
     pub fn labels(&self) -> impl ExactSizeIterator<Item = Option<u32>> + '_ {
         self.buffer().records().iter().map(|record| record.label)
+    }
+
+    fn check<E: Element>(&self) {
+        assert_eq!(E::DTYPE, self.format().dtype, "a batch is read as what it is made of");
+    }
+
+    fn buffer_mut(&mut self) -> &mut BatchBuffer {
+        self.buffer.as_mut().expect("a batch holds its buffer until it is dropped")
     }
 
     fn buffer(&self) -> &BatchBuffer {

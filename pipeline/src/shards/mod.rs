@@ -10,9 +10,9 @@
 //! | `sample` | [`EncodedSample`] and its [`Location`] |
 //! | `shard` | [`Shard`]: one mapped tar and its index |
 //! | `open` | maps and indexes many shards in parallel |
-//! | `pattern`, `classes` | which files; the names of the classes |
+//! | `pattern`, `classes` | which files, also by WebDataset's `shardindex.json`; the names of the classes |
 //! | `index` | the sidecar's format, and where it lives |
-//! | `scan`, `tar` | members to samples; bytes to members |
+//! | `scan`, `label`, `tar` | members to samples and their labels; bytes to members |
 //! | `mapping`, `fault` | the memory map, and what happens when its file shrinks |
 //! | `writer`, `atomic_file` | [`ShardWriter`]; [`AtomicFile`]: complete or not there |
 //!
@@ -20,8 +20,9 @@
 //! Consecutive members with the same key, which is the path up to the first dot of the base name. The rest is
 //! the extension: the image is the first member whose extension is `jpg`, `jpeg`, `png`, `webp`, `gif`, `bmp`,
 //! `tif`, `tiff` or `ppm` in any case, or failing that ends in one of them (`left.jpg`); `cls` is the label, a
-//! decimal number. Other members are ignored. An extension that comes twice under one key begins another
-//! sample, so keys need not be unique.
+//! decimal number. Without `cls`, it is the number under `label` or `cls` of the object in `json`, if there is one and
+//! they don't differ. Other members are ignored. An extension that comes twice under one key begins another sample, so
+//! keys need not be unique. That covers what the `webdataset` package, Hugging Face and img2dataset write.
 
 pub use self::atomic_file::AtomicFile;
 pub use self::error::{ReadCause, ReadError, ShardError};
@@ -39,6 +40,7 @@ mod fault;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod index;
+mod label;
 mod mapping;
 mod open;
 mod pattern;

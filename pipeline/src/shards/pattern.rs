@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::ShardError;
 
 mod braces;
+mod wids;
 
 /// The shards that `patterns` name: each once, sorted by path.
 pub(super) fn resolve<P: AsRef<str>>(patterns: &[P]) -> Result<Vec<PathBuf>, ShardError> {
@@ -31,12 +32,13 @@ pub(super) fn resolve<P: AsRef<str>>(patterns: &[P]) -> Result<Vec<PathBuf>, Sha
     sort_once_each(paths)
 }
 
-/// The shards of a pattern without braces: a file, a folder or a glob.
+/// The shards of a pattern without braces: a file, a list of files, a folder or a glob.
 fn expand(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
     let path = Path::new(pattern);
     let before = paths.len();
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => tars_in(path, paths)?,
+        Ok(_) if wids::is_index(path) => paths.extend(wids::shards(path)?),
         Ok(_) => paths.push(path.to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if !pattern.contains(['*', '?', '[']) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::index::{IndexBuilder, IndexFull, Record};
+use super::label;
 use super::tar::{Member, Members, TarError, TarErrorKind};
 
 /// What one pass over an archive found.
@@ -38,7 +39,8 @@ pub(super) fn scan(archive: &[u8]) -> Result<Scan, TarError> {
 
 impl Scan {
     fn close(&mut self, group: Option<Group<'_>>) -> Result<(), TarError> {
-        let Some(Group { key, label, image: Some(image), .. }) = group else { return Ok(()) };
+        let Some(Group { key, label, json_label, image: Some(image), .. }) = group else { return Ok(()) };
+        let label = label.unwrap_or(json_label);
         let offset = image.offset as u64;
         let unsupported = |found: &str| TarError {
             offset: image.offset,
@@ -59,7 +61,9 @@ struct Group<'a> {
     key: Vec<u8>,
     /// A set, because nothing bounds how many members a key has.
     extensions: BTreeSet<Vec<u8>>,
-    label: Option<u32>,
+    /// What the `.cls` member says, if there is one.
+    label: Option<Option<u32>>,
+    json_label: Option<u32>,
     image: Option<Image<'a>>,
 }
 
@@ -73,7 +77,7 @@ struct Image<'a> {
 
 impl<'a> Group<'a> {
     fn new(key: &[u8]) -> Group<'a> {
-        Group { key: key.to_owned(), extensions: BTreeSet::new(), label: None, image: None }
+        Group { key: key.to_owned(), extensions: BTreeSet::new(), label: None, json_label: None, image: None }
     }
 
     /// Whether a member belongs to this sample rather than to one of the same key that follows it.
@@ -84,8 +88,11 @@ impl<'a> Group<'a> {
     fn push(&mut self, extension: &[u8], member: &Member<'a>, bad_labels: &mut u64) {
         self.extensions.insert(extension.to_owned());
         if extension.eq_ignore_ascii_case(b"cls") {
-            self.label = parse_label(member.contents);
-            *bad_labels += u64::from(self.label.is_none());
+            let label = label::in_cls(member.contents);
+            *bad_labels += u64::from(label.is_none());
+            self.label = Some(label);
+        } else if extension.eq_ignore_ascii_case(b"json") {
+            self.json_label = label::in_json(member.contents);
         }
         let is_qualified = extension.contains(&b'.');
         let is_better = self.image.as_ref().is_none_or(|image| image.is_qualified && !is_qualified);
@@ -109,14 +116,6 @@ pub(crate) fn is_image(extension: &[u8]) -> bool {
     IMAGES.iter().any(|image| image.eq_ignore_ascii_case(last))
 }
 
-/// A decimal number, perhaps with white space around it. The greatest `u32` stands for "none" in the index.
-fn parse_label(contents: &[u8]) -> Option<u32> {
-    let digits = contents.trim_ascii();
-    let all_digits = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    let text = std::str::from_utf8(digits).ok().filter(|_| all_digits)?;
-    text.parse().ok().filter(|&label| label != u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,24 +127,6 @@ mod tests {
         assert_eq!(split("./a.jpg"), Some((&b"./a"[..], &b"jpg"[..])));
         assert_eq!(split("dir/.hidden.jpg"), None);
         assert_eq!(split("README"), None);
-    }
-
-    #[test]
-    fn labels_are_decimal_numbers() {
-        let cases: [(&[u8], Option<u32>); 9] = [
-            (b"7", Some(7)),
-            (b" 007\r\n", Some(7)),
-            (b"4294967294", Some(u32::MAX - 1)),
-            (b"4294967295", None),
-            (b"99999999999", None),
-            (b"-1", None),
-            (b"+1", None),
-            (b"cat", None),
-            (b"", None),
-        ];
-        for (contents, label) in cases {
-            assert_eq!(parse_label(contents), label, "{}", contents.escape_ascii());
-        }
     }
 
     #[test]

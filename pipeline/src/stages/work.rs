@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::{Chunk, FinishedChunk};
+use crate::augment::PixelsMut;
 use crate::batch::SlotWriter;
 use crate::error::PipelineError;
+use crate::operation::{self, FinishedView};
+use crate::pipeline::PipelineConfig;
 use crate::quarantine::{BadSample, Quarantine};
 use crate::queue::{Receiver, Sender};
 use crate::sampler::Order;
@@ -24,8 +27,7 @@ pub(crate) struct Worker {
     shards: Arc<ShardSet>,
     quarantine: Arc<Quarantine>,
     clock: Arc<WorkClock>,
-    views: usize,
-    order: Order,
+    config: PipelineConfig,
     maker: ViewMaker,
 }
 
@@ -79,15 +81,14 @@ impl Worker {
         shards: Arc<ShardSet>,
         quarantine: Arc<Quarantine>,
         clock: Arc<WorkClock>,
-        config: &crate::PipelineConfig,
+        config: &PipelineConfig,
     ) -> Self {
         Self {
             index,
             shards,
             quarantine,
             clock,
-            views: config.views,
-            order: config.order,
+            config: config.clone(),
             maker: ViewMaker::new(config.recipe.clone(), config.views, config.seed),
         }
     }
@@ -103,7 +104,7 @@ impl Worker {
             let mut attempt = 0;
             while let Err(cause) = self.fill_slot(&mut chunk.slots, slot, chunk.epoch, sample) {
                 self.quarantine.add(self.bad(sample, cause))?;
-                if self.order == Order::Sequential || attempt == MAX_SUBSTITUTES {
+                if self.config.order == Order::Sequential || attempt == MAX_SUBSTITUTES {
                     break;
                 }
                 sample = chunk.order.substitute(position, attempt);
@@ -131,8 +132,19 @@ impl Worker {
         encoded.check_intact().map_err(|error| error.cause.to_string())?;
         desk.begin(Step::Augment);
         let decoded = Instant::now();
-        for view in 0..self.views {
-            views.render(view, slots.view_mut(slot, view));
+        for view in 0..self.config.views {
+            let layout = self.config.format.layout;
+            let mut pixels = slots.view_mut(slot, view);
+            match &mut pixels {
+                PixelsMut::U8(out) => views.render(view, layout, out),
+                PixelsMut::F16(out) => views.render(view, layout, out),
+                PixelsMut::F32(out) => views.render(view, layout, out),
+            }
+            if let Some(operation) = &self.config.operation {
+                let (size, label) = (self.config.recipe.size, encoded.label);
+                let rng = operation::stream(self.config.seed, epoch, sample, view);
+                operation.apply(&mut FinishedView { pixels, layout, size, sample, label, view, rng });
+            }
         }
         slots.fill(slot, sample, encoded.label);
         self.clock.add(started, read, decoded);

@@ -5,6 +5,7 @@
 mod damage;
 mod disk;
 mod fixture;
+mod foreign;
 mod hostile;
 mod index;
 mod inspect;

@@ -46,7 +46,9 @@ fn ranks_share_the_global_batch() {
     let fixture = Fixture::new(40, &[3]);
     let pixels = |world: World| -> Vec<Vec<u32>> {
         let batches = fixture.start(&PipelineConfig { world, ..training() });
-        batches.map(|batch| batch.unwrap().view(1).iter().map(|value| value.to_bits()).collect()).collect()
+        batches
+            .map(|batch| batch.unwrap().view::<f32>(1).iter().map(|value| value.to_bits()).collect())
+            .collect()
     };
     let whole = pixels(World::SINGLE);
     for size in [2, 4, 8] {

@@ -12,7 +12,7 @@ fn every_sample_comes_once_in_order() {
     for batch in fixture.start(&config) {
         let batch = batch.unwrap();
         assert_eq!((batch.views(), batch.size()), (1, 32));
-        assert_eq!(batch.view(0).len(), batch.len() * 3 * 32 * 32);
+        assert_eq!(batch.view::<f32>(0).len(), batch.len() * 3 * 32 * 32);
         for (sample, label) in batch.samples().zip(batch.labels()) {
             assert_eq!(label, Some(sample as u32 % 10));
             seen.push(sample);

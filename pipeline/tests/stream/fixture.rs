@@ -13,8 +13,7 @@ use tempfile::TempDir;
 
 /// Shards in a folder that goes away with this value.
 pub(crate) struct Fixture {
-    /// Keeps the folder.
-    _dir: TempDir,
+    dir: TempDir,
     pub(crate) shards: Arc<ShardSet>,
     pub(crate) quarantine: Arc<Quarantine>,
 }
@@ -31,16 +30,24 @@ impl Fixture {
         for (number, samples) in samples.chunks(count.div_ceil(3)).enumerate() {
             write_shard(&dir.path().join(format!("train-{number:03}.tar")), samples);
         }
-        let pattern = dir.path().join("*.tar").to_str().unwrap().to_owned();
+        let pattern = pattern(&dir);
         let shards = Arc::new(ShardSet::open(&[pattern], &OpenOptions::default()).unwrap());
         assert_eq!(shards.len(), count as u64);
         let quarantine = Arc::new(Quarantine::new(policy, shards.len()));
-        Self { _dir: dir, shards, quarantine }
+        Self { dir, shards, quarantine }
+    }
+
+    pub(crate) fn pattern(&self) -> String {
+        pattern(&self.dir)
     }
 
     pub(crate) fn start(&self, config: &PipelineConfig) -> Batches {
         simsiam_pipeline::start(self.shards.clone(), self.quarantine.clone(), config).unwrap()
     }
+}
+
+fn pattern(dir: &TempDir) -> String {
+    dir.path().join("*.tar").to_str().unwrap().to_owned()
 }
 
 /// Two views of 32 pixels, two epochs, batch 8.
@@ -54,7 +61,7 @@ pub(crate) fn digest(batch: &Batch) -> (u64, u64, u64) {
     batch.samples().collect::<Vec<_>>().hash(&mut hasher);
     batch.labels().collect::<Vec<_>>().hash(&mut hasher);
     for view in 0..batch.views() {
-        batch.view(view).iter().for_each(|value| value.to_bits().hash(&mut hasher));
+        batch.view::<f32>(view).iter().for_each(|value| value.to_bits().hash(&mut hasher));
     }
     (batch.epoch(), batch.step(), hasher.finish())
 }

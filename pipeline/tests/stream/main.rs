@@ -8,3 +8,4 @@ mod evaluation;
 mod fixture;
 mod flow;
 mod hostile;
+mod loader;

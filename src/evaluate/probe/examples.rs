@@ -5,7 +5,7 @@ use std::fmt;
 use anyhow::Result;
 use serde::Serialize;
 use simsiam_pipeline::sampler::Sampler;
-use simsiam_pipeline::{Order, Part, World};
+use simsiam_pipeline::{LastBatch, Order, Part, World};
 
 use super::super::features::{Extractor, LabelledFeatures};
 use crate::data::Source;
@@ -88,7 +88,15 @@ fn shuffled(
     mut step: impl FnMut(&[f32], &[u32]) -> Result<()>,
 ) -> Result<()> {
     let samples = set.labels.len() as u64;
-    let sampler = Sampler::new(samples, Part::All, batch_size, seed, Order::Shuffled, World::SINGLE)?;
+    let sampler = Sampler::new(
+        samples,
+        Part::All,
+        batch_size,
+        seed,
+        Order::Shuffled,
+        LastBatch::Dropped,
+        World::SINGLE,
+    )?;
     let order = sampler.epoch(epoch);
     let (mut features, mut labels) = (Vec::new(), Vec::new());
     for batch in 0..sampler.steps_per_epoch() {

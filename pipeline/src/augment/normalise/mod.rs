@@ -64,10 +64,15 @@ impl Normaliser {
         assert_eq!(out.len(), planes.len(), "a view is 3 x size x size");
         let pixels = planes.len() / 3;
         for ((channel, plane), out) in
-            self.channels.iter().zip(planes.chunks_exact(pixels)).zip(out.chunks_exact_mut(pixels))
+            planes.chunks_exact(pixels).enumerate().zip(out.chunks_exact_mut(pixels))
         {
-            channel.normalise(self.cpu, plane, out);
+            self.plane(channel, plane, out);
         }
+    }
+
+    /// Normalises bytes of one channel.
+    pub(super) fn plane(&self, channel: usize, bytes: &[u8], out: &mut [f32]) {
+        self.channels[channel].normalise(self.cpu, bytes, out);
     }
 }
 

@@ -62,3 +62,36 @@ fn what_names_nothing_is_an_error_that_says_so() {
     assert!(error("a[.tar").starts_with("DIR/a[.tar: invalid range pattern at character "));
     assert_eq!(resolve::<&str>(&[]).unwrap_err().to_string(), "no shards were named");
 }
+
+#[test]
+fn an_index_of_shards_names_them() {
+    let dir = folder(&["b.tar", "sub/a.tar", "c.tar"]);
+    let index = |shards: &str| {
+        let text =
+            format!(r#"{{"__kind__": "wids-shard-index-v1", "wids_version": 1, "shardlist": [{shards}]}}"#);
+        fs::write(dir.path().join("shardindex.json"), text).unwrap();
+        let found = names(&dir, &["shardindex.json"]);
+        found.map_err(|error| error.to_string().replace(dir.path().to_str().unwrap(), "DIR"))
+    };
+    let listed = index(r#"{"url": "sub/a.tar", "nsamples": 3, "filesize": 10240}, {"url": "b.tar"}"#);
+    assert_eq!(listed.unwrap(), ["b.tar", "sub/a.tar"]);
+    let absolute = format!(r#"{{"url": "file:{}"}}"#, dir.path().join("c.tar").display());
+    assert_eq!(index(&absolute).unwrap(), ["c.tar"]);
+    assert_eq!(index(r#"{"url": "d.tar"}"#).unwrap_err(), "DIR/d.tar: no such file or folder");
+    assert_eq!(
+        index(r#"{"url": "s3://bucket/a.tar"}"#).unwrap_err(),
+        "DIR/shardindex.json: s3://bucket/a.tar is not a local file"
+    );
+    assert_eq!(index("").unwrap_err(), "DIR/shardindex.json: matches no .tar file");
+    fs::write(dir.path().join("other.json"), "{}").unwrap();
+    let error = names(&dir, &["other.json"]).unwrap_err().to_string();
+    assert!(error.contains("other.json: not an index of shards (missing field `shardlist`"), "{error}");
+}
+
+#[test]
+fn what_img2dataset_writes_beside_the_shards_is_ignored() {
+    let dir = folder(&["00000.tar", "00000.parquet", "00000_stats.json", "00001.tar", "00001.parquet"]);
+    for pattern in ["", "*", "0000*", "{00000..00001}.tar"] {
+        assert_eq!(names(&dir, &[pattern]).unwrap(), ["00000.tar", "00001.tar"], "{pattern}");
+    }
+}

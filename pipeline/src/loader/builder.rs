@@ -1,0 +1,157 @@
+//! What may be chosen of a loader.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Loader;
+use crate::augment::{Dtype, Layout, Recipe};
+use crate::error::ConfigError;
+use crate::operation::ViewOperation;
+use crate::pipeline::PipelineConfig;
+use crate::quarantine::{OnBadSample, Quarantine};
+use crate::sampler::{LastBatch, Order, Part, World};
+use crate::shards::{OpenOptions, ShardError, ShardSet};
+
+/// A loader to be. What is not set is what [`PipelineConfig::training`] or [`PipelineConfig::evaluation`] say.
+#[derive(Clone, Debug)]
+#[must_use = "a loader is made by `build`"]
+pub struct LoaderBuilder {
+    patterns: Vec<String>,
+    options: OpenOptions,
+    on_bad_sample: OnBadSample,
+    config: PipelineConfig,
+}
+
+/// Why a loader cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoaderError {
+    /// The shards cannot be opened.
+    #[error(transparent)]
+    Shards(#[from] ShardError),
+    /// The settings cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl Loader {
+    /// Two augmented views of every image of the shards that `patterns` name ([`ShardSet::open`]), shuffled anew in each
+    /// epoch, in batches of `batch_size` images over all ranks.
+    pub fn training(
+        patterns: impl IntoIterator<Item = impl Into<String>>,
+        recipe: Recipe,
+        batch_size: usize,
+    ) -> LoaderBuilder {
+        LoaderBuilder::new(patterns, PipelineConfig::training(recipe, batch_size, 0))
+    }
+
+    /// One plain view of every image ([`Recipe::evaluation`]), in the shards' order, the last batch smaller.
+    pub fn evaluation(
+        patterns: impl IntoIterator<Item = impl Into<String>>,
+        recipe: &Recipe,
+        batch_size: usize,
+    ) -> LoaderBuilder {
+        LoaderBuilder::new(patterns, PipelineConfig::evaluation(recipe, batch_size))
+    }
+}
+
+impl LoaderBuilder {
+    fn new(patterns: impl IntoIterator<Item = impl Into<String>>, config: PipelineConfig) -> Self {
+        Self {
+            patterns: patterns.into_iter().map(Into::into).collect(),
+            options: OpenOptions::default(),
+            on_bad_sample: OnBadSample::default(),
+            config,
+        }
+    }
+
+    /// Threads that decode and augment; they change the speed, never the bytes. Default: 1.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.config.workers = workers;
+        self
+    }
+
+    /// Batches ahead of the consumer: bounds memory. Default: 4.
+    pub fn prefetch(mut self, prefetch: usize) -> Self {
+        self.config.prefetch = prefetch;
+        self
+    }
+
+    /// The only source of randomness. Default: 0.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.config.seed = seed;
+        self
+    }
+
+    /// This process among those that share each batch. Default: alone.
+    pub fn world(mut self, world: World) -> Self {
+        self.config.world = world;
+        self
+    }
+
+    /// Views of each image.
+    pub fn views(mut self, views: usize) -> Self {
+        self.config.views = views;
+        self
+    }
+
+    /// Shuffled or sequential.
+    pub fn order(mut self, order: Order) -> Self {
+        self.config.order = order;
+        self
+    }
+
+    /// What becomes of a batch that is not full.
+    pub fn last_batch(mut self, last_batch: LastBatch) -> Self {
+        self.config.last_batch = last_batch;
+        self
+    }
+
+    /// Which samples: all, or a part that is held out or kept. Default: all.
+    pub fn part(mut self, part: Part) -> Self {
+        self.config.part = part;
+        self
+    }
+
+    /// Channels first or last. Default: first.
+    pub fn layout(mut self, layout: Layout) -> Self {
+        self.config.format.layout = layout;
+        self
+    }
+
+    /// The type of the views' numbers. Default: `f32`.
+    pub fn dtype(mut self, dtype: Dtype) -> Self {
+        self.config.format.dtype = dtype;
+        self
+    }
+
+    /// A step of your own, after the recipe's.
+    pub fn operation(mut self, operation: Arc<dyn ViewOperation>) -> Self {
+        self.config.operation = Some(operation);
+        self
+    }
+
+    /// What to do with samples that cannot be used. Default: replace them, up to one in a hundred.
+    pub fn on_bad_sample(mut self, policy: OnBadSample) -> Self {
+        self.on_bad_sample = policy;
+        self
+    }
+
+    /// Where indexes go when a shard's own folder is read-only. Default: [`OpenOptions::cache_dir`].
+    pub fn cache_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.options.cache_dir = Some(folder.into());
+        self
+    }
+
+    /// Opens the shards. No thread is started before the first epoch.
+    ///
+    /// # Errors
+    /// If the shards cannot be opened, or the settings cannot work.
+    pub fn build(self) -> Result<Loader, LoaderError> {
+        self.config.validate()?;
+        let shards = Arc::new(ShardSet::open(&self.patterns, &self.options)?);
+        let steps_per_epoch = self.config.sampler(shards.len())?.steps_per_epoch();
+        let quarantine = Arc::new(Quarantine::new(self.on_bad_sample, shards.len()));
+        Ok(Loader { shards, quarantine, config: self.config, steps_per_epoch, running: None })
+    }
+}

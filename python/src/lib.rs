@@ -1,0 +1,29 @@
+//! The pipeline for Python: `simsiam.Loader` iterates over batches whose views are PyTorch's, JAX's and NumPy's without a copy.
+//!
+//! - `loader`: the loader and its epochs; `arguments`: from Python's values to a recipe and settings.
+//! - `batch`: what an epoch gives; `array`: its memory, by the buffer protocol; `dlpack`: and by DLPack.
+//! - `process`: what a fork must not touch; `error`: Python's own exceptions.
+
+mod arguments;
+mod array;
+mod batch;
+mod dlpack;
+mod error;
+mod loader;
+mod process;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _simsiam {
+    #[pymodule_export]
+    use super::array::Array;
+    #[pymodule_export]
+    use super::batch::Batch;
+    #[pymodule_export]
+    use super::loader::{Epoch, Loader};
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "Python's name")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

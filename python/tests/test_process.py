@@ -1,0 +1,71 @@
+"""Signals, fork and spawn."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+
+def keys(loader, queue):
+    try:
+        queue.put(next(iter(loader)).keys)
+    except Exception as error:  # for the parent to see
+        queue.put(repr(error))
+
+
+def in_process(method, loader):
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    process = context.Process(target=keys, args=(loader, queue))
+    process.start()
+    found = queue.get(timeout=120)
+    process.join(timeout=60)
+    assert process.exitcode == 0
+    return found
+
+
+def test_spawned_processes_get_a_loader_of_their_own(make_loader):
+    loader = make_loader()
+    assert in_process("spawn", loader) == next(iter(loader)).keys
+
+
+def test_a_fork_before_the_first_epoch_works(make_loader):
+    loader = make_loader()
+    assert in_process("fork", loader) == next(iter(make_loader())).keys
+
+
+def test_a_fork_of_a_running_loader_is_refused_and_harms_nothing(make_loader):
+    loader = make_loader()
+    iterator = iter(loader)
+    kept = next(iterator)
+    found = in_process("fork", loader)
+    assert "RuntimeError" in found and "spawn" in found, found
+    assert len(kept.keys) == 8 and len(list(iterator)) == 4
+    loader.close()
+    assert isinstance(in_process("fork", loader), list)
+
+
+@pytest.mark.skipif(not hasattr(os, "kill"), reason="needs POSIX signals")
+def test_ctrl_c_is_a_keyboard_interrupt(shards):
+    program = textwrap.dedent("""
+        import os, signal, sys, threading, simsiam
+        loader = simsiam.Loader(sys.argv[1], {"preset": "imagenet", "size": 1024}, batch_size=40, workers=1)
+        list(zip(loader, range(1)))
+        print("running", flush=True)
+        try:
+            while True:
+                for batch in loader:
+                    pass
+        except KeyboardInterrupt:
+            loader.close()
+            print("stopped", flush=True)
+    """)
+    process = subprocess.Popen([sys.executable, "-c", program, str(shards)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "running\n"
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert (out, process.returncode) == ("stopped\n", 0)
