@@ -13,5 +13,5 @@ step "$venv/bin/pip" install --quiet ".[test,examples,bench]"
 for example in pytorch_simsiam lightning_datamodule jax_loop; do
     step env JAX_PLATFORMS=cpu "$venv/bin/python" "examples/$example.py"
 done
-step "$venv/bin/python" -m pytest --quiet tests
+step "$venv/bin/python" -m pytest --quiet --durations=5 tests
 step "$venv/bin/python" benches/loader.py --quick

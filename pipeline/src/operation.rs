@@ -33,6 +33,7 @@ pub trait ViewOperation: fmt::Debug + Send + Sync {
 
 /// A view that is about to be handed over.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct FinishedView<'a> {
     /// Its numbers, `3 x size x size` or `size x size x 3`.
     pub pixels: PixelsMut<'a>,

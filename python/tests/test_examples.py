@@ -16,6 +16,7 @@ def example(monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.syspath_prepend(str(EXAMPLES))
     torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1)
     yield __import__("pytorch_simsiam")
     torch.use_deterministic_algorithms(False)
 
@@ -50,7 +51,7 @@ def test_ten_losses_are_the_same_for_any_workers_and_after_a_restore(start):
 def test_examples_run(name, needs):
     if not __import__("importlib").util.find_spec(needs):
         pytest.skip(f"{needs} is not installed")
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, f"{name}.py"], cwd=EXAMPLES, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "loss -" in done.stdout, done.stdout

@@ -4,6 +4,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::cpu::for_each_cpu;
+use super::planes::interleave;
 use super::{Augmenter, Dtype, Layout};
 
 /// The numbers that views are written as.
@@ -54,8 +55,7 @@ impl Write for f32 {
         match layout {
             Layout::Nchw => augmenter.normaliser.planes(augmenter.view.bytes(), out),
             Layout::Nhwc => pieces(augmenter, out.len(), |at, planes| {
-                let [r, g, b] = planes;
-                interleave_f32(augmenter.cpu, r, g, b, &mut out[3 * at..][..3 * r.len()]);
+                interleave_singles(augmenter.cpu, planes, &mut out[3 * at..][..3 * planes[0].len()]);
             }),
         }
     }
@@ -76,8 +76,8 @@ impl Write for f16 {
                 for (plane, half) in planes.into_iter().zip(&mut halves) {
                     half[..len].convert_from_f32_slice(plane);
                 }
-                let [r, g, b] = halves.each_ref().map(|half| &half[..len]);
-                interleave_f16(augmenter.cpu, r, g, b, &mut out[3 * at..][..3 * len]);
+                let planes = halves.each_ref().map(|half| &half[..len]);
+                interleave_halves(augmenter.cpu, planes, &mut out[3 * at..][..3 * len]);
             }
         });
     }
@@ -101,18 +101,14 @@ fn pieces(augmenter: &Augmenter, len: usize, mut write: impl FnMut(usize, [&[f32
 }
 
 for_each_cpu! {
-    fn interleave_f32(r: &[f32], g: &[f32], b: &[f32], out: &mut [f32]) {
-        for (((out, &r), &g), &b) in out.as_chunks_mut::<3>().0.iter_mut().zip(r).zip(g).zip(b) {
-            *out = [r, g, b];
-        }
+    fn interleave_singles(planes: [&[f32]; 3], out: &mut [f32]) {
+        interleave(planes, out);
     }
 }
 
 for_each_cpu! {
-    fn interleave_f16(r: &[f16], g: &[f16], b: &[f16], out: &mut [f16]) {
-        for (((out, &r), &g), &b) in out.as_chunks_mut::<3>().0.iter_mut().zip(r).zip(g).zip(b) {
-            *out = [r, g, b];
-        }
+    fn interleave_halves(planes: [&[f16]; 3], out: &mut [f16]) {
+        interleave(planes, out);
     }
 }
 

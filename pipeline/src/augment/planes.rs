@@ -43,16 +43,21 @@ impl Planes {
     /// Writes interleaved pixels.
     pub(super) fn interleave(&self, cpu: Cpu, out: &mut [u8]) {
         assert_eq!(out.len(), self.bytes.len(), "a view is size x size x 3");
-        let [r, g, b] = self.split();
-        interleave(cpu, r, g, b, out);
+        interleave_bytes(cpu, self.split(), out);
+    }
+}
+
+/// Writes three planes pixel by pixel. The loop of kernels that are compiled for each instruction set.
+#[inline(always)]
+pub(super) fn interleave<T: Copy>([r, g, b]: [&[T]; 3], out: &mut [T]) {
+    for (((out, &r), &g), &b) in out.as_chunks_mut::<3>().0.iter_mut().zip(r).zip(g).zip(b) {
+        *out = [r, g, b];
     }
 }
 
 for_each_cpu! {
-    fn interleave(r: &[u8], g: &[u8], b: &[u8], out: &mut [u8]) {
-        for (((out, &r), &g), &b) in out.as_chunks_mut::<3>().0.iter_mut().zip(r).zip(g).zip(b) {
-            *out = [r, g, b];
-        }
+    fn interleave_bytes(planes: [&[u8]; 3], out: &mut [u8]) {
+        interleave(planes, out);
     }
 }
 

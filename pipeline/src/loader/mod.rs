@@ -38,7 +38,7 @@ use crate::stats::PipelineStats;
 /// # let dir = tempfile::tempdir()?;
 /// # let shards = dir.path().join("train-000.tar");
 /// # let mut png = std::io::Cursor::new(Vec::new());
-/// # image::RgbImage::new(40, 40).write_to(&mut png, image::ImageFormat::Png)?;
+/// # image::RgbImage::from_fn(40, 40, |x, y| image::Rgb([x as u8, y as u8, 9])).write_to(&mut png, image::ImageFormat::Png)?;
 /// # let mut writer = ShardWriter::create(&shards)?;
 /// # for i in 0..20 { writer.append(&format!("{i}"), "png", png.get_ref(), Some(i))?; }
 /// # writer.finish()?;

@@ -57,7 +57,8 @@ impl ShardSet {
     /// Maps every shard that the patterns name, and indexes those that have no fresh index yet.
     ///
     /// A pattern is a file, a folder (its `*.tar`), a glob, or any of these with braces: `train-{000..003}.tar`,
-    /// `{train,extra}-*.tar`; or the `.json` file in which WebDataset's `widsindex` lists shards. A shard that several patterns name is used once.
+    /// `{train,extra}-*.tar`; or the `.json` file in which WebDataset's `widsindex` lists shards. A shard that several
+    /// patterns name is used once.
     ///
     /// # Errors
     /// A path or pattern that names nothing; a shard that is not a tar, is truncated or holds no image; I/O.
