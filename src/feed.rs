@@ -21,7 +21,7 @@ pub struct Fed<D: Backend> {
 /// Batches on their way, in order.
 pub enum Feed<D: Backend> {
     /// One at a time.
-    Direct(Sender<D>),
+    Direct(Box<Sender<D>>),
     /// One ahead.
     Ahead {
         /// Where they come from; `None` only while dropping.
@@ -44,14 +44,14 @@ impl<D: Backend> Feed<D> {
     /// # Errors
     /// If a thread cannot be started.
     pub fn start(batches: Batches, views: usize) -> Result<Self> {
-        let mut sender = Sender { batches, views, device: PhantomData::<fn() -> D> };
+        let sender = Sender { batches, views, device: PhantomData::<fn() -> D> };
         if !D::AHEAD {
-            return Ok(Self::Direct(sender));
+            return Ok(Self::Direct(Box::new(sender)));
         }
         // The device has memory for two batches: one that is used and this one.
         let (to, fed) = sync_channel(1);
         let work = move || {
-            while let Some(batch) = sender.next() {
+            for batch in sender {
                 if to.send(batch).is_err() {
                     break;
                 }

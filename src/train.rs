@@ -1,7 +1,5 @@
 //! The training loop, top to bottom: Algorithm 1 of Chen & He 2021 on batches from the pipeline, for every method.
 
-use std::time::Instant;
-
 use anyhow::{Context, Result, anyhow, ensure};
 use dfdx::prelude::*;
 use simsiam_model::{Backend, Sgd, SgdConfig, state};
@@ -73,6 +71,8 @@ pub fn train<D: Backend>(
         anyhow::Ok(())
     };
 
+    let failed = |error: D::Err| anyhow!("the device failed: {error}");
+
     loop {
         if let Some(epoch) = progress.epoch_to_report() {
             let knn = data.knn.as_ref().filter(|_| config.knn_is_due(epoch));
@@ -94,17 +94,16 @@ pub fn train<D: Backend>(
             return Ok(Outcome::Finished(progress.counters().clone()));
         }
 
-        let waiting = Instant::now();
+        let idle = D::done().map_err(failed)?;
         let Fed { views, samples } = feed.next().context("the pipeline ended before its last epoch")??;
-        let waited = waiting.elapsed();
+        let arrived = D::arrived(&views).map_err(failed)?;
         let rates = schedule.at(progress.step());
 
         let step = model.loss(views, &samples, gradients);
         let loss = step.value();
+        let waited = D::between(&idle, &arrived).map_err(failed)?;
         gradients = step.loss.backward();
-        optimizer
-            .update(model, &mut gradients, &rates)
-            .map_err(|error| anyhow!("the device failed: {error}"))?;
+        optimizer.update(model, &mut gradients, &rates).map_err(failed)?;
         model.zero_grads(&mut gradients);
         let (images, spreads) = (samples.len(), step.spreads);
         progress.stepped(&StepReport { loss, spreads, rates, images, waited })?;

@@ -1,9 +1,13 @@
+use std::time::Duration;
+
 use dfdx::prelude::*;
 
-/// A batch's way to the device.
+/// A batch's way to the device, and how long the device had to wait for it.
 pub trait FeedKernel: Storage<f32> {
     /// Views on their way.
     type Sent: Send + 'static;
+    /// A moment on the device's clock.
+    type Moment;
     /// Whether views travel while the device computes: then another thread sends the next batch meanwhile.
     const AHEAD: bool;
 
@@ -16,4 +20,13 @@ pub trait FeedKernel: Storage<f32> {
     /// # Panics
     /// If there is none left, or it has another number of values.
     fn receive<S: Shape>(&self, sent: &mut Self::Sent, shape: S) -> Result<Tensor<S, f32, Self>, Self::Err>;
+
+    /// When the device will have done what it was given so far.
+    fn done() -> Result<Self::Moment, Self::Err>;
+
+    /// When it will have done that and the views will be there.
+    fn arrived(sent: &Self::Sent) -> Result<Self::Moment, Self::Err>;
+
+    /// The time from one moment to a later one; both are past, as they are once a result has been read.
+    fn between(from: &Self::Moment, to: &Self::Moment) -> Result<Duration, Self::Err>;
 }

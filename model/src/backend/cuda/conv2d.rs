@@ -89,10 +89,10 @@ fn run(
         .map_err(|error| failed(direction, geometry, batch, error))
 }
 
-/// cuDNN's failure, as dfdx's error if it is one of memory.
+/// cuDNN's failure.
 ///
 /// # Panics
-/// If it is another.
+/// Always: dfdx's error has no place for it. [`guarded`](super::guarded) makes one of it.
 fn failed(direction: Direction, geometry: &Conv2dGeometry, batch: usize, error: CudnnError) -> CudaError {
     panic!("the device failed: {direction:?} convolution of {batch} x {geometry:?}: {error:?}")
 }

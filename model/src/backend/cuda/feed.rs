@@ -2,6 +2,7 @@
 
 use std::ptr::null_mut;
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use cudarc::driver::DriverError;
 use cudarc::driver::result as driver;
@@ -43,6 +44,9 @@ pub struct Sent {
     views: usize,
     received: usize,
 }
+
+/// A moment on the computing stream.
+pub struct Moment(CUevent);
 
 // SAFETY: a slot's memory and events may be used by any thread in whose context they are, one at a time.
 unsafe impl Send for Slot {}
@@ -119,8 +123,32 @@ impl Slot {
     }
 }
 
+impl Moment {
+    fn record() -> Result<Self, DriverError> {
+        let moment = Self(driver::event::create(CUevent_flags::CU_EVENT_DEFAULT)?);
+        // SAFETY: the event was just created.
+        unsafe { driver::event::record(moment.0, null_mut())? };
+        Ok(moment)
+    }
+}
+
+impl Drop for Moment {
+    fn drop(&mut self) {
+        // What fails here fails again at the next call, which says so.
+        // SAFETY: the event is this value's.
+        let _ = unsafe { driver::event::destroy(self.0) };
+    }
+}
+
+impl Sent {
+    fn slot(&self) -> &Slot {
+        self.slot.as_ref().expect("it is there until it is dropped")
+    }
+}
+
 impl FeedKernel for Cuda {
     type Sent = Sent;
+    type Moment = Moment;
     const AHEAD: bool = true;
 
     fn send(views: &[&[f32]]) -> Result<Sent, CudaError> {
@@ -140,7 +168,7 @@ impl FeedKernel for Cuda {
         let mut tensor = self.try_zeros_like(&shape)?;
         let to = new_values(&mut tensor);
         assert_eq!(to.len(), sent.view, "a view has as many values");
-        let slot = sent.slot.as_ref().expect("it is there until it is dropped");
+        let slot = sent.slot();
         let (from, bytes) = (sent.received * sent.view * size_of::<f32>(), sent.view * size_of::<f32>());
         // SAFETY: the tensor and the slot's memory are as large, and the stream waits until the latter is filled.
         unsafe {
@@ -152,6 +180,24 @@ impl FeedKernel for Cuda {
         .map_err(|error| of_driver("a batch's copy on the device", error))?;
         sent.received += 1;
         Ok(tensor)
+    }
+
+    fn done() -> Result<Moment, CudaError> {
+        Moment::record().map_err(|error| of_driver("the clock", error))
+    }
+
+    fn arrived(sent: &Sent) -> Result<Moment, CudaError> {
+        let (copied, wait) = (sent.slot().copied, CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT);
+        // SAFETY: the event lives as long as the slot.
+        let waits = unsafe { driver::stream::wait_event(null_mut(), copied, wait) };
+        waits.and_then(|()| Moment::record()).map_err(|error| of_driver("the clock", error))
+    }
+
+    fn between(from: &Moment, to: &Moment) -> Result<Duration, CudaError> {
+        // SAFETY: both events have been recorded.
+        let ms = unsafe { driver::event::elapsed(from.0, to.0) };
+        let ms = ms.map_err(|error| of_driver("the clock", error))?;
+        Ok(Duration::from_secs_f64(f64::from(ms.max(0.0)) / 1e3))
     }
 }
 

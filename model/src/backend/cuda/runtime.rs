@@ -225,3 +225,20 @@ impl Queue for Runtime {
             .map_err(|error| of_driver(kernel, error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_a_driver_is_told_what_to_install() {
+        // SAFETY: NVIDIA's libraries only set themselves up when they are loaded.
+        if unsafe { Library::new("libcuda.so.1") }.is_ok() {
+            println!("skipped: there is a driver");
+            return;
+        }
+        let error = start(Precision::Tf32).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.starts_with("cannot load libcuda.so.1 ("), "{error}");
+        assert!(error.ends_with("): install an NVIDIA driver, 580 or later"), "{error}");
+    }
+}

@@ -1,3 +1,4 @@
+use std::collections::hash_map::Entry;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 
@@ -46,12 +47,14 @@ impl Plans {
     ) -> Result<&Plan, CudaError> {
         let precision = runtime.precision();
         let key = (direction, *geometry, batch, precision == Precision::Tf32);
-        if !self.found.contains_key(&key) {
-            let plan = Plan::find(runtime.cudnn, precision, direction, geometry, batch);
-            let plan = plan.map_err(|error| failed(direction, geometry, batch, error))?;
-            self.found.insert(key, plan.ok_or_else(out_of_memory)?);
+        match self.found.entry(key) {
+            Entry::Occupied(found) => Ok(found.into_mut()),
+            Entry::Vacant(place) => {
+                let plan = Plan::find(runtime.cudnn, precision, direction, geometry, batch);
+                let plan = plan.map_err(|error| failed(direction, geometry, batch, error))?;
+                Ok(place.insert(plan.ok_or_else(out_of_memory)?))
+            }
         }
-        Ok(&self.found[&key])
     }
 }
 
