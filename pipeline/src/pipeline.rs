@@ -194,6 +194,7 @@ pub fn start(
         pool: pool.clone(),
         permits: permits.clone(),
     };
+    shutdown.threads.push(spawn("ss-watchdog".into(), move || watchdog::run(watchdog, watched))?);
     let collate_permits = permits.clone();
     shutdown.threads.push(spawn("ss-stages".into(), move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
@@ -208,7 +209,6 @@ pub fn start(
             )
         });
     })?);
-    shutdown.threads.push(spawn("ss-watchdog".into(), move || watchdog::run(watchdog, watched))?);
     Ok(Batches::new(
         batches_rx.into_delivery(),
         sampler,
