@@ -53,7 +53,7 @@ def test_a_fork_of_a_running_loader_is_refused_and_harms_nothing(make_loader):
 def test_ctrl_c_is_a_keyboard_interrupt(shards):
     program = textwrap.dedent("""
         import os, signal, sys, threading, simsiam
-        loader = simsiam.Loader(sys.argv[1], {"preset": "imagenet", "size": 1024}, batch_size=40, workers=1)
+        loader = simsiam.Loader(sys.argv[1], "imagenet", batch_size=40, workers=1)
         list(zip(loader, range(1)))
         print("running", flush=True)
         try:
