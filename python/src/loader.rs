@@ -214,7 +214,7 @@ impl Loader {
     /// Raises
     /// ------
     /// ValueError
-    ///     If it had other data or another batch size.
+    ///     If it had other data, another batch size or another recipe.
     fn load_state_dict(&self, state: &Bound<'_, PyDict>) -> PyResult<()> {
         let found: LoaderState = arguments::json(state)
             .map_err(|error| PyValueError::new_err(format!("not a loader's state: {error}")))?;

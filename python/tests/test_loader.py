@@ -155,6 +155,8 @@ def test_what_cannot_work_is_refused(make_loader, shards):
     state = loader.state_dict()
     with pytest.raises(ValueError, match="batches of 4, this loader of 8"):
         loader.load_state_dict(state | {"batch_size": 4})
+    with pytest.raises(ValueError, match="another recipe"):
+        make_loader(recipe="imagenet").load_state_dict(state)
     with pytest.raises(ValueError, match="not a loader's state"):
         loader.load_state_dict({"epoch": 1})
 
@@ -164,7 +166,7 @@ def test_leaving_the_context_stops_the_threads(make_loader):
     running = lambda: sum(name.startswith("ss-") for name in names())
     with make_loader() as loader:
         kept = next(iter(loader))
-        assert running() == 3
+        assert running() >= 2  # the workers, and those that serve them
     assert running() == 0
     assert np.isfinite(np.asarray(kept.view1)).all()
     assert next(iter(loader)).keys == kept.keys

@@ -52,7 +52,9 @@ def test_a_fork_of_a_running_loader_is_refused_and_harms_nothing(make_loader):
 @pytest.mark.skipif(not hasattr(os, "kill"), reason="needs POSIX signals")
 def test_ctrl_c_is_a_keyboard_interrupt(shards):
     program = textwrap.dedent("""
-        import os, signal, sys, threading, simsiam
+        import signal, sys, simsiam
+        # A shell starts what it puts into the background with the signal ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         loader = simsiam.Loader(sys.argv[1], "imagenet", batch_size=40, workers=1)
         list(zip(loader, range(1)))
         print("running", flush=True)

@@ -146,6 +146,8 @@ impl Loader {
             epoch,
             step,
             batch_size: self.config.batch_size,
+            recipe: self.config.recipe.clone(),
+            views: self.config.views,
             data: self.shards.fingerprint(),
             bad: self.quarantine.list(),
         }
@@ -154,7 +156,7 @@ impl Loader {
     /// Goes on where the loader of `state` was, with its seed. Workers and ranks may differ.
     ///
     /// # Errors
-    /// If it was another version, batch size or data; nothing is changed then.
+    /// If it was another version, batch size, recipe or data; nothing is changed then.
     pub fn restore(&mut self, state: LoaderState) -> Result<(), StateError> {
         state.check(self)?;
         self.config.seed = state.seed;

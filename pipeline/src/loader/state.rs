@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::Loader;
+use crate::augment::Recipe;
 use crate::quarantine::BadSample;
 
 /// The place of a loader in its data: a few numbers, whatever the size of the data. Workers, queues and ranks are no part of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoaderState {
     /// Of this format.
@@ -19,6 +20,10 @@ pub struct LoaderState {
     pub step: u64,
     /// Images a batch, over all ranks: what a step is.
     pub batch_size: usize,
+    /// What is done to each view.
+    pub recipe: Recipe,
+    /// Views of each image.
+    pub views: usize,
     /// The shards' [fingerprint](crate::ShardSet::fingerprint).
     pub data: u64,
     /// Samples that could not be used so far, for the budget.
@@ -43,6 +48,9 @@ pub enum StateError {
         /// The loader's.
         expected: usize,
     },
+    /// Views would be other pixels.
+    #[error("the loader's state belongs to another recipe or number of views")]
+    Recipe,
     /// The shards are not those that the state belongs to.
     #[error(
         "the loader's state belongs to other shards (fingerprint {found:016x}, these have {expected:016x})"
@@ -74,6 +82,9 @@ impl LoaderState {
         }
         if self.batch_size != batch_size {
             return Err(StateError::BatchSize { found: self.batch_size, expected: batch_size });
+        }
+        if (&self.recipe, self.views) != (&loader.config.recipe, loader.config.views) {
+            return Err(StateError::Recipe);
         }
         if self.data != data {
             return Err(StateError::Data { found: self.data, expected: data });

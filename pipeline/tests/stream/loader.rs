@@ -72,6 +72,8 @@ fn states_of_other_loaders_are_refused() {
     };
     assert_eq!(refused(|state| state.version = 9), StateError::Version { found: 9 });
     assert_eq!(refused(|state| state.batch_size = 4), StateError::BatchSize { found: 4, expected: 8 });
+    assert_eq!(refused(|state| state.recipe.flip_p = 0.25), StateError::Recipe);
+    assert_eq!(refused(|state| state.views = 1), StateError::Recipe);
     assert!(matches!(refused(|state| state.data ^= 1), StateError::Data { .. }));
     assert_eq!(refused(|state| state.step = 5), StateError::Step { found: 5, steps: 5 });
 }
