@@ -1,7 +1,6 @@
 //! A run's folder: its configuration, its metrics, its checkpoints, and the lock that keeps a second process out.
 
 use std::fs::{self, File, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -97,13 +96,8 @@ impl RunDir {
 
     fn write(&self, name: &str, text: String) -> Result<()> {
         let path = self.path.join(name);
-        let write = || {
-            let mut file = AtomicFile::create(&path)?;
-            file.write_all(text.as_bytes())?;
-            file.sync()?;
-            file.persist()
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))
+        AtomicFile::write_all_to(&path, text.as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))
     }
 
     fn lock(path: &Path) -> Result<Self> {

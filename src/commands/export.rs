@@ -1,15 +1,12 @@
 //! `simsiam export`: a run's encoder for other programs.
 
-use std::io::Write;
-use std::path::Path;
-
 use anyhow::{Context, Result};
 use simsiam_pipeline::shards::AtomicFile;
 
 use crate::cli::ExportArgs;
 use crate::console::Console;
 use crate::evaluate::subject::Subject;
-use crate::weights::{EncoderWeights, WeightFormat, onnx, torch};
+use crate::weights::{EncoderWeights, WeightFormat, onnx};
 
 /// Writes the file, and says what it holds.
 ///
@@ -20,10 +17,11 @@ pub fn run(args: &ExportArgs, console: &Console) -> Result<()> {
     let network = subject.network()?;
     let encoder = EncoderWeights::new(&subject.config, network.as_ref(), &subject.to_string());
     let bytes = match args.format {
-        WeightFormat::Torch => torch::encode(&encoder)?,
+        WeightFormat::Torch => encoder.to_safetensors()?,
         WeightFormat::Onnx => onnx::encode(&encoder),
     };
-    write(&args.out, &bytes).with_context(|| format!("cannot write {}", args.out.display()))?;
+    AtomicFile::write_all_to(&args.out, &bytes)
+        .with_context(|| format!("cannot write {}", args.out.display()))?;
     console.line(format_args!(
         "the {} encoder of {subject}, {} tensors, {:.1} MB, in {}",
         encoder.arch,
@@ -32,11 +30,4 @@ pub fn run(args: &ExportArgs, console: &Console) -> Result<()> {
         args.out.display()
     ));
     Ok(())
-}
-
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes)?;
-    file.sync()?;
-    file.persist()
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -178,9 +177,7 @@ impl Method {
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> std::io::Result<()> {
         path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        let mut file = AtomicFile::create(path)?;
-        file.write_all(bytes)?;
-        file.persist()
+        AtomicFile::write_all_to(path, bytes)
     };
     write().with_context(|| format!("cannot write {}", path.display()))
 }

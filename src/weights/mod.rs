@@ -1,18 +1,19 @@
 //! Encoders for and from other programs.
 //!
-//! - [`torch`]: safetensors with torchvision's names; [`onnx`]: the encoder as a graph.
+//! - [`EncoderWeights`]: as safetensors, with torchvision's names; [`onnx`]: as a graph.
 //! - [`foreign`]: weights from elsewhere by this program's names.
 
 pub mod foreign;
 pub mod onnx;
-pub mod torch;
 
+use anyhow::Result;
 use dfdx::prelude::Cpu;
 use simsiam_model::state::{self, NamedTensor};
 
 use crate::arch::Arch;
 use crate::config::TrainConfig;
 use crate::network::Network;
+use crate::tensor_file;
 
 /// What an encoder is exported as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -61,6 +62,15 @@ impl EncoderWeights {
             tensors: tensors.collect(),
             metadata: metadata.map(|(key, value)| (key.to_owned(), value)).into(),
         }
+    }
+
+    /// The bytes of a safetensors file. `torchvision.models.resnet50().load_state_dict(load_file(path), strict=False)` misses only
+    /// `fc.weight` and `fc.bias`.
+    ///
+    /// # Errors
+    /// If a tensor's length does not fit its shape.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        tensor_file::encode(&self.tensors, Some(self.metadata.iter().cloned().collect()))
     }
 }
 

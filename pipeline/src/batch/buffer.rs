@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::memory::Memory;
+use super::aligned::AlignedBytes;
 use crate::augment::{Dtype, Format, PixelsMut};
 
 /// What every buffer of a pipeline has in common.
@@ -33,7 +33,7 @@ pub(crate) struct BatchBuffer {
     shape: BufferShape,
     len: usize,
     /// One array a view, each of `capacity` images.
-    views: Vec<Memory>,
+    views: Vec<AlignedBytes>,
     records: Vec<Record>,
 }
 
@@ -52,7 +52,7 @@ impl BatchBuffer {
         Self {
             shape,
             len: capacity,
-            views: (0..views).map(|_| Memory::new(capacity * shape.image_bytes())).collect(),
+            views: (0..views).map(|_| AlignedBytes::new(capacity * shape.image_bytes())).collect(),
             records: vec![Record::default(); capacity],
         }
     }

@@ -1,7 +1,7 @@
 //! Batches and the buffers they live in: filled in place by the workers, pooled, never allocated in steady state.
 
+mod aligned;
 mod buffer;
-mod memory;
 mod pool;
 
 pub(crate) use buffer::{BatchBuffer, BufferShape, Filling, SlotWriter};
@@ -73,15 +73,6 @@ impl Batch {
     pub fn view<E: Element>(&self, view: usize) -> &[E] {
         self.check::<E>();
         bytemuck::cast_slice(self.buffer().bytes(view))
-    }
-
-    /// As [`view`](Self::view), to be changed in place.
-    ///
-    /// # Panics
-    /// As [`view`](Self::view).
-    pub fn view_mut<E: Element>(&mut self, view: usize) -> &mut [E] {
-        self.check::<E>();
-        bytemuck::cast_slice_mut(self.buffer_mut().bytes_mut(view))
     }
 
     /// The memory of one view, for programs that know types only at run time; it begins at a multiple of 64 bytes.

@@ -28,6 +28,17 @@ impl AtomicFile {
         Ok(AtomicFile { file, temporary, target: target.to_owned() })
     }
 
+    /// Writes a whole file: on the disk and under its name, or not there.
+    ///
+    /// # Errors
+    /// If the file cannot be made or written, or the name belongs to a folder.
+    pub fn write_all_to(target: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = Self::create(target)?;
+        file.write_all(bytes)?;
+        file.sync()?;
+        file.persist()
+    }
+
     /// Waits until the bytes are on the disk, so that a power cut after [`persist`](Self::persist) loses nothing.
     ///
     /// # Errors

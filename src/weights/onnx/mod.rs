@@ -73,8 +73,9 @@ impl GraphBuilder<'_> {
         for layer in 1.. {
             for block in 0.. {
                 let name = format!("layer{layer}.{block}");
-                let Some(channels) = self.shape(&format!("{name}.conv1.weight")) else { break };
-                features = channels[0];
+                if self.shape(&format!("{name}.conv1.weight")).is_none() {
+                    break;
+                }
                 x = self.block(&x, &name, if layer > 1 && block == 0 { 2 } else { 1 }, &mut features);
             }
             if self.shape(&format!("layer{layer}.0.conv1.weight")).is_none() {

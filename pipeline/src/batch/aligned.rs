@@ -1,7 +1,7 @@
 //! The pixels of one view of a batch.
 
 /// Zeroed bytes that begin at a multiple of 64: a cache line, and what JAX asks of memory that it is to take as it is.
-pub(super) struct Memory {
+pub(super) struct AlignedBytes {
     /// Some bytes more than are used. Large ones come zeroed from the system and cost nothing until they are written.
     bytes: Vec<u8>,
     start: usize,
@@ -10,7 +10,7 @@ pub(super) struct Memory {
 
 const ALIGNMENT: usize = 64;
 
-impl Memory {
+impl AlignedBytes {
     pub(super) fn new(len: usize) -> Self {
         let bytes = vec![0; len + ALIGNMENT - 1];
         let start = bytes.as_ptr().align_offset(ALIGNMENT);
@@ -33,7 +33,7 @@ mod tests {
     #[test]
     fn memory_is_aligned_and_zeroed() {
         for len in [1, 63, 64, 1000, 1 << 20] {
-            let mut memory = Memory::new(len);
+            let mut memory = AlignedBytes::new(len);
             assert_eq!(memory.as_slice().as_ptr().addr() % ALIGNMENT, 0);
             assert_eq!(memory.as_mut_slice(), vec![0; len]);
         }

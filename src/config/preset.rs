@@ -1,0 +1,105 @@
+//! The named sets of values, as they stand in the papers.
+
+use serde::{Deserialize, Serialize};
+use simsiam_pipeline::Recipe;
+
+use super::{
+    BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Predictor, PredictorLr, Similarity, Symmetry, Target,
+    TrainConfig, Workers,
+};
+use crate::arch::Arch;
+
+/// A named set of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// ResNet-50 at 224 (Chen & He 2021, section 3; facebookresearch/simsiam).
+    Imagenet,
+    /// ResNet-18 with the CIFAR stem at 32 (appendix D).
+    Cifar10,
+    /// ResNet-8 at 32 on procedural images, for two or three minutes of a small machine.
+    Demo,
+}
+
+impl TrainConfig {
+    /// A preset as it stands in the papers; their sources are named with each.
+    pub fn preset(preset: Preset) -> Self {
+        match preset {
+            Preset::Imagenet => Self::imagenet(),
+            Preset::Cifar10 => Self::cifar10(),
+            Preset::Demo => Self::demo(),
+        }
+    }
+
+    /// Chen & He 2021, section 3 and the released code.
+    fn imagenet() -> Self {
+        Self {
+            preset: Preset::Imagenet,
+            shards: Vec::new(),
+            val_shards: Vec::new(),
+            method: Method::Simsiam,
+            arch: Arch::Resnet50,
+            epochs: 100,
+            batch_size: 512,
+            seed: 0,
+            device: Device::Cpu,
+            precision: None,
+            workers: Workers::Auto,
+            base_lr: 0.05,
+            warmup_epochs: 0,
+            momentum: 0.9,
+            weight_decay: 1e-4,
+            predictor_lr: PredictorLr::Constant,
+            projector_layers: 3,
+            projector_dim: 2048,
+            mlp_bn: MlpBn::Default,
+            predictor: Predictor::Mlp,
+            stop_gradient: true,
+            similarity: Similarity::Cosine,
+            symmetry: Symmetry::Symmetric,
+            target: Target::Online,
+            target_momentum: None,
+            alternate_steps: None,
+            temperature: None,
+            queue: None,
+            on_collapse: OnCollapse::Warn,
+            knn_every: None,
+            knn_k: 200,
+            knn_temperature: 0.1,
+            bad_sample_budget: 0.01,
+            on_bad_sample: BadSamplePolicy::Skip,
+            log_every: 10,
+            checkpoint_every: 1000,
+            keep_checkpoints: 2,
+            recipe: Recipe::imagenet(),
+        }
+    }
+
+    /// Chen & He 2021, appendix D.
+    fn cifar10() -> Self {
+        Self {
+            preset: Preset::Cifar10,
+            arch: Arch::Resnet18Cifar,
+            epochs: 800,
+            base_lr: 0.03,
+            weight_decay: 5e-4,
+            projector_layers: 2,
+            recipe: Recipe::cifar10(),
+            ..Self::imagenet()
+        }
+    }
+
+    /// The CIFAR recipe at the size of a coffee break: few images make few steps, so they are larger; and 200
+    /// neighbours would be 40 % of a class.
+    fn demo() -> Self {
+        Self {
+            preset: Preset::Demo,
+            arch: Arch::Resnet8,
+            epochs: 12,
+            batch_size: 64,
+            base_lr: 0.25,
+            knn_k: 20,
+            ..Self::cifar10()
+        }
+    }
+}
