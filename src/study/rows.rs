@@ -111,7 +111,7 @@ impl Study {
     /// If a row cannot be run with them.
     pub fn rows(self, common: &Overrides) -> Result<Vec<Row>, InputError> {
         let first = common.seed.unwrap_or(0);
-        let batch_size = TrainConfig::resolve(common)?.batch_size;
+        let base = TrainConfig::resolve(common)?;
         let row = |group, name: &str, paper, flags| Row {
             group,
             name: name.to_owned(),
@@ -120,7 +120,7 @@ impl Study {
             seeds: if group == Group::StopGradient { (first..first + 3).collect() } else { vec![first] },
         };
         let rows = match self {
-            Self::Ablations => ablations(&row, batch_size),
+            Self::Ablations => ablations(&row, &base),
             Self::Methods => methods(&row),
         };
         rows.iter().try_for_each(|row| TrainConfig::resolve(&row.flags.over(common)?).map(drop))?;
@@ -130,7 +130,7 @@ impl Study {
 
 type MakeRow<'a> = &'a dyn Fn(Group, &str, &'static str, Overrides) -> Row;
 
-fn ablations(row: MakeRow<'_>, batch_size: usize) -> Vec<Row> {
+fn ablations(row: MakeRow<'_>, base: &TrainConfig) -> Vec<Row> {
     let unset = Overrides::default;
     let batch = |size: usize, paper| {
         let flags = Overrides { batch_size: Some(size), ..unset() };
@@ -210,9 +210,17 @@ fn ablations(row: MakeRow<'_>, batch_size: usize) -> Vec<Row> {
     ];
     let batches = [(64, "66.1"), (128, "67.3"), (256, "68.1"), (512, "68.1"), (1024, "68.0")];
     rows.extend(
-        batches.into_iter().filter(|(size, _)| *size != batch_size).map(|(size, paper)| batch(size, paper)),
+        batches
+            .into_iter()
+            .filter(|(size, _)| *size != base.batch_size)
+            .map(|(size, paper)| batch(size, paper)),
     );
-    rows.extend([(256, "65.3"), (512, "67.2"), (1024, "67.5")].map(|(size, paper)| dim(size, paper)));
+    let dims = [(256, "65.3"), (512, "67.2"), (1024, "67.5"), (2048, "68.1")];
+    rows.extend(
+        dims.into_iter()
+            .filter(|(size, _)| *size != base.projector_dim)
+            .map(|(size, paper)| dim(size, paper)),
+    );
     rows
 }
 
