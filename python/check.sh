@@ -14,4 +14,6 @@ for example in pytorch_simsiam lightning_datamodule jax_loop; do
     step env JAX_PLATFORMS=cpu "$venv/bin/python" "examples/$example.py"
 done
 step "$venv/bin/python" -m pytest --quiet --durations=5 tests
+# The stubs beside the module itself; Python shows `__buffer__` from 3.12 on.
+step "$venv/bin/python" -m mypy.stubtest simsiam --ignore-unused-allowlist --allowlist <(echo simsiam._simsiam.Array.__buffer__)
 step "$venv/bin/python" benches/loader.py --quick

@@ -1,18 +1,22 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypedDict
+from typing import Any, Literal, Self, TypeAlias, TypedDict, final, type_check_only
+
+__all__ = ["Array", "Batch", "Epoch", "Loader", "__version__"]
 
 __version__: str
 
-Path = str | os.PathLike[str]
+_Path: TypeAlias = str | os.PathLike[str]
 
+@type_check_only
 class BadSample(TypedDict):
     sample: int
     place: str
     offset: int
     cause: str
 
+@final
 class Array:
     """Numbers in C order that PyTorch, JAX and NumPy use in place (DLPack and the buffer protocol)."""
 
@@ -32,6 +36,7 @@ class Array:
         copy: bool | None = None,
     ) -> Any: ...
 
+@final
 class Batch:
     """Augmented views of some images, with their labels and keys."""
 
@@ -51,18 +56,20 @@ class Batch:
     def keys(self) -> list[str]: ...
     def __len__(self) -> int: ...
 
+@final
 class Epoch(Iterator[Batch]):
     """The batches of one epoch."""
 
     def __next__(self) -> Batch: ...
 
+@final
 class Loader:
     """Streams augmented views of the images in WebDataset shards, epoch by epoch."""
 
-    def __init__(
-        self,
-        shards: Path | Sequence[Path],
-        recipe: Path | Mapping[str, Any] | None = "imagenet",
+    def __new__(
+        cls,
+        shards: _Path | Sequence[_Path],
+        recipe: _Path | Mapping[str, Any] | None = None,
         batch_size: int = 256,
         workers: int = 8,
         seed: int = 0,
@@ -79,8 +86,9 @@ class Loader:
         prefetch: int = 4,
         on_bad_sample: Literal["skip", "fail"] = "skip",
         bad_sample_budget: float = 0.01,
-        cache_dir: Path | None = None,
-    ) -> None: ...
+        cache_dir: _Path | None = None,
+    ) -> Self: ...
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]: ...
     def __iter__(self) -> Epoch: ...
     def __len__(self) -> int: ...
     def set_epoch(self, epoch: int) -> None: ...
