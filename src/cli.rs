@@ -288,6 +288,12 @@ pub struct BenchArgs {
     /// Images a batch
     #[arg(long, default_value_t = 128)]
     pub batch_size: usize,
+    /// Loaders that divide each batch among them, of which this is one; not for `--stage train`
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub world_size: u64,
+    /// This loader's number, from 0
+    #[arg(long, default_value_t = 0, value_name = "R")]
+    pub rank: u64,
     /// Decoding threads: a number or `auto`
     #[arg(long, default_value = "auto")]
     pub workers: Workers,

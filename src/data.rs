@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use simsiam_pipeline::shards::OpenOptions;
-use simsiam_pipeline::{Batches, OnBadSample, Part, PipelineConfig, Quarantine, ShardSet};
+use simsiam_pipeline::{
+    Batches, Dtype, Format, Layout, OnBadSample, Part, PipelineConfig, Quarantine, ShardSet,
+};
 
 use crate::config::{BadSamplePolicy, TrainConfig};
 use crate::error::InputError;
@@ -98,16 +100,17 @@ impl Data {
         Ok(self.pipeline(config).sampler(self.train.shards.len())?.steps_per_epoch())
     }
 
-    /// The training batches from `step` on, counted over the whole run.
+    /// The training batches from `step` on, counted over the whole run; channels first, in numbers of this type.
     ///
     /// # Errors
     /// If the pipeline cannot be started.
-    pub fn batches(&self, config: &TrainConfig, step: u64) -> Result<Batches> {
+    pub fn batches(&self, config: &TrainConfig, step: u64, dtype: Dtype) -> Result<Batches> {
         let steps_per_epoch = self.steps_per_epoch(config)?;
         let pipeline = PipelineConfig {
             epochs: step / steps_per_epoch..config.epochs,
             first_step: step % steps_per_epoch,
             workers: config.workers.count(),
+            format: Format { layout: Layout::Nchw, dtype },
             ..self.pipeline(config)
         };
         let Source { shards, quarantine, .. } = self.train.clone();

@@ -119,8 +119,8 @@ mod tests {
         assert_eq!(diagnosis.failed, 0);
         assert_eq!(diagnosis.losses.device, diagnosis.losses.cpu);
         assert_eq!(diagnosis.losses.cpu.len(), 3);
-        let expected =
-            ["batch", "convolution", "cosine", "global", "linear", "max", "rows", "sgd"].map(String::from);
+        let expected = ["batch", "convolution", "cosine", "global", "linear", "max", "rows", "sgd", "views"]
+            .map(String::from);
         assert!(operations.iter().eq(&expected), "{operations:?}");
     }
 

@@ -8,7 +8,8 @@ use std::thread::{Builder, JoinHandle};
 
 use anyhow::{Context, Result, anyhow};
 use simsiam_model::Backend;
-use simsiam_pipeline::{Batches, PipelineError};
+use simsiam_model::backend::{Levels, Pixels};
+use simsiam_pipeline::{Batches, Dtype, PipelineError, Recipe};
 
 /// A batch on its way to the device.
 pub struct Fed<D: Backend> {
@@ -35,16 +36,21 @@ pub enum Feed<D: Backend> {
 pub struct Sender<D> {
     batches: Batches,
     views: usize,
+    levels: Box<Levels>,
     device: PhantomData<fn() -> D>,
 }
 
 impl<D: Backend> Feed<D> {
-    /// Feeds the first `views` views of each batch.
+    /// The numbers that batches must be of: bytes where a device can normalise them by itself.
+    pub const DTYPE: Dtype = if D::AHEAD { Dtype::U8 } else { Dtype::F32 };
+
+    /// Feeds the first `views` views of each batch, which are `recipe`'s, of [`DTYPE`](Self::DTYPE) and channels first.
     ///
     /// # Errors
     /// If a thread cannot be started.
-    pub fn start(batches: Batches, views: usize) -> Result<Self> {
-        let sender = Sender { batches, views, device: PhantomData::<fn() -> D> };
+    pub fn start(batches: Batches, views: usize, recipe: &Recipe) -> Result<Self> {
+        let sender =
+            Sender { batches, views, levels: Box::new(recipe.levels()), device: PhantomData::<fn() -> D> };
         if !D::AHEAD {
             return Ok(Self::Direct(Box::new(sender)));
         }
@@ -92,8 +98,16 @@ impl<D: Backend> Iterator for Sender<D> {
 impl<D: Backend> Sender<D> {
     fn send(&self, batch: Result<simsiam_pipeline::Batch, PipelineError>) -> Result<Fed<D>> {
         let batch = batch?;
-        let views: Vec<&[f32]> = (0..self.views).map(|view| batch.view(view)).collect();
-        let views = D::send(&views).map_err(|error| anyhow!("the device failed: {error}"))?;
+        let views = 0..self.views;
+        let pixels = match batch.format().dtype {
+            Dtype::U8 => {
+                let [.., height, width] = batch.shape();
+                let views = views.map(|view| batch.view(view)).collect();
+                Pixels::Bytes { views, plane: height * width, levels: &self.levels }
+            }
+            _ => Pixels::Values(views.map(|view| batch.view(view)).collect()),
+        };
+        let views = D::send(&pixels).map_err(|error| anyhow!("the device failed: {error}"))?;
         Ok(Fed { views, samples: batch.samples().map(|sample| sample as usize).collect() })
     }
 }

@@ -58,10 +58,10 @@ pub fn train<D: Backend>(
         optimizer.import(model, &checkpoint.optimizer).context("the checkpoint's optimizer")?;
     }
     let mut gradients = model.alloc_grads();
-    let batches = data.batches(&config, progress.step())?;
+    let batches = data.batches(&config, progress.step(), Feed::<D>::DTYPE)?;
     let schedule = Schedule::new(&config, batches.steps_per_epoch());
     let total_steps = config.epochs * batches.steps_per_epoch();
-    let mut feed = Feed::<D>::start(batches, model.views())?;
+    let mut feed = Feed::<D>::start(batches, model.views(), &config.recipe)?;
     let save = |model: &dyn Network<D>, optimizer: &Sgd<D>, progress: &mut Progress| {
         let state = RunState::new(&config, &data, progress.counters());
         dir.write_quarantine(&state.quarantine)?;

@@ -3,6 +3,7 @@
 use anyhow::{Result, anyhow};
 use dfdx::prelude::Backward;
 use serde::Serialize;
+use simsiam_model::backend::Pixels;
 use simsiam_model::backend::cpu::profile::{self, OperationProfile};
 use simsiam_model::{Backend, LearningRates, Sgd, SgdConfig};
 
@@ -122,17 +123,18 @@ fn stepper<D: Backend>(dev: &D, config: &TrainConfig) -> impl FnMut() -> Result<
     let mut optimizer = Sgd::new(sgd);
     let mut gradients = Some(model.alloc_grads());
     let samples: Vec<usize> = (0..config.batch_size).collect();
-    let values = config.batch_size * 3 * config.arch.size().pow(2);
-    let pixels: Vec<Vec<f32>> = (0..model.views())
-        .map(|view| (0..values).map(|i| (i as f32 * (0.11 + 0.02 * view as f32)).sin()).collect())
-        .collect();
+    let plane = config.arch.size().pow(2);
+    let len = config.batch_size * 3 * plane;
+    let levels = config.recipe.levels();
+    let view = |number| (0..len).map(|i| (i * (7 + 2 * number) % 251) as u8).collect::<Vec<_>>();
+    let views: Vec<_> = (0..model.views()).map(view).collect();
     let rates = LearningRates::all(config.base_lr as f32);
     let mut steps = 0;
     move || {
         let failed = |error: D::Err| anyhow!("the device failed: {error}");
         let taken = gradients.take().expect("each step puts its gradients back");
-        let views: Vec<&[f32]> = pixels.iter().map(Vec::as_slice).collect();
-        let sent = D::send(&views).map_err(failed)?;
+        let views = views.iter().map(Vec::as_slice).collect();
+        let sent = D::send(&Pixels::Bytes { views, plane, levels: &levels }).map_err(failed)?;
         let mut grads = model.loss(sent, &samples, taken).loss.backward();
         optimizer.update(model.as_mut(), &mut grads, &rates).map_err(failed)?;
         model.zero_grads(&mut grads);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use simsiam_pipeline::shards::OpenOptions;
-use simsiam_pipeline::{PipelineConfig, ShardSet};
+use simsiam_pipeline::{PipelineConfig, ShardSet, World};
 
 use crate::arch::Arch;
 use crate::bench::{LoaderReport, OperationRow, Stage, StepReport, largest_batch, loader, preset_for, steps};
@@ -35,6 +35,9 @@ fn bench_steps(args: &BenchArgs) -> Result<String> {
     }
     if args.profile && args.device == Device::Cuda {
         return Err(InputError::new("--profile is the CPU's: for a GPU, use NVIDIA Nsight Systems").into());
+    }
+    if (args.world_size, args.rank) != (1, 0) {
+        return Err(InputError::new("--world-size and --rank are the loader's: steps have none").into());
     }
     let overrides = Overrides {
         batch_size: Some(args.batch_size),
@@ -75,6 +78,7 @@ fn bench_loader(args: &BenchArgs) -> Result<String> {
     let batch_size = args.batch_size.min(shards.len() as usize);
     let config = PipelineConfig {
         workers: args.workers.count(),
+        world: World { size: args.world_size, rank: args.rank },
         ..PipelineConfig::training(recipe, batch_size, seed)
     };
     let report = loader(&shards, &config, args.stage, args.seconds)?;

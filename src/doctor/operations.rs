@@ -1,6 +1,6 @@
 use anyhow::Result;
 use dfdx::prelude::*;
-use simsiam_model::backend::SgdStep;
+use simsiam_model::backend::{Pixels, SgdStep};
 use simsiam_model::init::InitRng;
 use simsiam_model::layers::{
     Activation, BatchNorm1d, BatchNorm2d, BiasedLinear, Conv2d, MaxPool2d, global_avg_pool,
@@ -8,6 +8,7 @@ use simsiam_model::layers::{
 use simsiam_model::objective::negative_cosine;
 use simsiam_model::tensors::Taped;
 use simsiam_model::{Backend, Features, Images, Module, TargetGradient};
+use simsiam_pipeline::Recipe;
 
 use super::{Comparable, noise};
 
@@ -43,6 +44,7 @@ pub(super) fn all<D: Backend>(
     each(&LinearLayer::<64, 2048> { batch: batch(13, 250.0), seed })?;
     each(&Cosine { batch: batch(14, 250.0), seed })?;
     each(&TableRows { rows: batch(15, 250.0), seed })?;
+    each(&BytesFed { batch: batch(17, 60.0), seed })?;
     each(&Update { n: 1000 * batch(16, 90.0) + 7, seed })
 }
 
@@ -280,6 +282,34 @@ impl Operation for TableRows {
         let gathered = gathered.and_then(|gathered| scattered.map(|()| gathered));
         let gathered = gathered.unwrap_or_else(|error| panic!("the device failed: {error}"));
         vec![("gathered", gathered.as_vec()), ("scattered", table.as_vec())]
+    }
+}
+
+struct BytesFed {
+    batch: usize,
+    seed: u64,
+}
+
+impl Operation for BytesFed {
+    fn name(&self) -> String {
+        format!("views of bytes {}x3x224x224", self.batch)
+    }
+
+    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+        let plane = 224 * 224;
+        let shape = (self.batch, Const::<3>, Const::<224>, Const::<224>);
+        let bytes = |stream| -> Vec<u8> {
+            let values = noise(self.seed, stream, self.batch * 3 * plane);
+            values.iter().map(|value| (127.5 + 127.5 * value) as u8).collect()
+        };
+        let (first, second) = (bytes(1), bytes(2));
+        let levels = &Recipe::imagenet().levels();
+        let sent = D::send(&Pixels::Bytes { views: vec![&first, &second], plane, levels });
+        let received = sent.and_then(|mut sent| {
+            Ok([dev.receive(&mut sent, shape)?.as_vec(), dev.receive(&mut sent, shape)?.as_vec()])
+        });
+        let [first, second] = received.unwrap_or_else(|error| panic!("the device failed: {error}"));
+        vec![("first view", first), ("second view", second)]
     }
 }
 

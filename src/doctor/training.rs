@@ -1,5 +1,6 @@
 use anyhow::{Result, anyhow};
 use dfdx::prelude::*;
+use simsiam_model::backend::Pixels;
 use simsiam_model::{Backend, LearningRates, Sgd, SgdConfig};
 
 use super::noise;
@@ -34,7 +35,7 @@ fn train<D: Backend>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Vec<
     for step in 0..steps {
         let stream = |view| (step * model.views() + view) as u64;
         let views: Vec<_> = (0..model.views()).map(|view| noise(config.seed, stream(view), values)).collect();
-        let views: Vec<_> = views.iter().map(Vec::as_slice).collect();
+        let views = Pixels::Values(views.iter().map(Vec::as_slice).collect());
         let of_step = model.loss(D::send(&views).map_err(failed)?, &samples, gradients);
         losses.push(of_step.value());
         gradients = of_step.loss.backward();

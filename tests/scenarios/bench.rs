@@ -41,6 +41,11 @@ fn a_person_reads_lines_and_a_bad_setting_is_refused() {
     {
         assert!(printed.contains(part), "{part} in\n{printed}");
     }
+    assert!(
+        succeed(bench().args(["--world-size", "2", "--rank", "1", "--seconds", "0.3"])).contains("images/s")
+    );
+    let printed = refused(bench().args(["--world-size", "2", "--rank", "2"]));
+    assert!(printed.contains("rank 2 of 2 cannot take an equal share of a batch of 128"), "{printed}");
     assert!(refused(bench().args(["--seconds", "0"])).contains("--seconds 0: expected a number above 0"));
     assert!(refused(simsiam().args(["bench", "--shards", "nowhere.tar"])).contains("nowhere.tar"));
     assert!(refused(simsiam().arg("bench")).contains("no shards to measure with"));
@@ -70,6 +75,9 @@ fn training_steps_are_measured_and_their_time_is_accounted_for() {
     let shares: f64 = operations.iter().map(|operation| operation["share"].as_f64().unwrap()).sum();
     assert!(operations.len() > 10 && shares > 0.0, "{report}");
     assert!(succeed(&mut bench()).contains("images/s"));
+    assert!(
+        refused(bench().args(["--world-size", "2"])).contains("--world-size and --rank are the loader's")
+    );
     let printed = refused(bench().args(["--preset", "imagenet"]));
     assert!(printed.contains("resnet8 at 224 was not compiled"), "{printed}");
 }

@@ -1,5 +1,12 @@
 //! What `--device` says, on a machine without a GPU.
 
+use std::sync::Arc;
+
+use dfdx::prelude::Cpu;
+use simsiam::feed::Feed;
+use simsiam_pipeline::shards::OpenOptions;
+use simsiam_pipeline::{Dtype, Format, Layout, OnBadSample, PipelineConfig, Quarantine, Recipe, ShardSet};
+
 use crate::fixture::{Fixture, refused, simsiam, succeed};
 
 #[test]
@@ -41,4 +48,23 @@ fn what_only_one_device_has_is_refused_on_the_other() {
     assert!(bench(&["--precision", "f32"]).contains("precision is the GPU's"));
     assert!(bench(&["--largest-batch"]).contains("--largest-batch is for --device cuda"));
     assert!(bench(&["--profile", "--device", "cuda"]).contains("--profile is the CPU's"));
+}
+
+#[test]
+fn bytes_are_fed_as_the_values_of_the_recipe() {
+    let fixture = Fixture::new();
+    let path = fixture.path("train").display().to_string();
+    let shards = Arc::new(ShardSet::open(&[path], &OpenOptions::default()).unwrap());
+    let fed = |dtype| {
+        let format = Format { layout: Layout::Nchw, dtype };
+        let config =
+            PipelineConfig { format, epochs: 0..1, ..PipelineConfig::training(Recipe::cifar10(), 50, 3) };
+        let quarantine = Arc::new(Quarantine::new(OnBadSample::default(), shards.len()));
+        let batches = simsiam_pipeline::start(shards.clone(), quarantine, &config).unwrap();
+        let feed = Feed::<Cpu>::start(batches, 2, &config.recipe).unwrap();
+        feed.map(|batch| batch.unwrap()).map(|batch| (batch.samples, batch.views.collect())).collect()
+    };
+    let values: Vec<(Vec<usize>, Vec<Vec<f32>>)> = fed(Dtype::F32);
+    assert_eq!(values.len(), 4);
+    assert_eq!(values, fed(Dtype::U8));
 }

@@ -2,18 +2,59 @@ use std::time::Duration;
 
 use dfdx::prelude::*;
 
+/// The value of each byte of each channel.
+pub type Levels = [[f32; 256]; 3];
+
+/// Views of a batch, all of one size.
+#[derive(Clone, Debug)]
+pub enum Pixels<'a> {
+    /// Values as the network takes them.
+    Values(Vec<&'a [f32]>),
+    /// A quarter of the memory: bytes, which become values on the device.
+    Bytes {
+        /// The views: images of three planes.
+        views: Vec<&'a [u8]>,
+        /// Bytes of a plane.
+        plane: usize,
+        /// What each stands for.
+        levels: &'a Levels,
+    },
+}
+
+impl Pixels<'_> {
+    /// How many views there are, and the values of each.
+    ///
+    /// # Panics
+    /// If they differ in size, or bytes are no whole images.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        let sizes: Vec<usize> = match self {
+            Self::Values(views) => views.iter().map(|view| view.len()).collect(),
+            Self::Bytes { views, .. } => views.iter().map(|view| view.len()).collect(),
+        };
+        let size = sizes.first().copied().unwrap_or(0);
+        assert!(sizes.iter().all(|&other| other == size), "views of a batch are of one size");
+        if let Self::Bytes { plane, .. } = self {
+            assert!(size.is_multiple_of(3 * plane), "images have three planes");
+        }
+        (sizes.len(), size)
+    }
+}
+
 /// A batch's way to the device, and how long the device had to wait for it.
 pub trait FeedKernel: Storage<f32> {
     /// Views on their way.
     type Sent: Send + 'static;
     /// A moment on the device's clock.
     type Moment;
-    /// Whether views travel while the device computes: then another thread sends the next batch meanwhile.
+    /// Whether views travel while the device computes: then another thread sends the next batch meanwhile, as bytes.
     const AHEAD: bool;
 
-    /// Begins to copy views, all of one size; they may be changed once this returns. It waits while two batches that were
+    /// Begins to copy views; they may be changed once this returns. It waits while two batches that were
     /// sent have not been received and dropped. It takes no device, because dfdx's do not go to other threads.
-    fn send(views: &[&[f32]]) -> Result<Self::Sent, Self::Err>;
+    ///
+    /// # Panics
+    /// If views differ in size, or bytes are no whole images.
+    fn send(views: &Pixels<'_>) -> Result<Self::Sent, Self::Err>;
 
     /// The next view, as a tensor. The device waits until it is there, not the caller.
     ///

@@ -33,7 +33,7 @@ mod sgd;
 pub use sgd::{SgdKernel, SgdStep};
 
 mod feed;
-pub use feed::FeedKernel;
+pub use feed::{FeedKernel, Levels, Pixels};
 
 pub mod cpu;
 

@@ -149,6 +149,10 @@ mod tests {
                 assert_eq!(view::<f16>(cpu, size, Layout::Nhwc), transposed(&halves));
                 let bytes = view::<u8>(cpu, size, Layout::Nchw);
                 assert_eq!(view::<u8>(cpu, size, Layout::Nhwc), transposed(&bytes));
+                let levels = Recipe::imagenet().levels();
+                let channel = |i: usize| i / (size * size);
+                let values = bytes.iter().enumerate().map(|(i, &byte)| levels[channel(i)][usize::from(byte)]);
+                assert_eq!(values.collect::<Vec<_>>(), expected);
             }
         }
     }

@@ -5,6 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+#[cfg(doc)]
+use super::Dtype;
+use super::normalise;
+
 /// An augmentation recipe, in the order in which its steps are applied. Any serde format holds one; steps left out are not done.
 ///
 /// ```
@@ -151,6 +155,11 @@ impl Recipe {
             flip_p: 0.5,
             ..self.evaluation()
         }
+    }
+
+    /// The normalised value of each byte of each channel: what the bytes of a view of [`Dtype::U8`] stand for.
+    pub fn levels(&self) -> [[f32; 256]; 3] {
+        normalise::levels(self.mean, self.std)
     }
 
     /// Checks that every value is one that the operations can work with.

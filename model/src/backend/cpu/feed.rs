@@ -2,15 +2,22 @@ use std::time::{Duration, Instant};
 
 use dfdx::prelude::*;
 
-use crate::backend::FeedKernel;
+use crate::backend::{FeedKernel, Levels, Pixels};
 
 impl FeedKernel for Cpu {
     type Sent = std::vec::IntoIter<Vec<f32>>;
     type Moment = Instant;
     const AHEAD: bool = false;
 
-    fn send(views: &[&[f32]]) -> Result<Self::Sent, Self::Err> {
-        Ok(views.iter().map(|view| view.to_vec()).collect::<Vec<_>>().into_iter())
+    fn send(views: &Pixels<'_>) -> Result<Self::Sent, Self::Err> {
+        views.sizes();
+        let views: Vec<_> = match views {
+            Pixels::Values(views) => views.iter().map(|view| view.to_vec()).collect(),
+            Pixels::Bytes { views, plane, levels } => {
+                views.iter().map(|view| values(view, *plane, levels)).collect()
+            }
+        };
+        Ok(views.into_iter())
     }
 
     fn receive<S: Shape>(&self, sent: &mut Self::Sent, shape: S) -> Result<Tensor<S, f32, Self>, Self::Err> {
@@ -28,4 +35,12 @@ impl FeedKernel for Cpu {
     fn between(from: &Instant, to: &Instant) -> Result<Duration, Self::Err> {
         Ok(to.duration_since(*from))
     }
+}
+
+fn values(view: &[u8], plane: usize, levels: &Levels) -> Vec<f32> {
+    let mut values = Vec::with_capacity(view.len());
+    for (plane, levels) in view.chunks_exact(plane).zip(levels.iter().cycle()) {
+        values.extend(plane.iter().map(|&byte| levels[usize::from(byte)]));
+    }
+    values
 }

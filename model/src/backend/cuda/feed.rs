@@ -1,5 +1,6 @@
 //! Batches go to the device from pinned memory, on a stream of their own, while the last step computes.
 
+use std::iter::once;
 use std::ptr::null_mut;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +15,8 @@ use super::error::of_driver;
 use super::memory::new_values;
 use super::runtime::runtime;
 use super::{Runtime, StartError};
-use crate::backend::FeedKernel;
+use crate::backend::kernels::{Values, normalise};
+use crate::backend::{FeedKernel, Levels, Pixels};
 
 /// Memory for batches on their way: two, so that one is filled while the other is used.
 pub(super) struct Slots {
@@ -25,11 +27,11 @@ pub(super) struct Slots {
 
 /// A batch's memory on the host and on the device, and when they may be used again.
 struct Slot {
-    host: *mut f32,
+    host: *mut u8,
     device: CUdeviceptr,
-    /// Values that there is room for.
+    /// Bytes that there is room for.
     capacity: usize,
-    /// Recorded on the copying stream once the values are on the device.
+    /// Recorded on the copying stream once the bytes are on the device.
     copied: CUevent,
     /// Recorded on the computing stream once the tensors have been made.
     used: CUevent,
@@ -43,6 +45,16 @@ pub struct Sent {
     view: usize,
     views: usize,
     received: usize,
+    form: Form,
+}
+
+/// What a slot holds.
+#[derive(Clone, Copy)]
+enum Form {
+    /// The views' values.
+    Values,
+    /// [`Levels`], then the views' bytes, in planes of so many.
+    Bytes { plane: usize },
 }
 
 /// A moment on the computing stream.
@@ -79,12 +91,11 @@ impl Slots {
 }
 
 impl Slot {
-    /// Makes room for so many values.
-    fn reserve(&mut self, values: usize) -> Result<(), DriverError> {
-        if values <= self.capacity {
+    /// Makes room for so many bytes.
+    fn reserve(&mut self, bytes: usize) -> Result<(), DriverError> {
+        if bytes <= self.capacity {
             return Ok(());
         }
-        let bytes = values * size_of::<f32>();
         // SAFETY: the old memory was allocated here and all that uses it has ended; the new is written before it is read.
         unsafe {
             if self.capacity > 0 {
@@ -97,23 +108,23 @@ impl Slot {
             self.device = driver::malloc_sync(bytes)?;
             self.host = driver::malloc_host(bytes, 0)?.cast();
         }
-        self.capacity = values;
+        self.capacity = bytes;
         Ok(())
     }
 
-    /// Begins to copy.
-    fn send(&mut self, views: &[&[f32]], stream: CUstream) -> Result<(), DriverError> {
-        let len = views.iter().map(|view| view.len()).sum();
+    /// Begins to copy these pieces, one behind the other.
+    fn send(&mut self, pieces: &[&[u8]], stream: CUstream) -> Result<(), DriverError> {
+        let len = pieces.iter().map(|piece| piece.len()).sum();
         self.reserve(len)?;
-        // SAFETY: the host's memory is free once the last copy out of it has ended, and has room for the values; the device's
+        // SAFETY: the host's memory is free once the last copy out of it has ended, and has room for the bytes; the device's
         // is free once the tensors of the last batch have been made, for which the stream waits.
         unsafe {
             driver::event::synchronize(self.copied)?;
             let host = std::slice::from_raw_parts_mut(self.host, len);
             let mut rest = &mut host[..];
-            for view in views {
-                let (to, after) = rest.split_at_mut(view.len());
-                to.copy_from_slice(view);
+            for piece in pieces {
+                let (to, after) = rest.split_at_mut(piece.len());
+                to.copy_from_slice(piece);
                 rest = after;
             }
             driver::stream::wait_event(stream, self.used, CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT)?;
@@ -151,15 +162,21 @@ impl FeedKernel for Cuda {
     type Moment = Moment;
     const AHEAD: bool = true;
 
-    fn send(views: &[&[f32]]) -> Result<Sent, CudaError> {
+    fn send(views: &Pixels<'_>) -> Result<Sent, CudaError> {
         let Runtime { context, slots, .. } = runtime();
         let fail = |error| of_driver("a batch's copy to the device", error);
         // SAFETY: dfdx holds the context as long as the device.
         unsafe { driver::ctx::set_current(*context) }.map_err(fail)?;
-        let view = views.first().map_or(0, |view| view.len());
-        assert!(views.iter().all(|other| other.len() == view), "views of a batch are of one size");
-        let mut sent = Sent { slot: Some(slots.take()), view, views: views.len(), received: 0 };
-        sent.slot.as_mut().expect("it was just put there").send(views, slots.stream).map_err(fail)?;
+        let (count, view) = views.sizes();
+        let (form, pieces): (Form, Vec<&[u8]>) = match views {
+            Pixels::Values(views) => (Form::Values, views.iter().map(|view| bytes_of(view)).collect()),
+            Pixels::Bytes { views, plane, levels } => {
+                let levels = bytes_of(levels.as_flattened());
+                (Form::Bytes { plane: *plane }, once(levels).chain(views.iter().copied()).collect())
+            }
+        };
+        let mut sent = Sent { slot: Some(slots.take()), view, views: count, received: 0, form };
+        sent.slot.as_mut().expect("it was just put there").send(&pieces, slots.stream).map_err(fail)?;
         Ok(sent)
     }
 
@@ -168,16 +185,33 @@ impl FeedKernel for Cuda {
         let mut tensor = self.try_zeros_like(&shape)?;
         let to = new_values(&mut tensor);
         assert_eq!(to.len(), sent.view, "a view has as many values");
-        let slot = sent.slot();
-        let (from, bytes) = (sent.received * sent.view * size_of::<f32>(), sent.view * size_of::<f32>());
-        // SAFETY: the tensor and the slot's memory are as large, and the stream waits until the latter is filled.
+        let fail = |error| of_driver("a batch's copy on the device", error);
+        let (slot, before) = (sent.slot(), sent.received * sent.view);
+        // SAFETY: the event lives as long as the slot.
         unsafe {
             driver::stream::wait_event(null_mut(), slot.copied, CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT)
-                .and_then(|()| {
-                    driver::memcpy_dtod_async(to.address(), slot.device + from as u64, bytes, null_mut())
-                })
         }
-        .map_err(|error| of_driver("a batch's copy on the device", error))?;
+        .map_err(fail)?;
+        match sent.form {
+            Form::Values => {
+                let from = slot.device + (before * size_of::<f32>()) as u64;
+                // SAFETY: the tensor and this part of the slot are as large, and the stream waits until the latter is filled.
+                unsafe {
+                    driver::memcpy_dtod_async(to.address(), from, size_of::<f32>() * sent.view, null_mut())
+                }
+                .map_err(fail)?;
+            }
+            Form::Bytes { plane } => {
+                let from = slot.device + (size_of::<Levels>() + before) as u64;
+                // SAFETY: the levels are at the slot's beginning and the views behind them; nothing changes them before the
+                // stream has used them.
+                let (levels, pixels) = unsafe {
+                    let levels = size_of::<Levels>() / size_of::<f32>();
+                    (Values::from_raw(slot.device, levels), Values::from_raw(from, sent.view))
+                };
+                normalise::normalise(runtime(), plane, levels, pixels, to)?;
+            }
+        }
         sent.received += 1;
         Ok(tensor)
     }
@@ -199,6 +233,12 @@ impl FeedKernel for Cuda {
         let ms = ms.map_err(|error| of_driver("the clock", error))?;
         Ok(Duration::from_secs_f64(f64::from(ms.max(0.0)) / 1e3))
     }
+}
+
+/// The same memory as bytes.
+fn bytes_of(values: &[f32]) -> &[u8] {
+    // SAFETY: they are as long, and any byte is a byte.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
 }
 
 impl Drop for Sent {

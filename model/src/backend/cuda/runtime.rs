@@ -190,6 +190,7 @@ fn load_kernels() -> Result<HashMap<&'static str, CUfunction>, StartError> {
         image!("bias"),
         image!("cosine"),
         image!("max_pool"),
+        image!("normalise"),
         image!("rows"),
         image!("sgd"),
     ];

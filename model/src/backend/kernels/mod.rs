@@ -13,6 +13,7 @@ pub(crate) use storage::Storage;
 pub(crate) mod batch_norm;
 pub(crate) mod cosine;
 pub(crate) mod linear;
+pub(crate) mod normalise;
 pub(crate) mod pool;
 pub(crate) mod rows;
 pub(crate) mod sgd;
@@ -21,7 +22,7 @@ pub(crate) mod sgd;
 mod host;
 
 /// The sources and the kernels in each.
-pub(crate) const SOURCES: [(&str, &[&str]); 7] = [
+pub(crate) const SOURCES: [(&str, &[&str]); 8] = [
     ("avg_pool", &["global_avg_pool", "global_avg_pool_gradient"]),
     (
         "batch_norm",
@@ -38,6 +39,7 @@ pub(crate) const SOURCES: [(&str, &[&str]); 7] = [
     ("bias", &["bias_rows", "bias_gradient"]),
     ("cosine", &["cosines", "negative_mean", "negative_cosine_gradient"]),
     ("max_pool", &["max_pool", "max_pool_gradient"]),
+    ("normalise", &["normalise"]),
     ("rows", &["gather_rows", "scatter_rows"]),
     ("sgd", &["sgd"]),
 ];

@@ -54,9 +54,17 @@ impl Inverse {
     }
 }
 
+/// The normalised value of each byte of each channel.
+pub(super) fn levels(mean: [f32; 3], std: [f32; 3]) -> [[f32; 256]; 3] {
+    let level = |channel: usize, byte: usize| (byte as f32 / 255.0 - mean[channel]) / std[channel];
+    std::array::from_fn(|channel| std::array::from_fn(|byte| level(channel, byte)))
+}
+
 impl Normaliser {
     pub(super) fn new(cpu: Cpu, mean: [f32; 3], std: [f32; 3]) -> Self {
-        Self { cpu, channels: std::array::from_fn(|channel| Channel::new(cpu, mean[channel], std[channel])) }
+        let levels = levels(mean, std);
+        let channel = |c: usize| Channel::new(cpu, levels[c], mean[c], std[c]);
+        Self { cpu, channels: std::array::from_fn(channel) }
     }
 
     /// Normalises planes of bytes.
@@ -77,8 +85,7 @@ impl Normaliser {
 }
 
 impl Channel {
-    fn new(cpu: Cpu, mean: f32, std: f32) -> Self {
-        let table = std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std);
+    fn new(cpu: Cpu, table: [f32; 256], mean: f32, std: f32) -> Self {
         let mut channel = Self { table, mean, inverse_std: Inverse::of(std), computable: true };
         let mut computed = [0.0; 256];
         channel.normalise(cpu, &std::array::from_fn::<u8, 256, _>(|value| value as u8), &mut computed);
