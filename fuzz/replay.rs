@@ -1,16 +1,25 @@
 // The fuzzer's seeds, and mutations of them that are the same on every machine: what ordinary tests can do of a fuzzer's
 // work. Included by the crates' tests.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
-/// Runs `target` on every file in `folder`, relative to the crate, and on `count` mutations of them.
-pub(super) fn replay(folder: &str, count: u64, target: impl Fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+/// Runs `target` on every file in `folder`, on every file in the archive of what the fuzzer found, and on `count`
+/// mutations of them. Both are relative to the crate.
+pub(super) fn replay(folder: &str, found: &str, count: u64, target: impl Fn(&[u8])) {
+    let in_crate = |path| Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let mut paths: Vec<_> =
+        fs::read_dir(in_crate(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    let seeds: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
-    assert!(!seeds.is_empty(), "{} holds no seeds", folder.display());
+    let mut seeds: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
+    assert!(!seeds.is_empty(), "{folder} holds no seeds");
+    let mut archive = tar::Archive::new(File::open(in_crate(found)).unwrap());
+    seeds.extend(archive.entries().unwrap().map(|entry| {
+        let mut seed = Vec::new();
+        entry.unwrap().read_to_end(&mut seed).unwrap();
+        seed
+    }));
     seeds.iter().for_each(|seed| target(seed));
     for number in 0..count {
         let mut random = SplitMix(number);

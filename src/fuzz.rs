@@ -39,13 +39,13 @@ mod tests {
 
     #[test]
     fn the_configuration_reader_survives_its_seeds() {
-        replay("fuzz/seeds/config", 3_000, config);
+        replay("fuzz/seeds/config", "fuzz/seeds/config.tar", 3_000, config);
     }
 
     #[test]
     fn the_checkpoint_reader_survives_its_seeds() {
         let state = include_bytes!("../fuzz/seeds/checkpoint/state.json");
         assert!(checkpoint::parse_manifest(state).is_ok(), "a seed of this program's format");
-        replay("fuzz/seeds/checkpoint", 3_000, super::checkpoint);
+        replay("fuzz/seeds/checkpoint", "fuzz/seeds/checkpoint.tar", 3_000, super::checkpoint);
     }
 }

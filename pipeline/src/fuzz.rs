@@ -39,16 +39,16 @@ mod tests {
 
     #[test]
     fn the_tar_reader_survives_its_seeds() {
-        replay("../fuzz/seeds/tar", 3_000, tar);
+        replay("../fuzz/seeds/tar", "../fuzz/seeds/tar.tar", 3_000, tar);
     }
 
     #[test]
     fn the_index_reader_survives_its_seeds() {
-        replay("../fuzz/seeds/index", 3_000, index);
+        replay("../fuzz/seeds/index", "../fuzz/seeds/index.tar", 3_000, index);
     }
 
     #[test]
     fn the_decoders_survive_their_seeds() {
-        replay("tests/golden/files", 2_000, jpeg);
+        replay("tests/golden/files", "../fuzz/seeds/jpeg.tar", 3_000, jpeg);
     }
 }
