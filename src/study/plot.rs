@@ -78,7 +78,7 @@ where
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 15))
         .margin(10)
-        .x_label_area_size(28)
+        .x_label_area_size(36)
         .y_label_area_size(48)
         .build_cartesian_2d(0.0..1.0, range.unwrap_or_else(|| extent(curves)))?;
     chart
