@@ -10,7 +10,7 @@ impl FeedKernel for Cpu {
     const AHEAD: bool = false;
 
     fn send(views: &Pixels<'_>) -> Result<Self::Sent, Self::Err> {
-        views.sizes();
+        let _checked = views.sizes();
         let views: Vec<_> = match views {
             Pixels::Values(views) => views.iter().map(|view| view.to_vec()).collect(),
             Pixels::Bytes { views, plane, levels } => {
