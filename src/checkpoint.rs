@@ -104,7 +104,8 @@ impl CheckpointDir {
         Self { dir: run_dir.join("checkpoints") }
     }
 
-    /// Writes a checkpoint; it counts once its folder has its name. Then removes all but the newest `keep` and the best.
+    /// Writes a checkpoint; it counts once its folder has its name. Then removes all but the newest `keep` and the best, and
+    /// those of later steps: they are broken, or the run would have gone on from them.
     ///
     /// # Errors
     /// If it cannot be written; the ones before are untouched then.
@@ -113,7 +114,7 @@ impl CheckpointDir {
         self.write(checkpoint, &path)
             .with_context(|| format!("cannot write checkpoint {}", path.display()))?;
         self.note_best(&checkpoint.state)?;
-        self.prune(keep, checkpoint.state.counters.best_knn.map(|(_, step)| step))
+        self.prune(keep, &checkpoint.state.counters)
     }
 
     /// Whether there is none, not even a broken one.
@@ -164,15 +165,17 @@ impl CheckpointDir {
     /// The step of the checkpoint with the best kNN accuracy.
     ///
     /// # Errors
-    /// If the run has not measured it.
+    /// If the run has not measured it, or the file that says so is broken.
     pub fn best_step(&self) -> anyhow::Result<u64> {
         let path = self.dir.join(BEST);
-        let best: Option<serde_json::Value> =
-            fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        best.and_then(|best| best["step"].as_u64()).ok_or_else(|| {
-            let text = format!("{} names no checkpoint: the run has not measured kNN", path.display());
-            InputError::new(text).into()
-        })
+        let wrong = |text: String| InputError::new(format!("{} names no checkpoint: {text}", path.display()));
+        let bytes = fs::read(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => wrong("the run has not measured kNN".into()),
+            _ => wrong(error.to_string()),
+        })?;
+        let best: serde_json::Value =
+            serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        Ok(best["step"].as_u64().ok_or_else(|| wrong("it has no step".into()))?)
     }
 
     fn write(&self, checkpoint: &Checkpoint, path: &Path) -> anyhow::Result<()> {
@@ -200,10 +203,12 @@ impl CheckpointDir {
         Ok(fs::rename(partial, path)?)
     }
 
-    fn prune(&self, keep: usize, best: Option<u64>) -> anyhow::Result<()> {
-        let steps = self.steps()?;
-        for step in steps.iter().rev().skip(keep).filter(|step| best != Some(**step)) {
-            let path = self.dir.join(folder(*step));
+    fn prune(&self, keep: usize, counters: &Counters) -> anyhow::Result<()> {
+        let best = counters.best_knn.map(|(_, step)| step);
+        let (done, later): (Vec<_>, Vec<_>) =
+            self.steps()?.into_iter().rev().partition(|step| *step <= counters.step);
+        for step in done.into_iter().skip(keep).filter(|step| best != Some(*step)).chain(later) {
+            let path = self.dir.join(folder(step));
             remove(&path)?;
             remove(&path.with_extension(REPLACED))?;
         }
@@ -347,6 +352,18 @@ mod tests {
         assert_eq!(checkpoints.at(5).unwrap().state.counters.step, 5);
         let error = checkpoints.at(4).err().unwrap().to_string();
         assert!(error.ends_with("has no checkpoint at step 4; it has: 2, 5, 6"), "{error}");
+    }
+
+    #[test]
+    fn checkpoints_of_later_steps_go_with_the_next_save_and_crowd_out_none_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoints = CheckpointDir::new(dir.path());
+        for step in [5, 8, 9] {
+            checkpoints.save(&checkpoint(step, None), 3).unwrap();
+        }
+        // 8 and 9 were broken, so the run went on from 5.
+        checkpoints.save(&checkpoint(6, None), 2).unwrap();
+        assert_eq!(checkpoints.steps().unwrap(), [5, 6]);
     }
 
     #[test]

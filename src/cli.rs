@@ -143,9 +143,9 @@ pub struct ProbeArgs {
     /// Recipe [default: lars for runs of the preset imagenet, else sgd]
     #[arg(long = "probe-recipe", id = "probe-recipe")]
     pub recipe: Option<ProbeOptimizer>,
-    /// What it learns from
-    #[arg(long = "probe-features", id = "probe-features", default_value = "cached")]
-    pub views: ProbeViews,
+    /// What it learns from [default: cached]
+    #[arg(long = "probe-features", id = "probe-features")]
+    pub views: Option<ProbeViews>,
     /// Passes over the data [default: the recipe's]
     #[arg(long = "probe-epochs", id = "probe-epochs", value_name = "EPOCHS")]
     pub epochs: Option<u64>,
@@ -255,7 +255,7 @@ pub struct InspectArgs {
 /// `simsiam bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Shards: files, folders, globs or brace patterns; none for `--stage train`
+    /// Shards: files, folders, globs or brace patterns; not for `--stage train`
     #[arg(long, num_args = 1.., value_name = "PATH")]
     pub shards: Vec<String>,
     /// What to measure
@@ -273,16 +273,16 @@ pub struct BenchArgs {
     /// Encoder, for `--stage train`
     #[arg(long)]
     pub arch: Option<Arch>,
-    /// Where the model runs, for `--stage train`
-    #[arg(long, default_value = "cpu")]
-    pub device: Device,
-    /// How the GPU multiplies [default: tf32]
+    /// Where the model runs, for `--stage train` [default: cpu]
+    #[arg(long)]
+    pub device: Option<Device>,
+    /// How the GPU multiplies, for `--stage train` [default: tf32]
     #[arg(long)]
     pub precision: Option<Precision>,
     /// Look for the largest batch that fits the GPU's memory, from --batch-size up, and measure that
     #[arg(long)]
     pub largest_batch: bool,
-    /// Say where a training step's time goes, on the CPU
+    /// Say where a training step's time goes, for `--stage train` on the CPU
     #[arg(long)]
     pub profile: bool,
     /// Images a batch
@@ -294,9 +294,9 @@ pub struct BenchArgs {
     /// This loader's number, from 0
     #[arg(long, default_value_t = 0, value_name = "R")]
     pub rank: u64,
-    /// Decoding threads: a number or `auto`
-    #[arg(long, default_value = "auto")]
-    pub workers: Workers,
+    /// Decoding threads: a number or `auto`; not for `--stage train` [default: auto]
+    #[arg(long)]
+    pub workers: Option<Workers>,
     /// Length of the measurement: a third of it decodes only, and a sixth of each part warms up
     #[arg(long, default_value_t = 12.0)]
     pub seconds: f64,

@@ -25,7 +25,7 @@ pub struct TrainConfig {
     pub preset: Preset,
     /// Training shards: files, folders, globs or brace patterns. Empty for the demo's own.
     pub shards: Vec<String>,
-    /// Shards for the kNN monitor's queries. Empty: a tenth of the training data is held out.
+    /// Shards for the kNN monitor's queries. Empty: a tenth of the training data, at most 10,000 images, is held out.
     pub val_shards: Vec<String>,
     /// What the encoder learns by.
     pub method: Method,
@@ -149,6 +149,9 @@ pub enum BadSamplePolicy {
     Fail,
 }
 
+/// Most threads that decode: far more than any machine has cores.
+const MAX_WORKERS: usize = 1024;
+
 /// How many threads decode and augment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "toml::Value", try_from = "toml::Value")]
@@ -176,8 +179,8 @@ impl std::str::FromStr for Workers {
         match text {
             "auto" => Ok(Self::Auto),
             _ => match text.parse() {
-                Ok(count) if count > 0 => Ok(Self::Count(count)),
-                _ => Err(format!("`{text}` is neither `auto` nor a positive number")),
+                Ok(count @ 1..=MAX_WORKERS) => Ok(Self::Count(count)),
+                _ => Err(format!("`{text}` is neither `auto` nor a number from 1 to {MAX_WORKERS}")),
             },
         }
     }
@@ -256,8 +259,8 @@ impl TrainConfig {
         if !(0.0..=1.0).contains(&self.bad_sample_budget) {
             return refuse("bad_sample_budget must be between 0 and 1");
         }
-        if self.knn_k == 0 || self.knn_temperature.is_nan() || self.knn_temperature <= 0.0 {
-            return refuse("knn_k and knn_temperature must be positive");
+        if self.knn_k == 0 || !self.knn_temperature.is_finite() || self.knn_temperature <= 0.0 {
+            return refuse("knn_k and knn_temperature must be positive numbers");
         }
         if self.warmup_epochs >= self.epochs {
             return refuse("warmup_epochs must be fewer than epochs");
@@ -266,20 +269,24 @@ impl TrainConfig {
     }
 
     /// The first setting in which `other` would make another run: (key, here, there). Settings that change neither
-    /// batches nor weights don't count; that the shards hold the same data is checked by their fingerprint.
+    /// batches, weights nor accuracies don't count; that the shards hold the same data is checked by their fingerprint.
+    /// Validation shards may move, but not come or go: without any, a tenth of the data is not trained on.
     pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
-        const HARMLESS: [&str; 8] = [
+        const HARMLESS: [&str; 9] = [
             "shards",
             "val_shards",
             "workers",
             "log_every",
             "checkpoint_every",
             "keep_checkpoints",
+            "on_bad_sample",
             "bad_sample_budget",
             "on_collapse",
         ];
         let (ours, theirs) = (table(self), table(other));
-        let keys = ours.keys().chain(theirs.keys()).filter(|key| !HARMLESS.contains(&key.as_str()));
+        let holds_out_both = self.val_shards.is_empty() == other.val_shards.is_empty();
+        let is_harmless = |key: &str| HARMLESS.contains(&key) && (holds_out_both || key != "val_shards");
+        let keys = ours.keys().chain(theirs.keys()).filter(|key| !is_harmless(key));
         let text = |table: &toml::Table, key: &str| {
             table.get(key).map_or_else(|| "unset".into(), ToString::to_string)
         };

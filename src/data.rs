@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use simsiam_pipeline::shards::OpenOptions;
 use simsiam_pipeline::{
-    Batches, Dtype, Format, Layout, OnBadSample, Part, PipelineConfig, Quarantine, ShardSet,
+    BadSample, Batches, Dtype, Format, Layout, OnBadSample, Part, PipelineConfig, Quarantine, ShardSet,
 };
 
 use crate::config::{BadSamplePolicy, TrainConfig};
@@ -90,6 +90,14 @@ impl Data {
         };
         data.steps_per_epoch(config)?;
         Ok(data)
+    }
+
+    /// Samples found unusable so far, those that the kNN monitor asks included.
+    pub fn bad_samples(&self) -> Vec<BadSample> {
+        let queries = self.knn.as_ref().map(|knn| &knn.queries.quarantine);
+        let queries = queries.filter(|queries| !Arc::ptr_eq(queries, &self.train.quarantine));
+        let lists = [Some(&self.train.quarantine), queries].into_iter().flatten();
+        lists.flat_map(|quarantine| quarantine.list()).collect()
     }
 
     /// Training steps in an epoch.

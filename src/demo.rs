@@ -81,7 +81,7 @@ pub struct DemoSet {
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// The folder exists and is not this demo set, so it is left as it is.
-    #[error("{}: holds something else than this demo set; remove it or name another folder", .0.display())]
+    #[error("{}: holds something else than this demo set: move it away", .0.display())]
     Occupied(PathBuf),
     /// A file or folder could not be read or written.
     #[error("{}: {source}", path.display())]

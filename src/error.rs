@@ -25,6 +25,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         cause.is::<InputError>()
             || cause.is::<simsiam_pipeline::shards::ShardError>()
             || cause.is::<simsiam_pipeline::pack::PackError>()
+            || matches!(cause.downcast_ref(), Some(crate::demo::DemoError::Occupied(_)))
             || cause
                 .downcast_ref::<ConfigError>()
                 .is_some_and(|error| !matches!(error, ConfigError::Thread(_)))

@@ -3,11 +3,12 @@
 //! The library behind the `simsiam` command. The code map, in reading order:
 //!
 //! - [`train`]: the training loop, top to bottom; [`schedule`]: its learning rates.
-//! - [`config`], [`arch`], [`network`]: what a run is made of; [`data`]: what it reads; [`run_dir`], [`checkpoint`], [`tensor_file`]: what it leaves.
+//! - [`config`], [`arch`], [`network`]: what a run is made of; [`data`], [`feed`]: what it reads; [`run_dir`], [`checkpoint`], [`tensor_file`]: what it leaves.
 //! - [`evaluate`]: kNN and the linear probe; [`embed`]: features as files; [`weights`]: encoders for and from other programs.
 //! - [`study`]: many runs in turn, the paper's tables in small.
 //! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
 //! - [`bench`](mod@bench), [`process`]: how fast loader and model are, and what they take.
+//! - [`device`]: the CPU or a GPU; [`doctor`]: whether the two agree.
 //! - [`cli`], [`commands`], [`error`], [`interrupt`]: the command line around it.
 //! - [`demo`]: the small data set that `simsiam train` makes when it is given none.
 

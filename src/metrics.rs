@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use crate::config::{MlpBn, TrainConfig};
+
 /// What training was like since the last such line.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepMetrics {
@@ -42,7 +44,7 @@ pub enum Health {
     /// They do.
     #[default]
     Healthy,
-    /// They use few of their dimensions: the effective rank is under [`FEW_DIRECTIONS`](Self::FEW_DIRECTIONS).
+    /// They use few of their dimensions: the effective rank is under [`FEW_DIRECTIONS`](HealthRule::FEW_DIRECTIONS).
     DimensionalCollapse,
     /// They don't: the std of `z / |z|` is under a tenth of `1 / sqrt(d)`, or all outputs lie on one line.
     Collapsed,
@@ -50,27 +52,52 @@ pub enum Health {
     Diverged,
 }
 
-impl Health {
+/// What tells the states apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HealthRule {
+    /// The std of outputs that are spread evenly: `1 / sqrt(d)`.
+    pub even_std: f64,
+    /// Whether batch norm keeps the outputs' mean at 0. Their std cannot fall to 0 then, so that they lie on one line is a
+    /// collapse; elsewhere it can, and the std alone tells.
+    pub centres: bool,
+    /// Whether the effective rank tells anything: centred outputs of `b` images have `b - 1` directions at most.
+    pub knows_rank: bool,
+}
+
+impl HealthRule {
     /// Under this effective rank, outputs count as lying on one line. Exactly on it, the rank is 1; spread evenly over a plane,
     /// it is 2.
     pub const LINE: f64 = 2.0;
     /// Under this effective rank, outputs count as using few of their dimensions.
     pub const FEW_DIRECTIONS: f64 = 2.5;
+    /// From this batch on the rank is looked at.
+    const FEWEST_IMAGES: usize = 8;
 
-    /// The rule. That outputs lie on one line is a collapse where batch norm `centres` them, since their std cannot fall
-    /// to 0 there; elsewhere it can, and the std alone tells.
-    pub fn of(loss: f64, z_std: f64, even_std: f64, z_rank: f64, centres: bool) -> Self {
-        if ![loss, z_std, z_rank].iter().all(|value| value.is_finite()) {
-            Self::Diverged
-        } else if z_std < 0.1 * even_std || (centres && z_rank < Self::LINE) {
-            Self::Collapsed
-        } else if z_rank < Self::FEW_DIRECTIONS {
-            Self::DimensionalCollapse
-        } else {
-            Self::Healthy
+    /// The rule for a run.
+    pub fn new(config: &TrainConfig) -> Self {
+        Self {
+            even_std: 1.0 / (config.projector_dim as f64).sqrt(),
+            centres: matches!(config.mlp_bn, MlpBn::Default | MlpBn::All),
+            knows_rank: config.batch_size >= Self::FEWEST_IMAGES,
         }
     }
 
+    /// The state of outputs with this std and effective rank.
+    pub fn judge(&self, loss: f64, z_std: f64, z_rank: f64) -> Health {
+        let Self { even_std, centres, knows_rank } = *self;
+        if ![loss, z_std, z_rank].iter().all(|value| value.is_finite()) {
+            Health::Diverged
+        } else if z_std < 0.1 * even_std || (knows_rank && centres && z_rank < Self::LINE) {
+            Health::Collapsed
+        } else if knows_rank && z_rank < Self::FEW_DIRECTIONS {
+            Health::DimensionalCollapse
+        } else {
+            Health::Healthy
+        }
+    }
+}
+
+impl Health {
     /// The state after a line of state `before`: a collapse lasts until the outputs are healthy again, so that a rank near
     /// the limit is not announced at every other line.
     #[must_use]
@@ -166,11 +193,15 @@ fn lines_up_to(path: &Path, step: u64, epochs: u64) -> std::io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Preset;
+
+    const CENTRED: HealthRule = HealthRule { even_std: 1.0, centres: true, knows_rank: true };
 
     #[test]
     fn a_tenth_of_the_even_std_is_a_collapse() {
-        let even = 1.0 / 2048f64.sqrt();
-        let health = |share: f64| Health::of(-0.9, share * even, even, 20.0, false);
+        let even_std = 1.0 / 2048f64.sqrt();
+        let rule = HealthRule { even_std, centres: false, ..CENTRED };
+        let health = |share: f64| rule.judge(-0.9, share * even_std, 20.0);
         assert_eq!([0.101, 0.5, 1.2].map(health), [Health::Healthy; 3]);
         assert_eq!([0.0, 0.099].map(health), [Health::Collapsed; 2]);
     }
@@ -178,7 +209,7 @@ mod tests {
     #[test]
     fn few_directions_are_a_collapse_whatever_their_std() {
         assert_eq!(
-            [1.0, 1.99, 2.01, 2.49, 2.51].map(|rank| Health::of(-0.9, 1.0, 1.0, rank, true)),
+            [1.0, 1.99, 2.01, 2.49, 2.51].map(|rank| CENTRED.judge(-0.9, 1.0, rank)),
             [
                 Health::Collapsed,
                 Health::Collapsed,
@@ -198,13 +229,27 @@ mod tests {
 
     #[test]
     fn a_line_is_a_collapse_only_behind_batch_norm() {
-        assert_eq!(Health::of(7.5, 0.5, 1.0, 1.2, false), Health::DimensionalCollapse);
+        let rule = HealthRule { centres: false, ..CENTRED };
+        assert_eq!(rule.judge(7.5, 0.5, 1.2), Health::DimensionalCollapse);
+    }
+
+    #[test]
+    fn batches_of_a_few_images_are_judged_by_their_std_alone() {
+        let rule = |batch_size| HealthRule {
+            even_std: 1.0,
+            ..HealthRule::new(&TrainConfig { batch_size, ..TrainConfig::preset(Preset::Demo) })
+        };
+        assert_eq!(
+            [2, 7, 8].map(|batch| rule(batch).judge(-0.5, 1.0, 1.0)),
+            [Health::Healthy, Health::Healthy, Health::Collapsed]
+        );
+        assert_eq!(rule(2).judge(-1.0, 0.01, 1.0), Health::Collapsed);
     }
 
     #[test]
     fn what_is_no_number_has_diverged() {
-        assert_eq!(Health::of(f64::NAN, 1.0, 1.0, 9.0, true), Health::Diverged);
-        assert_eq!(Health::of(-0.5, f64::NAN, 1.0, 9.0, true), Health::Diverged);
+        assert_eq!(CENTRED.judge(f64::NAN, 1.0, 9.0), Health::Diverged);
+        assert_eq!(CENTRED.judge(-0.5, f64::NAN, 9.0), Health::Diverged);
     }
 
     #[test]

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use simsiam_model::LearningRates;
 use simsiam_model::objective::Spread;
 
-use crate::config::{MlpBn, TrainConfig};
+use crate::config::TrainConfig;
 use crate::console::{Console, duration, thousands};
-use crate::metrics::{EpochMetrics, Health, MetricsLog, StepMetrics};
+use crate::metrics::{EpochMetrics, Health, HealthRule, MetricsLog, StepMetrics};
 use crate::run_dir::RunDir;
 
 /// What of the progress is saved in a checkpoint.
@@ -83,10 +83,7 @@ pub struct Progress {
     steps_per_epoch: u64,
     batch_size: usize,
     log_every: u64,
-    /// `1 / sqrt(d)`.
-    even_std: f64,
-    /// Whether the projections end in batch norm.
-    centres: bool,
+    rule: HealthRule,
     since: Instant,
     images: usize,
     waited: Duration,
@@ -116,8 +113,7 @@ impl Progress {
             steps_per_epoch,
             batch_size: config.batch_size,
             log_every: config.log_every,
-            even_std: 1.0 / (config.projector_dim as f64).sqrt(),
-            centres: matches!(config.mlp_bn, MlpBn::Default | MlpBn::All),
+            rule: HealthRule::new(config),
             since: Instant::now(),
             images: 0,
             waited: Duration::ZERO,
@@ -217,9 +213,9 @@ impl Progress {
             epoch: (counters.step - 1) / self.steps_per_epoch + 1,
             loss,
             z_std,
-            z_std_even: self.even_std,
+            z_std_even: self.rule.even_std,
             z_rank,
-            health: Health::of(loss, z_std, self.even_std, z_rank, self.centres).after(counters.health),
+            health: self.rule.judge(loss, z_std, z_rank).after(counters.health),
             lr: f64::from(rates.base),
             predictor_lr: f64::from(rates.predictor),
             images_per_s: self.images as f64 / elapsed,
@@ -264,7 +260,9 @@ impl Progress {
                         "at step {step} the outputs no longer tell images apart: std of z/|z| {z_std:.5} (1/sqrt(d) = {z_std_even:.4}), \
                          effective rank {z_rank:.2}, loss {loss:.4} (Chen & He 2021, section 4.1)"
                     ),
-                    Health::Diverged => format!("at step {step} the loss is {loss}"),
+                    Health::Diverged => format!(
+                        "at step {step}: loss {loss}, std of z/|z| {z_std}, effective rank {z_rank}"
+                    ),
                 }
             ));
         }

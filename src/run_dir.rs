@@ -49,12 +49,18 @@ impl RunDir {
     ///
     /// # Errors
     /// If it holds a run already, is in use, or cannot be written.
-    pub fn create(path: &Path, config: &TrainConfig) -> Result<Self> {
+    pub fn create(path: &Path) -> Result<Self> {
         Self::check_free(path)?;
         fs::create_dir_all(path).with_context(|| format!("cannot make run folder {}", path.display()))?;
-        let run = Self::lock(path)?;
-        run.write(CONFIG, config.to_string())?;
-        Ok(run)
+        Self::lock(path)
+    }
+
+    /// Writes the resolved configuration: from then on the folder holds a run.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_config(&self, config: &TrainConfig) -> Result<()> {
+        self.write(CONFIG, config.to_string())
     }
 
     /// Opens the folder of a run to go on with.

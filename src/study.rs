@@ -14,7 +14,7 @@ pub use rows::{Group, Row, Study};
 
 use crate::cli::TrainArgs;
 use crate::commands::train;
-use crate::config::Overrides;
+use crate::config::{Overrides, TrainConfig};
 use crate::console::Console;
 use crate::error::InputError;
 use crate::train::Outcome;
@@ -61,10 +61,7 @@ fn one_run(dir: &Path, settings: Overrides, console: &Console) -> Result<bool> {
     if RunResult::read(dir).is_ok_and(|result| result.is_final) {
         return Ok(true);
     }
-    let begun = dir.join("checkpoints").is_dir();
-    if !begun && dir.exists() {
-        std::fs::remove_dir_all(dir)?; // killed before its first checkpoint
-    }
+    let begun = dir.join("config.toml").is_file();
     let place = |wanted: bool| wanted.then(|| PathBuf::from(dir));
     let args = TrainArgs {
         overrides: if begun { Overrides::default() } else { settings },
@@ -85,7 +82,7 @@ fn one_run(dir: &Path, settings: Overrides, console: &Console) -> Result<bool> {
 /// A study's folder remembers its settings, so that its runs stay comparable.
 fn check_same_settings(out: &Path, study: Study, common: &Overrides) -> Result<()> {
     let path = out.join("study.toml");
-    let settings = format!("# {study}\n{}", toml::to_string(common)?);
+    let settings = format!("# {study}\n{}", TrainConfig::resolve(common)?);
     match std::fs::read_to_string(&path) {
         Ok(before) if before == settings => Ok(()),
         Ok(_) => Err(InputError::new(format!(

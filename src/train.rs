@@ -47,10 +47,10 @@ pub enum Outcome {
 /// If the data fails, the loss is no longer a number, or files cannot be written.
 pub fn train<D: Backend>(
     model: &mut dyn Network<D>,
-    run: Run,
+    run: &mut Run,
     resumed: Option<Checkpoint>,
 ) -> Result<Outcome> {
-    let Run { config, data, dir, interrupt, mut progress } = run;
+    let Run { config, data, dir, interrupt, progress } = run;
     let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
     let mut optimizer = Sgd::new(sgd);
     if let Some(checkpoint) = resumed {
@@ -58,13 +58,13 @@ pub fn train<D: Backend>(
         optimizer.import(model, &checkpoint.optimizer).context("the checkpoint's optimizer")?;
     }
     let mut gradients = model.alloc_grads();
-    let batches = data.batches(&config, progress.step(), Feed::<D>::DTYPE)?;
-    let schedule = Schedule::new(&config, batches.steps_per_epoch());
+    let batches = data.batches(config, progress.step(), Feed::<D>::DTYPE)?;
+    let schedule = Schedule::new(config, batches.steps_per_epoch());
     let total_steps = config.epochs * batches.steps_per_epoch();
     let mut feed = Feed::<D>::start(batches, model.views(), &config.recipe)?;
     let save = |model: &dyn Network<D>, optimizer: &Sgd<D>, progress: &mut Progress| {
-        let state = RunState::new(&config, &data, progress.counters());
-        dir.write_quarantine(&state.quarantine)?;
+        let state = RunState::new(config, data, progress.counters());
+        dir.write_quarantine(&data.bad_samples())?;
         let checkpoint = Checkpoint { state, model: state::export(model), optimizer: optimizer.export() };
         dir.checkpoints().save(&checkpoint, config.keep_checkpoints)?;
         progress.restart_clock();
@@ -76,18 +76,18 @@ pub fn train<D: Backend>(
     loop {
         if let Some(epoch) = progress.epoch_to_report() {
             let knn = data.knn.as_ref().filter(|_| config.knn_is_due(epoch));
-            let top1 = knn.map(|knn| knn_accuracy(model, knn, &config, &interrupt)).transpose()?.flatten();
+            let top1 = knn.map(|knn| knn_accuracy(model, knn, config, interrupt)).transpose()?.flatten();
             if !interrupt.is_set() {
                 progress.epoch_ended(top1)?;
-                save(model, &optimizer, &mut progress)?;
+                save(model, &optimizer, progress)?;
             }
         }
         if interrupt.is_set() {
-            save(model, &optimizer, &mut progress)?;
+            save(model, &optimizer, progress)?;
             return Ok(Outcome::Interrupted(progress.counters().clone()));
         }
         if progress.health() == Health::Collapsed && config.on_collapse == OnCollapse::Stop {
-            save(model, &optimizer, &mut progress)?;
+            save(model, &optimizer, progress)?;
             return Ok(Outcome::Collapsed(progress.counters().clone()));
         }
         if progress.is_finished() {
@@ -107,11 +107,12 @@ pub fn train<D: Backend>(
         model.zero_grads(&mut gradients);
         let (images, spreads) = (samples.len(), step.spreads);
         progress.stepped(&StepReport { loss, spreads, rates, images, waited })?;
-        ensure!(loss.is_finite(), "diverged: the loss is {loss} at step {}", progress.step());
+        let is_sound = loss.is_finite() && progress.health() != Health::Diverged;
+        ensure!(is_sound, "diverged: the loss is {loss} at step {}", progress.step());
         model.end_step(progress.step(), progress.step() as f64 / total_steps as f64);
 
         if progress.step().is_multiple_of(config.checkpoint_every) {
-            save(model, &optimizer, &mut progress)?;
+            save(model, &optimizer, progress)?;
         }
     }
 }

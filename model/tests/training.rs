@@ -133,6 +133,9 @@ fn evaluation_gives_finite_features_of_every_encoder() {
     finite::<ResNet8<Cpu>, 32, 64>();
     finite::<ResNet20<Cpu>, 32, 64>();
     finite::<ResNet18<Cpu>, 64, 512>();
+    finite::<ResNet18<Cpu>, 96, 512>();
+    finite::<ResNet18<Cpu>, 128, 512>();
+    finite::<ResNet18<Cpu>, 160, 512>();
     finite::<ResNet50<Cpu>, 64, 2048>();
 }
 

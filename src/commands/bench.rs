@@ -10,7 +10,7 @@ use simsiam_pipeline::{PipelineConfig, ShardSet, World};
 use crate::arch::Arch;
 use crate::bench::{LoaderReport, OperationRow, Stage, StepReport, largest_batch, loader, preset_for, steps};
 use crate::cli::BenchArgs;
-use crate::config::{Device, Overrides, Preset, TrainConfig};
+use crate::config::{Device, Overrides, Preset, TrainConfig, Workers};
 use crate::error::InputError;
 
 /// Prints a report.
@@ -27,21 +27,24 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 }
 
 fn bench_steps(args: &BenchArgs) -> Result<String> {
-    if args.largest_batch && args.device == Device::Cpu {
+    let device = args.device.unwrap_or(Device::Cpu);
+    if args.largest_batch && device == Device::Cpu {
         return Err(InputError::new(
             "--largest-batch is for --device cuda: the CPU's memory is the system's",
         )
         .into());
     }
-    if args.profile && args.device == Device::Cuda {
+    if args.profile && device == Device::Cuda {
         return Err(InputError::new("--profile is the CPU's: for a GPU, use NVIDIA Nsight Systems").into());
     }
-    if (args.world_size, args.rank) != (1, 0) {
-        return Err(InputError::new("--world-size and --rank are the loader's: steps have none").into());
-    }
+    refuse(&[
+        (!args.shards.is_empty(), "--shards is the loader's: steps are measured on made-up batches"),
+        (args.workers.is_some(), "--workers is the loader's: steps use all cores"),
+        ((args.world_size, args.rank) != (1, 0), "--world-size and --rank are the loader's: steps have none"),
+    ])?;
     let overrides = Overrides {
         batch_size: Some(args.batch_size),
-        device: Some(args.device),
+        device: Some(device),
         precision: args.precision,
         ..overrides(args)?
     };
@@ -61,6 +64,13 @@ fn bench_steps(args: &BenchArgs) -> Result<String> {
 }
 
 fn bench_loader(args: &BenchArgs) -> Result<String> {
+    refuse(&[
+        (args.arch.is_some(), "--arch is for --stage train: the loader has no model"),
+        (args.device.is_some(), "--device is for --stage train: the loader has no model"),
+        (args.precision.is_some(), "--precision is for --stage train: the loader has no model"),
+        (args.largest_batch, "--largest-batch is for --stage train"),
+        (args.profile, "--profile is for --stage train: the loader's steps are always measured"),
+    ])?;
     if args.shards.is_empty() {
         return Err(InputError::new(
             "no shards to measure with: --shards names them; --stage train needs none",
@@ -77,12 +87,20 @@ fn bench_loader(args: &BenchArgs) -> Result<String> {
     // A batch larger than the data would be refused, and a few images are enough to measure with.
     let batch_size = args.batch_size.min(shards.len() as usize);
     let config = PipelineConfig {
-        workers: args.workers.count(),
+        workers: args.workers.unwrap_or(Workers::Auto).count(),
         world: World { size: args.world_size, rank: args.rank },
         ..PipelineConfig::training(recipe, batch_size, seed)
     };
     let report = loader(&shards, &config, args.stage, args.seconds)?;
     Ok(if args.json { serde_json::to_string(&report)? } else { describe(&report) })
+}
+
+/// The first of the given flags that mean nothing here.
+fn refuse(given: &[(bool, &str)]) -> Result<(), InputError> {
+    match given.iter().find(|(is_given, _)| *is_given) {
+        Some((_, reason)) => Err(InputError::new(*reason)),
+        None => Ok(()),
+    }
 }
 
 fn overrides(args: &BenchArgs) -> Result<Overrides> {

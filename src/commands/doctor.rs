@@ -25,9 +25,6 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<bool> {
         ..Overrides::default()
     })?;
     let tolerance = tolerance(&config);
-    console.line(format_args!(
-        "errors relative to the CPU's results; an operation passes up to {tolerance:.0e}"
-    ));
     let mut report = |compared: &Compared| {
         let Compared { operation, result, error, passes } = compared;
         let verdict = if *passes { "ok    " } else { "FAILED" };
@@ -35,6 +32,9 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<bool> {
     };
     let doctor = Doctor { config: &config, steps: args.steps, tolerance, report: &mut report };
     let Diagnosis { failed, losses } = on_device(config.device, config.precision, doctor)?;
+    console.line(format_args!(
+        "errors are relative to the CPU's results; an operation passes up to {tolerance:.0e}"
+    ));
     print_losses(console, config.arch, config.batch_size, &losses);
     if failed > 0 {
         console.line(format_args!("{failed} results are not the CPU's: do not train on this device"));

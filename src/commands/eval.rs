@@ -28,6 +28,7 @@ const MAX_CLASSES: usize = 1 << 16;
 /// # Errors
 /// If run, checkpoints or shards cannot be read, settings make no sense, a probe diverges, or files cannot be written.
 pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
+    refuse_idle_flags(args)?;
     let choices = args.checkpoint.iter().copied().map(Some);
     let choices = if args.checkpoint.is_empty() { vec![None] } else { choices.collect() };
     let subjects =
@@ -71,6 +72,11 @@ struct Evaluation<'a> {
 }
 
 impl Evaluation<'_> {
+    /// What the probe learns from.
+    fn views(&self) -> ProbeViews {
+        self.args.probe.views.unwrap_or(ProbeViews::Cached)
+    }
+
     fn introduce(&self) {
         let Self { args, config, data, recipe, .. } = self;
         let mut line = format!(
@@ -86,7 +92,7 @@ impl Evaluation<'_> {
             line += &format!("\n# kNN: k = {}, temperature {}", config.knn_k, config.knn_temperature);
         }
         if args.judges(Judge::Probe) {
-            line += &format!("\n# linear probe: {recipe}, {} views", args.probe.views);
+            line += &format!("\n# linear probe: {recipe}, {} views", self.views());
         }
         self.console.line(line);
     }
@@ -106,7 +112,7 @@ impl Evaluation<'_> {
             bar.finish_and_clear();
             features
         };
-        let augmented = args.probe.views == ProbeViews::Augmented;
+        let augmented = self.views() == ProbeViews::Augmented;
         let bank =
             if args.judges(Judge::Knn) || !augmented { features(&data.bank)? } else { Default::default() };
         let queries = features(&data.queries)?;
@@ -122,7 +128,7 @@ impl Evaluation<'_> {
             // Unusable samples may leave fewer than were counted.
             let batch_size = self.recipe.batch_size.min(examples.len());
             let recipe = ProbeRecipe { batch_size, ..self.recipe.clone() };
-            let (seed, views) = (args.probe.seed.unwrap_or(config.seed), args.probe.views);
+            let (seed, views) = (args.probe.seed.unwrap_or(config.seed), self.views());
             let bar = self.console.bar(recipe.epochs, 0, "{wide_bar} epoch {pos}/{len} of the probe");
             let trials = probe(&recipe, &examples, &queries, self.classes, seed, || {
                 bar.inc(1);
@@ -166,6 +172,29 @@ impl Evaluation<'_> {
             self.console.line(format_args!("{report}  {}.json", report.path().display()));
         }
         report.save()
+    }
+}
+
+/// With `--only`, settings of the other judge.
+fn refuse_idle_flags(args: &EvalArgs) -> Result<(), InputError> {
+    let EvalArgs { knn_k, knn_temperature, probe, .. } = args;
+    let of_knn = knn_k.is_some() || knn_temperature.is_some();
+    let ProbeArgs { recipe, views, epochs, batch_size, lr, schedule, seed } = probe;
+    let of_probe = recipe.is_some()
+        || views.is_some()
+        || epochs.is_some()
+        || batch_size.is_some()
+        || !lr.is_empty()
+        || schedule.is_some()
+        || seed.is_some();
+    match args.only {
+        Some(Judge::Probe) if of_knn => {
+            Err(InputError::new("--knn-k and --knn-temperature with --only probe: kNN is not asked"))
+        }
+        Some(Judge::Knn) if of_probe => {
+            Err(InputError::new("--probe-... with --only knn: there is no probe"))
+        }
+        _ => Ok(()),
     }
 }
 

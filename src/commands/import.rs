@@ -46,7 +46,8 @@ pub fn run(args: &ImportArgs, console: &Console) -> Result<()> {
         quarantine: Vec::new(),
     };
     let checkpoint = Checkpoint { state, model: state::export(model.as_ref()), optimizer: Vec::new() };
-    let dir = RunDir::create(&path, &config)?;
+    let dir = RunDir::create(&path)?;
+    dir.write_config(&config)?;
     dir.checkpoints().save(&checkpoint, config.keep_checkpoints).context("the imported weights")?;
     let heads = if heads.is_empty() { "no heads".into() } else { heads.join(" and ") };
     console.line(format_args!("took the {arch} encoder and {heads} from {file}"));

@@ -10,7 +10,7 @@ use crate::cli::TrainArgs;
 use crate::commands::demo_shards;
 use crate::config::{Overrides, Preset, TrainConfig, default_run_dir};
 use crate::console::{Console, thousands};
-use crate::data::{Data, Source};
+use crate::data::Data;
 use crate::device::{Work, on_device};
 use crate::error::InputError;
 use crate::interrupt::Interrupt;
@@ -51,13 +51,16 @@ impl Work for Training<'_> {
 
     fn run<D: Backend>(self, dev: &D) -> Result<Outcome> {
         let Self { config, dir, resumed, interrupt, console } = self;
-        let (run, resumed) = open(config, dir, resumed, interrupt, console)?;
-        let Run { config, data, dir, .. } = &run;
+        let (mut run, resumed) = open(config, dir, resumed, interrupt, console)?;
+        let Run { config, data, .. } = &run;
         let (images, steps_per_epoch) = (data.train.shards.len() as usize, data.steps_per_epoch(config)?);
         let mut model = network::build(dev, config, images, steps_per_epoch);
-        let (path, train_source, preset) = (dir.path().to_owned(), data.train.clone(), config.preset);
-        let outcome = train(model.as_mut(), run, resumed)?;
-        conclude(console, &outcome, &path, preset, &train_source);
+        let outcome = train(model.as_mut(), &mut run, resumed);
+        // Also where too many of them, or another error, ended the run.
+        let listed = run.dir.write_quarantine(&run.data.bad_samples());
+        let outcome = outcome?;
+        listed?;
+        conclude(console, &outcome, &run);
         Ok(outcome)
     }
 }
@@ -73,7 +76,7 @@ fn open(
     let data = Data::open(&config)?;
     let dir = match dir {
         Folder::Opened(dir) => dir,
-        Folder::New(path) => RunDir::create(&path, &config)?,
+        Folder::New(path) => RunDir::create(&path)?,
     };
     let mut counters = Counters::default();
     if let Some(Checkpoint { state, .. }) = &resumed {
@@ -87,6 +90,7 @@ fn open(
         data.train.quarantine.restore(state.quarantine.iter().cloned());
         counters = state.counters.clone();
     }
+    dir.write_config(&config)?;
     introduce(console, &config, &data, &dir, counters.step);
     let progress = Progress::new(console.clone(), &dir, &config, data.steps_per_epoch(&config)?, counters)?;
     Ok((Run { config, data, dir, interrupt, progress }, resumed))
@@ -123,12 +127,10 @@ fn resume(path: &Path, overrides: &Overrides) -> Result<(TrainConfig, Folder, Op
     let dir = RunDir::resume(path)?;
     // A run that was killed before its first checkpoint begins again.
     let checkpoint = if dir.checkpoints().is_empty()? { None } else { Some(dir.checkpoints().newest()?) };
-    let saved = match &checkpoint {
-        Some(checkpoint) => checkpoint.state.config.clone(),
-        None => saved_config(path)?,
-    };
+    let saved = saved_config(path)?;
     let config = saved.with(overrides)?;
-    if let Some((key, before, now)) = saved.first_difference(&config) {
+    let began = checkpoint.as_ref().map_or(&saved, |checkpoint| &checkpoint.state.config);
+    if let Some((key, before, now)) = began.first_difference(&config) {
         return Err(InputError::new(format!(
             "cannot resume {} with another configuration: {key} was {before}, now {now}; a new --run-dir starts a new run",
             path.display()
@@ -157,16 +159,13 @@ fn introduce(console: &Console, config: &TrainConfig, data: &Data, dir: &RunDir,
     }
 }
 
-fn conclude(console: &Console, outcome: &Outcome, path: &Path, preset: Preset, train: &Source) {
+fn conclude(console: &Console, outcome: &Outcome, run: &Run) {
     let (Outcome::Finished(counters) | Outcome::Interrupted(counters) | Outcome::Collapsed(counters)) =
         outcome;
-    let path = path.display();
-    let bad = train.quarantine.len();
+    let path = run.dir.path().display();
+    let bad = run.data.bad_samples().len();
     if bad > 0 {
-        console.line(format_args!(
-            "{bad} of {} samples were unusable: see {path}/quarantine.json",
-            thousands(train.shards.len())
-        ));
+        console.line(format_args!("{bad} samples were unusable: see {path}/quarantine.json"));
     }
     if let (Some(first), Some(last), Some((best, _))) =
         (counters.first_knn, counters.last_knn, counters.best_knn)
@@ -184,10 +183,10 @@ fn conclude(console: &Console, outcome: &Outcome, path: &Path, preset: Preset, t
         }
         Outcome::Finished(_) => {
             console.line(format_args!("run folder: {path} (config.toml, metrics.jsonl, checkpoints)"));
-            if preset == Preset::Demo {
+            if run.config.preset == Preset::Demo {
                 console.line(
                     "next, your own images: cargo run -- pack FOLDER_OF_CLASS_FOLDERS shards && \\\n  \
-                     cargo run -- train --shards shards --preset cifar10 --arch resnet8 --epochs 10",
+                     cargo run -- train --shards shards --preset cifar10 --arch resnet8 --batch-size 64 --epochs 10",
                 );
             }
         }

@@ -116,8 +116,8 @@ impl std::str::FromStr for AlternateSteps {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "epoch" => Ok(Self::Epoch),
-            _ => match text.parse() {
-                Ok(steps) if steps > 0 => Ok(Self::Steps(steps)),
+            _ => match text.parse::<i64>() {
+                Ok(steps @ 1..) => Ok(Self::Steps(steps.unsigned_abs())),
                 _ => Err(format!("`{text}` is neither `epoch` nor a positive number of steps")),
             },
         }

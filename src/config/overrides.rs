@@ -22,7 +22,7 @@ pub struct Overrides {
     /// Training shards: files, folders, globs or brace patterns; none for the demo's own images
     #[arg(long, num_args = 1.., value_name = "PATH")]
     pub shards: Option<Vec<String>>,
-    /// Labelled shards for the kNN monitor [default: a tenth of the training data, held out]
+    /// Labelled shards for the kNN monitor [default: a tenth of the training data, at most 10,000, held out]
     #[arg(long, num_args = 1.., value_name = "PATH")]
     pub val_shards: Option<Vec<String>>,
     /// Named set of values [default: demo without --shards, else imagenet]
@@ -133,7 +133,7 @@ pub struct Overrides {
     /// The augmentation, as a whole table (configuration file only)
     #[arg(skip)]
     pub recipe: Option<Recipe>,
-    /// Decode large JPEGs at 1/2, 1/4 or 1/8 where each crop still has so many times a view's pixels; 0 for never
+    /// Decode large JPEGs at 1/2, 1/4 or 1/8 where each crop still has so many times a view's width and height; 0 for never
     #[arg(long, value_name = "GAP")]
     #[serde(skip_serializing)]
     pub reducing_gap: Option<f64>,

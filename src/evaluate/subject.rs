@@ -22,7 +22,7 @@ pub enum CheckpointChoice {
     Newest,
     /// The one with the best kNN accuracy.
     Best,
-    /// The one that the run began with: a function of its seed.
+    /// Before any training, with random weights that the run's seed gives; also of a run that began with imported ones.
     Untrained,
     /// The one after this many steps.
     Step(u64),

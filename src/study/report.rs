@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
+use serde::Serialize;
 use serde_json::json;
 
 use super::plot;
@@ -96,11 +97,16 @@ fn json(study: Study, common: &Overrides, results: &[(Row, Vec<RunResult>)]) -> 
                 "health": run.health(), "knn": run.knn,
             })
         });
-        json!({
-            "group": row.group.slug(), "name": row.name, "paper": row.paper, "flags": row.flags,
+        Ok(json!({
+            "group": row.group.slug(), "name": row.name, "paper": row.paper, "flags": as_written(&row.flags)?,
             "runs": runs.collect::<Vec<_>>(),
-        })
+        }))
     });
-    let config = TrainConfig::resolve(common)?;
-    Ok(json!({ "study": study.to_string(), "config": config, "rows": rows.collect::<Vec<_>>() }))
+    let config = as_written(&TrainConfig::resolve(common)?)?;
+    Ok(json!({ "study": study.to_string(), "config": config, "rows": rows.collect::<Result<Vec<_>>>()? }))
+}
+
+/// Settings as a configuration file has them: nothing that is unset, and numbers with the digits that they were given.
+fn as_written<T: Serialize>(settings: &T) -> Result<toml::Table> {
+    Ok(toml::from_str(&toml::to_string(settings)?)?)
 }

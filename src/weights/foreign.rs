@@ -74,7 +74,8 @@ impl ForeignWeights {
     /// Replaces a network's encoder, and each head that fits as a whole.
     ///
     /// # Errors
-    /// If a tensor of the encoder is missing or has another shape. Nothing has changed then.
+    /// If a tensor of the encoder is missing, has another shape, or is left over, as of a deeper one. Nothing has changed
+    /// then.
     pub fn read_into(mut self, network: &mut dyn Network<Cpu>) -> Result<Taken, StateError> {
         let mut own = state::export(network);
         self.fold_biases(&own);
@@ -86,8 +87,17 @@ impl ForeignWeights {
             .filter(|head| own.iter().any(|own| own.name.starts_with(head)))
             .collect();
         let taken = |name: &str| name.starts_with(ENCODER) || heads.iter().any(|head| name.starts_with(head));
-        for own in own.iter_mut().filter(|own| taken(&own.name)) {
-            *own = self.tensors.remove(&own.name).ok_or_else(|| StateError::Missing(own.name.clone()))?;
+        for own in &mut own {
+            // A network that follows the first begins as its copy.
+            let name = own.name.strip_prefix("target.").unwrap_or(&own.name);
+            if taken(name) {
+                let tensor = self.tensors.get(name).ok_or_else(|| StateError::Missing(name.to_owned()))?;
+                *own = NamedTensor { name: own.name.clone(), ..tensor.clone() };
+            }
+        }
+        self.tensors.retain(|name, _| !own.iter().any(|own| own.name == *name && taken(name)));
+        if let Some(deeper) = self.tensors.keys().find(|name| name.starts_with(ENCODER)) {
+            return Err(StateError::Unknown(deeper.clone()));
         }
         state::import(network, &own)?;
         let left_out = self.tensors.into_keys().chain(self.unknown).collect();
@@ -154,7 +164,8 @@ fn arch_of(tensors: &BTreeMap<String, NamedTensor>) -> Option<Arch> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Preset;
+    use crate::config::{Method, Overrides, Preset, TrainConfig};
+    use crate::network;
     use crate::weights::tests::network;
 
     fn resnet8(seed: u64) -> Box<dyn Network<Cpu>> {
@@ -215,6 +226,39 @@ mod tests {
         let error = ForeignWeights::named(file).unwrap().read_into(network.as_mut()).unwrap_err();
         assert_eq!(error, StateError::Missing("encoder.layer3.0.bn2.weight".into()));
         assert_eq!(state::export(network.as_ref()), before);
+    }
+
+    #[test]
+    fn a_deeper_encoder_than_this_program_has_is_refused() {
+        // CIFAR ResNet-32 has every tensor of ResNet-20, and more.
+        let mut file = state::export(network(Preset::Cifar10, Arch::Resnet20, 1).1.as_ref());
+        let name = "encoder.layer1.3.conv1.weight".to_owned();
+        file.push(NamedTensor { name: name.clone(), shape: vec![1], data: vec![0.0] });
+        let mut network = network(Preset::Cifar10, Arch::Resnet20, 0).1;
+        let error = ForeignWeights::named(file).unwrap().read_into(network.as_mut()).unwrap_err();
+        assert_eq!(error, StateError::Unknown(name));
+    }
+
+    #[test]
+    fn a_momentum_network_begins_as_a_copy_of_what_was_read() {
+        let file = renamed(&state::export(resnet8(1).as_ref()), |name| {
+            name.starts_with(ENCODER).then(|| name.to_owned())
+        });
+        let of_momentum = TrainConfig::resolve(&Overrides {
+            preset: Some(Preset::Cifar10),
+            arch: Some(Arch::Resnet8),
+            method: Some(Method::Byol),
+            ..Overrides::default()
+        });
+        let mut network = network::build(&Cpu::default(), &of_momentum.unwrap(), 1, 1);
+        ForeignWeights::named(file.clone()).unwrap().read_into(network.as_mut()).unwrap();
+        let own = state::export(network.as_ref());
+        for theirs in file {
+            for name in [theirs.name.clone(), format!("target.{}", theirs.name)] {
+                let tensor = own.iter().find(|own| own.name == name).unwrap();
+                assert_eq!(tensor.data, theirs.data, "{name}");
+            }
+        }
     }
 
     #[test]

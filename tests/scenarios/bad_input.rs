@@ -50,7 +50,13 @@ fn settings_that_cannot_work() {
         (&["--shards", "train", "--epochs", "0"], "epochs"),
         (&["--shards", "train", "--seed", "9223372036854775808"], "seed is 9223372036854775808, more than"),
         (&["--shards", "train", "--arch", "resnet99"], "resnet99"),
-        (&["--shards", "train", "--workers", "none"], "neither `auto` nor a positive number"),
+        (&["--shards", "train", "--workers", "none"], "neither `auto` nor a number from 1 to 1024"),
+        (&["--shards", "train", "--workers", "9223372036854775808"], "nor a number from 1 to 1024"),
+        (
+            &["--shards", "train", "--alternate-steps", "9223372036854775808"],
+            "neither `epoch` nor a positive",
+        ),
+        (&["--shards", "train", "--knn-temperature", "inf"], "must be positive numbers"),
         (&["--preset", "imagenet"], "no shards to train on"),
     ] {
         let mut command = simsiam();

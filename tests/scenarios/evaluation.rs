@@ -137,6 +137,8 @@ fn what_cannot_work_is_refused_and_leaves_nothing() {
         (&["--train-shards", "nowhere.tar"], "nowhere.tar"),
         (&["--probe-lr", "3,0"], "must be above 0"),
         (&["--knn-k", "0"], "must be positive"),
+        (&["--only", "knn", "--probe-lr", "3"], "there is no probe"),
+        (&["--only", "probe", "--knn-k", "5"], "kNN is not asked"),
     ] {
         let printed = refused(&mut eval(&fixture, arguments));
         assert!(printed.contains(expected), "{arguments:?}: {printed}");

@@ -101,7 +101,9 @@ fn a_second_interrupt_exits_at_once_and_the_run_goes_on_from_its_checkpoint() {
     wait_for(&fixture.path("run/checkpoints/step-000000000"), &mut child);
     send("-INT", &child);
     send("-INT", &child);
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(!text(&output).contains("interrupted and saved"), "{}", text(&output));
     succeed(&mut resume(&fixture, "run"));
     assert_eq!(fixture.metrics("run").iter().filter(|line| line.get("loss").is_some()).count(), 3);
 }
@@ -150,8 +152,20 @@ fn another_configuration_or_other_data_is_refused() {
     assert!(printed.contains("batch_size was 8, now 16"), "{printed}");
     let printed = refused(resume(&fixture, "run").arg("--shards").arg(fixture.path("val")));
     assert!(printed.contains("the training shards are not those that it began with"), "{printed}");
+    let printed = refused(resume(&fixture, "run").arg("--val-shards").arg(fixture.path("val")));
+    assert!(printed.contains("val_shards was [], now"), "{printed}");
     let printed = refused(&mut resume(&fixture, "no-such-run"));
     assert!(printed.contains("holds no run"), "{printed}");
+}
+
+#[test]
+fn shards_that_have_moved_are_remembered() {
+    let fixture = Fixture::new();
+    succeed(&mut fixture.train("run", &["--epochs", "1"]));
+    std::fs::rename(fixture.path("train"), fixture.path("moved")).unwrap();
+    assert!(refused(&mut resume(&fixture, "run")).contains("train"));
+    succeed(resume(&fixture, "run").arg("--shards").arg(fixture.path("moved")));
+    succeed(&mut resume(&fixture, "run"));
 }
 
 pub(crate) fn resume(fixture: &Fixture, run: &str) -> Command {

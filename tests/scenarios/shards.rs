@@ -13,27 +13,44 @@ fn a_bad_image_is_skipped_counted_and_named_until_the_budget_is_spent() {
     damage(&fixture.shard(), 512);
     let printed = succeed(&mut fixture.train("run", &["--epochs", "1"]));
     assert!(printed.contains("skipped shard ") && printed.contains("train-000.tar, sample 0"), "{printed}");
-    assert!(printed.contains("1 of 200 samples were unusable"), "{printed}");
+    assert!(printed.contains("1 samples were unusable: see "), "{printed}");
     let list = fs::read_to_string(fixture.path("run/quarantine.json")).unwrap();
     let list: Value = serde_json::from_str(&list).unwrap();
     assert_eq!(list[0]["sample"], 0);
     assert_eq!(list[0]["offset"], 512);
 
+    let named = |run: &str| {
+        let list = fs::read(fixture.path(run).join("quarantine.json")).unwrap();
+        serde_json::from_slice::<Value>(&list).unwrap().as_array().unwrap().len()
+    };
     let printed = refused(&mut fixture.train("strict", &["--epochs", "1", "--on-bad-sample", "fail"]));
     assert!(printed.contains("train-000.tar, sample 0"), "{printed}");
+    assert_eq!(named("strict"), 1);
 
     for shard in ["train/train-001.tar", "train/train-002.tar"] {
         damage(&fixture.path(shard), 512);
     }
     let printed = refused(&mut fixture.train("spent", &["--epochs", "1"]));
     assert!(printed.contains("3 of 200 samples are unusable, more than the budget of 2"), "{printed}");
+    assert!(named("spent") >= 3);
+}
+
+#[test]
+fn bad_images_that_only_knn_asks_for_are_named_too() {
+    let fixture = Fixture::new();
+    damage(&fixture.path("val/val-000.tar"), 512);
+    let mut train = fixture.train("run", &["--epochs", "1", "--val-shards"]);
+    let printed = succeed(train.arg(fixture.path("val")).args(["--knn-every", "1"]));
+    assert!(printed.contains("1 samples were unusable: see "), "{printed}");
+    let list = fs::read_to_string(fixture.path("run/quarantine.json")).unwrap();
+    assert!(list.contains("val-000.tar, sample 0"), "{list}");
 }
 
 #[test]
 fn inspect_counts_and_verify_lists_the_bad() {
     let fixture = Fixture::new();
     let printed = succeed(simsiam().arg("inspect").arg(fixture.path("train")).arg("--verify"));
-    assert!(printed.contains("200"), "{printed}");
+    assert!(printed.contains("samples   200 ("), "{printed}");
     damage(&fixture.shard(), 512);
     let output =
         simsiam().arg("inspect").arg(fixture.path("train")).args(["--verify", "--json"]).output().unwrap();
@@ -44,11 +61,14 @@ fn inspect_counts_and_verify_lists_the_bad() {
 }
 
 #[test]
-fn pack_makes_shards_that_train() {
+fn pack_makes_shards_that_train_and_are_not_overwritten() {
     let fixture = Fixture::new();
     let printed = succeed(simsiam().arg("pack").arg(fixture.path("images/val")).arg(fixture.path("packed")));
     assert!(printed.contains("packed 50 images of 10 classes"), "{printed}");
     let printed = refused(simsiam().arg("pack").arg(fixture.path("images/val")).arg(fixture.path("packed")));
-    assert!(printed.contains("packed"), "{printed}");
+    assert!(printed.contains("already holds shards"), "{printed}");
+    let mut train = simsiam();
+    train.args(["train", "--preset", "demo", "--batch-size", "8", "--epochs", "1", "--shards"]);
+    succeed(train.arg(fixture.path("packed")).arg("--run-dir").arg(fixture.path("run")));
     refused(simsiam().arg("pack").arg(fixture.path("nowhere")).arg(fixture.path("other")));
 }

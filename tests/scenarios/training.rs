@@ -1,6 +1,8 @@
 //! A run from its first step to its last.
 
-use crate::fixture::{Fixture, succeed};
+use serde_json::Value;
+
+use crate::fixture::{Fixture, succeed, text};
 
 #[test]
 fn a_run_trains_evaluates_and_leaves_its_files() {
@@ -63,4 +65,16 @@ fn flags_win_over_the_file_and_the_file_over_the_preset() {
     {
         assert!(saved.contains(line), "{line} in\n{saved}");
     }
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_the_run_and_its_checkpoints_stay() {
+    let fixture = Fixture::new();
+    let output = fixture.train("run", &["--epochs", "2", "--base-lr", "1e30"]).output().unwrap();
+    let printed = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("diverged: at step") && printed.contains("loss NaN"), "{printed}");
+    let last = fixture.metrics("run").pop().unwrap();
+    assert_eq!((&last["health"], &last["loss"]), (&"diverged".into(), &Value::Null));
+    assert!(!fixture.weights("run", 0).is_empty());
 }

@@ -27,12 +27,7 @@ impl<const DIM: usize, const HIDDEN: usize, D: Backend> Predictor<DIM, HIDDEN, D
         }
     }
 
-    /// Evaluation.
-    pub fn forward(&self, z: Features<D, DIM>) -> Features<D, DIM> {
-        self.last.forward(self.hidden.forward(z, Activation::Relu), Activation::Identity)
-    }
-
-    /// Training.
+    /// Training; evaluation has no use for predictions.
     pub fn forward_mut(&mut self, z: Features<D, DIM, Taped<D>>) -> Features<D, DIM, Taped<D>> {
         self.last.forward_mut(self.hidden.forward_mut(z, Activation::Relu), Activation::Identity)
     }

@@ -79,24 +79,8 @@ impl<
         &self,
         x: Images<D, IN, S, T>,
     ) -> Images<D, OUT, S_OUT, T> {
-        self.convolve(x, InputGradient::Needed)
-    }
-
-    /// The convolution of the network's input, which needs no gradient.
-    pub fn forward_input<const S: usize, const S_OUT: usize, T: Tape<f32, D>>(
-        &self,
-        x: Images<D, IN, S, T>,
-    ) -> Images<D, OUT, S_OUT, T> {
-        self.convolve(x, InputGradient::Unused)
-    }
-
-    fn convolve<const S: usize, const S_OUT: usize, T: Tape<f32, D>>(
-        &self,
-        x: Images<D, IN, S, T>,
-        input_gradient: InputGradient,
-    ) -> Images<D, OUT, S_OUT, T> {
         let (x, mut tape) = x.split_tape();
-        let (y, backward) = self.apply::<S, S_OUT>(x, input_gradient);
+        let (y, backward) = self.apply::<S, S_OUT>(x, InputGradient::Needed);
         let (dev, y_ghost) = (y.device().clone(), y.ghost());
         tape.add_backward_op(move |grads| {
             let grad_y = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, &dev)?;

@@ -11,7 +11,7 @@ pub struct Spread {
     /// paper. Near `1 / sqrt(DIM)` when outputs spread evenly, near 0 when all are the same.
     pub std: f64,
     /// The number of directions in which `z / |z|` varies: the participation ratio of the eigenvalues of its covariance
-    /// over the batch, `(sum of l)^2 / sum of l^2`, from 1 to the smaller of batch and `DIM`.
+    /// over the batch, `(sum of l)^2 / sum of l^2`, from 1 to the smaller of `batch - 1` and `DIM`.
     ///
     /// It is 1 when all outputs lie on one line. Batch norm keeps them from all being the same, since their mean is 0: a
     /// network that collapses behind it sends nearly all images to one point and the few others opposite, and the std

@@ -120,3 +120,32 @@ fn evaluation_normalises_by_the_running_statistics() {
     assert_eq!(norm.forward(x.clone(), Activation::Identity).as_vec(), [3.5, -5.5]);
     assert_eq!(norm.forward_add(x, residual, Activation::Relu).as_vec(), [3.75, 0.0]);
 }
+
+#[test]
+fn what_is_no_number_stays_so() {
+    let dev = Cpu::default();
+    let relu = Activation::Relu;
+    let values = || {
+        let mut values = noise(1, 2 * 3 * 4);
+        values[5] = f32::NAN;
+        values
+    };
+    let images = || -> Images<Cpu, 3, 2> { images_from(&dev, &values()) };
+    let features = || -> Features<Cpu, 12> { dev.tensor_from_vec(values(), (2, Const)) };
+    let mut norm2d = BatchNorm2d::<3, Cpu>::new(&dev, &InitRng::new(0));
+    let mut norm1d = BatchNorm1d::<12, Cpu>::new(&dev, &InitRng::new(0));
+    for found in [
+        norm2d.forward(images(), relu).as_vec(),
+        norm2d.forward(images(), Activation::Identity).as_vec(),
+        norm2d.forward_add(images(), images(), relu).as_vec(),
+        norm1d.forward(features(), relu).as_vec(),
+    ] {
+        let places: Vec<usize> = (0..found.len()).filter(|at| found[*at].is_nan()).collect();
+        assert_eq!(places, [5]);
+    }
+    // In training all values of its channel are affected: of images the second's of three, one of 12 features.
+    let found = norm2d.forward_mut(images().leaky_trace(), relu).as_vec();
+    assert_eq!(found.iter().filter(|value| value.is_nan()).count(), 2 * 4);
+    let found = norm1d.forward_mut(features().leaky_trace(), relu).as_vec();
+    assert_eq!(found.iter().filter(|value| value.is_nan()).count(), 2);
+}

@@ -29,8 +29,6 @@ pub struct Totals {
     pub calls: u64,
     /// Time on the clock.
     pub time: Duration,
-    /// The shortest call.
-    pub fastest: Duration,
     /// Additions and multiplications that the definition asks for.
     pub flops: f64,
     /// Bytes of the operands that must be read and results that must be written, once each.
@@ -81,7 +79,6 @@ pub(super) fn record<R>(
     let time = start.elapsed();
     let mut table = table();
     let totals = table.entry((operation, shape())).or_default();
-    totals.fastest = if totals.calls == 0 { time } else { totals.fastest.min(time) };
     totals.calls += 1;
     totals.time += time;
     totals.flops += work.flops;

@@ -4,7 +4,9 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::{Backward, Forward, GradientSums, GradientTerms, Layout, Mask, Moments, Source, Terms, passed};
+use super::{
+    Backward, Forward, GradientSums, GradientTerms, Layout, Mask, Moments, Source, Terms, at_least, passed,
+};
 use crate::backend::cpu::vectorized;
 
 /// Channels of one part of the work.
@@ -36,12 +38,12 @@ pub(super) fn normalize(
                         Some(residual) => {
                             let inputs = op.x[at..].iter().zip(&residual[at..]);
                             for ((y, (x, residual)), terms) in y.iter_mut().zip(inputs).zip(&terms) {
-                                *y = MaybeUninit::new((terms.normalized(*x) + residual).max(op.floor));
+                                *y = MaybeUninit::new(at_least(op.floor, terms.normalized(*x) + residual));
                             }
                         }
                         None => {
                             for ((y, x), terms) in y.iter_mut().zip(&op.x[at..]).zip(&terms) {
-                                *y = MaybeUninit::new(terms.normalized(*x).max(op.floor));
+                                *y = MaybeUninit::new(at_least(op.floor, terms.normalized(*x)));
                             }
                         }
                     }

@@ -7,7 +7,9 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::sums::sums;
-use super::{Backward, Forward, GradientSums, GradientTerms, Layout, Mask, Moments, Source, Terms, passed};
+use super::{
+    Backward, Forward, GradientSums, GradientTerms, Layout, Mask, Moments, Source, Terms, at_least, passed,
+};
 use crate::backend::cpu::vectorized;
 
 /// Parts of the work, if there are as many planes.
@@ -71,12 +73,12 @@ fn normalize_plane(
     match residual {
         Some(residual) => {
             for ((y, x), residual) in y.iter_mut().zip(x).zip(residual) {
-                *y = MaybeUninit::new((terms.normalized(*x) + residual).max(floor));
+                *y = MaybeUninit::new(at_least(floor, terms.normalized(*x) + residual));
             }
         }
         None => {
             for (y, x) in y.iter_mut().zip(x) {
-                *y = MaybeUninit::new(terms.normalized(*x).max(floor));
+                *y = MaybeUninit::new(at_least(floor, terms.normalized(*x)));
             }
         }
     }

@@ -241,6 +241,12 @@ enum Mask<'a> {
     Input,
 }
 
+/// `value`, or `floor` if that is larger. What is no number stays so, as in PyTorch.
+#[inline(always)]
+fn at_least(floor: f32, value: f32) -> f32 {
+    if value < floor { floor } else { value }
+}
+
 /// What an activation lets through of a gradient. It is computed twice rather than stored: the compiler makes a masked
 /// store of it, which is slow on some machines.
 #[inline(always)]
