@@ -118,7 +118,7 @@ impl Evaluation<'_> {
         let queries = features(&data.queries)?;
         if args.judges(Judge::Knn) {
             let votes = KnnConfig { k: config.knn_k, temperature: config.knn_temperature };
-            let verdicts = knn(&bank, &queries, votes)?;
+            let verdicts = knn(bank.clone(), queries.clone(), votes)?;
             let method = Method::Knn { k: votes.k.min(bank.labels.len()), temperature: votes.temperature };
             self.report(subject, &encoder, method, &verdicts)?;
         }

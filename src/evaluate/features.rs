@@ -92,6 +92,7 @@ impl Extractor<'_> {
     /// As [`plain`](Self::plain).
     pub fn collect(&self, source: &Source, bar: &ProgressBar) -> Result<LabelledFeatures> {
         let mut features = LabelledFeatures::new(self.encoder.dim());
+        features.features.reserve_exact(source.len() as usize * features.dim);
         for batch in self.plain(source)? {
             let batch = batch?;
             bar.inc(batch.images.len() as u64);

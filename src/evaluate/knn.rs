@@ -81,13 +81,13 @@ pub enum KnnError {
 /// Classifies the queries by their nearest neighbours in the bank; no more neighbours than it holds are asked.
 ///
 /// Equal similarities go to the neighbour that comes first in the bank, and equal votes to the smaller label. The
-/// result is the same for any number of threads.
+/// result is the same for any number of threads. Features are normalised in place, so that a large bank is in memory once.
 ///
 /// # Errors
 /// If there is nothing to compare, lengths disagree, a feature is not finite, or the configuration makes no sense.
 pub fn knn(
-    bank: &LabelledFeatures,
-    queries: &LabelledFeatures,
+    bank: LabelledFeatures,
+    queries: LabelledFeatures,
     config: KnnConfig,
 ) -> Result<Vec<Verdict>, KnnError> {
     let temperature_is_valid = config.temperature.is_finite() && config.temperature > 0.0;
@@ -98,14 +98,15 @@ pub fn knn(
         return Err(KnnError::Dimensions { bank: bank.dim, queries: queries.dim });
     }
     let (dim, k) = (bank.dim, config.k.min(bank.labels.len()));
-    let bank_rows = normalised(bank, "bank")?;
-    let query_rows = normalised(queries, "query set")?;
+    let bank = &normalised(bank, "bank")?;
+    let queries = normalised(queries, "query set")?;
 
-    let verdicts = query_rows
+    let verdicts = queries
+        .features
         .par_chunks(QUERY_BLOCK * dim)
         .zip(queries.labels.par_chunks(QUERY_BLOCK))
         .flat_map_iter(|(rows, labels)| {
-            let similarities = similarities(&bank_rows, rows, dim);
+            let similarities = similarities(&bank.features, rows, dim);
             let mut vote = Vote::new(k, config.temperature);
             let verdict = move |(row, &label): (&[f32], &u32)| vote.verdict(row, &bank.labels, label);
             similarities.chunks_exact(bank.labels.len()).zip(labels).map(verdict).collect::<Vec<_>>()
@@ -115,7 +116,7 @@ pub fn knn(
 }
 
 /// The features with norm 1, once their shape and values are seen to be sound.
-fn normalised(set: &LabelledFeatures, name: &'static str) -> Result<Vec<f32>, KnnError> {
+fn normalised(mut set: LabelledFeatures, name: &'static str) -> Result<LabelledFeatures, KnnError> {
     let (values, labels, dim) = (set.features.len(), set.labels.len(), set.dim);
     if labels == 0 || dim == 0 {
         return Err(KnnError::Empty(name));
@@ -123,8 +124,7 @@ fn normalised(set: &LabelledFeatures, name: &'static str) -> Result<Vec<f32>, Kn
     if labels.checked_mul(dim) != Some(values) {
         return Err(KnnError::Shape { name, values, labels, dim });
     }
-    let mut rows = set.features.clone();
-    rows.par_chunks_mut(dim).enumerate().try_for_each(|(row, feature)| {
+    set.features.par_chunks_mut(dim).enumerate().try_for_each(|(row, feature)| {
         // In f64, so that no feature of finite values overflows.
         let norm = feature.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
         if !norm.is_finite() {
@@ -134,7 +134,7 @@ fn normalised(set: &LabelledFeatures, name: &'static str) -> Result<Vec<f32>, Kn
         feature.iter_mut().for_each(|v| *v = (f64::from(*v) * scale) as f32);
         Ok(())
     })?;
-    Ok(rows)
+    Ok(set)
 }
 
 /// Cosine similarity of each query (a row of the result) to each feature of the bank (a column).
@@ -199,6 +199,14 @@ mod tests {
     use super::super::scores::accuracy;
     use super::*;
 
+    fn classify(
+        bank: &LabelledFeatures,
+        queries: &LabelledFeatures,
+        config: KnnConfig,
+    ) -> Result<Vec<Verdict>, KnnError> {
+        knn(bank.clone(), queries.clone(), config)
+    }
+
     fn top1(verdicts: &[Verdict]) -> f64 {
         accuracy(verdicts, 1)
     }
@@ -256,7 +264,7 @@ mod tests {
         for k in [1, 2, 5, 20, 200, 700] {
             for temperature in [0.05, 0.1, 1.0] {
                 let config = KnnConfig { k, temperature };
-                let verdicts = knn(&bank, &queries, config).unwrap();
+                let verdicts = classify(&bank, &queries, config).unwrap();
                 let found = (accuracy(&verdicts, 1), accuracy(&verdicts, 5));
                 let (top1, top5) = naive(&bank, &queries, config);
                 assert!((found.0 - top1).abs() < 1e-3, "{config:?}: {found:?}, not {top1}");
@@ -268,7 +276,7 @@ mod tests {
     #[test]
     fn uses_the_whole_bank_where_k_is_larger() {
         let (bank, queries) = (random_features(30, 6, 3, 3), random_features(70, 6, 3, 4));
-        let of = |k| knn(&bank, &queries, KnnConfig { k, temperature: 0.1 }).unwrap();
+        let of = |k| classify(&bank, &queries, KnnConfig { k, temperature: 0.1 }).unwrap();
         assert_eq!(of(1000), of(30));
     }
 
@@ -277,7 +285,7 @@ mod tests {
         let (bank, queries) = (random_features(500, 16, 10, 5), random_features(333, 16, 10, 6));
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| knn(&bank, &queries, KnnConfig::default()).unwrap())
+            pool.install(|| classify(&bank, &queries, KnnConfig::default()).unwrap())
         };
         assert_eq!(on(1), on(2));
         assert_eq!(on(1), on(7));
@@ -287,16 +295,16 @@ mod tests {
     fn ties_go_to_the_first_neighbour_and_the_smaller_label() {
         let bank = LabelledFeatures { dim: 1, features: vec![1.0, 2.0, 3.0], labels: vec![7, 4, 4] };
         let query = |label| LabelledFeatures { dim: 1, features: vec![5.0], labels: vec![label] };
-        let top1 = |k, label| top1(&knn(&bank, &query(label), KnnConfig { k, temperature: 0.1 }).unwrap());
+        let top1 = |k, label| top1(&classify(&bank, &query(label), KnnConfig { k, temperature: 0.1 }).unwrap());
         assert_eq!((top1(1, 7), top1(2, 4), top1(3, 4)), (100.0, 100.0, 100.0));
     }
 
     #[test]
     fn one_class_is_always_right_and_an_unknown_label_never() {
         let (bank, mut queries) = (random_features(40, 4, 1, 7), random_features(10, 4, 1, 8));
-        assert_eq!(top1(&knn(&bank, &queries, KnnConfig::default()).unwrap()), 100.0);
+        assert_eq!(top1(&classify(&bank, &queries, KnnConfig::default()).unwrap()), 100.0);
         queries.labels.fill(9);
-        assert_eq!(accuracy(&knn(&bank, &queries, KnnConfig::default()).unwrap(), 5), 0.0);
+        assert_eq!(accuracy(&classify(&bank, &queries, KnnConfig::default()).unwrap(), 5), 0.0);
     }
 
     #[test]
@@ -307,7 +315,7 @@ mod tests {
             labels: vec![0, 1, 2],
         };
         let config = KnnConfig { k: 1, temperature: 1e-3 };
-        assert_eq!(knn(&bank, &bank, config).unwrap().len(), 3);
+        assert_eq!(classify(&bank, &bank, config).unwrap().len(), 3);
     }
 
     #[test]
@@ -315,16 +323,16 @@ mod tests {
         let some = random_features(4, 3, 2, 9);
         let config = KnnConfig::default();
         let none = LabelledFeatures { dim: 3, ..Default::default() };
-        assert_eq!(knn(&none, &some, config), Err(KnnError::Empty("bank")));
-        assert_eq!(knn(&some, &none, config), Err(KnnError::Empty("query set")));
+        assert_eq!(classify(&none, &some, config), Err(KnnError::Empty("bank")));
+        assert_eq!(classify(&some, &none, config), Err(KnnError::Empty("query set")));
         let short = LabelledFeatures { labels: vec![0; 3], ..some.clone() };
-        assert!(matches!(knn(&some, &short, config), Err(KnnError::Shape { labels: 3, .. })));
+        assert!(matches!(classify(&some, &short, config), Err(KnnError::Shape { labels: 3, .. })));
         let wide = random_features(4, 5, 2, 9);
-        assert_eq!(knn(&some, &wide, config), Err(KnnError::Dimensions { bank: 3, queries: 5 }));
+        assert_eq!(classify(&some, &wide, config), Err(KnnError::Dimensions { bank: 3, queries: 5 }));
         let mut broken = some.clone();
         broken.features[7] = f32::NAN;
-        assert_eq!(knn(&broken, &some, config), Err(KnnError::NotFinite { name: "bank", row: 2 }));
+        assert_eq!(classify(&broken, &some, config), Err(KnnError::NotFinite { name: "bank", row: 2 }));
         let frozen = KnnConfig { temperature: 0.0, ..config };
-        assert!(matches!(knn(&some, &some, frozen), Err(KnnError::Config { .. })));
+        assert!(matches!(classify(&some, &some, frozen), Err(KnnError::Config { .. })));
     }
 }

@@ -33,5 +33,5 @@ pub fn knn_accuracy<D: Backend>(
         sets => sets?,
     };
     let votes = KnnConfig { k: config.knn_k, temperature: config.knn_temperature };
-    Ok(Some(accuracy(&knn(&bank, &queries, votes)?, 1)))
+    Ok(Some(accuracy(&knn(bank, queries, votes)?, 1)))
 }
