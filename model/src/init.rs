@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::backend::Backend;
+use crate::module::joined;
 use crate::tensors::Features;
 
 /// A generator of initial values with one stream for each parameter name.
@@ -27,8 +28,7 @@ impl InitRng {
 
     /// The generator of the network's part `name`.
     pub fn child(&self, name: &str) -> Self {
-        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
-        Self { seed: self.seed, path }
+        Self { seed: self.seed, path: joined(&self.path, name) }
     }
 
     /// Normal with mean 0 and variance `2 / fan_out`: torchvision's initialisation of ResNet convolutions.

@@ -295,7 +295,8 @@ mod tests {
     fn ties_go_to_the_first_neighbour_and_the_smaller_label() {
         let bank = LabelledFeatures { dim: 1, features: vec![1.0, 2.0, 3.0], labels: vec![7, 4, 4] };
         let query = |label| LabelledFeatures { dim: 1, features: vec![5.0], labels: vec![label] };
-        let top1 = |k, label| top1(&classify(&bank, &query(label), KnnConfig { k, temperature: 0.1 }).unwrap());
+        let top1 =
+            |k, label| top1(&classify(&bank, &query(label), KnnConfig { k, temperature: 0.1 }).unwrap());
         assert_eq!((top1(1, 7), top1(2, 4), top1(3, 4)), (100.0, 100.0, 100.0));
     }
 

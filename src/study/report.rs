@@ -20,10 +20,10 @@ pub(super) fn write(
 ) -> Result<()> {
     std::fs::write(out.join("report.json"), serde_json::to_string(&json(study, common, results)?)?)?;
     let mut text = format!(
-        "# {study}\n\n{}\n\nThe loss, the std of z/|z| (as a multiple of 1/sqrt(d)) and the effective rank are means over the last \
+        "# {study}\n\nEach run has these settings, its row's, and else the preset's:\n\n```toml\n{}```\n\nThe loss, the std of z/|z| (as a multiple of 1/sqrt(d)) and the effective rank are means over the last \
          tenth of the run; kNN is top-1 on the backbone's features. With several seeds: mean (least to most). The paper's \
          values are linear top-1 of ResNet-50 on ImageNet after 100 epochs.\n",
-        settings(common)?
+        toml::to_string(common)?
     );
     let baseline = results.first();
     for group in groups(results) {
@@ -48,14 +48,6 @@ fn groups(results: &[(Row, Vec<RunResult>)]) -> Vec<Group> {
     let mut groups: Vec<Group> = results.iter().map(|(row, _)| row.group).collect();
     groups.dedup();
     groups
-}
-
-fn settings(common: &Overrides) -> Result<String> {
-    let TrainConfig { arch, epochs, batch_size, shards, .. } = TrainConfig::resolve(common)?;
-    Ok(format!(
-        "{arch}, {epochs} epochs, batch {batch_size} where not said otherwise, shards {}",
-        shards.join(" ")
-    ))
 }
 
 fn line(row: &Row, runs: &[RunResult]) -> String {
