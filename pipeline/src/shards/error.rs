@@ -80,6 +80,14 @@ pub enum ShardError {
         /// The rule that it breaks.
         cause: &'static str,
     },
+    /// A label that would be read back as none.
+    #[error("shard {}: the label {} of key {key:?} cannot be stored (it stands for none)", .path.display(), u32::MAX)]
+    BadLabel {
+        /// The shard that is written.
+        path: PathBuf,
+        /// The key of the sample.
+        key: String,
+    },
     /// The operating system refused.
     #[error("cannot {action} {}", .path.display())]
     Io {
