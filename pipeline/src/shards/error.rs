@@ -24,6 +24,12 @@ pub enum ShardError {
         /// The pattern after brace expansion.
         pattern: String,
     },
+    /// A folder of images that are not in shards yet.
+    #[error("{}: holds images but no .tar file; `simsiam pack` makes shards of class folders", .path.display())]
+    NotPacked {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A pattern that cannot be understood.
     #[error("{pattern}: {cause}")]
     BadPattern {
