@@ -19,9 +19,9 @@ pub(crate) async fn run(
     permits: Arc<Semaphore>,
 ) {
     let mut tally = Tally::default();
-    let mut barren = Barren::default();
+    let mut empty = EmptyEpoch::default();
     while let Ok(batch) = planned.recv().await {
-        if let Some(epoch) = barren.before(&batch) {
+        if let Some(epoch) = empty.ended_before(&batch) {
             let _ = batches.send(Err(PipelineError::NoUsableImage { epoch })).await;
             return;
         }
@@ -42,26 +42,26 @@ pub(crate) async fn run(
             permits.add_permits(1);
             continue;
         }
-        barren.epoch = None;
+        empty.so_far = None;
         if batches.send(Ok(Batch::new(batch.epoch, batch.step, buffer, pool.clone()))).await.is_err() {
             return;
         }
     }
 }
 
-/// Notices an epoch without a usable image: those that follow would have none either, without end and without a word.
+/// Notices an epoch without a usable image: those that follow would have none either, and the consumer would wait for ever.
 #[derive(Default)]
-struct Barren {
+struct EmptyEpoch {
     /// The epoch under way, if it was seen from its first step on and had no image so far.
-    epoch: Option<u64>,
+    so_far: Option<u64>,
 }
 
-impl Barren {
+impl EmptyEpoch {
     /// The epoch that ended without an image before `batch`.
-    fn before(&mut self, batch: &PlannedBatch) -> Option<u64> {
-        let ended = self.epoch.filter(|&epoch| epoch != batch.epoch);
+    fn ended_before(&mut self, batch: &PlannedBatch) -> Option<u64> {
+        let ended = self.so_far.filter(|&epoch| epoch != batch.epoch);
         if batch.step == 0 {
-            self.epoch = Some(batch.epoch);
+            self.so_far = Some(batch.epoch);
         }
         ended
     }
