@@ -4,26 +4,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot read its input has nothing to measure")]
 
-use std::fs::File;
-use std::io::{Cursor, Read};
+mod pictures;
+
 use std::path::Path;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use image::codecs::jpeg::JpegEncoder;
 use simsiam_pipeline::Instructions;
 use simsiam_pipeline::augment::{Augmenter, ColorJitter, GaussianBlur, Layout, Recipe, ViewParams};
 use simsiam_pipeline::decode::{DecodeLimits, Decoder, probe};
 use simsiam_pipeline::image::{Region, RgbImage};
 use simsiam_pipeline::rng::ViewRng;
 
+use pictures::{jpeg, jpegs_of, textured};
+
 criterion_group!(benches, made_images, one_operation, resize, shard);
 criterion_main!(benches);
 
 fn made_images(criterion: &mut Criterion) {
-    let photo = textured(500, 375);
-    bench_sample(criterion, "photo 500x375", &[jpeg(&photo, 500, 375)], Recipe::imagenet());
-    let small = textured(32, 32);
-    bench_sample(criterion, "cifar 32x32", &[jpeg(&small, 32, 32)], Recipe::cifar10());
+    bench_sample(criterion, "photo 500x375", &[jpeg(500, 375)], Recipe::imagenet());
+    bench_sample(criterion, "cifar 32x32", &[jpeg(32, 32)], Recipe::cifar10());
 }
 
 fn shard(criterion: &mut Criterion) {
@@ -126,38 +125,4 @@ fn resize(criterion: &mut Criterion) {
 /// The parameters of many views, always the same.
 fn draws(recipe: &Recipe, width: usize, height: usize) -> impl Iterator<Item = ViewParams> + Clone {
     (0..256).map(move |sample| recipe.draw(&mut ViewRng::new(1, 0, sample, 0), width, height))
-}
-
-/// Waves of several frequencies with some noise, which a JPEG codes at a photograph's rate.
-fn textured(width: usize, height: usize) -> Vec<u8> {
-    let mut noise = ViewRng::new(0, 0, 0, 0);
-    let mut pixels = Vec::with_capacity(width * height * 3);
-    for y in 0..height {
-        for x in 0..width {
-            let (x, y) = (x as f64, y as f64);
-            let wave = 60.0 * (x / 31.0 + y / 53.0).sin() + 30.0 * (x / 3.0).sin() * (y / 5.0).cos();
-            let grain = noise.uniform(-12.0, 12.0);
-            pixels.extend([0.9, 1.0, -0.7].map(|weight: f64| (128.0 + weight * wave + grain) as u8));
-        }
-    }
-    pixels
-}
-
-fn jpeg(pixels: &[u8], width: u32, height: u32) -> Vec<u8> {
-    let mut file = Cursor::new(Vec::new());
-    let mut encoder = JpegEncoder::new_with_quality(&mut file, 90);
-    encoder.encode(pixels, width, height, image::ExtendedColorType::Rgb8).unwrap();
-    file.into_inner()
-}
-
-fn jpegs_of(path: &Path, most: usize) -> Vec<Vec<u8>> {
-    let mut archive = tar::Archive::new(File::open(path).unwrap());
-    let entries = archive.entries().unwrap().map(Result::unwrap);
-    let jpegs = entries.filter(|entry| entry.path().unwrap().extension().is_some_and(|it| it == "jpg"));
-    let read = |mut entry: tar::Entry<'_, File>| {
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).unwrap();
-        bytes
-    };
-    jpegs.take(most).map(read).collect()
 }

@@ -5,27 +5,27 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot read its input has nothing to measure")]
 
-use std::fs::File;
-use std::io::{Cursor, Read};
+mod pictures;
+
 use std::path::Path;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use image::codecs::jpeg::JpegEncoder;
 use simsiam_pipeline::Instructions;
 use simsiam_pipeline::decode::{DecodeLimits, Decoder, probe};
 use simsiam_pipeline::image::{Region, Scale, Wanted};
-use simsiam_pipeline::rng::ViewRng;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use pictures::{jpeg, jpegs_of};
+
 criterion_group!(benches, made_pictures, shards);
 criterion_main!(benches);
 
 fn made_pictures(criterion: &mut Criterion) {
-    bench_files(criterion, "photo 500x375 4:4:4", &[picture(500, 375)]);
-    bench_files(criterion, "small 32x32 4:4:4", &[picture(32, 32)]);
+    bench_files(criterion, "photo 500x375 4:4:4", &[jpeg(500, 375)]);
+    bench_files(criterion, "small 32x32 4:4:4", &[jpeg(32, 32)]);
 }
 
 fn shards(criterion: &mut Criterion) {
@@ -82,34 +82,4 @@ fn zune(file: &[u8], rgb: &mut Vec<u8>) {
     decoder.decode_headers().unwrap();
     rgb.resize(decoder.output_buffer_size().unwrap(), 0);
     decoder.decode_into(rgb).unwrap();
-}
-
-/// Waves of several frequencies with some noise, which a JPEG codes at a photograph's rate.
-fn picture(width: u16, height: u16) -> Vec<u8> {
-    let mut noise = ViewRng::new(0, 0, 0, 0);
-    let mut pixels = Vec::with_capacity(usize::from(width) * usize::from(height) * 3);
-    for y in 0..height {
-        for x in 0..width {
-            let (x, y) = (f64::from(x), f64::from(y));
-            let wave = 60.0 * (x / 31.0 + y / 53.0).sin() + 30.0 * (x / 3.0).sin() * (y / 5.0).cos();
-            let grain = noise.uniform(-12.0, 12.0);
-            pixels.extend([0.9, 1.0, -0.7].map(|weight: f64| (128.0 + weight * wave + grain) as u8));
-        }
-    }
-    let mut file = Cursor::new(Vec::new());
-    let mut encoder = JpegEncoder::new_with_quality(&mut file, 90);
-    encoder.encode(&pixels, width.into(), height.into(), image::ExtendedColorType::Rgb8).unwrap();
-    file.into_inner()
-}
-
-fn jpegs_of(path: &Path, most: usize) -> Vec<Vec<u8>> {
-    let mut archive = tar::Archive::new(File::open(path).unwrap());
-    let entries = archive.entries().unwrap().map(Result::unwrap);
-    let jpegs = entries.filter(|entry| entry.path().unwrap().extension().is_some_and(|it| it == "jpg"));
-    let read = |mut entry: tar::Entry<'_, File>| {
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).unwrap();
-        bytes
-    };
-    jpegs.take(most).map(read).collect()
 }

@@ -17,19 +17,48 @@ pub enum ConfigError {
         /// Samples in the shards.
         samples: u64,
     },
-    /// Ranks and batch don't fit together.
-    #[error("rank {rank} of {size} cannot take an equal share of a batch of {batch_size}")]
-    World {
-        /// The global batch.
-        batch_size: usize,
+    /// The part of the data that is to be streamed is empty.
+    #[error("the part of the data to stream holds none of its {samples} samples")]
+    EmptyPart {
+        /// Samples in the shards.
+        samples: u64,
+    },
+    /// There is no process.
+    #[error("the number of ranks is 0")]
+    NoRanks,
+    /// This process is none of the world's.
+    #[error("rank {rank} is not one of the {size} ranks, which are numbered from 0")]
+    NoSuchRank {
         /// Number of processes.
         size: u64,
         /// This process.
         rank: u64,
     },
+    /// Ranks and batch don't fit together.
+    #[error("{size} ranks cannot take equal shares of a batch of {batch_size}")]
+    UnequalShares {
+        /// The global batch.
+        batch_size: usize,
+        /// Number of processes.
+        size: u64,
+    },
+    /// Some ranks would never get an image.
+    #[error("the data ({samples} samples) is too little to train with {size} ranks")]
+    MoreRanksThanSamples {
+        /// Samples in the part of the data that is streamed.
+        samples: u64,
+        /// Number of processes.
+        size: u64,
+    },
     /// There must be a worker to decode.
     #[error("at least one worker is needed")]
     NoWorkers,
+    /// More threads than any machine has use for.
+    #[error("{workers} workers are too many, at most {max} may be started", max = crate::pipeline::MAX_WORKERS)]
+    TooManyWorkers {
+        /// The number that was asked for.
+        workers: usize,
+    },
     /// There is no view to make of an image.
     #[error("the pipeline needs at least one view of each image")]
     NoViews,
@@ -73,6 +102,12 @@ pub enum PipelineError {
         budget: u64,
         /// The one that was too many.
         last: Box<BadSample>,
+    },
+    /// A whole epoch had images for this process and none was usable, so that no batch would ever come.
+    #[error("none of the images of epoch {epoch} could be used")]
+    NoUsableImage {
+        /// The epoch, from 0.
+        epoch: u64,
     },
     /// A worker thread panicked: a bug in this program, with the sample that brought it out.
     #[error("a worker panicked at {place}: {message}")]

@@ -49,9 +49,10 @@ pub struct PipelineConfig {
     pub epochs: Range<u64>,
     /// The first batch of the first epoch: a resumed run starts where it stopped.
     pub first_step: u64,
-    /// Threads that decode and augment. They change the speed, never the bytes.
+    /// Threads that decode and augment, 1 to 1024. They change the speed, never the bytes.
     pub workers: usize,
-    /// Batches that may be finished or under way ahead of the consumer: bounds memory.
+    /// Finished batches that may wait for the consumer, at least 1 (0 means 1). Two more are under way at most; see
+    /// [`pool_bytes`](Self::pool_bytes) for the memory.
     pub prefetch: usize,
     /// When nothing has moved for this long, a warning and the statistics name the stage that stalls.
     pub stall_after: Duration,
@@ -93,11 +94,14 @@ impl PipelineConfig {
     /// Checks what can be checked without data.
     ///
     /// # Errors
-    /// If the recipe contradicts itself, or there is no worker or no view.
+    /// If the recipe contradicts itself, there is no worker or no view, or there are more than 1024 workers.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.recipe.validate()?;
         if self.workers == 0 {
             return Err(ConfigError::NoWorkers);
+        }
+        if self.workers > MAX_WORKERS {
+            return Err(ConfigError::TooManyWorkers { workers: self.workers });
         }
         if self.views == 0 {
             return Err(ConfigError::NoViews);
@@ -105,7 +109,8 @@ impl PipelineConfig {
         Ok(())
     }
 
-    /// Memory that the batches inside the pipeline take at most, in bytes.
+    /// Memory that the pipeline's batches take at most, in bytes: those that wait, the two under way, and the one that the
+    /// consumer has. Each further one that the consumer keeps takes its own.
     pub fn pool_bytes(&self) -> u64 {
         let share = self.batch_size as u64 / self.world.size.max(1);
         let pixel = 3 * self.format.dtype.bytes() as u64;
@@ -123,6 +128,9 @@ impl PipelineConfig {
         Sampler::new(samples, part, batch_size, seed, order, last_batch, world)
     }
 }
+
+/// Most threads that decode and augment: more than one for each core of any machine.
+pub(crate) const MAX_WORKERS: usize = 1024;
 
 /// Batches under way besides those that wait in the queue: they keep the workers busy.
 const IN_HAND: u64 = 2;

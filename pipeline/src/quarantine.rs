@@ -1,7 +1,6 @@
 //! The list of samples that could not be used, and the budget that says how many may be.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
@@ -79,19 +78,20 @@ impl Quarantine {
         self.lock().extend(bad.into_iter().map(|bad| (bad.sample, bad)));
     }
 
-    /// Notes a bad sample; logs it the first time.
+    /// Notes a bad sample; logs one that is skipped the first time.
     ///
     /// # Errors
     /// If the policy is to fail, or the budget is spent.
     pub(crate) fn add(&self, bad: BadSample) -> Result<(), PipelineError> {
+        let mut list = self.lock();
+        let is_new = !list.contains_key(&bad.sample);
+        list.entry(bad.sample).or_insert_with(|| bad.clone());
         let budget = match self.policy {
             OnBadSample::Fail => return Err(PipelineError::BadSample(Box::new(bad))),
             OnBadSample::Skip { budget } => ((self.samples as f64 * budget) as u64).max(1),
         };
-        let mut list = self.lock();
-        if let Entry::Vacant(entry) = list.entry(bad.sample) {
+        if is_new {
             tracing::warn!("skipped {bad}");
-            entry.insert(bad.clone());
         }
         let count = list.len() as u64;
         if count > budget {
@@ -126,6 +126,12 @@ mod tests {
             "3 of 100 samples are unusable, more than the budget of 2; the last one: shard a.tar, sample 5, offset 512: x"
         );
         assert!(Quarantine::new(OnBadSample::Skip { budget: 0.0 }, 5).add(bad(1)).is_ok());
-        assert!(Quarantine::new(OnBadSample::Fail, 5).add(bad(1)).is_err());
+    }
+
+    #[test]
+    fn the_sample_that_fails_is_in_the_list() {
+        let quarantine = Quarantine::new(OnBadSample::Fail, 5);
+        assert!(quarantine.add(bad(1)).is_err());
+        assert_eq!(quarantine.list(), [bad(1)]);
     }
 }

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::ConfigError;
 
 /// Draws the global order of every epoch and cuts it into batches.
@@ -21,18 +23,22 @@ pub struct Sampler {
 }
 
 /// The order in which an epoch visits the samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Order {
     /// A new permutation each epoch. An unusable sample is replaced by another.
+    #[default]
     Shuffled,
     /// In the shards' order, for evaluation. An unusable sample is left out.
     Sequential,
 }
 
 /// What becomes of the samples at the end of an epoch that don't fill a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LastBatch {
     /// They are left out.
+    #[default]
     Dropped,
     /// They make a smaller batch, split over the ranks as evenly as it can be.
     Kept,
@@ -54,9 +60,11 @@ impl World {
 
 /// Which samples a pipeline streams. The split is drawn once, from the number of samples alone, so that every run and
 /// every evaluation of the same shards holds out the same samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Part {
     /// All of them.
+    #[default]
     All,
     /// All but a random `held_out` of them.
     Kept {
@@ -107,7 +115,8 @@ impl Sampler {
     /// A sampler over a part of `samples` samples with a *global* batch of `batch_size`.
     ///
     /// # Errors
-    /// If the batch is empty or larger than the data (where a smaller one is dropped), or not divided by the world's size.
+    /// If the part or the batch is empty, the batch is larger than the part (where a smaller one is dropped) or not divided by
+    /// the world's size, the rank is not in the world, or the order is shuffled and there are more ranks than samples.
     pub fn new(
         samples: u64,
         part: Part,
@@ -121,11 +130,25 @@ impl Sampler {
         if batch == 0 {
             return Err(ConfigError::EmptyBatch);
         }
+        if samples == 0 {
+            return Err(ConfigError::EmptyPart { samples: all });
+        }
         if last_batch == LastBatch::Dropped && batch > samples {
             return Err(ConfigError::BatchLargerThanData { batch_size, samples });
         }
-        if world.size == 0 || world.rank >= world.size || !batch.is_multiple_of(world.size) {
-            return Err(ConfigError::World { batch_size, size: world.size, rank: world.rank });
+        let World { size, rank } = world;
+        if size == 0 {
+            return Err(ConfigError::NoRanks);
+        }
+        if rank >= size {
+            return Err(ConfigError::NoSuchRank { size, rank });
+        }
+        if !batch.is_multiple_of(size) {
+            return Err(ConfigError::UnequalShares { batch_size, size });
+        }
+        // Where nothing is shuffled, a rank without images has an evaluation of none.
+        if order == Order::Shuffled && samples < size {
+            return Err(ConfigError::MoreRanksThanSamples { samples, size });
         }
         Ok(Self {
             samples,
@@ -371,7 +394,44 @@ mod tests {
         };
         assert!(matches!(new(10, 0, World::SINGLE), Err(ConfigError::EmptyBatch)));
         assert!(matches!(new(10, 11, World::SINGLE), Err(ConfigError::BatchLargerThanData { .. })));
-        assert!(matches!(new(10, 4, World { size: 3, rank: 0 }), Err(ConfigError::World { .. })));
-        assert!(matches!(new(10, 4, World { size: 2, rank: 2 }), Err(ConfigError::World { .. })));
+        let world = |size, rank| new(10, 4, World { size, rank }).unwrap_err().to_string();
+        assert_eq!(world(3, 0), "3 ranks cannot take equal shares of a batch of 4");
+        assert_eq!(world(2, 2), "rank 2 is not one of the 2 ranks, which are numbered from 0");
+        assert_eq!(world(0, 0), "the number of ranks is 0");
+    }
+
+    #[test]
+    fn a_part_without_samples_is_refused() {
+        for part in [Part::HeldOut { held_out: 0 }, Part::Kept { held_out: 10 }, Part::Kept { held_out: 11 }]
+        {
+            for last_batch in [LastBatch::Kept, LastBatch::Dropped] {
+                let sampler = Sampler::new(10, part, 4, 0, Order::Sequential, last_batch, World::SINGLE);
+                assert_eq!(
+                    sampler.unwrap_err().to_string(),
+                    "the part of the data to stream holds none of its 10 samples"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_rank_that_trains_has_an_image_in_every_epoch() {
+        let new = |samples, order, size, rank| {
+            Sampler::new(samples, Part::All, 8, 0, order, LastBatch::Kept, World { size, rank })
+        };
+        for samples in 1..20 {
+            for size in [1, 2, 4, 8] {
+                for rank in 0..size {
+                    let evaluates = new(samples, Order::Sequential, size, rank).unwrap();
+                    match new(samples, Order::Shuffled, size, rank) {
+                        Ok(sampler) => assert!(!sampler.positions(0).is_empty()),
+                        Err(ConfigError::MoreRanksThanSamples { .. }) => assert!(samples < size),
+                        Err(error) => panic!("{error}"),
+                    }
+                    // A rank with none of the first batch has none at all.
+                    assert!(!evaluates.positions(0).is_empty() || evaluates.steps_per_epoch() == 1);
+                }
+            }
+        }
     }
 }

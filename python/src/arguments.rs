@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyMapping, PyString};
 use serde_json::{Map, Value};
 use simsiam_pipeline::{Dtype, LastBatch, Layout, OnBadSample, Order, Recipe};
 
@@ -22,6 +22,18 @@ fn path(value: &Bound<'_, PyAny>) -> PyResult<String> {
     path.into_os_string()
         .into_string()
         .map_err(|path| PyValueError::new_err(format!("shards {}: not UTF-8", PathBuf::from(path).display())))
+}
+
+/// A dict of any mapping's items, which can be pickled and given to Python's `json`; other values as they are.
+pub(crate) fn mapping_as_dict(value: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    match value.cast::<PyMapping>() {
+        Ok(mapping) if !value.is_instance_of::<PyDict>() => {
+            let dict = PyDict::new(value.py());
+            dict.update(mapping)?;
+            Ok(dict.into_any())
+        }
+        _ => Ok(value),
+    }
 }
 
 /// A preset's name, a TOML file's path, or a dict of fields; the latter two may build on a preset.

@@ -21,7 +21,9 @@ pub(crate) fn loader(error: LoaderError) -> PyErr {
 fn shards(error: ShardError) -> PyErr {
     let text = error.to_string();
     match error {
-        ShardError::NotFound { .. } | ShardError::NoMatch { .. } => PyFileNotFoundError::new_err(text),
+        ShardError::NotFound { .. } | ShardError::NoMatch { .. } | ShardError::NotPacked { .. } => {
+            PyFileNotFoundError::new_err(text)
+        }
         ShardError::NoPatterns | ShardError::BadPattern { .. } => PyValueError::new_err(text),
         ShardError::Io { source, .. } => io::Error::new(source.kind(), format!("{text}: {source}")).into(),
         _ => PyOSError::new_err(text),

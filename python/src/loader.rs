@@ -13,7 +13,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyTuple};
-use simsiam_pipeline::{ConfigError, LoaderState, PipelineError, World};
+use simsiam_pipeline::{LoaderState, ShardSet, World};
 
 use crate::batch::Batch;
 use crate::process::OfProcess;
@@ -33,12 +33,12 @@ const TICK: Duration = Duration::from_millis(50);
 /// shards:
 ///     Files, folders, globs or brace patterns (``"data/train-{000..146}.tar"``), or a ``shardindex.json`` of widsindex.
 /// recipe:
-///     ``"imagenet"``, ``"cifar10"``, the path of a TOML file, or a dict; ``{"preset": "imagenet", "size": 96, "blur": None}``
-///     is a preset with other fields.
+///     ``"imagenet"``, ``"cifar10"``, the path of a TOML file, or a dict or another mapping; ``{"preset": "imagenet", "size": 96,
+///     "blur": None}`` is a preset with other fields.
 /// batch_size:
 ///     Images a batch over all ranks: each of them gets ``batch_size / world_size``.
 /// workers:
-///     Threads that decode and augment. They are threads, not processes, and change the speed alone.
+///     Threads that decode and augment, 1 to 1024. They are threads, not processes, and change the speed alone.
 /// seed:
 ///     The only source of randomness.
 /// rank, world_size:
@@ -52,7 +52,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// layout, dtype:
 ///     ``"NCHW"`` or ``"NHWC"``; ``"float32"``, ``"float16"`` (both normalised) or ``"uint8"`` (as they are).
 /// prefetch:
-///     Batches ahead of the consumer; bounds memory.
+///     Finished batches that may wait for the consumer, at least 1. Two more are under way at most, so that ``prefetch + 3``
+///     are in memory with the one that the consumer has; those that it keeps come on top.
 /// on_bad_sample, bad_sample_budget:
 ///     ``"skip"`` replaces images that cannot be used, until more than this share of all is bad; ``"fail"`` raises at the
 ///     first.
@@ -129,6 +130,7 @@ impl Loader {
             None => "imagenet".into_pyobject(py)?.into_any(),
         };
         let patterns = arguments::patterns(&shards)?;
+        let recipe = arguments::mapping_as_dict(recipe)?;
         let resolved = arguments::recipe(&recipe)?;
         let mut builder = if evaluation {
             simsiam_pipeline::Loader::evaluation(patterns.clone(), &resolved, batch_size)
@@ -182,9 +184,10 @@ impl Loader {
     /// The batches of the present epoch: from its beginning, or from where a loaded state was.
     fn __iter__(slf: Bound<'_, Self>) -> PyResult<Epoch> {
         let mut inner = slf.get().lock(slf.py())?;
+        let inner = &mut *inner;
         let (epoch, step) = inner.loader.position();
         if step != 0 && !inner.is_restored {
-            inner.loader.seek(epoch, 0);
+            slf.py().detach(|| inner.loader.seek(epoch, 0));
         }
         inner.is_restored = false;
         inner.iteration += 1;
@@ -195,8 +198,9 @@ impl Loader {
     /// nothing.
     fn set_epoch(&self, py: Python<'_>, epoch: u64) -> PyResult<()> {
         let mut inner = self.lock(py)?;
+        let inner = &mut *inner;
         if inner.loader.position().0 != epoch {
-            inner.loader.seek(epoch, 0);
+            py.detach(|| inner.loader.seek(epoch, 0));
             inner.is_restored = false;
             inner.iteration += 1;
         }
@@ -214,12 +218,15 @@ impl Loader {
     /// Raises
     /// ------
     /// ValueError
-    ///     If it had other data, another batch size or another recipe.
+    ///     If it had other data, another batch size, recipe or number of views, or another ``shuffle`` or ``drop_last``.
     fn load_state_dict(&self, state: &Bound<'_, PyDict>) -> PyResult<()> {
+        let py = state.py();
         let found: LoaderState = arguments::json(state)
             .map_err(|error| PyValueError::new_err(format!("not a loader's state: {error}")))?;
-        let mut inner = self.lock(state.py())?;
-        inner.loader.restore(found).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let mut inner = self.lock(py)?;
+        let inner = &mut *inner;
+        py.detach(|| inner.loader.restore(found))
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
         inner.is_restored = true;
         inner.iteration += 1;
         Ok(())
@@ -299,6 +306,21 @@ impl Epoch {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        loop {
+            if let Poll::Ready(item) = self.poll(py, &waker)? {
+                return item.map(|(batch, shards)| Batch::new(py, batch, shards)).transpose();
+            }
+            // Without the loader's lock: other threads may use it meanwhile, and so may a signal's handler on this one.
+            py.detach(|| thread::park_timeout(TICK));
+            py.check_signals()?;
+        }
+    }
+}
+
+impl Epoch {
+    /// The next item, if it is there.
+    fn poll(&self, py: Python<'_>, waker: &Waker) -> PyResult<Poll<Item>> {
         let loader = self.loader.get();
         let mut inner = loader.lock(py)?;
         let inner = &mut *inner;
@@ -308,24 +330,23 @@ impl Epoch {
             ));
         }
         if inner.loader.position().0 != self.epoch {
-            return Ok(None);
+            return Ok(Poll::Ready(None));
         }
         loader.running_in.store(process::id(), Relaxed);
         inner.loader.adopt();
-        let item = loop {
-            let pipeline = &mut *inner.loader;
-            match py.detach(|| next(pipeline, self.epoch)).map_err(error::config)? {
-                Poll::Ready(item) => break item,
-                Poll::Pending => py.check_signals()?,
-            }
-        };
+        let pipeline = &mut *inner.loader;
+        let polled = py.detach(|| {
+            let batches = pipeline.epoch(self.epoch);
+            batches.map(|mut batches| Pin::new(&mut batches).poll_next(&mut Context::from_waker(waker)))
+        });
         if !inner.loader.is_running() {
             loader.running_in.store(0, Relaxed);
         }
-        match item {
-            None => Ok(None),
-            Some(Ok(batch)) => Batch::new(py, batch, inner.loader.shards().clone()).map(Some),
-            Some(Err(error)) => {
+        match polled.map_err(error::config)? {
+            Poll::Pending => Ok(Poll::Pending),
+            Poll::Ready(None) => Ok(Poll::Ready(None)),
+            Poll::Ready(Some(Ok(batch))) => Ok(Poll::Ready(Some((batch, inner.loader.shards().clone())))),
+            Poll::Ready(Some(Err(error))) => {
                 inner.iteration += 1;
                 Err(error::pipeline(error))
             }
@@ -333,20 +354,8 @@ impl Epoch {
     }
 }
 
-type Item = Option<Result<simsiam_pipeline::Batch, PipelineError>>;
-
-/// The next batch of an epoch, if it comes within a tick.
-fn next(loader: &mut simsiam_pipeline::Loader, epoch: u64) -> Result<Poll<Item>, ConfigError> {
-    let mut batches = loader.epoch(epoch)?;
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let polled = Pin::new(&mut batches).poll_next(&mut context);
-    if polled.is_ready() {
-        return Ok(polled);
-    }
-    thread::park_timeout(TICK);
-    Ok(Pin::new(&mut batches).poll_next(&mut context))
-}
+/// A batch and the shards that know its keys, or the end of the epoch.
+type Item = Option<(simsiam_pipeline::Batch, Arc<ShardSet>)>;
 
 /// Wakes a thread that waits for a batch.
 struct Unpark(Thread);

@@ -3,6 +3,7 @@
 import json
 import pickle
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -100,6 +101,12 @@ def test_pickles_keep_the_place(make_loader):
 def test_recipes(make_loader, tmp_path):
     small = {"preset": "cifar10", "size": 16, "color_jitter": None}
     assert next(iter(make_loader(recipe=small))).view1.shape == (8, 3, 16, 16)
+    frozen = make_loader(recipe=types.MappingProxyType(small))
+    assert next(iter(frozen)).view1.shape == (8, 3, 16, 16)
+    assert next(iter(pickle.loads(pickle.dumps(frozen)))).view1.shape == (8, 3, 16, 16)
+    left_out = {"preset": "cifar10", "flip_p": None, "grayscale_p": None}
+    zero = {"preset": "cifar10", "flip_p": 0, "grayscale_p": 0}
+    assert contents(make_loader(recipe=left_out)) == contents(make_loader(recipe=zero))
     path = tmp_path / "recipe.toml"
     path.write_text('preset = "imagenet"\nsize = 24\n')
     assert next(iter(make_loader(recipe=path))).view1.shape == (8, 3, 24, 24)
@@ -143,6 +150,8 @@ def test_what_cannot_work_is_refused(make_loader, shards):
         ({"batch_size": 41}, "larger than the data"),
         ({"batch_size": 8, "world_size": 3}, "equal share"),
         ({"workers": 0}, "at least one worker"),
+        ({"workers": 1025}, "at most 1024"),
+        ({"rank": 2, "world_size": 2}, "rank 2 is not one of the 2 ranks"),
         ({"recipe": "imagnet"}, 'expected "imagenet", "cifar10" or a .toml file'),
         ({"recipe": {"preset": "cifar10", "sise": 3}}, "unknown field `sise`"),
         ({"recipe": {"preset": "cifar10", "size": 0}}, "augmentation size: 0"),
@@ -157,6 +166,10 @@ def test_what_cannot_work_is_refused(make_loader, shards):
         loader.load_state_dict(state | {"batch_size": 4})
     with pytest.raises(ValueError, match="another recipe"):
         make_loader(recipe="imagenet").load_state_dict(state)
+    with pytest.raises(ValueError, match="another order"):
+        make_loader(shuffle=False).load_state_dict(state)
+    with pytest.raises(ValueError, match="last batch"):
+        make_loader(drop_last=False).load_state_dict(state)
     with pytest.raises(ValueError, match="not a loader's state"):
         loader.load_state_dict({"epoch": 1})
 

@@ -71,3 +71,32 @@ def test_ctrl_c_is_a_keyboard_interrupt(shards):
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert (out, process.returncode) == ("stopped\n", 0)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX timers")
+def test_a_signals_handler_may_use_the_loader_that_waits(shards):
+    program = textwrap.dedent("""
+        import signal, sys, simsiam
+        # Large views: each batch is waited for.
+        recipe = {"preset": "imagenet", "size": 512}
+        loader = simsiam.Loader(sys.argv[1], recipe, batch_size=40, workers=1, prefetch=1, dtype="uint8")
+        handled = []
+
+        def handle(number, frame):
+            handled.append((loader.state_dict()["step"], repr(loader), loader.bad_samples))
+            if len(handled) == 3:
+                loader.close()
+
+        signal.signal(signal.SIGALRM, handle)
+        signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+        while len(handled) < 5:
+            assert [len(batch) for batch in loader] == [40]
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print("handled", flush=True)
+    """)
+    process = subprocess.Popen([sys.executable, "-c", program, str(shards)], stdout=subprocess.PIPE, text=True)
+    try:
+        out, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert (out, process.returncode) == ("handled\n", 0)

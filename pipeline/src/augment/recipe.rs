@@ -37,11 +37,13 @@ pub struct Recipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color_jitter: Option<ColorJitter>,
     /// Probability of a gray view.
+    #[serde(default)]
     pub grayscale_p: f64,
     /// Random blur, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blur: Option<GaussianBlur>,
     /// Probability of a horizontal flip.
+    #[serde(default)]
     pub flip_p: f64,
     /// How far an image may be reduced while it is decoded: each crop keeps at least so many times the view's size, in
     /// both directions (Pillow's `reducing_gap`, at least 1; its thumbnails and the presets use 2). Only crops that are
@@ -310,6 +312,15 @@ mod tests {
         ] {
             assert_eq!(bad.validate().unwrap_err().to_string(), message);
         }
+    }
+
+    #[test]
+    fn steps_left_out_are_not_done() {
+        let text =
+            r#"{"size": 32, "crop": {"resize_center": {"resize": 32}}, "mean": [0, 0, 0], "std": [1, 1, 1]}"#;
+        let recipe: Recipe = serde_json::from_str(text).unwrap();
+        let Recipe { color_jitter, grayscale_p, blur, flip_p, reducing_gap, .. } = recipe;
+        assert_eq!((color_jitter, grayscale_p, blur, flip_p, reducing_gap), (None, 0.0, None, 0.0, None));
     }
 
     #[test]

@@ -131,16 +131,21 @@ impl Decoder {
         })
     }
 
-    /// Frees each buffer that keeps more than it may and more than four times what an image of `pixels` in a file of
-    /// `file` bytes needs at most, so that images of one size, however large, share theirs.
+    /// Frees buffers that are too large to be kept for an image of `pixels` in a file of `file` bytes.
     fn free_oversized(&mut self, file: usize, pixels: usize) {
+        free_oversized(&mut self.rgb, 3 * pixels, self.kept_bytes);
         // A stored pixel has at most four channels of 16 bits.
-        let own = [(&mut self.rgb, 3 * pixels), (&mut self.stored, 8 * pixels)];
-        for (buffer, needed) in own.into_iter().chain(self.jpeg.scratch(file, pixels)) {
-            if buffer.capacity() > self.kept_bytes && buffer.capacity() / 4 > needed {
-                *buffer = Vec::new();
-            }
-        }
+        free_oversized(&mut self.stored, 8 * pixels, self.kept_bytes);
+        self.jpeg.free_oversized(file, pixels, self.kept_bytes);
+    }
+}
+
+/// Frees a buffer that has more than `kept_bytes` and more than four times the `needed` bytes that an image takes at most,
+/// so that images of one size, however large, share theirs.
+fn free_oversized<T>(buffer: &mut Vec<T>, needed: usize, kept_bytes: usize) {
+    let bytes = buffer.capacity() * size_of::<T>();
+    if bytes > kept_bytes && bytes / 4 > needed {
+        *buffer = Vec::new();
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Report {
     /// Whether every sample was decoded.
     pub verified: bool,
     /// Samples that cannot be used, in order.
-    pub bad: Vec<BadSample>,
+    pub bad: Vec<UnusableSample>,
 }
 
 /// Least, median and greatest of a set of numbers.
@@ -50,7 +50,7 @@ pub struct Spread {
 
 /// A sample that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BadSample {
+pub struct UnusableSample {
     /// Its number in the set.
     pub sample: u64,
     /// Its place.

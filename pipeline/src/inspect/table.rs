@@ -118,7 +118,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::{BadSample, Spread};
+    use crate::inspect::{Spread, UnusableSample};
     use crate::shards::Location;
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
             labels: BTreeMap::from([(0, 1_500), (1, 1_000)]),
             class_names: Some(vec!["cat".into()]),
             verified: true,
-            bad: vec![BadSample { sample: 2_042, at, cause: "empty file".into() }],
+            bad: vec![UnusableSample { sample: 2_042, at, cause: "empty file".into() }],
         };
         let expected = r##"shards    2 (3.0 MiB)
 samples   2,501 (2.0 MiB of images)

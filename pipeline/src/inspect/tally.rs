@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{BadSample, LookedAt, Report, Spread};
+use super::{LookedAt, Report, Spread, UnusableSample};
 use crate::shards::ShardSet;
 
 /// What some samples hold. Its size depends on how many different values there are, not on how many samples.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) samples: u64,
-    pub(super) bad: Vec<BadSample>,
+    pub(super) bad: Vec<UnusableSample>,
     image_bytes: u64,
     formats: BTreeMap<String, u64>,
     widths: BTreeMap<u32, u64>,
@@ -35,7 +35,9 @@ impl Tally {
                 let bound = info.width.min(info.height).checked_next_power_of_two().unwrap_or(u32::MAX);
                 *self.shorter_sides.entry(bound).or_default() += 1;
             }
-            Err(cause) => self.bad.push(BadSample { sample, at: set.locate(sample).into_owned(), cause }),
+            Err(cause) => {
+                self.bad.push(UnusableSample { sample, at: set.locate(sample).into_owned(), cause })
+            }
         }
     }
 

@@ -65,13 +65,14 @@ impl LoaderBuilder {
         }
     }
 
-    /// Threads that decode and augment; they change the speed, never the bytes. Default: 1.
+    /// Threads that decode and augment, 1 to 1024; they change the speed, never the bytes. Default: 1.
     pub fn workers(mut self, workers: usize) -> Self {
         self.config.workers = workers;
         self
     }
 
-    /// Batches ahead of the consumer: bounds memory. Default: 4.
+    /// Finished batches that may wait for the consumer, at least 1; two more are under way at most. Bounds memory: see
+    /// [`PipelineConfig::pool_bytes`]. Default: 4.
     pub fn prefetch(mut self, prefetch: usize) -> Self {
         self.config.prefetch = prefetch;
         self
@@ -125,7 +126,7 @@ impl LoaderBuilder {
         self
     }
 
-    /// A step of your own, after the recipe's.
+    /// A step of your own, after the recipe's. A [`LoaderState`](super::LoaderState) does not record it.
     pub fn operation(mut self, operation: Arc<dyn ViewOperation>) -> Self {
         self.config.operation = Some(operation);
         self

@@ -146,6 +146,9 @@ impl Loader {
             epoch,
             step,
             batch_size: self.config.batch_size,
+            order: self.config.order,
+            part: self.config.part,
+            last_batch: self.config.last_batch,
             recipe: self.config.recipe.clone(),
             views: self.config.views,
             data: self.shards.fingerprint(),
@@ -153,10 +156,12 @@ impl Loader {
         }
     }
 
-    /// Goes on where the loader of `state` was, with its seed. Workers and ranks may differ.
+    /// Goes on where the loader of `state` was, with its seed. Workers and ranks may differ. A step of your own
+    /// ([`LoaderBuilder::operation`]) is not in the state: give this loader the same.
     ///
     /// # Errors
-    /// If it was another version, batch size, recipe or data; nothing is changed then.
+    /// If it was another version, batch size, order, part, recipe or data, or treated the last batch in another way; nothing is
+    /// changed then.
     pub fn restore(&mut self, state: LoaderState) -> Result<(), StateError> {
         state.check(self)?;
         self.config.seed = state.seed;

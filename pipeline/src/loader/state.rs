@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::Loader;
 use crate::augment::Recipe;
 use crate::quarantine::BadSample;
+use crate::sampler::{LastBatch, Order, Part};
 
-/// The place of a loader in its data: a few numbers, whatever the size of the data. Workers, queues and ranks are no part of it.
+/// The place of a loader in its data: a few numbers, whatever the size of the data. Workers, queues and ranks are no part of it,
+/// nor is a step of the caller's own ([`ViewOperation`](crate::ViewOperation)): the caller keeps that the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoaderState {
@@ -20,6 +22,15 @@ pub struct LoaderState {
     pub step: u64,
     /// Images a batch, over all ranks: what a step is.
     pub batch_size: usize,
+    /// Shuffled or sequential. Version 1 did not record this, nor the next two.
+    #[serde(default)]
+    pub order: Order,
+    /// Which samples.
+    #[serde(default)]
+    pub part: Part,
+    /// Whether an epoch ends with a smaller batch.
+    #[serde(default)]
+    pub last_batch: LastBatch,
     /// What is done to each view.
     pub recipe: Recipe,
     /// Views of each image.
@@ -48,6 +59,17 @@ pub enum StateError {
         /// The loader's.
         expected: usize,
     },
+    /// Steps would mean other samples.
+    #[error("the loader's state has samples in another order (one is shuffled, one sequential)")]
+    Order,
+    /// Steps would mean other samples.
+    #[error("the loader's state belongs to another part of the samples")]
+    Part,
+    /// Epochs would be of another length.
+    #[error(
+        "the loader's state treats the last batch of an epoch in another way (one drops it, one keeps it)"
+    )]
+    LastBatch,
     /// Views would be other pixels.
     #[error("the loader's state belongs to another recipe or number of views")]
     Recipe,
@@ -73,7 +95,7 @@ pub enum StateError {
 
 impl LoaderState {
     /// Raised when the meaning of the fields changes.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     pub(super) fn check(&self, loader: &Loader) -> Result<(), StateError> {
         let (batch_size, data) = (loader.config.batch_size, loader.shards.fingerprint());
@@ -83,7 +105,17 @@ impl LoaderState {
         if self.batch_size != batch_size {
             return Err(StateError::BatchSize { found: self.batch_size, expected: batch_size });
         }
-        if (&self.recipe, self.views) != (&loader.config.recipe, loader.config.views) {
+        let config = &loader.config;
+        if self.order != config.order {
+            return Err(StateError::Order);
+        }
+        if self.part != config.part {
+            return Err(StateError::Part);
+        }
+        if self.last_batch != config.last_batch {
+            return Err(StateError::LastBatch);
+        }
+        if (&self.recipe, self.views) != (&config.recipe, config.views) {
             return Err(StateError::Recipe);
         }
         if self.data != data {

@@ -9,7 +9,6 @@
 //! The same source, options and seed give the same bytes, in whatever order the file system lists the files.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::thread;
 
@@ -146,11 +145,6 @@ fn load(images: &[SourceImage], encoding: Encoding, threads: usize) -> Result<Ve
 
 fn write_classes(out: &Path, classes: &[String]) -> Result<(), ShardError> {
     let path = out.join(CLASSES_FILE);
-    let write = || {
-        let mut file = AtomicFile::create(&path)?;
-        classes.iter().try_for_each(|class| writeln!(file, "{class}"))?;
-        file.sync()?;
-        file.persist()
-    };
-    write().map_err(ShardError::io("write", &path))
+    let lines: String = classes.iter().map(|class| format!("{class}\n")).collect();
+    AtomicFile::write_all_to(&path, lines.as_bytes()).map_err(ShardError::io("write", &path))
 }

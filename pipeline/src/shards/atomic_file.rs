@@ -39,7 +39,7 @@ impl AtomicFile {
         file.persist()
     }
 
-    /// Waits until the bytes are on the disk, so that a power cut after [`persist`](Self::persist) loses nothing.
+    /// Waits until the bytes are on the disk, so that after [`persist`](Self::persist) a power cut loses nothing.
     ///
     /// # Errors
     /// If the disk fails.
@@ -47,13 +47,45 @@ impl AtomicFile {
         self.file.sync_all()
     }
 
-    /// Puts the file under its name, over any file that had it.
+    /// Puts the file under its name, over any file that had it, and waits until the name is on the disk (on Unix, and where
+    /// the file system can be asked for that).
     ///
     /// # Errors
-    /// If the name belongs to a folder, or the folder cannot be written.
+    /// If the name belongs to a folder, the folder cannot be written, or the disk fails.
     pub fn persist(self) -> io::Result<()> {
+        self.rename()?;
+        sync_names(folder_of(&self.target))
+    }
+
+    /// As [`persist`](Self::persist), without waiting: for what can be made again.
+    pub(super) fn persist_unsynced(self) -> io::Result<()> {
+        self.rename()
+    }
+
+    fn rename(&self) -> io::Result<()> {
         fs::rename(&self.temporary, &self.target)
     }
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Waits until the names in a folder are on the disk.
+#[cfg(unix)]
+fn sync_names(folder: &Path) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        // Some file systems cannot be asked, and a folder that may be written need not be readable.
+        Err(error) if matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) => Ok(()),
+        result => result,
+    }
+}
+
+/// Elsewhere a folder cannot be opened as a file.
+#[cfg(not(unix))]
+fn sync_names(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 impl Write for AtomicFile {
@@ -76,5 +108,37 @@ impl Drop for AtomicFile {
     fn drop(&mut self) {
         // After a rename there is nothing of this name. A file that cannot be removed does no harm.
         let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_waited_for_in_the_files_own_folder() {
+        for (file, folder) in [("a", "."), ("./a", "."), ("runs/a", "runs"), ("/a", "/")] {
+            assert_eq!(folder_of(Path::new(file)), Path::new(folder), "{file}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        assert!(sync_names(dir.path()).is_ok());
+        #[cfg(unix)]
+        assert!(sync_names(&dir.path().join("nowhere")).is_err());
+    }
+
+    #[test]
+    fn a_file_is_complete_or_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("a");
+        AtomicFile::write_all_to(&target, b"first").unwrap();
+        let mut second = AtomicFile::create(&target).unwrap();
+        second.write_all(b"second").unwrap();
+        drop(second);
+        assert_eq!(fs::read(&target).unwrap(), b"first");
+        let mut third = AtomicFile::create(&target).unwrap();
+        third.write_all(b"third").unwrap();
+        third.persist_unsynced().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"third");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary files are left");
     }
 }

@@ -24,6 +24,12 @@ pub enum ShardError {
         /// The pattern after brace expansion.
         pattern: String,
     },
+    /// A folder of images that are not in shards yet.
+    #[error("{}: holds images but no .tar file; `simsiam pack` makes shards of class folders", .path.display())]
+    NotPacked {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A pattern that cannot be understood.
     #[error("{pattern}: {cause}")]
     BadPattern {
@@ -79,6 +85,14 @@ pub enum ShardError {
         key: String,
         /// The rule that it breaks.
         cause: &'static str,
+    },
+    /// A label that would be read back as none.
+    #[error("shard {}: the label {} of key {key:?} cannot be stored (it stands for none)", .path.display(), u32::MAX)]
+    BadLabel {
+        /// The shard that is written.
+        path: PathBuf,
+        /// The key of the sample.
+        key: String,
     },
     /// The operating system refused.
     #[error("cannot {action} {}", .path.display())]

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::index::Index;
+use super::index::{Index, VERSION};
 use super::mapping::FileStamp;
 use super::scan::scan;
 use super::tar::BLOCK;
@@ -40,13 +40,15 @@ fn read_tar(archive: &[u8]) {
     }
 }
 
-/// Reads an index as it is, and once more with its hashes put right.
+/// Reads an index as it is, and once more with its version and its hashes put right.
 pub fn index(bytes: &[u8]) {
+    const VERSION_FIELD: Range<usize> = 8..12;
     const BODY_HASH: Range<usize> = 48..56;
     const HEADER_HASH: Range<usize> = 56..64;
     read_index(bytes.to_owned());
     if let Some((header, body)) = bytes.split_first_chunk::<64>() {
         let mut header = *header;
+        header[VERSION_FIELD].copy_from_slice(&VERSION.to_le_bytes());
         header[BODY_HASH].copy_from_slice(&xxh3_64(body).to_le_bytes());
         let hash = xxh3_64(&header[..HEADER_HASH.start]);
         header[HEADER_HASH].copy_from_slice(&hash.to_le_bytes());

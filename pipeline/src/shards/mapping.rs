@@ -39,8 +39,9 @@ impl Mapping {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         // SAFETY: the map is read-only and private to this struct, which hands it out as bytes. Another process may
-        // write to the file meanwhile: every use tolerates any bytes at any time (bounds are checked against
-        // the map, checksums against the index, decoders are safe code), and lost pages are replaced by `fault`.
+        // write to the file meanwhile: every use tolerates any bytes at any time (bounds are checked against the
+        // map, checksums against the index; decoders read the map by safe code, and their SIMD kernels work on what was
+        // copied or decoded from it), and lost pages are replaced by `fault`.
         let map = unsafe { Mmap::map(&file) }?;
         #[cfg(unix)]
         let registration = Registration::new(map.as_ptr(), map.len())?;

@@ -19,8 +19,8 @@
 //! # What a sample is
 //! Consecutive members with the same key, which is the path up to the first dot of the base name. The rest is
 //! the extension: the image is the first member whose extension is `jpg`, `jpeg`, `png`, `webp`, `gif`, `bmp`,
-//! `tif`, `tiff` or `ppm` in any case, or failing that ends in one of them (`left.jpg`); `cls` is the label, a
-//! decimal number. Without `cls`, it is the number under `label` or `cls` of the object in `json`, if there is one and
+//! `tif`, `tiff`, `ppm`, `pgm`, `pbm` or `pnm` in any case, or failing that ends in one of them (`left.jpg`); `cls` is
+//! the label, a decimal number. Without `cls`, it is the number under `label` or `cls` of the object in `json`, if there is one and
 //! they don't differ. Other members are ignored. An extension that comes twice under one key begins another sample, so
 //! keys need not be unique. That covers what the `webdataset` package, Hugging Face and img2dataset write.
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::ShardError;
+use super::{ShardError, is_image};
 
 mod braces;
 mod wids;
@@ -48,10 +48,14 @@ fn expand(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
         }
         Err(error) => return Err(ShardError::io("open", path)(error)),
     }
-    if paths.len() == before {
-        return Err(ShardError::NoMatch { pattern: pattern.to_owned() });
+    if paths.len() > before {
+        return Ok(());
     }
-    Ok(())
+    let is_image_folder = holds_images(path) || entries(path).any(|entry| holds_images(&entry));
+    Err(match is_image_folder {
+        true => ShardError::NotPacked { path: path.to_owned() },
+        false => ShardError::NoMatch { pattern: pattern.to_owned() },
+    })
 }
 
 fn tars_in(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
@@ -62,6 +66,19 @@ fn tars_in(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
         }
     }
     Ok(())
+}
+
+fn holds_images(folder: &Path) -> bool {
+    let is_image = |path: PathBuf| {
+        let extension = path.extension().unwrap_or_default();
+        is_image(extension.as_encoded_bytes()) && path.is_file()
+    };
+    entries(folder).any(is_image)
+}
+
+/// What can be listed of a folder; nothing of anything else.
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 /// Only `.tar` files: `train-*` is not to match the indexes beside the shards.

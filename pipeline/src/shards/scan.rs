@@ -111,7 +111,8 @@ fn split_name(name: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Whether an extension, or the last part of one such as `left.jpg`, is that of an image.
 pub(crate) fn is_image(extension: &[u8]) -> bool {
-    const IMAGES: [&[u8]; 9] = [b"jpg", b"jpeg", b"png", b"webp", b"gif", b"bmp", b"tif", b"tiff", b"ppm"];
+    const IMAGES: [&[u8]; 12] =
+        [b"jpg", b"jpeg", b"png", b"webp", b"gif", b"bmp", b"tif", b"tiff", b"ppm", b"pgm", b"pbm", b"pnm"];
     let last = extension.rsplit(|&byte| byte == b'.').next().unwrap_or(extension);
     IMAGES.iter().any(|image| image.eq_ignore_ascii_case(last))
 }
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn images_by_extension() {
-        for yes in ["jpg", "JPEG", "left.png", "a.b.Tiff"] {
+        for yes in ["jpg", "JPEG", "left.png", "a.b.Tiff", "ppm", "pgm", "PBM", "pnm"] {
             assert!(is_image(yes.as_bytes()), "{yes}");
         }
         for no in ["", "json", "jpg.txt", "cls", "jpgx"] {

@@ -15,6 +15,7 @@ pub struct ShardWriter {
     path: PathBuf,
     archive: Builder<BufWriter<AtomicFile>>,
     bytes: u64,
+    last_key: Option<String>,
 }
 
 impl ShardWriter {
@@ -25,13 +26,17 @@ impl ShardWriter {
     pub fn create(path: &Path) -> Result<ShardWriter, ShardError> {
         let file = AtomicFile::create(path).map_err(ShardError::io("create", path))?;
         let archive = Builder::new(BufWriter::with_capacity(1 << 20, file));
-        Ok(ShardWriter { path: path.to_owned(), archive, bytes: 0 })
+        Ok(ShardWriter { path: path.to_owned(), archive, bytes: 0, last_key: None })
     }
 
     /// Adds a sample: the image as `key.extension` and, with a label, `key.cls`.
     ///
+    /// The extension is written as it is: [`ShardSet`](super::ShardSet) passes over samples whose extension is not that of an
+    /// [image](super#what-a-sample-is).
+    ///
     /// # Errors
-    /// A key that is empty or whose base name has a dot, for it would be read back as another; I/O.
+    /// A key that is empty or whose base name has a dot, for it would be read back as another; the key of the sample before,
+    /// for both would be read back as one; the label `u32::MAX`, which stands for none; I/O.
     pub fn append(
         &mut self,
         key: &str,
@@ -40,6 +45,10 @@ impl ShardWriter {
         label: Option<u32>,
     ) -> Result<(), ShardError> {
         self.check_key(key)?;
+        if label == Some(u32::MAX) {
+            return Err(ShardError::BadLabel { path: self.path.clone(), key: key.to_owned() });
+        }
+        self.last_key = Some(key.to_owned());
         self.append_member(&format!("{key}.{extension}"), bytes)?;
         match label {
             Some(label) => self.append_member(&format!("{key}.cls"), label.to_string().as_bytes()),
@@ -85,6 +94,8 @@ impl ShardWriter {
             "its base name is empty"
         } else if base.contains('.') {
             "its base name has a dot, where the extension would begin"
+        } else if self.last_key.as_deref() == Some(key) {
+            "it is that of the sample before"
         } else {
             return Ok(());
         };

@@ -19,7 +19,12 @@ pub(crate) async fn run(
     permits: Arc<Semaphore>,
 ) {
     let mut tally = Tally::default();
+    let mut empty = EmptyEpoch::default();
     while let Ok(batch) = planned.recv().await {
+        if let Some(epoch) = empty.ended_before(&batch) {
+            let _ = batches.send(Err(PipelineError::NoUsableImage { epoch })).await;
+            return;
+        }
         while tally.head() < batch.chunks {
             let Ok(chunk) = finished.recv().await else { return };
             if let Err(error) = chunk.outcome {
@@ -35,9 +40,30 @@ pub(crate) async fn run(
         if buffer.len() == 0 {
             pool.give_back(buffer);
             permits.add_permits(1);
-        } else if batches.send(Ok(Batch::new(batch.epoch, batch.step, buffer, pool.clone()))).await.is_err() {
+            continue;
+        }
+        empty.so_far = None;
+        if batches.send(Ok(Batch::new(batch.epoch, batch.step, buffer, pool.clone()))).await.is_err() {
             return;
         }
+    }
+}
+
+/// Notices an epoch without a usable image: those that follow would have none either, and the consumer would wait for ever.
+#[derive(Default)]
+struct EmptyEpoch {
+    /// The epoch under way, if it was seen from its first step on and had no image so far.
+    so_far: Option<u64>,
+}
+
+impl EmptyEpoch {
+    /// The epoch that ended without an image before `batch`.
+    fn ended_before(&mut self, batch: &PlannedBatch) -> Option<u64> {
+        let ended = self.so_far.filter(|&epoch| epoch != batch.epoch);
+        if batch.step == 0 {
+            self.so_far = Some(batch.epoch);
+        }
+        ended
     }
 }
 

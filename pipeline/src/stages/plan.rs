@@ -24,6 +24,9 @@ pub(crate) struct Plan {
 
 /// Runs until every batch is planned or the pipeline stops.
 pub(crate) async fn run(plan: Plan, batches: Sender<PlannedBatch>, chunks: Sender<Chunk>) {
+    if plan.sampler.positions(0).is_empty() {
+        return; // An evaluation with fewer samples than ranks: this one has none of them, in any epoch.
+    }
     let mut ordinal = 0;
     let mut first_step = plan.first_step;
     for epoch in plan.epochs.clone() {

@@ -118,6 +118,14 @@ fn keys_that_would_be_read_back_differently_are_refused() {
         assert!(writer.append(key, "jpg", b"x", None).is_err(), "{key:?}");
     }
     writer.append("v1.0/a", "jpg", b"x", None).unwrap();
+    let error = writer.append("v1.0/a", "png", b"x", None).unwrap_err().to_string();
+    assert!(error.ends_with(r#"key "v1.0/a" cannot be stored (it is that of the sample before)"#), "{error}");
+    let error = writer.append("b", "jpg", b"x", Some(u32::MAX)).unwrap_err().to_string();
+    assert!(
+        error.ends_with(r#"label 4294967295 of key "b" cannot be stored (it stands for none)"#),
+        "{error}"
+    );
+    writer.append("b", "jpg", b"x", Some(u32::MAX - 1)).unwrap();
     drop(writer);
     assert_eq!(std::fs::read_dir(fixture.shards()).unwrap().count(), 0, "unfinished shards leave nothing");
 }

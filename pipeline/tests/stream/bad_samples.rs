@@ -1,6 +1,6 @@
 //! A bad sample never stops a run silently nor kills it needlessly.
 
-use simsiam_pipeline::{OnBadSample, PipelineConfig, PipelineError};
+use simsiam_pipeline::{OnBadSample, PipelineConfig, PipelineError, Recipe};
 
 use crate::fixture::{Fixture, training};
 
@@ -34,4 +34,20 @@ fn the_policy_fail_stops_at_the_first() {
     let error = batches.find_map(Result::err).expect("one bad sample is too many");
     assert!(matches!(&error, PipelineError::BadSample(bad) if bad.sample == 1), "{error}");
     assert!(batches.next().is_none(), "an error is the last item");
+    assert_eq!(fixture.quarantine.list()[0].sample, 1);
+}
+
+#[test]
+fn data_without_a_usable_image_ends_whatever_the_budget() {
+    let fixture = Fixture::with_policy(16, &(0..16).collect::<Vec<_>>(), OnBadSample::Skip { budget: 1.0 });
+    let endless = PipelineConfig { epochs: 3..u64::MAX, ..training() };
+    let mut batches = fixture.start(&endless);
+    let error = batches.next().expect("an error").err().expect("no batch can be made");
+    assert!(matches!(error, PipelineError::NoUsableImage { epoch: 3 }), "{error}");
+    assert!(batches.next().is_none(), "an error is the last item");
+    drop(fixture.start(&endless)); // before it is noticed
+
+    // An evaluation leaves out what it cannot use.
+    let evaluation = PipelineConfig::evaluation(&Recipe::cifar10(), 8);
+    assert!(fixture.start(&evaluation).next().is_none());
 }

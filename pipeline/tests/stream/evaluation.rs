@@ -1,6 +1,6 @@
 //! One plain view of every sample, once, in order.
 
-use simsiam_pipeline::{Part, PipelineConfig, Recipe};
+use simsiam_pipeline::{Part, PipelineConfig, Recipe, World};
 
 use crate::fixture::{Fixture, digests};
 
@@ -41,4 +41,14 @@ fn the_held_out_part_is_streamed_alone() {
     assert_eq!(all.len(), 30);
     all.sort_unstable();
     assert_eq!(all, (0..30).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_rank_without_a_sample_has_an_evaluation_of_none() {
+    let fixture = Fixture::new(5, &[]);
+    for epochs in [0..1, 0..u64::MAX] {
+        let config = PipelineConfig::evaluation(&Recipe::cifar10(), 8);
+        let config = PipelineConfig { epochs, world: World { size: 8, rank: 0 }, ..config };
+        assert!(fixture.start(&config).next().is_none());
+    }
 }

@@ -139,3 +139,16 @@ fn batches_that_do_not_fit_into_memory_are_refused_before_they_are_allocated() {
         "seven batches of eight images, two views each"
     );
 }
+
+#[test]
+fn more_workers_than_any_machine_has_use_for_are_refused() {
+    let fixture = Fixture::new(8, &[]);
+    let start = |workers| {
+        let config = PipelineConfig { workers, ..training() };
+        simsiam_pipeline::start(fixture.shards.clone(), fixture.quarantine.clone(), &config)
+    };
+    for workers in [1025, 1_000_000_000, 1 << 62, usize::MAX] {
+        let error = start(workers).err().unwrap().to_string();
+        assert_eq!(error, format!("{workers} workers are too many, at most 1024 may be started"));
+    }
+}

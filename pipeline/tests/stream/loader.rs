@@ -8,7 +8,8 @@ use futures_core::Stream;
 use simsiam_pipeline::augment::PixelsMut;
 use simsiam_pipeline::loader::{LoaderBuilder, StateError};
 use simsiam_pipeline::{
-    Dtype, FinishedView, LastBatch, Layout, Loader, LoaderState, Order, Recipe, ViewOperation, World, f16,
+    Dtype, FinishedView, LastBatch, Layout, Loader, LoaderState, Order, Part, Recipe, ViewOperation, World,
+    f16,
 };
 
 use crate::fixture::{Fixture, digest, digests, training};
@@ -61,6 +62,22 @@ fn a_state_goes_on_with_the_same_bytes_whatever_the_workers() {
 }
 
 #[test]
+fn a_state_of_a_part_goes_on_in_that_part() {
+    let fixture = Fixture::new(40, &[]);
+    let build = |held_out| {
+        loader(&fixture).part(Part::Kept { held_out }).last_batch(LastBatch::Kept).build().unwrap()
+    };
+    let mut first = build(10);
+    let whole = epoch(&mut first, 0);
+    first.seek(0, 1);
+    let json = serde_json::to_string(&first.state()).unwrap();
+    let mut second = build(10);
+    second.restore(serde_json::from_str(&json).unwrap()).unwrap();
+    assert_eq!(epoch(&mut second, 0), whole[1..]);
+    assert_eq!(build(9).restore(serde_json::from_str(&json).unwrap()), Err(StateError::Part));
+}
+
+#[test]
 fn states_of_other_loaders_are_refused() {
     let fixture = Fixture::new(40, &[]);
     let mut loader = loader(&fixture).build().unwrap();
@@ -72,10 +89,27 @@ fn states_of_other_loaders_are_refused() {
     };
     assert_eq!(refused(|state| state.version = 9), StateError::Version { found: 9 });
     assert_eq!(refused(|state| state.batch_size = 4), StateError::BatchSize { found: 4, expected: 8 });
+    assert_eq!(refused(|state| state.order = Order::Sequential), StateError::Order);
+    assert_eq!(refused(|state| state.part = Part::Kept { held_out: 3 }), StateError::Part);
+    assert_eq!(refused(|state| state.last_batch = LastBatch::Kept), StateError::LastBatch);
     assert_eq!(refused(|state| state.recipe.flip_p = 0.25), StateError::Recipe);
     assert_eq!(refused(|state| state.views = 1), StateError::Recipe);
     assert!(matches!(refused(|state| state.data ^= 1), StateError::Data { .. }));
     assert_eq!(refused(|state| state.step = 5), StateError::Step { found: 5, steps: 5 });
+}
+
+#[test]
+fn a_state_of_version_1_is_refused_by_its_version() {
+    let fixture = Fixture::new(40, &[]);
+    let mut loader = loader(&fixture).build().unwrap();
+    let mut state = serde_json::to_value(loader.state()).unwrap();
+    assert_eq!(state["order"], "shuffled");
+    state["version"] = 1.into();
+    for field in ["order", "part", "last_batch"] {
+        state.as_object_mut().unwrap().remove(field).expect("version 2 has this field");
+    }
+    let error = loader.restore(serde_json::from_value(state).unwrap()).unwrap_err();
+    assert_eq!(error, StateError::Version { found: 1 });
 }
 
 #[test]

@@ -35,7 +35,7 @@ use layout::Layout;
 use tables::Tables;
 use unstuff::{End, Unstuffed};
 
-use super::{DecodeError, ImageFormat, ImageInfo};
+use super::{DecodeError, ImageFormat, ImageInfo, free_oversized};
 use crate::image::{Region, Wanted};
 use crate::instructions::Instructions;
 
@@ -63,9 +63,17 @@ impl JpegDecoder {
         Self { instructions, ..Self::default() }
     }
 
-    /// The buffers that grow with a file of `file` bytes or an image of `pixels`, and what that needs of each at most.
-    pub(super) fn scratch(&mut self, file: usize, pixels: usize) -> [(&mut Vec<u8>, usize); 2] {
-        [(self.unstuffed.buffer(), file), (&mut self.ink, 4 * pixels)]
+    /// Frees buffers that are too large to be kept for an image of `pixels` in a file of `file` bytes.
+    pub(super) fn free_oversized(&mut self, file: usize, pixels: usize, kept_bytes: usize) {
+        self.unstuffed.free_oversized(file, kept_bytes);
+        free_oversized(&mut self.ink, 4 * pixels, kept_bytes);
+    }
+
+    /// Capacities of the buffers that grow with a file or an image, in bytes.
+    #[cfg(test)]
+    pub(super) fn capacities(&self) -> [usize; 3] {
+        let [bytes, ends] = self.unstuffed.capacities();
+        [bytes, ends, self.ink.capacity()]
     }
 
     /// Decodes at least what is `wanted` of a file to RGB. Pixels beyond those of the answer are left over from earlier

@@ -1,5 +1,6 @@
 //! Entropy-coded data without its stuffed zeros and restart markers, in one quick pass before it is decoded.
 
+use super::super::free_oversized;
 use super::entropy::Damage;
 
 /// A scan's data, one segment after the other.
@@ -88,9 +89,16 @@ impl Unstuffed {
         Some((&self.bytes[start..self.ends.last()? + PADDING], end - start))
     }
 
-    /// The memory that files have made to grow. It may be replaced between files.
-    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
+    /// Frees buffers that are too large to be kept for a file of `file` bytes.
+    pub(super) fn free_oversized(&mut self, file: usize, kept_bytes: usize) {
+        free_oversized(&mut self.bytes, file, kept_bytes);
+        // Each marker takes two bytes of the file.
+        free_oversized(&mut self.ends, file / 2 * size_of::<usize>(), kept_bytes);
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacities(&self) -> [usize; 2] {
+        [self.bytes.capacity(), self.ends.capacity() * size_of::<usize>()]
     }
 }
 

@@ -7,8 +7,8 @@ use super::Record;
 
 pub(super) const MAGIC: &[u8; 8] = b"SIMSIDX\n";
 /// Raised with every change of the format; an index of another version is built anew.
-/// 2: labels also come from `.json` members.
-pub(super) const VERSION: u32 = 2;
+/// 2: labels also come from `.json` members. 3: `.pgm`, `.pbm` and `.pnm` members are images.
+pub(in crate::shards) const VERSION: u32 = 3;
 pub(super) const HEADER_BYTES: usize = 64;
 pub(super) const RECORD_BYTES: usize = 24;
 /// The label of a sample without one.

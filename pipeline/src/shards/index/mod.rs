@@ -14,6 +14,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub(super) use self::builder::{IndexBuilder, IndexFull};
 pub(super) use self::format::Stale;
+#[cfg(any(test, fuzzing))]
+pub(super) use self::format::VERSION;
 use self::format::{HEADER_BYTES, Header, RECORD_BYTES};
 use super::mapping::{FileStamp, Mapping};
 

@@ -91,7 +91,7 @@ fn store(path: &Path, index: &[u8]) -> io::Result<()> {
     // Not synced: an index that a power cut has damaged is recognised, and built again.
     let mut file = AtomicFile::create(path)?;
     file.write_all(index)?;
-    file.persist()
+    file.persist_unsynced()
 }
 
 /// `$XDG_CACHE_HOME/simsiam` or `~/.cache/simsiam`.

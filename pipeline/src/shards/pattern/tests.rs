@@ -51,7 +51,7 @@ fn the_order_is_that_of_the_paths_and_each_file_counts_once() {
 
 #[test]
 fn what_names_nothing_is_an_error_that_says_so() {
-    let dir = folder(&["a-0.tar", "empty/readme"]);
+    let dir = folder(&["a-0.tar", "empty/readme", "images/cat/1.JPG"]);
     let error = |pattern| {
         names(&dir, &[pattern]).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "DIR")
     };
@@ -59,6 +59,9 @@ fn what_names_nothing_is_an_error_that_says_so() {
     assert_eq!(error("a-{0..1}.tar"), "DIR/a-1.tar: no such file or folder");
     assert_eq!(error("b*.tar"), "DIR/b*.tar: matches no .tar file");
     assert_eq!(error("empty"), "DIR/empty: matches no .tar file");
+    let packed = "holds images but no .tar file; `simsiam pack` makes shards of class folders";
+    assert_eq!(error("images"), format!("DIR/images: {packed}"));
+    assert_eq!(error("images/cat"), format!("DIR/images/cat: {packed}"));
     assert!(error("a[.tar").starts_with("DIR/a[.tar: invalid range pattern at character "));
     assert_eq!(resolve::<&str>(&[]).unwrap_err().to_string(), "no shards were named");
 }
