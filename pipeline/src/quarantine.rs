@@ -84,8 +84,7 @@ impl Quarantine {
     /// If the policy is to fail, or the budget is spent.
     pub(crate) fn add(&self, bad: BadSample) -> Result<(), PipelineError> {
         let mut list = self.lock();
-        let is_new = !list.contains_key(&bad.sample);
-        list.entry(bad.sample).or_insert_with(|| bad.clone());
+        let is_new = list.insert(bad.sample, bad.clone()).is_none();
         let budget = match self.policy {
             OnBadSample::Fail => return Err(PipelineError::BadSample(Box::new(bad))),
             OnBadSample::Skip { budget } => ((self.samples as f64 * budget) as u64).max(1),

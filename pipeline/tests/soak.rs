@@ -36,7 +36,8 @@ impl Held {
 
     /// Nothing more than at `before`, but for what the allocator keeps for next time.
     fn check(self, before: Held, what: &str) {
-        const ALLOCATOR_KIB: u64 = 8 << 10;
+        // Under load, threads that free at other moments left up to 10 MiB. A batch lost in each cycle would be 90.
+        const ALLOCATOR_KIB: u64 = 32 << 10;
         println!("{what}: {before:?} before, {self:?} after");
         assert_eq!((self.threads, self.files), (before.threads, before.files), "{what}");
         assert!(self.own_kib <= before.own_kib + ALLOCATOR_KIB, "{what}: {before:?} before, {self:?} after");
