@@ -1,5 +1,7 @@
 //! How many training steps a second the model makes, without a pipeline: the same two made-up views each time.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, anyhow};
 use dfdx::prelude::Backward;
 use serde::Serialize;
@@ -65,10 +67,9 @@ pub fn steps(config: &TrainConfig, seconds: f64, with_profile: bool) -> Result<S
     if with_profile {
         profile::start();
     }
-    let (rates, steps) = on_device(config.device, config.precision, Measurement { config, seconds })?;
+    let (rates, busy) = on_device(config.device, config.precision, Measurement { config, seconds })?;
     let memory = Memory::now();
     let operations = if with_profile { profile::stop() } else { Vec::new() };
-    let total: f64 = config.batch_size as f64 * steps as f64 / rates.median();
     Ok(StepReport {
         images_per_s: rates.median(),
         images_per_s_range: rates.range(),
@@ -80,15 +81,15 @@ pub fn steps(config: &TrainConfig, seconds: f64, with_profile: bool) -> Result<S
         projector_layers: config.projector_layers,
         threads: rayon::current_num_threads(),
         rss_mib: memory.map(|memory| memory.own_mib),
-        operations: operations.iter().map(|operation| row(operation, total)).collect(),
+        operations: operations.iter().map(|operation| row(operation, busy)).collect(),
     })
 }
 
-fn row(OperationProfile { operation, shape, totals }: &OperationProfile, total: f64) -> OperationRow {
+fn row(OperationProfile { operation, shape, totals }: &OperationProfile, busy: Duration) -> OperationRow {
     let seconds = totals.time.as_secs_f64();
     OperationRow {
         operation: format!("{operation} {shape}"),
-        share: seconds / total,
+        share: seconds / busy.as_secs_f64(),
         call_ms: 1e3 * seconds / totals.calls as f64,
         gflop_per_s: totals.flops / seconds / 1e9,
         gbyte_per_s: totals.bytes / seconds / 1e9,
@@ -102,17 +103,19 @@ struct Measurement<'a> {
 }
 
 impl Work for Measurement<'_> {
-    /// The rates, and the number of steps in all.
-    type Output = (Rates, u64);
+    /// The rates, and the time of all steps, those to warm up included.
+    type Output = (Rates, Duration);
 
     fn run<D: Backend>(self, dev: &D) -> Result<Self::Output> {
-        let mut steps = 0;
+        let mut busy = Duration::ZERO;
         let mut step = stepper(dev, self.config);
         let rates = Rates::measure(self.seconds, || {
-            steps += 1;
-            step()
+            let started = Instant::now();
+            let images = step();
+            busy += started.elapsed();
+            images
         })?;
-        Ok((rates, steps))
+        Ok((rates, busy))
     }
 }
 
