@@ -327,10 +327,14 @@ impl Operation for Update {
         let tensor = |stream| dev.tensor_from_vec(noise(self.seed, stream, self.n), (self.n,));
         let (mut p, mut v): (Tensor<(usize,), f32, D>, _) = (tensor(1), tensor(2));
         let before = p.clone(); // must not change with it
-        let mut grads = along(p.leaky_trace(), self.seed);
         let step = SgdStep { learning_rate: 0.05, momentum: 0.9, weight_decay: 1e-3 };
-        let updated = grads.get_or_alloc_mut(&p).and_then(|grad| dev.sgd_update(&step, &mut p, &mut v, grad));
-        updated.unwrap_or_else(|error| panic!("the device failed: {error}"));
+        // The first update may give `p` storage of its own, the second changes that in place.
+        for _ in 0..2 {
+            let mut grads = along(p.leaky_trace(), self.seed);
+            let updated =
+                grads.get_or_alloc_mut(&p).and_then(|grad| dev.sgd_update(&step, &mut p, &mut v, grad));
+            updated.unwrap_or_else(|error| panic!("the device failed: {error}"));
+        }
         vec![("p", p.as_vec()), ("v", v.as_vec()), ("p of a clone", before.as_vec())]
     }
 }

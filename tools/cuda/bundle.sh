@@ -10,12 +10,13 @@ mkdir -p "$to/lib"
 cp "$binary" "$to/simsiam.bin"
 
 # cuDNN loads its parts by name, and cuBLAS its second half. Never libcuda: it must be the driver's.
-for name in libcublas libcublasLt libnvrtc libnvrtc-builtins libcudnn libcudnn_ops libcudnn_cnn libcudnn_adv \
-  libcudnn_graph libcudnn_heuristic libcudnn_engines_precompiled libcudnn_engines_runtime_compiled; do
+for name in libcublas libcublasLt libnvrtc libnvrtc-builtins libcudnn 'libcudnn_*'; do
   found=("$root"/lib64/$name.so.*)
   [ -e "${found[0]}" ] || { echo "$name.so.* is not in $root/lib64" >&2; exit 1; }
   for library in "${found[@]}"; do cp -L "$library" "$to/lib/$(basename "$library")"; done
 done
+# Names without a version are looked for first: those of another CUDA must not be found.
+for name in libcublas libcudnn; do ln -sf "$(basename "$(echo "$to"/lib/$name.so.*)")" "$to/lib/$name.so"; done
 
 cat >"$to/simsiam" <<'WRAPPER'
 #!/bin/sh

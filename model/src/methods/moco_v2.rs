@@ -8,7 +8,7 @@ use crate::heads::HeadConfig;
 use crate::init::InitRng;
 use crate::module::{Module, NamedTensors, Read, Write, joined};
 use crate::objective::{Spread, info_nce, unit};
-use crate::tensors::Images;
+use crate::tensors::{Features, Images};
 
 /// What is chosen when a program runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +37,8 @@ pub struct MoCoV2<E, const FEATURES: usize, const WIDTH: usize, const DIM: usize
     pub target: Branch<E, FEATURES, WIDTH, DIM, D>,
     /// Keys of earlier images, unit rows.
     pub queue: Queue<DIM, D>,
+    /// The step's keys: they join the queue at its end, as the backward pass still reads the queue.
+    fresh: Vec<Features<D, DIM>>,
     config: MoCoV2Config,
 }
 
@@ -48,7 +50,7 @@ impl<E: Module<D> + Clone, const FEATURES: usize, const WIDTH: usize, const DIM:
         let rng = InitRng::new(seed);
         let f = Branch::new(dev, &rng, &config.heads);
         let queue = Queue::new(dev, &rng.child("queue"), config.queue);
-        Self { target: f.clone(), f, queue, config: *config }
+        Self { target: f.clone(), f, queue, fresh: Vec::new(), config: *config }
     }
 }
 
@@ -86,11 +88,12 @@ where
                 .zip(&keys)
                 .map(|(query, key)| info_nce(query, key.clone(), &self.queue.keys, self.config.temperature)),
         );
-        keys.iter().for_each(|keys| self.queue.push(keys));
+        self.fresh = keys;
         StepLoss { loss, spreads }
     }
 
     fn end_step(&mut self, _: u64, _: f64) {
+        self.fresh.drain(..).for_each(|keys| self.queue.push(&keys));
         self.target.follow(&self.f, self.config.momentum);
     }
 

@@ -1,10 +1,12 @@
 use std::any::Any;
 use std::fmt::{Debug, Display};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use cudarc::driver::{DriverError, sys::CUresult};
 use dfdx::tensor::CudaError;
+
+use super::runtime::locked;
 
 /// Why there is no device to train on.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +65,8 @@ impl DeviceError {
     /// What the text of a panic or of dfdx's error means; `None` if it is not the device's.
     pub fn of(text: &str) -> Option<Self> {
         const SIGNS: [&str; 4] = ["the device failed", "CUDA_ERROR", "CUBLAS_STATUS", "CUDNN_STATUS"];
-        const FULL: [&str; 2] = ["OUT_OF_MEMORY", "ALLOC_FAILED"];
+        const FULL: [&str; 4] =
+            ["OUT_OF_MEMORY", "ALLOC_FAILED", "ALLOCATION_FAILED", "larger than the kernels count"];
         let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
         if has(&FULL) { Some(Self::OutOfMemory) } else { has(&SIGNS).then(|| Self::Failed(text.to_owned())) }
     }
@@ -82,17 +85,20 @@ pub(super) fn of_driver(what: &str, error: DriverError) -> CudaError {
 }
 
 /// Runs what computes on the device. Its operators panic when it fails, as dfdx's do; those panics become errors here, and
-/// others go on.
+/// others go on. Where the device can no longer even free memory, so that a second panic would abort the program, it says
+/// the first's text and exits with code 1.
 ///
 /// # Errors
 /// If the device fails.
 pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, DeviceError> {
     type Hook = Box<dyn Fn(&panic::PanicHookInfo<'_>) + Sync + Send>;
     let before: Arc<Hook> = Arc::new(panic::take_hook());
-    let hook = before.clone();
+    let (hook, first) = (before.clone(), Mutex::new(None));
     panic::set_hook(Box::new(move |info| {
-        if device_error(info.payload()).is_none() {
-            hook(info);
+        let Some(error) = device_error(info.payload()) else { return hook(info) };
+        if let Some(first) = locked(&first).replace(error) {
+            eprintln!("error: {first}");
+            std::process::exit(1);
         }
     }));
     let result = panic::catch_unwind(AssertUnwindSafe(work));
@@ -116,6 +122,8 @@ mod tests {
         let full =
             "called `Result::unwrap()` on an `Err` value: Driver(DriverError(CUDA_ERROR_OUT_OF_MEMORY, ..))";
         assert_eq!(guarded(|| -> u8 { panic!("{full}") }), Err(DeviceError::OutOfMemory));
+        let of_cudnn = "the device failed: convolution: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED";
+        assert_eq!(DeviceError::of(of_cudnn), Some(DeviceError::OutOfMemory));
         let text = "the device failed: convolution: CUDNN_STATUS_BAD_PARAM";
         assert_eq!(guarded(|| -> u8 { panic!("{text}") }), Err(DeviceError::Failed(text.into())));
     }

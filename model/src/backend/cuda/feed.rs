@@ -105,8 +105,11 @@ impl Slot {
                 driver::free_host(self.host.cast())?;
                 driver::free_sync(self.device)?;
             }
-            self.device = driver::malloc_sync(bytes)?;
             self.host = driver::malloc_host(bytes, 0)?.cast();
+            self.device = driver::malloc_sync(bytes).or_else(|error| {
+                driver::free_host(self.host.cast())?;
+                Err(error)
+            })?;
         }
         self.capacity = bytes;
         Ok(())

@@ -60,6 +60,11 @@ pub fn start(precision: Precision) -> Result<Cuda, StartError> {
     // SAFETY: NVIDIA's libraries only set themselves up when they are loaded.
     let has_cudnn = unsafe { Library::new("libcudnn.so.9") };
     has_cudnn.map(std::mem::forget).map_err(|error| StartError::library("libcudnn.so.9", &error))?;
+    // cudarc looks for the name without a version first, which may be another's.
+    let version = cudnn::get_version();
+    if version / 10_000 != 9 {
+        return Err(StartError::library("libcudnn.so.9", &format!("libcudnn.so is of version {version}")));
+    }
     driver::init().map_err(|error| StartError::NoDevice(format!("{:?}", error.0)))?;
     check_driver()?;
     match driver::device::get_count() {

@@ -64,9 +64,9 @@ fn out_of_memory() -> CudaError {
 }
 
 /// Calls one of cuDNN's finders, which time each algorithm on memory of their own, and takes the fastest that works in
-/// [`WORKSPACE`]: its algorithm, arithmetic and memory.
+/// [`WORKSPACE`], and in single precision where that is asked for: its algorithm, arithmetic and memory.
 macro_rules! fastest {
-    ($find:ident($($argument:expr),*), $perf:ty) => {{
+    ($find:ident($($argument:expr),*), $perf:ty, $math:ident) => {{
         /// More than cuDNN has algorithms for one direction.
         const MOST: usize = 16;
         let mut tried = [const { MaybeUninit::<$perf>::uninit() }; MOST];
@@ -77,7 +77,11 @@ macro_rules! fastest {
             .iter()
             // SAFETY: the first `count` are written.
             .map(|perf| unsafe { perf.assume_init_ref() })
-            .find(|perf| perf.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS && perf.memory <= WORKSPACE)
+            .find(|perf| {
+                perf.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS
+                    && perf.memory <= WORKSPACE
+                    && ($math != sys::cudnnMathType_t::CUDNN_FMA_MATH || perf.mathType == $math)
+            })
             .map(|perf| (perf.algo, perf.mathType, perf.memory))
     }};
 }
@@ -103,17 +107,20 @@ impl Plan {
         let found = match direction {
             Direction::Forward => fastest!(
                 cudnnFindConvolutionForwardAlgorithm(cudnn, x, weight, convolution, y),
-                sys::cudnnConvolutionFwdAlgoPerf_t
+                sys::cudnnConvolutionFwdAlgoPerf_t,
+                math
             )
             .map(|(algorithm, math, memory)| (Algorithm::Forward(algorithm), math, memory)),
             Direction::Data => fastest!(
                 cudnnFindConvolutionBackwardDataAlgorithm(cudnn, weight, y, convolution, x),
-                sys::cudnnConvolutionBwdDataAlgoPerf_t
+                sys::cudnnConvolutionBwdDataAlgoPerf_t,
+                math
             )
             .map(|(algorithm, math, memory)| (Algorithm::Data(algorithm), math, memory)),
             Direction::Filter => fastest!(
                 cudnnFindConvolutionBackwardFilterAlgorithm(cudnn, x, y, convolution, weight),
-                sys::cudnnConvolutionBwdFilterAlgoPerf_t
+                sys::cudnnConvolutionBwdFilterAlgoPerf_t,
+                math
             )
             .map(|(algorithm, math, memory)| (Algorithm::Filter(algorithm), math, memory)),
         };
