@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use simsiam_pipeline::Recipe;
+use simsiam_pipeline::{PipelineConfig, Recipe};
 
 use crate::arch::Arch;
 use crate::error::InputError;
@@ -149,9 +149,6 @@ pub enum BadSamplePolicy {
     Fail,
 }
 
-/// Most threads that decode: far more than any machine has cores.
-const MAX_WORKERS: usize = 1024;
-
 /// How many threads decode and augment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "toml::Value", try_from = "toml::Value")]
@@ -176,11 +173,12 @@ impl std::str::FromStr for Workers {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        const MOST: usize = PipelineConfig::MAX_WORKERS;
         match text {
             "auto" => Ok(Self::Auto),
             _ => match text.parse() {
-                Ok(count @ 1..=MAX_WORKERS) => Ok(Self::Count(count)),
-                _ => Err(format!("`{text}` is neither `auto` nor a number from 1 to {MAX_WORKERS}")),
+                Ok(count @ 1..=MOST) => Ok(Self::Count(count)),
+                _ => Err(format!("`{text}` is neither `auto` nor a number from 1 to {MOST}")),
             },
         }
     }

@@ -119,8 +119,7 @@ pub fn generate(
     }
     let (partial, lock) = (beside(dir, "partial"), beside(dir, "lock"));
     make_dir(dir.parent().unwrap_or(Path::new("")))?;
-    let _held_until_return =
-        File::create(&lock).and_then(|file| file.lock().map(|()| file)).map_err(io_error(&lock))?;
+    let _held_until_return = hold(&lock).map_err(io_error(&lock))?;
     if is_complete(dir, config)? {
         return Ok(set(true)); // made by another process while this one waited
     }
@@ -132,6 +131,13 @@ pub fn generate(
     fs::write(&record, config.record()).map_err(io_error(&record))?;
     fs::rename(&partial, dir).map_err(io_error(dir))?;
     Ok(set(false))
+}
+
+/// Waits until no other process holds this lock file; it is released when the answer is dropped.
+pub(crate) fn hold(lock: &Path) -> io::Result<File> {
+    let file = File::create(lock)?;
+    file.lock()?;
+    Ok(file)
 }
 
 /// True if `dir` holds the finished set of this configuration, false if there is nothing.

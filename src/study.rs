@@ -17,6 +17,7 @@ use crate::commands::train;
 use crate::config::{Overrides, TrainConfig};
 use crate::console::Console;
 use crate::error::InputError;
+use crate::run_dir::RunDir;
 use crate::train::Outcome;
 
 /// How a study ended.
@@ -61,7 +62,7 @@ fn one_run(dir: &Path, settings: Overrides, console: &Console) -> Result<bool> {
     if RunResult::read(dir).is_ok_and(|result| result.is_final) {
         return Ok(true);
     }
-    let begun = dir.join("config.toml").is_file();
+    let begun = RunDir::check_free(dir).is_err();
     let place = |wanted: bool| wanted.then(|| PathBuf::from(dir));
     let args = TrainArgs {
         overrides: if begun { Overrides::default() } else { settings },

@@ -107,8 +107,11 @@ pub fn train<D: Backend>(
         model.zero_grads(&mut gradients);
         let (images, spreads) = (samples.len(), step.spreads);
         progress.stepped(&StepReport { loss, spreads, rates, images, waited })?;
-        let is_sound = loss.is_finite() && progress.health() != Health::Diverged;
-        ensure!(is_sound, "diverged: the loss is {loss} at step {}", progress.step());
+        ensure!(
+            progress.health() != Health::Diverged,
+            "diverged: the loss is {loss} at step {}",
+            progress.step()
+        );
         model.end_step(progress.step(), progress.step() as f64 / total_steps as f64);
 
         if progress.step().is_multiple_of(config.checkpoint_every) {

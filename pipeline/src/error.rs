@@ -54,7 +54,7 @@ pub enum ConfigError {
     #[error("at least one worker is needed")]
     NoWorkers,
     /// More threads than any machine has use for.
-    #[error("{workers} workers are too many, at most {max} may be started", max = crate::pipeline::MAX_WORKERS)]
+    #[error("{workers} workers are too many, at most {max} may be started", max = crate::PipelineConfig::MAX_WORKERS)]
     TooManyWorkers {
         /// The number that was asked for.
         workers: usize,

@@ -59,6 +59,9 @@ pub struct PipelineConfig {
 }
 
 impl PipelineConfig {
+    /// Most threads that decode and augment: more than one for each core of any machine.
+    pub const MAX_WORKERS: usize = 1024;
+
     /// Two views for training, epoch after epoch without end.
     pub fn training(recipe: Recipe, batch_size: usize, seed: u64) -> Self {
         Self {
@@ -100,7 +103,7 @@ impl PipelineConfig {
         if self.workers == 0 {
             return Err(ConfigError::NoWorkers);
         }
-        if self.workers > MAX_WORKERS {
+        if self.workers > Self::MAX_WORKERS {
             return Err(ConfigError::TooManyWorkers { workers: self.workers });
         }
         if self.views == 0 {
@@ -128,9 +131,6 @@ impl PipelineConfig {
         Sampler::new(samples, part, batch_size, seed, order, last_batch, world)
     }
 }
-
-/// Most threads that decode and augment: more than one for each core of any machine.
-pub(crate) const MAX_WORKERS: usize = 1024;
 
 /// Batches under way besides those that wait in the queue: they keep the workers busy.
 const IN_HAND: u64 = 2;

@@ -1,6 +1,6 @@
 //! The demo's data: drawn and packed on first use, found again later.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -24,9 +24,7 @@ pub(super) fn prepare(console: &Console) -> Result<(Vec<String>, Vec<String>)> {
 
     let (shards, partial) = (dir.join("shards"), dir.join("shards.partial"));
     let lock = dir.join("shards.lock");
-    let _held_until_return = File::create(&lock)
-        .and_then(|file| file.lock().map(|()| file))
-        .with_context(|| format!("cannot lock {}", lock.display()))?;
+    let _held_until_return = demo::hold(&lock).with_context(|| format!("cannot lock {}", lock.display()))?;
     if !shards.is_dir() {
         if partial.exists() {
             fs::remove_dir_all(&partial).with_context(|| format!("cannot remove {}", partial.display()))?;

@@ -81,13 +81,7 @@ where
         .x_label_area_size(36)
         .y_label_area_size(48)
         .build_cartesian_2d(0.0..1.0, range.unwrap_or_else(|| extent(curves)))?;
-    chart
-        .configure_mesh()
-        .x_labels(5)
-        .y_labels(6)
-        .x_desc("share of the run")
-        .light_line_style(WHITE)
-        .draw()?;
+    chart.configure_mesh().x_labels(5).y_labels(6).x_desc("share of the run").max_light_lines(0).draw()?;
     for (row, line) in curves {
         let colour = COLOURS[row % COLOURS.len()];
         chart.draw_series(LineSeries::new(line.iter().copied(), colour.stroke_width(2)))?;

@@ -51,11 +51,10 @@ fn expand(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
     if paths.len() > before {
         return Ok(());
     }
-    let is_image_folder = holds_images(path) || entries(path).any(|entry| holds_images(&entry));
-    Err(match is_image_folder {
-        true => ShardError::NotPacked { path: path.to_owned() },
-        false => ShardError::NoMatch { pattern: pattern.to_owned() },
-    })
+    if holds_images(path) || entries(path).any(|entry| holds_images(&entry)) {
+        return Err(ShardError::NotPacked { path: path.to_owned() });
+    }
+    Err(ShardError::NoMatch { pattern: pattern.to_owned() })
 }
 
 fn tars_in(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
