@@ -43,7 +43,19 @@ impl InitRng {
     pub fn kaiming_uniform<S: ConstShape, D: Backend>(&self, dev: &D, fan_in: usize) -> Tensor<S, f32, D> {
         let bound = 1.0 / (fan_in as f64).sqrt();
         let mut stream = self.stream();
-        self.fill(dev, || (bound * (2.0 * uniform(&mut stream) - 1.0)) as f32)
+        self.fill(dev, || within(bound, &mut stream))
+    }
+
+    /// Uniform in `+-bound`, `rows x C`.
+    pub fn uniform_rows<const C: usize, D: Backend>(
+        &self,
+        dev: &D,
+        rows: usize,
+        bound: f64,
+    ) -> Features<D, C> {
+        let mut stream = self.stream();
+        let values = std::iter::repeat_with(|| within(bound, &mut stream)).take(rows * C).collect();
+        dev.tensor_from_vec(values, (rows, Const))
     }
 
     /// Standard normal, `rows x C`.
@@ -68,6 +80,11 @@ impl InitRng {
 /// Uniform in `[0, 1)` with 53 bits.
 fn uniform(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// Uniform in `+-bound`.
+fn within(bound: f64, rng: &mut ChaCha8Rng) -> f32 {
+    (bound * (2.0 * uniform(rng) - 1.0)) as f32
 }
 
 /// Standard normal by Box and Muller; `libm` gives the same bits on every platform.

@@ -6,7 +6,8 @@ use crate::module::{NamedTensors, Read, Write, joined};
 use crate::objective::unit;
 use crate::tensors::{Channels, Features};
 
-/// Rows that outlive a step and go into checkpoints, but are not trained: `rows x C`, first all 0.
+/// Rows that outlive a step and go into checkpoints, but are not trained: `rows x C`. They begin with random directions,
+/// uniform in `+-sqrt(3 / C)` for a mean square length of 1, as the memory bank of Wu et al. 2018 does.
 #[derive(Clone, Debug)]
 pub struct Rows<const C: usize, D: Backend> {
     /// The rows.
@@ -23,8 +24,8 @@ pub struct Queue<const C: usize, D: Backend> {
 }
 
 impl<const C: usize, D: Backend> Rows<C, D> {
-    pub(super) fn new(dev: &D, rows: usize) -> Self {
-        Self { rows: dev.zeros_like(&(rows, Const)) }
+    pub(super) fn new(dev: &D, rng: &InitRng, rows: usize) -> Self {
+        Self { rows: rng.child("rows").uniform_rows(dev, rows, (3.0 / C as f64).sqrt()) }
     }
 
     /// The rows with these numbers.

@@ -37,7 +37,8 @@ pub enum Targets {
         every: u64,
     },
     /// A moving average of each image's projections over the epochs, `eta = m eta + (1 - m) z / |z|` (section 5, the
-    /// expectation over augmentations). It takes `4 DIM` bytes for each image of the data.
+    /// expectation over augmentations). The averages begin with random directions, which keep images apart before there
+    /// is anything to average. It takes `4 DIM` bytes for each image of the data.
     Average {
         /// The momentum `m`, 0.8 in the paper.
         momentum: f32,
@@ -122,7 +123,7 @@ impl<
         let f = Branch::new(dev, &rng, &config.heads);
         let predictor = || Predictor::new(dev, &rng.child("predictor"), config.heads.norm);
         let average = match config.targets {
-            Targets::Average { images, .. } => Some(Rows::new(dev, images)),
+            Targets::Average { images, .. } => Some(Rows::new(dev, &rng.child("average"), images)),
             _ => None,
         };
         Self {
@@ -223,7 +224,6 @@ where
 }
 
 /// Each view's targets `m eta + (1 - m) z / |z|` by the average before this step, which then takes in the mean of them.
-/// An image seen for the first time has no average yet: its targets are its projections.
 fn renewed<const DIM: usize, D: Backend>(
     average: &mut Rows<DIM, D>,
     samples: &[usize],
@@ -231,11 +231,8 @@ fn renewed<const DIM: usize, D: Backend>(
     momentum: f32,
 ) -> Vec<Features<D, DIM>> {
     let eta = average.gather(samples);
-    let is_new = |row: &[f32]| row.iter().all(|value| *value == 0.0);
-    let keep = eta.as_vec().chunks(DIM).map(|row| if is_new(row) { 0.0 } else { momentum }).collect();
-    let keep = eta.device().tensor_from_vec(keep, (samples.len(),)).broadcast_like(&eta);
     let targets: Vec<_> =
-        z.iter().map(|z| eta.clone() * keep.clone() + unit(z.clone()) * (-keep.clone() + 1.0)).collect();
+        z.iter().map(|z| eta.clone() * momentum + unit(z.clone()) * (1.0 - momentum)).collect();
     let sum = targets.iter().cloned().reduce(|a, b| a + b).expect("there is a view");
     average.scatter(samples, &(sum * (1.0 / targets.len() as f32)));
     targets
