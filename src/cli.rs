@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use simsiam_model::arch::Arch;
 
-use crate::arch::Arch;
 use crate::bench::Stage;
 use crate::config::{Device, Overrides, Precision, Preset, Workers};
 use crate::evaluate::frozen::FeatureLayer;

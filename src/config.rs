@@ -4,7 +4,7 @@ mod method;
 mod overrides;
 mod preset;
 
-pub use method::{AlternateSteps, Method, MlpBn, PROTOTYPES, Predictor, Similarity, Symmetry, Target};
+pub use method::{AlternateSteps, Method, MlpBn, Predictor, Similarity, Symmetry, Target};
 pub use overrides::Overrides;
 pub use preset::Preset;
 
@@ -12,9 +12,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use simsiam_model::arch::Arch;
 use simsiam_pipeline::{PipelineConfig, Recipe};
 
-use crate::arch::Arch;
 use crate::error::InputError;
 
 /// A resolved run: printed at the start, saved as `RUN/config.toml` and in every checkpoint.
@@ -227,6 +227,23 @@ impl TrainConfig {
         config.validate()?;
         config.validate_method(overrides)?;
         Ok(config)
+    }
+
+    /// Refuses images of a size that the encoder was not compiled for.
+    ///
+    /// # Errors
+    /// If so; the error lists what was.
+    pub fn check_size(&self) -> Result<(), InputError> {
+        let (arch, size) = (self.arch, self.recipe.size);
+        if size == arch.size() {
+            return Ok(());
+        }
+        let compiled: Vec<String> =
+            Arch::ALL.iter().map(|arch| format!("{arch} at {}", arch.size())).collect();
+        Err(InputError::new(format!(
+            "{arch} at {size} was not compiled; compiled are: {} (choose --arch, --preset or the recipe's size to match)",
+            compiled.join(", ")
+        )))
     }
 
     /// Whether the kNN monitor runs after `epochs` epochs; always before the first and after the last.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use dfdx::prelude::Cpu;
-use simsiam_model::Backend;
+use simsiam_model::network::Networks;
 
 use crate::config::{Device, Precision};
 
@@ -15,7 +15,7 @@ pub trait Work {
     ///
     /// # Errors
     /// As the work has them.
-    fn run<D: Backend>(self, dev: &D) -> Result<Self::Output>;
+    fn run<D: Networks>(self, dev: &D) -> Result<Self::Output>;
 }
 
 /// Does `work` on a device.

@@ -7,6 +7,7 @@ mod training;
 use anyhow::Result;
 use dfdx::prelude::Cpu;
 use simsiam_model::Backend;
+use simsiam_model::network::Networks;
 
 use operations::Operation;
 pub use training::Losses;
@@ -51,7 +52,7 @@ pub struct Diagnosis {
 impl Work for Doctor<'_> {
     type Output = Diagnosis;
 
-    fn run<D: Backend>(self, dev: &D) -> Result<Diagnosis> {
+    fn run<D: Networks>(self, dev: &D) -> Result<Diagnosis> {
         let Self { config, steps, tolerance, report } = self;
         let mut failed = 0;
         let mut compare = |operation: &dyn Comparable<D>| -> Result<()> {

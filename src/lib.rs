@@ -3,7 +3,7 @@
 //! The library behind the `simsiam` command. The code map, in reading order:
 //!
 //! - [`train`]: the training loop, top to bottom; [`schedule`]: its learning rates.
-//! - [`config`], [`arch`], [`network`]: what a run is made of; [`data`], [`feed`]: what it reads; [`run_dir`], [`checkpoint`], [`tensor_file`]: what it leaves.
+//! - [`config`]: what a run is made of; [`data`], [`feed`]: what it reads; [`run_dir`], [`checkpoint`], [`tensor_file`]: what it leaves.
 //! - [`evaluate`]: kNN and the linear probe; [`embed`]: features as files; [`weights`]: encoders for and from other programs.
 //! - [`study`]: many runs in turn, the paper's tables in small.
 //! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
@@ -12,7 +12,6 @@
 //! - [`cli`], [`commands`], [`error`], [`interrupt`]: the command line around it.
 //! - [`demo`]: the small data set that `simsiam train` makes when it is given none.
 
-pub mod arch;
 pub mod bench;
 pub mod checkpoint;
 pub mod cli;
@@ -31,7 +30,6 @@ pub mod feed;
 pub mod fuzz;
 pub mod interrupt;
 pub mod metrics;
-pub mod network;
 pub mod process;
 pub mod progress;
 pub mod run_dir;

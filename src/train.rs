@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 use dfdx::prelude::*;
+use simsiam_model::network::Network;
 use simsiam_model::{Backend, Sgd, SgdConfig, state};
 
 use crate::checkpoint::{Checkpoint, RunState};
@@ -11,7 +12,6 @@ use crate::evaluate::knn_accuracy;
 use crate::feed::{Fed, Feed};
 use crate::interrupt::Interrupt;
 use crate::metrics::Health;
-use crate::network::Network;
 use crate::progress::{Counters, Progress, StepReport};
 use crate::run_dir::RunDir;
 use crate::schedule::Schedule;

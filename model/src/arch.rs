@@ -1,14 +1,11 @@
-//! The encoders by name, and the sizes that they are compiled for.
+//! The encoders by name, and the sizes that [`network`](crate::network) compiles them for.
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-use crate::error::InputError;
-
-/// An encoder's name on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+/// An encoder's name, as on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Arch {
     /// He et al.'s CIFAR ResNet with 8 layers.
     Resnet8,
@@ -25,31 +22,16 @@ pub enum Arch {
 }
 
 impl Arch {
-    const ALL: [Arch; 6] =
+    /// All of them.
+    pub const ALL: [Arch; 6] =
         [Arch::Resnet8, Arch::Resnet20, Arch::Resnet18Cifar, Arch::Resnet18, Arch::Resnet34, Arch::Resnet50];
 
-    /// The image size that the encoder is compiled for.
+    /// Height and width of the images that it is compiled for.
     pub fn size(self) -> usize {
         match self {
             Arch::Resnet8 | Arch::Resnet20 | Arch::Resnet18Cifar => 32,
             Arch::Resnet18 | Arch::Resnet34 | Arch::Resnet50 => 224,
         }
-    }
-
-    /// Whether images of `size` fit.
-    ///
-    /// # Errors
-    /// If not; the error lists what does.
-    pub fn check(self, size: usize) -> Result<(), InputError> {
-        if size == self.size() {
-            return Ok(());
-        }
-        let compiled: Vec<String> =
-            Self::ALL.iter().map(|arch| format!("{arch} at {}", arch.size())).collect();
-        Err(InputError::new(format!(
-            "{self} at {size} was not compiled; compiled are: {} (choose --arch, --preset or the recipe's size to match)",
-            compiled.join(", ")
-        )))
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`heads`], [`branch`] | projector and predictor; encoder and projector together: [`Branch`] |
 //! | [`methods`] | SimSiam and its relatives behind one trait, [`Method`](methods::Method) |
 //! | [`objective`] | what they minimise, one equation a file, and how outputs spread |
+//! | [`network`], [`arch`] | every encoder with every method by name, compiled here once |
 //! | [`optim`] | SGD with momentum, and one learning rate for the predictor |
 //! | [`state`] | named values out of and into a network, for checkpoints |
 //! | [`init`] | the generator of initial values, a stream per parameter name |
@@ -34,6 +35,10 @@ pub mod branch;
 pub mod methods;
 
 pub mod objective;
+
+pub mod arch;
+
+pub mod network;
 
 pub mod optim;
 

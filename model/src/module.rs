@@ -2,10 +2,7 @@
 
 use std::convert::Infallible;
 
-use dfdx::nn::{
-    RecursiveWalker, TensorCollection, TensorOptions, TensorVisitor, ViewTensorMut, ViewTensorName,
-    ViewTensorRef,
-};
+use dfdx::nn::{ModuleFields, ModuleVisitor, ScalarOptions, TensorCollection, TensorOptions};
 use dfdx::prelude::*;
 
 use crate::backend::{Backend, SgdStep};
@@ -118,8 +115,7 @@ pub(crate) fn visit<D: Backend, M: TensorCollection<f32, D>>(
     prefix: &str,
     each: &mut Read<'_, D>,
 ) {
-    let mut visitor = Reading(each);
-    match M::iter_tensors(&mut RecursiveWalker { m: (module, prefix.to_owned()), f: &mut visitor }) {
+    match M::iter_tensors(&mut Reader { module, prefix, each }) {
         Ok(_) => {}
         Err(never) => match never {},
     }
@@ -131,42 +127,129 @@ pub(crate) fn visit_mut<D: Backend, M: TensorCollection<f32, D>>(
     prefix: &str,
     each: &mut Write<'_, D>,
 ) -> Result<(), D::Err> {
-    let mut visitor = Writing(each);
-    M::iter_tensors(&mut RecursiveWalker { m: (module, prefix.to_owned()), f: &mut visitor }).map(drop)
+    M::iter_tensors(&mut Writer { module, prefix, each }).map(drop)
 }
 
-// One visitor for all that is read and one for all that is changed: each is compiled for every module and shape.
-struct Reading<'a, 'b, D: Backend>(&'a mut Read<'b, D>);
-struct Writing<'a, 'b, D: Backend>(&'a mut Write<'b, D>);
+// A visitor is compiled for every module and shape, so there are two for everything, and they do less than dfdx's
+// `RecursiveWalker`: nothing is built from what they visit.
 
-impl<D: Backend> TensorVisitor<f32, D> for Reading<'_, '_, D> {
-    type Viewer = (ViewTensorRef, ViewTensorName);
+struct Reader<'a, 'e, M, D: Backend> {
+    module: &'a M,
+    prefix: &'a str,
+    each: &'a mut Read<'e, D>,
+}
+
+struct Writer<'a, 'e, M, D: Backend> {
+    module: &'a mut M,
+    prefix: &'a str,
+    each: &'a mut Write<'e, D>,
+}
+
+impl<M: TensorCollection<f32, D>, D: Backend> ModuleVisitor<M, f32, D> for Reader<'_, '_, M, D> {
     type Err = Infallible;
     type E2 = f32;
     type D2 = D;
 
-    fn visit<S: Shape>(
+    fn visit_module<Field, GetRef, GetMut>(
         &mut self,
+        name: &str,
+        mut field: GetRef,
+        _: GetMut,
+    ) -> Result<Option<Field::To<f32, D>>, Infallible>
+    where
+        GetRef: FnMut(&M) -> &Field,
+        GetMut: FnMut(&mut M) -> &mut Field,
+        Field: TensorCollection<f32, D>,
+    {
+        let prefix = joined(self.prefix, name);
+        Field::iter_tensors(&mut Reader { module: field(self.module), prefix: &prefix, each: self.each })
+    }
+
+    fn visit_tensor<S: Shape, GetRef, GetMut>(
+        &mut self,
+        name: &str,
+        mut tensor: GetRef,
+        _: GetMut,
         options: TensorOptions<S, f32, D>,
-        (tensor, name): (&Tensor<S, f32, D>, String),
-    ) -> Result<Option<Tensor<S, f32, D>>, Infallible> {
-        (self.0)(&name, options.do_gradient_update, tensor);
+    ) -> Result<Option<Tensor<S, f32, D>>, Infallible>
+    where
+        GetRef: FnMut(&M) -> &Tensor<S, f32, D>,
+        GetMut: FnMut(&mut M) -> &mut Tensor<S, f32, D>,
+    {
+        (self.each)(&joined(self.prefix, name), options.do_gradient_update, tensor(self.module));
         Ok(None)
+    }
+
+    fn visit_scalar<N: num_traits::NumCast, GetRef, GetMut>(
+        &mut self,
+        _: &str,
+        _: GetRef,
+        _: GetMut,
+        _: ScalarOptions<N>,
+    ) -> Result<Option<N>, Infallible> {
+        Ok(None)
+    }
+
+    fn visit_fields<F: ModuleFields<M, f32, D>>(
+        &mut self,
+        fields: F,
+        _: impl FnOnce(F::Output<f32, D>) -> M::To<f32, D>,
+    ) -> Result<Option<M::To<f32, D>>, Infallible> {
+        fields.visit_fields(self).map(|_| None)
     }
 }
 
-impl<D: Backend> TensorVisitor<f32, D> for Writing<'_, '_, D> {
-    type Viewer = (ViewTensorMut, ViewTensorName);
+impl<M: TensorCollection<f32, D>, D: Backend> ModuleVisitor<M, f32, D> for Writer<'_, '_, M, D> {
     type Err = D::Err;
     type E2 = f32;
     type D2 = D;
 
-    fn visit<S: Shape>(
+    fn visit_module<Field, GetRef, GetMut>(
         &mut self,
+        name: &str,
+        _: GetRef,
+        mut field: GetMut,
+    ) -> Result<Option<Field::To<f32, D>>, D::Err>
+    where
+        GetRef: FnMut(&M) -> &Field,
+        GetMut: FnMut(&mut M) -> &mut Field,
+        Field: TensorCollection<f32, D>,
+    {
+        let prefix = joined(self.prefix, name);
+        Field::iter_tensors(&mut Writer { module: field(self.module), prefix: &prefix, each: self.each })
+    }
+
+    fn visit_tensor<S: Shape, GetRef, GetMut>(
+        &mut self,
+        name: &str,
+        _: GetRef,
+        mut tensor: GetMut,
         options: TensorOptions<S, f32, D>,
-        (tensor, name): (&mut Tensor<S, f32, D>, String),
-    ) -> Result<Option<Tensor<S, f32, D>>, D::Err> {
-        (self.0)(&name, options.do_gradient_update, tensor).map(|()| None)
+    ) -> Result<Option<Tensor<S, f32, D>>, D::Err>
+    where
+        GetRef: FnMut(&M) -> &Tensor<S, f32, D>,
+        GetMut: FnMut(&mut M) -> &mut Tensor<S, f32, D>,
+    {
+        (self.each)(&joined(self.prefix, name), options.do_gradient_update, tensor(self.module))?;
+        Ok(None)
+    }
+
+    fn visit_scalar<N: num_traits::NumCast, GetRef, GetMut>(
+        &mut self,
+        _: &str,
+        _: GetRef,
+        _: GetMut,
+        _: ScalarOptions<N>,
+    ) -> Result<Option<N>, D::Err> {
+        Ok(None)
+    }
+
+    fn visit_fields<F: ModuleFields<M, f32, D>>(
+        &mut self,
+        fields: F,
+        _: impl FnOnce(F::Output<f32, D>) -> M::To<f32, D>,
+    ) -> Result<Option<M::To<f32, D>>, D::Err> {
+        fields.visit_fields(self).map(|_| None)
     }
 }
 

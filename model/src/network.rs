@@ -1,18 +1,69 @@
 //! Networks by name: every architecture with every method, built once, behind an interface without their sizes.
 //!
-//! Sizes are types in `simsiam-model`, so each combination is compiled by itself. What uses a network, such as the training loop,
-//! is compiled once.
+//! Sizes are types, so each combination is compiled by itself: here, for every device, so that no crate that uses them
+//! need do it again.
 
 use dfdx::prelude::*;
-use simsiam_model::encoders as e;
-use simsiam_model::methods::{self as m, Batch, StepLoss};
-use simsiam_model::module::{NamedTensors, Read, Write};
-use simsiam_model::{Backend, Encoder, Images, images_from};
 
 use crate::arch::Arch;
-use crate::config::{Method, PROTOTYPES, TrainConfig};
+use crate::backend::Backend;
+use crate::encoders::{Encoder, ResNet8, ResNet18, ResNet18Cifar, ResNet20, ResNet34, ResNet50};
+use crate::methods::{
+    Batch, Byol, ByolConfig, Method, MoCoV2, MoCoV2Config, SimClr, SimClrConfig, SimSiam, SimSiamConfig,
+    StepLoss, SwAv, SwAvConfig,
+};
+use crate::module::{NamedTensors, Read, Write};
+use crate::tensors::{Images, images_from};
 
-/// A [`Method`](simsiam_model::methods::Method) on an encoder. Images are `batch x 3 x size x size` values.
+/// A method with its settings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MethodConfig {
+    /// SimSiam with projections of `dim` channels, one of [`PROJECTOR_DIMS`]; the predictor's bottleneck is a quarter.
+    SimSiam {
+        /// Its settings.
+        config: SimSiamConfig,
+        /// Channels of the projection `z`.
+        dim: usize,
+    },
+    /// BYOL, `z` with 256 channels.
+    Byol(ByolConfig),
+    /// SimCLR, `z` with 128 channels.
+    SimClr(SimClrConfig),
+    /// MoCo v2, `z` with 128 channels.
+    MoCoV2(MoCoV2Config),
+    /// SwAV, `z` with 128 channels and [`PROTOTYPES`].
+    SwAv(SwAvConfig),
+}
+
+/// Channels of the projection that SimSiam is compiled for.
+pub const PROJECTOR_DIMS: [usize; 4] = [256, 512, 1024, 2048];
+
+/// SwAV's prototypes.
+pub const PROTOTYPES: usize = 3000;
+
+/// A device that networks are compiled for.
+pub trait Networks: Backend {
+    /// The network at its beginning; its initial values are a function of `seed` and of the parameters' names.
+    ///
+    /// # Panics
+    /// If the method's settings name a depth or a width that is not compiled, or if the device has not enough memory.
+    fn network(&self, arch: Arch, method: &MethodConfig, seed: u64) -> Box<dyn Network<Self>>;
+}
+
+impl Networks for Cpu {
+    fn network(&self, arch: Arch, method: &MethodConfig, seed: u64) -> Box<dyn Network<Self>> {
+        build(self, arch, method, seed)
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Networks for Cuda {
+    fn network(&self, arch: Arch, method: &MethodConfig, seed: u64) -> Box<dyn Network<Self>> {
+        build(self, arch, method, seed)
+    }
+}
+
+/// A [`Method`] on an encoder. Images are `batch x 3 x size x size` values.
 pub trait Network<D: Backend>: NamedTensors<D> {
     /// Views of each image that a step takes.
     fn views(&self) -> usize;
@@ -42,64 +93,43 @@ pub trait Network<D: Backend>: NamedTensors<D> {
     fn end_step(&mut self, steps: u64, progress: f64);
 }
 
-/// The network of a run at its beginning, for `images` of data in `steps_per_epoch` batches.
-pub fn build<D: Backend>(
-    dev: &D,
-    config: &TrainConfig,
-    images: usize,
-    steps_per_epoch: u64,
-) -> Box<dyn Network<D>> {
-    let data = (images, steps_per_epoch);
-    match config.arch {
-        Arch::Resnet8 => on_encoder::<D, e::ResNet8<D>, 32, 64>(dev, config, data),
-        Arch::Resnet20 => on_encoder::<D, e::ResNet20<D>, 32, 64>(dev, config, data),
-        Arch::Resnet18Cifar => on_encoder::<D, e::ResNet18Cifar<D>, 32, 512>(dev, config, data),
-        Arch::Resnet18 => on_encoder::<D, e::ResNet18<D>, 224, 512>(dev, config, data),
-        Arch::Resnet34 => on_encoder::<D, e::ResNet34<D>, 224, 512>(dev, config, data),
-        Arch::Resnet50 => on_encoder::<D, e::ResNet50<D>, 224, 2048>(dev, config, data),
+fn build<D: Backend>(dev: &D, arch: Arch, method: &MethodConfig, seed: u64) -> Box<dyn Network<D>> {
+    match arch {
+        Arch::Resnet8 => on_encoder::<D, ResNet8<D>, 32, 64>(dev, method, seed),
+        Arch::Resnet20 => on_encoder::<D, ResNet20<D>, 32, 64>(dev, method, seed),
+        Arch::Resnet18Cifar => on_encoder::<D, ResNet18Cifar<D>, 32, 512>(dev, method, seed),
+        Arch::Resnet18 => on_encoder::<D, ResNet18<D>, 224, 512>(dev, method, seed),
+        Arch::Resnet34 => on_encoder::<D, ResNet34<D>, 224, 512>(dev, method, seed),
+        Arch::Resnet50 => on_encoder::<D, ResNet50<D>, 224, 2048>(dev, method, seed),
     }
 }
 
 fn on_encoder<D: Backend, E, const SIZE: usize, const FEATURES: usize>(
     dev: &D,
-    config: &TrainConfig,
-    (images, steps_per_epoch): (usize, u64),
+    method: &MethodConfig,
+    seed: u64,
 ) -> Box<dyn Network<D>>
 where
     E: Encoder<D, SIZE, FEATURES> + 'static,
 {
-    let seed = config.seed;
-    let simsiam = || config.simsiam(images, steps_per_epoch);
     macro_rules! network {
-        ($method:expr) => {
-            Box::new(Unsized::<_, D, SIZE, FEATURES> { method: $method, dev: dev.clone() })
+        ($method:ident<$($size:tt),+>, $config:expr) => {
+            Box::new(Unsized::<_, D, SIZE, FEATURES> {
+                method: $method::<E, FEATURES, $($size),+, D>::new(dev, $config, seed),
+                dev: dev.clone(),
+            })
         };
     }
-    match (config.method, config.projector_dim) {
-        (Method::Simsiam, 256) => {
-            network!(m::SimSiam::<E, FEATURES, 2048, 256, 64, D>::new(dev, &simsiam(), seed))
-        }
-        (Method::Simsiam, 512) => {
-            network!(m::SimSiam::<E, FEATURES, 2048, 512, 128, D>::new(dev, &simsiam(), seed))
-        }
-        (Method::Simsiam, 1024) => {
-            network!(m::SimSiam::<E, FEATURES, 2048, 1024, 256, D>::new(dev, &simsiam(), seed))
-        }
-        (Method::Simsiam, _) => {
-            network!(m::SimSiam::<E, FEATURES, 2048, 2048, 512, D>::new(dev, &simsiam(), seed))
-        }
-        (Method::Byol, _) => {
-            network!(m::Byol::<E, FEATURES, 4096, 256, 4096, D>::new(dev, &config.byol(), seed))
-        }
-        (Method::Simclr, _) => {
-            network!(m::SimClr::<E, FEATURES, 2048, 128, D>::new(dev, &config.simclr(), seed))
-        }
-        (Method::Mocov2, _) => {
-            network!(m::MoCoV2::<E, FEATURES, 2048, 128, D>::new(dev, &config.mocov2(), seed))
-        }
-        (Method::Swav, _) => {
-            network!(m::SwAv::<E, FEATURES, 2048, 128, PROTOTYPES, D>::new(dev, &config.swav(), seed))
-        }
+    match method {
+        MethodConfig::SimSiam { config, dim: 256 } => network!(SimSiam<2048, 256, 64>, config),
+        MethodConfig::SimSiam { config, dim: 512 } => network!(SimSiam<2048, 512, 128>, config),
+        MethodConfig::SimSiam { config, dim: 1024 } => network!(SimSiam<2048, 1024, 256>, config),
+        MethodConfig::SimSiam { config, dim: 2048 } => network!(SimSiam<2048, 2048, 512>, config),
+        MethodConfig::SimSiam { dim, .. } => panic!("{dim} is none of {PROJECTOR_DIMS:?}"),
+        MethodConfig::Byol(config) => network!(Byol<4096, 256, 4096>, config),
+        MethodConfig::SimClr(config) => network!(SimClr<2048, 128>, config),
+        MethodConfig::MoCoV2(config) => network!(MoCoV2<2048, 128>, config),
+        MethodConfig::SwAv(config) => network!(SwAv<2048, 128, PROTOTYPES>, config),
     }
 }
 
@@ -111,7 +141,7 @@ struct Unsized<M, D, const SIZE: usize, const FEATURES: usize> {
 
 impl<M, D: Backend, const SIZE: usize, const FEATURES: usize> Network<D> for Unsized<M, D, SIZE, FEATURES>
 where
-    M: m::Method<D, SIZE>,
+    M: Method<D, SIZE>,
     M::Encoder: Encoder<D, SIZE, FEATURES>,
 {
     fn views(&self) -> usize {

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use dfdx::prelude::Backward;
 use serde::Serialize;
+use simsiam_model::arch::Arch;
 use simsiam_model::backend::Pixels;
 use simsiam_model::backend::cpu::profile::{self, OperationProfile};
-use simsiam_model::{Backend, LearningRates, Sgd, SgdConfig};
+use simsiam_model::network::Networks;
+use simsiam_model::{LearningRates, Sgd, SgdConfig};
 
 use super::Rates;
-use crate::arch::Arch;
 use crate::config::{Device, Precision, TrainConfig};
 use crate::device::{Work, on_device};
-use crate::network;
 use crate::process::Memory;
 
 /// What was measured. Rates are medians over five windows, an image is two views.
@@ -106,7 +106,7 @@ impl Work for Measurement<'_> {
     /// The rates, and the time of all steps, those to warm up included.
     type Output = (Rates, Duration);
 
-    fn run<D: Backend>(self, dev: &D) -> Result<Self::Output> {
+    fn run<D: Networks>(self, dev: &D) -> Result<Self::Output> {
         let mut busy = Duration::ZERO;
         let mut step = stepper(dev, self.config);
         let rates = Rates::measure(self.seconds, || {
@@ -120,8 +120,8 @@ impl Work for Measurement<'_> {
 }
 
 /// Makes one step after the other; each gives the number of its images.
-fn stepper<D: Backend>(dev: &D, config: &TrainConfig) -> impl FnMut() -> Result<u64> {
-    let mut model = network::build(dev, config, config.batch_size, 1);
+fn stepper<D: Networks>(dev: &D, config: &TrainConfig) -> impl FnMut() -> Result<u64> {
+    let mut model = config.network(dev, config.batch_size, 1);
     let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
     let mut optimizer = Sgd::new(sgd);
     let mut gradients = Some(model.alloc_grads());
@@ -154,7 +154,7 @@ struct Trial<'a>(&'a TrainConfig);
 impl Work for Trial<'_> {
     type Output = ();
 
-    fn run<D: Backend>(self, dev: &D) -> Result<()> {
+    fn run<D: Networks>(self, dev: &D) -> Result<()> {
         let mut step = stepper(dev, self.0);
         for _ in 0..3 {
             step()?;

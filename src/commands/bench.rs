@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use anyhow::Result;
+use simsiam_model::arch::Arch;
 use simsiam_pipeline::shards::OpenOptions;
 use simsiam_pipeline::{PipelineConfig, ShardSet, World};
 
-use crate::arch::Arch;
 use crate::bench::{LoaderReport, OperationRow, Stage, StepReport, largest_batch, loader, preset_for, steps};
 use crate::cli::BenchArgs;
 use crate::config::{Device, Overrides, Preset, TrainConfig, Workers};
@@ -53,7 +53,7 @@ fn bench_steps(args: &BenchArgs) -> Result<String> {
     let preset = args.preset.or(overrides.preset).unwrap_or(default);
     let mut config =
         TrainConfig::resolve(&Overrides { preset: Some(preset), arch: Some(arch), ..overrides })?;
-    config.arch.check(config.recipe.size)?;
+    config.check_size()?;
     if args.largest_batch {
         let none =
             || InputError::new(format!("batches of {} do not fit: lower --batch-size", args.batch_size));

@@ -1,8 +1,8 @@
 //! `simsiam doctor`: compares a device with the CPU, and says whether it may be trusted.
 
 use anyhow::Result;
+use simsiam_model::arch::Arch;
 
-use crate::arch::Arch;
 use crate::cli::DoctorArgs;
 use crate::config::{Device, Overrides, Precision, Preset, TrainConfig};
 use crate::console::Console;

@@ -12,7 +12,6 @@ use crate::config::{Overrides, Preset, TrainConfig, default_run_dir};
 use crate::console::Console;
 use crate::data::Data;
 use crate::error::InputError;
-use crate::network;
 use crate::progress::Counters;
 use crate::run_dir::RunDir;
 use crate::weights::foreign::{ForeignWeights, Taken};
@@ -33,7 +32,7 @@ pub fn run(args: &ImportArgs, console: &Console) -> Result<()> {
         Some(data) => (data.train.shards.len() as usize, data.steps_per_epoch(&config)?),
         None => (1, 1),
     };
-    let mut model = network::build(&Cpu::default(), &config, images, steps_per_epoch);
+    let mut model = config.network(&Cpu::default(), images, steps_per_epoch);
     let arch = weights.arch;
     let Taken { heads, left_out } = weights
         .read_into(model.as_mut())
@@ -72,6 +71,6 @@ fn configuration(overrides: &Overrides, file: &Path, weights: &ForeignWeights) -
     let of_file =
         Overrides { preset: Some(overrides.preset.unwrap_or(preset)), arch: Some(arch), ..overrides.clone() };
     let config = TrainConfig::resolve(&of_file)?;
-    arch.check(config.recipe.size)?;
+    config.check_size()?;
     Ok(config)
 }

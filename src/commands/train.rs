@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use simsiam_model::Backend;
+use simsiam_model::network::Networks;
 
 use crate::checkpoint::Checkpoint;
 use crate::cli::TrainArgs;
@@ -14,7 +14,6 @@ use crate::data::Data;
 use crate::device::{Work, on_device};
 use crate::error::InputError;
 use crate::interrupt::Interrupt;
-use crate::network;
 use crate::progress::{Counters, Progress};
 use crate::run_dir::{RunDir, saved_config};
 use crate::train::{Outcome, Run, train};
@@ -49,12 +48,12 @@ struct Training<'a> {
 impl Work for Training<'_> {
     type Output = Outcome;
 
-    fn run<D: Backend>(self, dev: &D) -> Result<Outcome> {
+    fn run<D: Networks>(self, dev: &D) -> Result<Outcome> {
         let Self { config, dir, resumed, interrupt, console } = self;
         let (mut run, resumed) = open(config, dir, resumed, interrupt, console)?;
         let Run { config, data, .. } = &run;
         let (images, steps_per_epoch) = (data.train.shards.len() as usize, data.steps_per_epoch(config)?);
-        let mut model = network::build(dev, config, images, steps_per_epoch);
+        let mut model = config.network(dev, images, steps_per_epoch);
         let outcome = train(model.as_mut(), &mut run, resumed);
         // Also where too many of them, or another error, ended the run.
         let listed = run.dir.write_quarantine(&run.data.bad_samples());
@@ -108,7 +107,7 @@ fn begin(
     console: &Console,
 ) -> Result<(TrainConfig, Folder, Option<Checkpoint>)> {
     let mut config = TrainConfig::resolve(&overrides)?;
-    config.arch.check(config.recipe.size)?;
+    config.check_size()?;
     let path = run_dir.map_or_else(|| default_run_dir(&config), Path::to_owned);
     RunDir::check_free(&path)?;
     if config.shards.is_empty() {

@@ -8,6 +8,7 @@ use simsiam_model::heads::{HeadConfig, HeadNorm};
 use simsiam_model::methods::{
     self, ByolConfig, MoCoV2Config, SimClrConfig, SimSiamConfig, SwAvConfig, Targets,
 };
+use simsiam_model::network::{MethodConfig, Network, Networks, PROJECTOR_DIMS};
 
 use super::{Overrides, PredictorLr, Preset, TrainConfig};
 use crate::error::InputError;
@@ -140,11 +141,6 @@ impl From<AlternateSteps> for toml::Value {
         }
     }
 }
-
-/// Output widths that SimSiam is compiled for; the predictor's bottleneck is a quarter.
-const PROJECTOR_DIMS: [usize; 4] = [256, 512, 1024, 2048];
-/// SwAV's prototypes.
-pub const PROTOTYPES: usize = 3000;
 
 impl TrainConfig {
     /// This preset's values, as `method` wants them.
@@ -282,9 +278,52 @@ impl TrainConfig {
         HeadConfig { projector_layers: self.projector_layers, norm }
     }
 
-    /// SimSiam for data of so many images and steps an epoch.
-    pub fn simsiam(&self, images: usize, steps_per_epoch: u64) -> SimSiamConfig {
-        let targets = match (self.target, self.alternate_steps) {
+    /// The network at its beginning, for `images` of data in `steps_per_epoch` batches.
+    pub fn network<D: Networks>(&self, dev: &D, images: usize, steps_per_epoch: u64) -> Box<dyn Network<D>> {
+        dev.network(self.arch, &self.method_config(images, steps_per_epoch), self.seed)
+    }
+
+    fn method_config(&self, images: usize, steps_per_epoch: u64) -> MethodConfig {
+        let heads = self.heads();
+        let symmetry = self.symmetry.into();
+        match self.method {
+            Method::Simsiam => MethodConfig::SimSiam {
+                config: SimSiamConfig {
+                    heads,
+                    predictor: self.predictor != Predictor::None,
+                    targets: self.targets(images, steps_per_epoch),
+                    similarity: match self.similarity {
+                        Similarity::Cosine => methods::Similarity::Cosine,
+                        Similarity::CrossEntropy => methods::Similarity::CrossEntropy,
+                    },
+                    symmetry,
+                },
+                dim: self.projector_dim,
+            },
+            Method::Byol => {
+                MethodConfig::Byol(ByolConfig { heads, symmetry, momentum: self.momentum_of_target() })
+            }
+            Method::Simclr => {
+                MethodConfig::SimClr(SimClrConfig { heads, temperature: self.softmax_temperature() })
+            }
+            Method::Mocov2 => MethodConfig::MoCoV2(MoCoV2Config {
+                heads,
+                symmetry,
+                temperature: self.softmax_temperature(),
+                queue: self.queue.expect("set with the method"),
+                momentum: self.momentum_of_target(),
+            }),
+            Method::Swav => MethodConfig::SwAv(SwAvConfig {
+                heads,
+                temperature: self.softmax_temperature(),
+                epsilon: 0.05,
+                iterations: 3,
+            }),
+        }
+    }
+
+    fn targets(&self, images: usize, steps_per_epoch: u64) -> Targets {
+        match (self.target, self.alternate_steps) {
             (Target::MovingAverage, _) => {
                 Targets::Average { momentum: self.momentum_of_target() as f32, images }
             }
@@ -292,51 +331,6 @@ impl TrainConfig {
             (_, Some(AlternateSteps::Epoch)) => Targets::Copy { every: steps_per_epoch },
             (_, None) if self.stop_gradient => Targets::Online(TargetGradient::Stopped),
             (_, None) => Targets::Online(TargetGradient::Flows),
-        };
-        SimSiamConfig {
-            heads: self.heads(),
-            predictor: self.predictor != Predictor::None,
-            targets,
-            similarity: match self.similarity {
-                Similarity::Cosine => methods::Similarity::Cosine,
-                Similarity::CrossEntropy => methods::Similarity::CrossEntropy,
-            },
-            symmetry: self.symmetry.into(),
-        }
-    }
-
-    /// BYOL.
-    pub fn byol(&self) -> ByolConfig {
-        ByolConfig {
-            heads: self.heads(),
-            symmetry: self.symmetry.into(),
-            momentum: self.momentum_of_target(),
-        }
-    }
-
-    /// SimCLR.
-    pub fn simclr(&self) -> SimClrConfig {
-        SimClrConfig { heads: self.heads(), temperature: self.softmax_temperature() }
-    }
-
-    /// MoCo v2.
-    pub fn mocov2(&self) -> MoCoV2Config {
-        MoCoV2Config {
-            heads: self.heads(),
-            symmetry: self.symmetry.into(),
-            temperature: self.softmax_temperature(),
-            queue: self.queue.expect("set with the method"),
-            momentum: self.momentum_of_target(),
-        }
-    }
-
-    /// SwAV.
-    pub fn swav(&self) -> SwAvConfig {
-        SwAvConfig {
-            heads: self.heads(),
-            temperature: self.softmax_temperature(),
-            epsilon: 0.05,
-            iterations: 3,
         }
     }
 

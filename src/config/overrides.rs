@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use simsiam_model::arch::Arch;
 use simsiam_pipeline::Recipe;
 
 use super::{
     AlternateSteps, BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Precision, Predictor, PredictorLr,
     Preset, Similarity, Symmetry, Target, Workers, checked_table,
 };
-use crate::arch::Arch;
 use crate::error::InputError;
 
 /// Where the help lists SimSiam's ablations.

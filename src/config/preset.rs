@@ -7,7 +7,7 @@ use super::{
     BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Predictor, PredictorLr, Similarity, Symmetry, Target,
     TrainConfig, Workers,
 };
-use crate::arch::Arch;
+use simsiam_model::arch::Arch;
 
 /// A named set of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

@@ -1,11 +1,11 @@
 use anyhow::{Result, anyhow};
 use dfdx::prelude::*;
 use simsiam_model::backend::Pixels;
-use simsiam_model::{Backend, LearningRates, Sgd, SgdConfig};
+use simsiam_model::network::Networks;
+use simsiam_model::{LearningRates, Sgd, SgdConfig};
 
 use super::noise;
 use crate::config::TrainConfig;
-use crate::network;
 
 /// The losses of the same steps, made on two devices.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,14 +17,14 @@ pub struct Losses {
 }
 
 /// Trains the same network on the same made-up images on both.
-pub(super) fn losses<D: Backend>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Losses> {
+pub(super) fn losses<D: Networks>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Losses> {
     Ok(Losses { device: train(dev, config, steps)?, cpu: train(&Cpu::default(), config, steps)? })
 }
 
 /// As the training loop does, on new images each step.
-fn train<D: Backend>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Vec<f64>> {
+fn train<D: Networks>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Vec<f64>> {
     let failed = |error: D::Err| anyhow!("the device failed: {error}");
-    let mut model = network::build(dev, config, config.batch_size, steps as u64);
+    let mut model = config.network(dev, config.batch_size, steps as u64);
     let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
     let mut optimizer = Sgd::new(sgd);
     let rates = LearningRates::all((config.base_lr * config.batch_size as f64 / 256.0) as f32);

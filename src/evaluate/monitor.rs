@@ -3,6 +3,7 @@
 use anyhow::Result;
 use indicatif::ProgressBar;
 use simsiam_model::Backend;
+use simsiam_model::network::Network;
 
 use super::features::Extractor;
 use super::frozen::FrozenEncoder;
@@ -11,7 +12,6 @@ use super::scores::accuracy;
 use crate::config::TrainConfig;
 use crate::data::KnnData;
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::network::Network;
 
 /// kNN top-1 accuracy of the encoder in percent (Wu et al. 2018; RECIPES: k = 200, T = 0.1, backbone features, batch
 /// norm in evaluation mode, whole bank). `None` if it was interrupted.

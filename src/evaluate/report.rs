@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use simsiam_model::arch::Arch;
 use simsiam_pipeline::shards::AtomicFile;
 
 use super::chart;
@@ -14,7 +15,6 @@ use super::probe::examples::ProbeViews;
 use super::probe::recipe::ProbeRecipe;
 use super::probe::{ProbeEpoch, Trial};
 use super::scores::Scores;
-use crate::arch::Arch;
 use crate::data::Source;
 
 /// One network judged in one way.

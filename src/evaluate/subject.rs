@@ -6,13 +6,13 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use dfdx::prelude::Cpu;
+use simsiam_model::network::Network;
 use simsiam_model::state::{self, NamedTensor};
 
 use super::frozen::{FeatureLayer, FrozenEncoder};
 use crate::checkpoint::{Checkpoint, CheckpointDir, folder};
 use crate::config::TrainConfig;
 use crate::error::InputError;
-use crate::network::{self, Network};
 use crate::run_dir::saved_config;
 
 /// Which of a run's networks.
@@ -102,7 +102,7 @@ impl Subject {
         // Only the moving average of targets has a size that depends on the data, and it is saved with the weights.
         let average = self.weights.iter().flatten().find(|tensor| tensor.name == "average");
         let images = average.map_or(1, |tensor| tensor.shape[0]);
-        let mut model = network::build(&Cpu::default(), &self.config, images, 1);
+        let mut model = self.config.network(&Cpu::default(), images, 1);
         if let Some(weights) = &self.weights {
             state::import(model.as_mut(), weights).with_context(|| format!("the model of {self}"))?;
         }

@@ -11,12 +11,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use dfdx::prelude::Cpu;
+use simsiam_model::arch::Arch;
+use simsiam_model::network::Network;
 use simsiam_model::state::{self, NamedTensor, StateError};
 
 use super::ENCODER;
-use crate::arch::Arch;
 use crate::error::InputError;
-use crate::network::Network;
 use crate::tensor_file;
 
 /// The heads whose weights are taken where they fit.
@@ -165,7 +165,6 @@ fn arch_of(tensors: &BTreeMap<String, NamedTensor>) -> Option<Arch> {
 mod tests {
     use super::*;
     use crate::config::{Method, Overrides, Preset, TrainConfig};
-    use crate::network;
     use crate::weights::tests::network;
 
     fn resnet8(seed: u64) -> Box<dyn Network<Cpu>> {
@@ -250,7 +249,7 @@ mod tests {
             method: Some(Method::Byol),
             ..Overrides::default()
         });
-        let mut network = network::build(&Cpu::default(), &of_momentum.unwrap(), 1, 1);
+        let mut network = of_momentum.unwrap().network(&Cpu::default(), 1, 1);
         ForeignWeights::named(file.clone()).unwrap().read_into(network.as_mut()).unwrap();
         let own = state::export(network.as_ref());
         for theirs in file {

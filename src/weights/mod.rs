@@ -8,11 +8,11 @@ pub mod onnx;
 
 use anyhow::Result;
 use dfdx::prelude::Cpu;
+use simsiam_model::arch::Arch;
+use simsiam_model::network::Network;
 use simsiam_model::state::{self, NamedTensor};
 
-use crate::arch::Arch;
 use crate::config::TrainConfig;
-use crate::network::Network;
 use crate::tensor_file;
 
 /// What an encoder is exported as.
@@ -78,13 +78,12 @@ impl EncoderWeights {
 pub(crate) mod tests {
     use super::*;
     use crate::config::{Overrides, Preset};
-    use crate::network;
 
     /// A run's configuration and its network at the beginning.
     pub(crate) fn network(preset: Preset, arch: Arch, seed: u64) -> (TrainConfig, Box<dyn Network<Cpu>>) {
         let (preset, arch, seed) = (Some(preset), Some(arch), Some(seed));
         let config = TrainConfig::resolve(&Overrides { preset, arch, seed, ..Overrides::default() }).unwrap();
-        let network = network::build(&Cpu::default(), &config, 1, 1);
+        let network = config.network(&Cpu::default(), 1, 1);
         (config, network)
     }
 }

@@ -162,9 +162,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::arch::Arch;
     use crate::config::Preset;
     use crate::weights::tests::network;
+    use simsiam_model::arch::Arch;
 
     fn graph(preset: Preset, arch: Arch) -> GraphProto {
         let (config, network) = network(preset, arch, 0);

@@ -71,17 +71,19 @@ pub(super) fn record<R>(
     work: Work,
     call: impl FnOnce() -> R,
 ) -> R {
-    if !IS_ON.load(Ordering::Relaxed) {
-        return call();
-    }
-    let start = Instant::now();
+    let start = IS_ON.load(Ordering::Relaxed).then(Instant::now);
     let result = call();
-    let time = start.elapsed();
+    if let Some(start) = start {
+        add(operation, shape(), work, start.elapsed());
+    }
+    result
+}
+
+fn add(operation: &'static str, shape: String, work: Work, time: Duration) {
     let mut table = table();
-    let totals = table.entry((operation, shape())).or_default();
+    let totals = table.entry((operation, shape)).or_default();
     totals.calls += 1;
     totals.time += time;
     totals.flops += work.flops;
     totals.bytes += 4.0 * work.values as f64;
-    result
 }

@@ -90,11 +90,16 @@ impl BatchNormKernel for Cpu {
             }
         }
         if let Some(input) = gradients.input {
-            let chunks = input.par_chunks_mut(1 << 14).zip(grad_output.par_chunks(1 << 14));
-            chunks.for_each(|(to, grad)| to.iter_mut().zip(grad).for_each(|(to, grad)| *to += grad));
+            add(input, grad_output);
         }
         Ok(())
     }
+}
+
+// Without type parameters, so that it is compiled once.
+fn add(to: &mut [f32], grad: &[f32]) {
+    let chunks = to.par_chunks_mut(1 << 14).zip(grad.par_chunks(1 << 14));
+    chunks.for_each(|(to, grad)| to.iter_mut().zip(grad).for_each(|(to, grad)| *to += grad));
 }
 
 /// The normalised values and the moments that they were normalised by.
