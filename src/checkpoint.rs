@@ -40,6 +40,18 @@ pub struct RunState {
     pub data: u64,
     /// Samples found unusable so far.
     pub quarantine: Vec<BadSample>,
+    /// Those of validation shards; none in checkpoints of before there was this.
+    #[serde(default)]
+    pub val: Option<ValState>,
+}
+
+/// What a run remembers of its validation shards.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ValState {
+    /// Their fingerprint.
+    pub data: u64,
+    /// Samples found unusable so far.
+    pub quarantine: Vec<BadSample>,
 }
 
 impl RunState {
@@ -51,6 +63,9 @@ impl RunState {
             config: config.clone(),
             data: data.train.shards.fingerprint(),
             quarantine: data.train.quarantine.list(),
+            val: data
+                .val()
+                .map(|val| ValState { data: val.shards.fingerprint(), quarantine: val.quarantine.list() }),
         }
     }
 }

@@ -57,7 +57,7 @@ pub struct TrainArgs {
     /// Settings.
     #[command(flatten)]
     pub overrides: Overrides,
-    /// Settings in a TOML file with the flags' names (and `recipe`); flags win over it
+    /// Settings in a TOML file: the flags' names with `_` for `-`, and a table `recipe`; flags win over it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where checkpoints and metrics go [default: the next free runs/NNN-PRESET-ARCH]
@@ -209,6 +209,9 @@ pub struct ImportArgs {
     /// Settings of the run. With --shards, `train --resume` can go on with it.
     #[command(flatten)]
     pub overrides: Overrides,
+    /// Settings in a TOML file, as for `train`; its `recipe` can have the normalisation that the encoder was trained with
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Where the run goes [default: the next free runs/NNN-PRESET-ARCH]
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
@@ -294,7 +297,7 @@ pub struct BenchArgs {
     /// This loader's number, from 0
     #[arg(long, default_value_t = 0, value_name = "R")]
     pub rank: u64,
-    /// Decoding threads: a number or `auto`; not for `--stage train` [default: auto]
+    /// Decoding threads: a number, or `auto` for half the cores; not for `--stage train` [default: auto]
     #[arg(long)]
     pub workers: Option<Workers>,
     /// Length of the measurement: a third of it decodes only, and a sixth of each part warms up

@@ -218,8 +218,14 @@ impl TrainConfig {
     /// If values contradict each other.
     pub fn with(&self, overrides: &Overrides) -> Result<Self, InputError> {
         let mut merged = checked_table(self)?;
-        merged.extend(checked_table(overrides)?);
+        let mut settings = checked_table(overrides)?;
+        settings.remove("reducing_gap"); // a flag for one of the recipe's values
+        let recipe = settings.remove("recipe");
+        merged.extend(settings);
         let mut config: Self = merged.try_into().expect("a configuration with overrides on top is one");
+        if let Some(toml::Value::Table(changes)) = recipe {
+            config.recipe = changed(&config.recipe, changes)?;
+        }
         if let Some(gap) = overrides.reducing_gap {
             config.recipe.reducing_gap = (gap != 0.0).then_some(gap);
         }
@@ -314,6 +320,25 @@ impl fmt::Display for TrainConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&toml::to_string(self).map_err(|_| fmt::Error)?)
     }
+}
+
+/// A recipe with some values changed; a table within it is changed value by value too, but for the crop of another kind.
+fn changed(recipe: &Recipe, changes: toml::Table) -> Result<Recipe, InputError> {
+    fn merge(into: &mut toml::Table, changes: toml::Table) {
+        for (key, change) in changes {
+            match (into.get_mut(&key), change) {
+                (Some(toml::Value::Table(old)), toml::Value::Table(new))
+                    if key != "crop" || old.keys().eq(new.keys()) =>
+                {
+                    merge(old, new);
+                }
+                (_, change) => drop(into.insert(key, change)),
+            }
+        }
+    }
+    let mut merged = table(recipe);
+    merge(&mut merged, changes);
+    merged.try_into().map_err(|error| InputError::new(format!("recipe: {error}").trim_end().to_owned()))
 }
 
 fn table<T: Serialize>(value: &T) -> toml::Table {

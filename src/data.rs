@@ -94,10 +94,14 @@ impl Data {
 
     /// Samples found unusable so far, those that the kNN monitor asks included.
     pub fn bad_samples(&self) -> Vec<BadSample> {
-        let queries = self.knn.as_ref().map(|knn| &knn.queries.quarantine);
-        let queries = queries.filter(|queries| !Arc::ptr_eq(queries, &self.train.quarantine));
-        let lists = [Some(&self.train.quarantine), queries].into_iter().flatten();
-        lists.flat_map(|quarantine| quarantine.list()).collect()
+        let sources = [Some(&self.train), self.val()].into_iter().flatten();
+        sources.flat_map(|source| source.quarantine.list()).collect()
+    }
+
+    /// The validation shards, where there are any besides the training shards.
+    pub fn val(&self) -> Option<&Source> {
+        let queries = self.knn.as_ref().map(|knn| &knn.queries);
+        queries.filter(|queries| !Arc::ptr_eq(&queries.shards, &self.train.shards))
     }
 
     /// Training steps in an epoch.
@@ -117,12 +121,26 @@ impl Data {
         let pipeline = PipelineConfig {
             epochs: step / steps_per_epoch..config.epochs,
             first_step: step % steps_per_epoch,
-            workers: config.workers.count(),
-            format: Format { layout: Layout::Nchw, dtype },
-            ..self.pipeline(config)
+            ..self.fed(config, dtype)
         };
         let Source { shards, quarantine, .. } = self.train.clone();
         Ok(simsiam_pipeline::start(shards, quarantine, &pipeline)?)
+    }
+
+    /// Refuses training batches that do not fit into memory.
+    ///
+    /// # Errors
+    /// If they take more than there is.
+    pub fn check_memory(&self, config: &TrainConfig, dtype: Dtype) -> Result<()> {
+        Ok(self.fed(config, dtype).check_memory()?)
+    }
+
+    fn fed(&self, config: &TrainConfig, dtype: Dtype) -> PipelineConfig {
+        PipelineConfig {
+            workers: config.workers.count(),
+            format: Format { layout: Layout::Nchw, dtype },
+            ..self.pipeline(config)
+        }
     }
 
     fn pipeline(&self, config: &TrainConfig) -> PipelineConfig {

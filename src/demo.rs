@@ -84,7 +84,7 @@ pub enum DemoError {
     #[error("{}: holds something else than this demo set: move it away", .0.display())]
     Occupied(PathBuf),
     /// A file or folder could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -92,7 +92,7 @@ pub enum DemoError {
         source: io::Error,
     },
     /// An image could not be encoded.
-    #[error("{}: cannot encode: {source}", path.display())]
+    #[error("{}: cannot encode", path.display())]
     Encode {
         /// The file that was to hold it.
         path: PathBuf,

@@ -12,6 +12,11 @@ impl InputError {
     }
 }
 
+/// Training cannot go on: its numbers are no longer finite.
+#[derive(Debug, thiserror::Error)]
+#[error("diverged: {0}")]
+pub struct Diverged(pub String);
+
 /// Exit code of what was interrupted.
 pub const INTERRUPTED: u8 = 130;
 

@@ -9,6 +9,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{MlpBn, TrainConfig};
+use crate::run_dir::METRICS;
 
 /// What training was like since the last such line.
 #[derive(Clone, Debug, Serialize)]
@@ -145,7 +146,7 @@ impl MetricsLog {
     /// # Errors
     /// If the file cannot be read or written.
     pub fn open(run_dir: &Path, step: u64, epochs: u64) -> anyhow::Result<Self> {
-        let path = run_dir.join("metrics.jsonl");
+        let path = run_dir.join(METRICS);
         let open = || -> std::io::Result<File> {
             let keep = lines_up_to(&path, step, epochs)?;
             let file = OpenOptions::new().create(true).append(true).open(&path)?;

@@ -12,6 +12,8 @@ use crate::config::TrainConfig;
 use crate::error::InputError;
 
 const CONFIG: &str = "config.toml";
+/// One line for each log line and epoch.
+pub const METRICS: &str = "metrics.jsonl";
 
 /// The configuration of the run in `path`, which may be in use.
 ///
@@ -36,6 +38,12 @@ impl RunDir {
     /// # Errors
     /// If it holds a run already.
     pub fn check_free(path: &Path) -> Result<(), InputError> {
+        if !path.join(CONFIG).exists() && path.join(METRICS).exists() {
+            let path = path.display();
+            return Err(InputError::new(format!(
+                "run folder {path} holds the {METRICS} of something else: another --run-dir leaves it alone"
+            )));
+        }
         if path.join(CONFIG).exists() || path.join("checkpoints").exists() {
             return Err(InputError::new(format!(
                 "run folder {path} already holds a run: `--resume {path}` goes on with it, another --run-dir starts a new one",

@@ -7,7 +7,8 @@ mod rows;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use simsiam_pipeline::shards::AtomicFile;
 
 pub use result::RunResult;
 pub use rows::{Group, Row, Study};
@@ -16,7 +17,9 @@ use crate::cli::TrainArgs;
 use crate::commands::train;
 use crate::config::{Overrides, TrainConfig};
 use crate::console::Console;
-use crate::error::InputError;
+use crate::data::Data;
+use crate::error::{Diverged, InputError};
+use crate::interrupt::Interrupt;
 use crate::run_dir::RunDir;
 use crate::train::Outcome;
 
@@ -34,7 +37,8 @@ pub enum StudyOutcome {
 /// # Errors
 /// If a run's input cannot work, or files cannot be written. A run that diverges is a result, not an error.
 pub fn run(study: Study, common: &Overrides, out: &Path, console: &Console) -> Result<StudyOutcome> {
-    let rows = study.rows(common)?;
+    let interrupt = Interrupt::listen()?;
+    let rows = that_fit(study.rows(common)?, common, console)?;
     check_same_settings(out, study, common)?;
     let total: usize = rows.iter().map(|row| row.seeds.len()).sum();
     let (mut results, mut done) = (Vec::new(), 0);
@@ -45,7 +49,7 @@ pub fn run(study: Study, common: &Overrides, out: &Path, console: &Console) -> R
             console.line(format_args!("# run {done} of {total}: {}, seed {seed}", row.name));
             let dir = out.join("runs").join(format!("{}-seed{seed}", row.slug()));
             let settings = Overrides { seed: Some(seed), ..row.flags.over(common)? };
-            if !one_run(&dir, settings, console)? {
+            if interrupt.is_set() || !one_run(&dir, settings, &interrupt, console)? {
                 return Ok(StudyOutcome::Interrupted);
             }
             of_row.push(RunResult::read(&dir)?);
@@ -57,8 +61,21 @@ pub fn run(study: Study, common: &Overrides, out: &Path, console: &Console) -> R
     Ok(StudyOutcome::Finished)
 }
 
+/// Leaves out the rows whose batches are larger than the data.
+fn that_fit(rows: Vec<Row>, common: &Overrides, console: &Console) -> Result<Vec<Row>> {
+    let data = Data::open(&TrainConfig::resolve(common)?)?;
+    let mut fitting = Vec::new();
+    for row in rows {
+        match data.steps_per_epoch(&TrainConfig::resolve(&row.flags.over(common)?)?) {
+            Ok(_) => fitting.push(row),
+            Err(error) => console.line(format_args!("# left out: {}: {error:#}", row.name)),
+        }
+    }
+    Ok(fitting)
+}
+
 /// Begins, or goes on with, or skips a run. False if it was interrupted.
-fn one_run(dir: &Path, settings: Overrides, console: &Console) -> Result<bool> {
+fn one_run(dir: &Path, settings: Overrides, interrupt: &Interrupt, console: &Console) -> Result<bool> {
     if RunResult::read(dir).is_ok_and(|result| result.is_final) {
         return Ok(true);
     }
@@ -70,20 +87,20 @@ fn one_run(dir: &Path, settings: Overrides, console: &Console) -> Result<bool> {
         run_dir: place(!begun),
         resume: place(begun),
     };
-    match train::run(&args, console) {
+    match train::run_until(interrupt, &args, console) {
         Ok(Outcome::Finished(_) | Outcome::Collapsed(_)) => Ok(true),
         Ok(Outcome::Interrupted(_)) => Ok(false),
-        Err(error) => match RunResult::read(dir) {
-            Ok(result) if result.is_final => Ok(true), // it diverged
-            _ => Err(error),
-        },
+        Err(error) if error.is::<Diverged>() => Ok(true),
+        Err(error) => Err(error),
     }
 }
 
-/// A study's folder remembers its settings, so that its runs stay comparable.
+/// A study's folder remembers its settings, those that were given and what they come to, so that its runs stay comparable.
 fn check_same_settings(out: &Path, study: Study, common: &Overrides) -> Result<()> {
     let path = out.join("study.toml");
-    let settings = format!("# {study}\n{}", TrainConfig::resolve(common)?);
+    let common = Overrides { workers: None, ..common.clone() }; // they change the speed only
+    let given = toml::to_string(&common)?.replace('\n', "\n# ");
+    let settings = format!("# {study}, given:\n# {given}\n{}", TrainConfig::resolve(&common)?);
     match std::fs::read_to_string(&path) {
         Ok(before) if before == settings => Ok(()),
         Ok(_) => Err(InputError::new(format!(
@@ -93,8 +110,9 @@ fn check_same_settings(out: &Path, study: Study, common: &Overrides) -> Result<(
         ))
         .into()),
         Err(_) => {
-            std::fs::create_dir_all(out)?;
-            Ok(std::fs::write(path, settings)?)
+            std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+            AtomicFile::write_all_to(&path, settings.as_bytes())
+                .with_context(|| format!("cannot write {}", path.display()))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The training loop, top to bottom: Algorithm 1 of Chen & He 2021 on batches from the pipeline, for every method.
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use dfdx::prelude::*;
 use simsiam_model::network::Network;
 use simsiam_model::{Backend, Sgd, SgdConfig, state};
@@ -8,6 +8,7 @@ use simsiam_model::{Backend, Sgd, SgdConfig, state};
 use crate::checkpoint::{Checkpoint, RunState};
 use crate::config::{OnCollapse, TrainConfig};
 use crate::data::Data;
+use crate::error::Diverged;
 use crate::evaluate::knn_accuracy;
 use crate::feed::{Fed, Feed};
 use crate::interrupt::Interrupt;
@@ -44,7 +45,7 @@ pub enum Outcome {
 /// Trains a network, from its beginning or from `resumed`.
 ///
 /// # Errors
-/// If the data fails, the loss is no longer a number, or files cannot be written.
+/// If the data fails, training diverges ([`Diverged`]), or files cannot be written.
 pub fn train<D: Backend>(
     model: &mut dyn Network<D>,
     run: &mut Run,
@@ -107,11 +108,9 @@ pub fn train<D: Backend>(
         model.zero_grads(&mut gradients);
         let (images, spreads) = (samples.len(), step.spreads);
         progress.stepped(&StepReport { loss, spreads, rates, images, waited })?;
-        ensure!(
-            progress.health() != Health::Diverged,
-            "diverged: the loss is {loss} at step {}",
-            progress.step()
-        );
+        if progress.health() == Health::Diverged {
+            return Err(Diverged(format!("the loss is {loss} at step {}", progress.step())).into());
+        }
         model.end_step(progress.step(), progress.step() as f64 / total_steps as f64);
 
         if progress.step().is_multiple_of(config.checkpoint_every) {

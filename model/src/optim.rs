@@ -34,18 +34,23 @@ impl LearningRates {
         Self { base: rate, predictor: rate, prototypes: rate }
     }
 
-    /// The rate of a parameter; `None` if it is not trained: those under `target.` follow others.
-    fn of(&self, name: &str) -> Option<f32> {
+    /// The rate of a parameter.
+    fn of(&self, name: &str) -> f32 {
         match name.split('.').next() {
-            Some("target") => None,
-            Some("predictor") => Some(self.predictor),
-            Some("prototypes") => Some(self.prototypes),
-            _ => Some(self.base),
+            Some("predictor") => self.predictor,
+            Some("prototypes") => self.prototypes,
+            _ => self.base,
         }
     }
 }
 
-/// `v = momentum v + (g + weight_decay p)`, `p = p - rate v`; `v` begins at 0, so the first `v` is the gradient.
+/// Whether a parameter is trained: those under `target.` follow others.
+fn is_trained(name: &str) -> bool {
+    name.split('.').next() != Some("target")
+}
+
+/// `v = momentum v + (g + weight_decay p)`, `p = p - rate v`; `v` begins at 0, so the first `v` is the gradient. A parameter
+/// whose rate is 0 rests: its `v` stays as it is, as that of a PyTorch parameter without gradient.
 #[derive(Clone, Debug)]
 pub struct Sgd<D: Backend> {
     config: SgdConfig,
@@ -70,7 +75,9 @@ impl<D: Backend> Sgd<D> {
     ) -> Result<(), D::Err> {
         let Self { config, velocity } = self;
         model.visit_mut("", &mut |name, is_parameter, tensor| {
-            let Some(learning_rate) = rates.of(name).filter(|_| is_parameter) else { return Ok(()) };
+            if !is_parameter || !is_trained(name) {
+                return Ok(());
+            }
             let velocity = match velocity.get_mut(name) {
                 Some(velocity) => velocity,
                 None => velocity
@@ -78,6 +85,10 @@ impl<D: Backend> Sgd<D> {
                     .or_insert(tensor.on_device().try_zeros_like(&(tensor.sizes().iter().product(),))?),
             };
             let SgdConfig { momentum, weight_decay } = *config;
+            let learning_rate = rates.of(name);
+            if learning_rate == 0.0 {
+                return Ok(());
+            }
             tensor.sgd_update(&SgdStep { learning_rate, momentum, weight_decay }, velocity, grads)
         })
     }
@@ -108,7 +119,7 @@ impl<D: Backend> Sgd<D> {
         let mut given = by_name(tensors)?;
         let (mut velocity, mut fitting) = (BTreeMap::new(), Ok(()));
         model.visit("", &mut |name, is_parameter, tensor| {
-            if !is_parameter || LearningRates::all(0.0).of(name).is_none() || fitting.is_err() {
+            if !is_parameter || !is_trained(name) || fitting.is_err() {
                 return;
             }
             let len = tensor.sizes().iter().product();

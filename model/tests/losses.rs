@@ -43,7 +43,7 @@ fn simclr() {
 
 #[test]
 fn moco_v2() {
-    agree("mocov2", |a, b, golden| info_nce(a, b.split_tape().0, &unit(golden.input("queue")), 0.2));
+    agree("mocov2", |a, b, golden| info_nce(a, unit(b.split_tape().0), &unit(golden.input("queue")), 0.2));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use simsiam_model::methods::{
     Batch, Byol, ByolConfig, Method, MoCoV2, MoCoV2Config, SimClr, SimClrConfig, SimSiam, SimSiamConfig,
     Similarity, SwAv, SwAvConfig, Symmetry, Targets,
 };
+use simsiam_model::objective::unit;
 use simsiam_model::state::{self, NamedTensor};
 use simsiam_model::{LearningRates, NamedTensors, Sgd, SgdConfig, images_from};
 
@@ -75,10 +76,16 @@ fn the_queue_holds_the_newest_keys() {
     let keys = |model: &MoCoV2<Net, 64, 48, 16, Cpu>| model.queue.keys.as_vec();
     let first = keys(&model);
     assert!(first.chunks(16).all(|key| (key.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5));
+    let mut target = model.target.clone();
     training.steps(&mut model, 0..1);
+    // The targets of the second view, then of the first: 24 in a ring of 17, so the last 17 of them, and the next place is
+    // 24 - 17.
+    let expected: Vec<f32> =
+        [1, 0].into_iter().flat_map(|view| unit(target.target(&images(view + 1))).as_vec()).collect();
     let second = keys(&model);
-    // Both views' keys: 24 in a ring of 17, so the last 17 of them, and the next place is 24 - 17.
-    assert!(first.chunks(16).zip(second.chunks(16)).all(|(before, after)| before != after));
+    for (place, key) in (0..2 * IMAGES).map(|i| i % (IMAGES + 5)).zip(expected.chunks(16)).skip(7) {
+        assert_eq!(&second[place * 16..][..16], key, "the key in place {place}");
+    }
     assert_eq!(model.queue.next.as_vec(), [7.0]);
 }
 
@@ -91,6 +98,9 @@ fn prototypes_keep_their_length_and_rest_at_rate_0() {
     training.steps(&mut model, 0..1);
     let rested = model.prototypes.weight.as_vec();
     assert!(before.iter().zip(&rested).all(|(a, b)| (a - b).abs() < 1e-6));
+    let velocity =
+        training.sgd.export().into_iter().find(|tensor| tensor.name == "prototypes.weight").unwrap();
+    assert!(velocity.data.iter().all(|v| *v == 0.0), "they gather no momentum");
     training.rates.prototypes = 0.05;
     training.steps(&mut model, 1..2);
     let trained = model.prototypes.weight.as_vec();

@@ -52,6 +52,7 @@ pub use error::{ConfigError, PipelineError};
 pub use half::f16;
 pub use instructions::Instructions;
 pub use loader::{Loader, LoaderState};
+pub use memory::available as available_memory;
 pub use operation::{FinishedView, ViewOperation};
 pub use pipeline::{PipelineConfig, start};
 pub use quarantine::{BadSample, OnBadSample, Quarantine};

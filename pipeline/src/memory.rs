@@ -15,7 +15,7 @@ pub(crate) fn check(needed: u64, available: Option<u64>) -> Result<(), ConfigErr
 }
 
 /// Memory that can be had without swapping, in bytes: the machine's, or less where a control group allows less.
-pub(crate) fn available() -> Option<u64> {
+pub fn available() -> Option<u64> {
     let machine = mem_available(&fs::read_to_string("/proc/meminfo").ok()?)?;
     let group = GROUPS.iter().find_map(|(folder, files)| files.left(Path::new(folder)));
     Some(group.map_or(machine, |left| machine.min(left)))

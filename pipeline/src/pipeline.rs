@@ -122,6 +122,14 @@ impl PipelineConfig {
         batch.saturating_mul((self.prefetch.max(1) as u64).saturating_add(IN_HAND + 1))
     }
 
+    /// Refuses batches that do not fit into memory, as [`start`] does.
+    ///
+    /// # Errors
+    /// If they take more than can be had without swapping.
+    pub fn check_memory(&self) -> Result<(), ConfigError> {
+        memory::check(self.pool_bytes(), memory::available())
+    }
+
     /// The sampler that this configuration makes for `samples` samples.
     ///
     /// # Errors
@@ -151,7 +159,7 @@ pub fn start(
     let PipelineConfig { views, format, .. } = *config;
     let shape = BufferShape { capacity: share, views, size: config.recipe.size, format };
     let chunk_len = chunk_len(&shards, share, workers);
-    memory::check(config.pool_bytes(), memory::available())?;
+    config.check_memory()?;
 
     // A batch holds a permit from its plan to its delivery.
     let in_flight = prefetch + IN_HAND as usize;

@@ -14,6 +14,7 @@ fn checkpoint(step: u64, best: Option<(f64, u64)>) -> Checkpoint {
             data: u64::MAX - 1,
             counters: Counters { step, interval_loss, best_knn: best, ..Counters::default() },
             quarantine: Vec::new(),
+            val: Some(ValState { data: u64::MAX, quarantine: Vec::new() }),
         },
         model: vec![tensor("encoder.conv1.weight", vec![step as f32, -0.0, 1e-38])],
         optimizer: vec![tensor("encoder.conv1.weight", vec![1.5; 3])],
@@ -33,6 +34,7 @@ fn what_is_saved_is_read_back_to_the_bit() {
     assert_eq!(read.state.counters.interval_loss, saved.state.counters.interval_loss);
     assert_eq!((read.state.counters.step, read.state.data), (7, u64::MAX - 1));
     assert_eq!(read.state.config, saved.state.config);
+    assert_eq!(read.state.val.unwrap().data, u64::MAX);
 }
 
 #[test]

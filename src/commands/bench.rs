@@ -105,10 +105,7 @@ fn refuse(given: &[(bool, &str)]) -> Result<(), InputError> {
 
 fn overrides(args: &BenchArgs) -> Result<Overrides> {
     let flags = Overrides { reducing_gap: args.reducing_gap, ..Overrides::default() };
-    Ok(match &args.config {
-        Some(path) => flags.over(&Overrides::from_file(path)?)?,
-        None => flags,
-    })
+    Ok(flags.over_file(args.config.as_deref())?)
 }
 
 fn describe_steps(report: &StepReport) -> String {

@@ -6,17 +6,39 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use simsiam_pipeline::pack::{PackOptions, pack};
 
+use crate::config::{Overrides, Preset};
 use crate::console::{Console, thousands};
 use crate::demo::{self, DemoConfig};
+use crate::error::InputError;
 
 /// Where the demo's data lies, in the current folder.
 const DIR: &str = "demo-data";
+
+/// Settings that name no shards, with the demo's.
+///
+/// # Errors
+/// If they name another preset or validation shards; or as [`prepare`].
+pub(super) fn in_place_of_none(settings: Overrides, console: &Console) -> Result<Overrides> {
+    if settings.preset.is_some_and(|preset| preset != Preset::Demo) {
+        return Err(InputError::new("no shards: --shards names them, or --preset demo makes some").into());
+    }
+    if settings.val_shards.as_ref().is_some_and(|shards| !shards.is_empty()) {
+        return Err(InputError::new("--val-shards without --shards: the demo has its own").into());
+    }
+    let (shards, val_shards) = prepare(console)?;
+    Ok(Overrides {
+        preset: Some(Preset::Demo),
+        shards: Some(shards),
+        val_shards: Some(val_shards),
+        ..settings
+    })
+}
 
 /// Patterns of the training and the validation shards.
 ///
 /// # Errors
 /// If images or shards cannot be written.
-pub(super) fn prepare(console: &Console) -> Result<(Vec<String>, Vec<String>)> {
+fn prepare(console: &Console) -> Result<(Vec<String>, Vec<String>)> {
     let (dir, config) = (Path::new(DIR), DemoConfig::default());
     let bar = console.bar(config.images() as u64, 0, "{wide_bar} {pos}/{len} demo images");
     let images = demo::generate(dir, &config, &mut |done, _| bar.set_position(done as u64))?;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::cli::{EvalArgs, Judge, ProbeArgs};
 use crate::config::{Overrides, Preset, TrainConfig};
@@ -41,7 +41,16 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
         knn_temperature: args.knn_temperature,
         ..Overrides::default()
     })?;
-    let data = KnnData::open(&config)?;
+    let own_shards = args.train_shards.is_none();
+    let data = KnnData::open(&config).with_context(|| {
+        let from = if own_shards { format!(" of {}/config.toml", args.run.display()) } else { String::new() };
+        format!("the shards{from} (--train-shards and --val-shards name others)")
+    })?;
+    if own_shards && config.val_shards.is_empty() && config.knn_every == Some(0) {
+        tracing::warn!(
+            "without kNN the run was trained on all of its images, those that are classified here too"
+        );
+    }
     let evaluation = Evaluation {
         recipe: probe_recipe(&args.probe, &config, &data.bank)?,
         classes: classes(&data)?,
@@ -89,7 +98,8 @@ impl Evaluation<'_> {
             thousands(data.queries.len())
         );
         if args.judges(Judge::Knn) {
-            line += &format!("\n# kNN: k = {}, temperature {}", config.knn_k, config.knn_temperature);
+            let k = config.knn_k.min(data.bank.len() as usize);
+            line += &format!("\n# kNN: k = {k}, temperature {}", config.knn_temperature);
         }
         if args.judges(Judge::Probe) {
             line += &format!("\n# linear probe: {recipe}, {} views", self.views());

@@ -23,7 +23,8 @@ use crate::weights::foreign::{ForeignWeights, Taken};
 pub fn run(args: &ImportArgs, console: &Console) -> Result<()> {
     let file = args.file.display();
     let weights = ForeignWeights::read(&args.file)?;
-    let config = configuration(&args.overrides, &args.file, &weights)?;
+    let config =
+        configuration(&args.overrides.clone().over_file(args.config.as_deref())?, &args.file, &weights)?;
     let path = args.run_dir.clone().unwrap_or_else(|| default_run_dir(&config));
     RunDir::check_free(&path)?;
     // Without shards the run can be evaluated, embedded and exported, but not trained.
@@ -43,11 +44,13 @@ pub fn run(args: &ImportArgs, console: &Console) -> Result<()> {
         config: config.clone(),
         data: data.map_or(0, |data| data.train.shards.fingerprint()),
         quarantine: Vec::new(),
+        val: None,
     };
     let checkpoint = Checkpoint { state, model: state::export(model.as_ref()), optimizer: Vec::new() };
     let dir = RunDir::create(&path)?;
-    dir.write_config(&config)?;
+    // In this order: a folder with a configuration, but no checkpoint, would be trained from random weights.
     dir.checkpoints().save(&checkpoint, config.keep_checkpoints).context("the imported weights")?;
+    dir.write_config(&config)?;
     let heads = if heads.is_empty() { "no heads".into() } else { heads.join(" and ") };
     console.line(format_args!("took the {arch} encoder and {heads} from {file}"));
     if !left_out.is_empty() {

@@ -3,9 +3,8 @@
 use anyhow::Result;
 
 use crate::cli::StudyArgs;
-use crate::config::Overrides;
+use crate::commands::{demo_shards, train};
 use crate::console::Console;
-use crate::error::InputError;
 use crate::study::{self, StudyOutcome};
 
 /// Runs what is missing of a study.
@@ -13,12 +12,10 @@ use crate::study::{self, StudyOutcome};
 /// # Errors
 /// If the input cannot work (exit code 2), or a run fails.
 pub fn run(args: &StudyArgs, console: &Console) -> Result<StudyOutcome> {
-    let common = match &args.config {
-        Some(path) => args.overrides.clone().over(&Overrides::from_file(path)?)?,
-        None => args.overrides.clone(),
-    };
-    if common.shards.is_none() {
-        return Err(InputError::new("no shards to study on: --shards names them").into());
+    let mut common = args.overrides.clone().over_file(args.config.as_deref())?;
+    if common.shards.as_ref().is_none_or(Vec::is_empty) {
+        common = demo_shards::in_place_of_none(common, console)?;
     }
+    let common = train::with_preset(common)?;
     study::run(args.study, &common, &args.out, console)
 }

@@ -3,16 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use simsiam_model::arch::Arch;
 use simsiam_model::network::Networks;
+use simsiam_pipeline::ShardSet;
+use simsiam_pipeline::shards::OpenOptions;
 
+use crate::bench::preset_for;
 use crate::checkpoint::Checkpoint;
 use crate::cli::TrainArgs;
 use crate::commands::demo_shards;
-use crate::config::{Overrides, Preset, TrainConfig, default_run_dir};
+use crate::config::{Device, Overrides, Preset, TrainConfig, default_run_dir};
 use crate::console::{Console, thousands};
 use crate::data::Data;
 use crate::device::{Work, on_device};
 use crate::error::InputError;
+use crate::feed::Feed;
 use crate::interrupt::Interrupt;
 use crate::progress::{Counters, Progress};
 use crate::run_dir::{RunDir, saved_config};
@@ -23,11 +28,16 @@ use crate::train::{Outcome, Run, train};
 /// # Errors
 /// If the input cannot work (exit code 2), or the run fails.
 pub fn run(args: &TrainArgs, console: &Console) -> Result<Outcome> {
-    let overrides = match &args.config {
-        Some(path) => args.overrides.clone().over(&Overrides::from_file(path)?)?,
-        None => args.overrides.clone(),
-    };
-    let interrupt = Interrupt::listen()?;
+    run_until(&Interrupt::listen()?, args, console)
+}
+
+/// As [`run`], but who calls it listens.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_until(interrupt: &Interrupt, args: &TrainArgs, console: &Console) -> Result<Outcome> {
+    let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
+    let interrupt = interrupt.clone();
     let (config, dir, resumed) = match &args.resume {
         Some(path) => resume(path, &overrides)?,
         None => begin(args.run_dir.as_deref(), overrides, console)?,
@@ -50,7 +60,9 @@ impl Work for Training<'_> {
 
     fn run<D: Networks>(self, dev: &D) -> Result<Outcome> {
         let Self { config, dir, resumed, interrupt, console } = self;
-        let (mut run, resumed) = open(config, dir, resumed, interrupt, console)?;
+        let data = Data::open(&config)?;
+        data.check_memory(&config, Feed::<D>::DTYPE)?;
+        let (mut run, resumed) = open(config, data, dir, resumed, interrupt, console)?;
         let Run { config, data, .. } = &run;
         let (images, steps_per_epoch) = (data.train.shards.len() as usize, data.steps_per_epoch(config)?);
         let mut model = config.network(dev, images, steps_per_epoch);
@@ -64,32 +76,41 @@ impl Work for Training<'_> {
     }
 }
 
-/// Opens data and folder, and says what they are.
+/// Makes or opens the folder, and says what there is.
 fn open(
     config: TrainConfig,
+    data: Data,
     dir: Folder,
     resumed: Option<Checkpoint>,
     interrupt: Interrupt,
     console: &Console,
 ) -> Result<(Run, Option<Checkpoint>)> {
-    let data = Data::open(&config)?;
     let dir = match dir {
         Folder::Opened(dir) => dir,
         Folder::New(path) => RunDir::create(&path)?,
     };
     let mut counters = Counters::default();
     if let Some(Checkpoint { state, .. }) = &resumed {
-        if state.data != data.train.shards.fingerprint() {
-            return Err(InputError::new(format!(
-                "cannot resume {}: the training shards are not those that it began with",
-                dir.path().display()
+        let others = |which: &str| {
+            let path = dir.path().display();
+            InputError::new(format!(
+                "cannot resume {path}: the {which} shards are not those that it began with"
             ))
-            .into());
+        };
+        if state.data != data.train.shards.fingerprint() {
+            return Err(others("training").into());
         }
         data.train.quarantine.restore(state.quarantine.iter().cloned());
+        if let (Some(before), Some(val)) = (&state.val, data.val()) {
+            if before.data != val.shards.fingerprint() {
+                return Err(others("validation").into());
+            }
+            val.quarantine.restore(before.quarantine.iter().cloned());
+        }
         counters = state.counters.clone();
     }
     dir.write_config(&config)?;
+    warn_of_memory(&config);
     introduce(console, &config, &data, &dir, counters.step);
     let progress = Progress::new(console.clone(), &dir, &config, data.steps_per_epoch(&config)?, counters)?;
     Ok((Run { config, data, dir, interrupt, progress }, resumed))
@@ -106,20 +127,33 @@ fn begin(
     overrides: Overrides,
     console: &Console,
 ) -> Result<(TrainConfig, Folder, Option<Checkpoint>)> {
+    let overrides = with_preset(overrides)?;
     let mut config = TrainConfig::resolve(&overrides)?;
     config.check_size()?;
     let path = run_dir.map_or_else(|| default_run_dir(&config), Path::to_owned);
     RunDir::check_free(&path)?;
     if config.shards.is_empty() {
-        if config.preset != Preset::Demo {
-            return Err(InputError::new(
-                "no shards to train on: --shards names them, or --preset demo makes some",
-            )
-            .into());
-        }
-        (config.shards, config.val_shards) = demo_shards::prepare(console)?;
+        config = TrainConfig::resolve(&demo_shards::in_place_of_none(overrides, console)?)?;
     }
     Ok((config, Folder::New(path), None))
+}
+
+/// Settings that name shards but no preset, with the one for the encoder, or else for images of that size.
+///
+/// # Errors
+/// If the shards cannot be opened.
+pub(super) fn with_preset(settings: Overrides) -> Result<Overrides> {
+    let Some(shards) =
+        settings.shards.as_ref().filter(|shards| settings.preset.is_none() && !shards.is_empty())
+    else {
+        return Ok(settings);
+    };
+    let preset = match settings.arch {
+        Some(arch) if arch.size() == 32 => Preset::Cifar10,
+        Some(_) => Preset::Imagenet,
+        None => preset_for(&ShardSet::open(shards, &OpenOptions::default())?).unwrap_or(Preset::Imagenet),
+    };
+    Ok(Overrides { preset: Some(preset), ..settings })
 }
 
 fn resume(path: &Path, overrides: &Overrides) -> Result<(TrainConfig, Folder, Option<Checkpoint>)> {
@@ -137,6 +171,36 @@ fn resume(path: &Path, overrides: &Overrides) -> Result<(TrainConfig, Folder, Op
         .into());
     }
     Ok((config, Folder::Opened(dir), checkpoint))
+}
+
+/// A step that does not fit ends the program without a word.
+fn warn_of_memory(config: &TrainConfig) {
+    let needed = config.batch_size as u64 * mib_an_image(config.arch) << 20;
+    if let Some(available) = simsiam_pipeline::available_memory()
+        && config.device == Device::Cpu
+        && needed > available
+    {
+        let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+        tracing::warn!(
+            "a step of {} images with {} takes about {:.0} GiB, and {:.1} can be had: a smaller --batch-size, --arch or --preset fits",
+            config.batch_size,
+            config.arch,
+            gib(needed),
+            gib(available)
+        );
+    }
+}
+
+/// What a training step takes for each image on the CPU, in MiB: from peaks that `bench --stage train` prints.
+fn mib_an_image(arch: Arch) -> u64 {
+    match arch {
+        Arch::Resnet8 => 1,
+        Arch::Resnet20 => 3,
+        Arch::Resnet18Cifar => 9,
+        Arch::Resnet18 => 41,
+        Arch::Resnet34 => 60,
+        Arch::Resnet50 => 165,
+    }
 }
 
 fn introduce(console: &Console, config: &TrainConfig, data: &Data, dir: &RunDir, step: u64) {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use simsiam_model::arch::Arch;
+#[cfg(doc)]
 use simsiam_pipeline::Recipe;
 
 use super::{
@@ -25,7 +26,7 @@ pub struct Overrides {
     /// Labelled shards for the kNN monitor [default: a tenth of the training data, at most 10,000, held out]
     #[arg(long, num_args = 1.., value_name = "PATH")]
     pub val_shards: Option<Vec<String>>,
-    /// Named set of values [default: demo without --shards, else imagenet]
+    /// Named set of values [default: demo without shards, cifar10 for --arch at 32 or images of at most 64 pixels, else imagenet]
     #[arg(long)]
     pub preset: Option<Preset>,
     /// What the encoder learns by [default: simsiam]
@@ -40,7 +41,7 @@ pub struct Overrides {
     /// Images a step; the learning rate is base-lr * batch-size / 256
     #[arg(long)]
     pub batch_size: Option<usize>,
-    /// Decoding threads: a number or `auto`; they change the speed, never the result
+    /// Decoding threads: a number, or `auto` for half the cores; they change the speed, never the result
     #[arg(long)]
     pub workers: Option<Workers>,
     /// The only source of randomness
@@ -53,7 +54,7 @@ pub struct Overrides {
     #[arg(long)]
     pub precision: Option<Precision>,
     /// Learning rate at a batch of 256
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub base_lr: Option<f64>,
     /// Epochs of linear warm-up
     #[arg(long)]
@@ -62,7 +63,7 @@ pub struct Overrides {
     #[arg(long)]
     pub momentum: Option<f64>,
     /// L2 penalty on all parameters
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
     /// Whether the predictor's learning rate decays with the others
     #[arg(long, help_heading = ABLATIONS)]
@@ -118,7 +119,7 @@ pub struct Overrides {
     /// What to do with a sample that cannot be read or decoded
     #[arg(long)]
     pub on_bad_sample: Option<BadSamplePolicy>,
-    /// Share of samples that may be unusable before the run stops
+    /// Share of samples that may be unusable before the run stops; one may always be
     #[arg(long)]
     pub bad_sample_budget: Option<f64>,
     /// Steps between log lines
@@ -130,12 +131,11 @@ pub struct Overrides {
     /// Checkpoints kept, besides the best
     #[arg(long)]
     pub keep_checkpoints: Option<usize>,
-    /// The augmentation, as a whole table (configuration file only)
+    /// What differs from the preset's augmentation, a table like [`Recipe`] (configuration file only)
     #[arg(skip)]
-    pub recipe: Option<Recipe>,
+    pub recipe: Option<toml::Table>,
     /// Decode large JPEGs at 1/2, 1/4 or 1/8 where each crop still has so many times a view's width and height; 0 for never
     #[arg(long, value_name = "GAP")]
-    #[serde(skip_serializing)]
     pub reducing_gap: Option<f64>,
 }
 
@@ -158,7 +158,17 @@ impl Overrides {
     pub fn over(&self, below: &Self) -> Result<Self, InputError> {
         let mut merged = checked_table(below)?;
         merged.extend(checked_table(self)?);
-        let merged: Self = merged.try_into().expect("two sets of overrides make one");
-        Ok(Self { reducing_gap: self.reducing_gap.or(below.reducing_gap), ..merged })
+        Ok(merged.try_into().expect("two sets of overrides make one"))
+    }
+
+    /// These values where they are set, else those of a configuration file, if there is one.
+    ///
+    /// # Errors
+    /// As [`from_file`](Self::from_file) and [`over`](Self::over).
+    pub fn over_file(self, path: Option<&Path>) -> Result<Self, InputError> {
+        match path {
+            Some(path) => self.over(&Self::from_file(path)?),
+            None => Ok(self),
+        }
     }
 }

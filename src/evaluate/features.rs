@@ -1,11 +1,12 @@
 //! What a frozen encoder makes of the samples of shards.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use indicatif::ProgressBar;
-use simsiam_pipeline::{Batch, PipelineConfig, Recipe};
+use simsiam_pipeline::{Batch, LastBatch, PipelineConfig, Recipe};
 
 use super::frozen::FrozenEncoder;
 use crate::data::Source;
+use crate::error::Diverged;
 use crate::interrupt::Interrupt;
 
 /// Images a forward pass, at most.
@@ -68,22 +69,23 @@ impl Extractor<'_> {
         self.stream(source, PipelineConfig::evaluation(self.recipe, BATCH))
     }
 
-    /// The features of every sample's randomly cropped and flipped view of one epoch, in the epoch's random order, in
-    /// batches that divide `batch_size`.
+    /// The features of every sample's randomly cropped and flipped view of one epoch, in the epoch's random order.
     ///
     /// # Errors
     /// As [`plain`](Self::plain).
     pub fn augmented(
         &self,
         source: &Source,
-        batch_size: usize,
         seed: u64,
         epoch: u64,
     ) -> Result<impl Iterator<Item = Result<FeatureBatch>>> {
-        let batch =
-            (1..=BATCH.min(batch_size)).rev().find(|&part| batch_size.is_multiple_of(part)).unwrap_or(1);
-        let training = PipelineConfig::training(self.recipe.crop_and_flip(), batch, seed);
-        self.stream(source, PipelineConfig { views: 1, epochs: epoch..epoch + 1, ..training })
+        let training = PipelineConfig {
+            views: 1,
+            epochs: epoch..epoch + 1,
+            last_batch: LastBatch::Kept,
+            ..PipelineConfig::training(self.recipe.crop_and_flip(), BATCH, seed)
+        };
+        self.stream(source, training)
     }
 
     /// Every plain feature with its label; `bar` shows how far it is.
@@ -112,10 +114,9 @@ impl Extractor<'_> {
             self.interrupt.check()?;
             let images = images?;
             let features = self.encoder.forward(images.view(0));
-            ensure!(
-                features.iter().all(|value| value.is_finite()),
-                "the encoder has diverged: it has features that are not finite"
-            );
+            if !features.iter().all(|value| value.is_finite()) {
+                return Err(Diverged("the encoder has features that are not finite".into()).into());
+            }
             Ok(FeatureBatch { features, images })
         }))
     }

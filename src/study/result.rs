@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{OnCollapse, TrainConfig};
 use crate::metrics::Health;
+use crate::run_dir::METRICS;
 
 /// A run's curves and where they end.
 #[derive(Clone, Debug, Serialize)]
@@ -56,7 +57,7 @@ impl RunResult {
         };
         let config: TrainConfig = toml::from_str(&read("config.toml")?)?;
         let (mut steps, mut knn, mut epochs): (Vec<StepPoint>, _, _) = (Vec::new(), Vec::new(), 0);
-        for line in read("metrics.jsonl")?.lines() {
+        for line in read(METRICS)?.lines() {
             if let Ok(step) = serde_json::from_str(line) {
                 steps.push(step);
             } else {

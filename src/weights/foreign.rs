@@ -51,8 +51,9 @@ impl ForeignWeights {
         let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
         // PyTorch counts batches, in integers, for an average that no network here uses.
         let wanted = |name: &str| !name.ends_with(".num_batches_tracked");
-        let tensors =
-            tensor_file::decode(&bytes, wanted).map_err(|error| wrong(format!("not weights: {error:#}")))?;
+        let tensors = tensor_file::decode(&bytes, wanted).map_err(|error| {
+            wrong(format!("no safetensors file ({error:#}); docs/weights.md says how to make one of a .pth"))
+        })?;
         Self::named(tensors).ok_or_else(|| {
             let found = "expected tensors such as conv1.weight or encoder.conv1.weight of a ResNet";
             wrong(format!("holds no encoder that this program knows ({found})")).into()
@@ -84,7 +85,11 @@ impl ForeignWeights {
         let heads: Vec<_> = HEADS
             .into_iter()
             .filter(|head| own.iter().filter(|own| own.name.starts_with(head)).all(fits))
-            .filter(|head| own.iter().any(|own| own.name.starts_with(head)))
+            .filter(|head| {
+                // As many here as there: neither none nor the first layers of more.
+                let own = own.iter().filter(|own| own.name.starts_with(head)).count();
+                own > 0 && own == self.tensors.keys().filter(|name| name.starts_with(head)).count()
+            })
             .collect();
         let taken = |name: &str| name.starts_with(ENCODER) || heads.iter().any(|head| name.starts_with(head));
         for own in &mut own {

@@ -40,6 +40,7 @@ fn shards_that_cannot_work() {
 fn settings_that_cannot_work() {
     let fixture = Fixture::new();
     fs::write(fixture.path("config.toml"), "batch_sise = 8\n").unwrap();
+    fs::write(fixture.path("jitter.toml"), "[recipe]\ncolor_jitter = { hues = 0.1 }\n").unwrap();
     for (arguments, expected) in [
         (&["--shards", "train", "--batch-size", "201"][..], "batch size 201 is larger than the data"),
         (
@@ -57,7 +58,10 @@ fn settings_that_cannot_work() {
             "neither `epoch` nor a positive",
         ),
         (&["--shards", "train", "--knn-temperature", "inf"], "must be positive numbers"),
-        (&["--preset", "imagenet"], "no shards to train on"),
+        (&["--preset", "imagenet"], "no shards: --shards names them"),
+        (&["--val-shards", "val"], "--val-shards without --shards: the demo has its own"),
+        (&["--shards", "train", "--base-lr", "-1"], "base_lr and weight_decay must be 0 or more"),
+        (&["--shards", "train", "--config", "jitter.toml"], "recipe: unknown field `hues`"),
     ] {
         let mut command = simsiam();
         command.current_dir(fixture.path("")).arg("train");
@@ -78,6 +82,12 @@ fn a_folder_that_holds_a_run_is_left_alone() {
     let printed = refused(&mut fixture.train("run", &["--epochs", "1"]));
     assert!(printed.contains("already holds a run"), "{printed}");
     assert_eq!(fs::read(fixture.path("run/metrics.jsonl")).unwrap(), before);
+
+    fs::create_dir(fixture.path("others")).unwrap();
+    fs::write(fixture.path("others/metrics.jsonl"), "another program's").unwrap();
+    let printed = refused(&mut fixture.train("others", &["--epochs", "1"]));
+    assert!(printed.contains("holds the metrics.jsonl of something else"), "{printed}");
+    assert_eq!(fs::read_to_string(fixture.path("others/metrics.jsonl")).unwrap(), "another program's");
 }
 
 #[test]

@@ -157,6 +157,10 @@ fn another_configuration_or_other_data_is_refused() {
     assert!(printed.contains("the training shards are not those that it began with"), "{printed}");
     let printed = refused(resume(&fixture, "run").arg("--val-shards").arg(fixture.path("val")));
     assert!(printed.contains("val_shards was [], now"), "{printed}");
+    let (val, train) = (fixture.path("val"), fixture.path("train"));
+    succeed(fixture.train("judged", &["--epochs", "1", "--knn-every", "1"]).arg("--val-shards").arg(&val));
+    let printed = refused(resume(&fixture, "judged").arg("--val-shards").arg(&train));
+    assert!(printed.contains("the validation shards are not those that it began with"), "{printed}");
     let printed = refused(&mut resume(&fixture, "no-such-run"));
     assert!(printed.contains("holds no run"), "{printed}");
 }

@@ -136,6 +136,11 @@ fn a_study_runs_its_rows_reports_and_goes_on() {
 
     let again = succeed(&mut study());
     assert!(!again.contains("images to train on"), "nothing is left to do: {again}");
-    let printed = refused(study().args(["--epochs", "2"]));
-    assert!(printed.contains("a study with other settings"), "{printed}");
+    let again = succeed(study().args(["--workers", "2"]));
+    assert!(!again.contains("images to train on"), "workers make no other study: {again}");
+    // The rate is the preset's, but would be every method's.
+    for other in [["--epochs", "2"], ["--base-lr", "0.25"]] {
+        let printed = refused(study().args(other));
+        assert!(printed.contains("a study with other settings"), "{printed}");
+    }
 }

@@ -57,12 +57,18 @@ fn a_tenth_is_held_out_where_no_validation_shards_are_given() {
 fn flags_win_over_the_file_and_the_file_over_the_preset() {
     let fixture = Fixture::new();
     let file = fixture.path("config.toml");
-    std::fs::write(&file, "epochs = 1\nbatch_size = 100\nmomentum = 0.5\nreducing_gap = 3\n").unwrap();
+    let text = "epochs = 1\nbatch_size = 100\nmomentum = 0.5\nreducing_gap = 3\n\
+        [recipe]\nflip_p = 0.25\ncolor_jitter = { hue = 0.05 }\n";
+    std::fs::write(&file, text).unwrap();
     succeed(&mut fixture.train("run", &["--config", file.to_str().unwrap()]));
     let saved = std::fs::read_to_string(fixture.path("run/config.toml")).unwrap();
     for line in
         ["epochs = 1\n", "batch_size = 8\n", "momentum = 0.5\n", "base_lr = 0.25\n", "reducing_gap = 3.0\n"]
     {
+        assert!(saved.contains(line), "{line} in\n{saved}");
+    }
+    // What the file does not name of the recipe is the preset's.
+    for line in ["flip_p = 0.25\n", "grayscale_p = 0.2\n", "hue = 0.05\n", "brightness = 0.4\n"] {
         assert!(saved.contains(line), "{line} in\n{saved}");
     }
 }

@@ -66,8 +66,8 @@ fn files_that_hold_no_fitting_encoder_are_refused() {
     std::fs::write(fixture.path("cut"), &whole[..whole.len() / 2]).unwrap();
     for (file, more, expected) in [
         ("nowhere", vec![], "nowhere: No such file"),
-        ("text", vec![], "text: not weights: "),
-        ("cut", vec![], "cut: not weights: "),
+        ("text", vec![], "text: no safetensors file "),
+        ("cut", vec![], "cut: no safetensors file "),
         (model, vec!["--arch", "resnet50"], "holds a resnet8, not the resnet50 that --arch names"),
         (model, vec!["--preset", "imagenet"], "resnet8 at 224 was not compiled"),
     ] {

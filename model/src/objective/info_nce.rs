@@ -8,7 +8,7 @@ use crate::tensors::{Features, Taped};
 ///
 /// `L = mean of -log( exp(q . k / T) / (exp(q . k / T) + sum over the queue of exp(q . k' / T)) )`.
 ///
-/// `q` and `k` are normalised here; `queue`, `K x DIM`, holds unit rows.
+/// `q` is normalised here; `k` and `queue`, `K x DIM`, are unit rows.
 pub fn info_nce<const DIM: usize, D: Backend>(
     q: Features<D, DIM, Taped<D>>,
     k: Features<D, DIM>,
@@ -18,7 +18,7 @@ pub fn info_nce<const DIM: usize, D: Backend>(
     let scale = 1.0 / temperature;
     let (q, tape) = unit(q).split_tape();
     // Similarities are at most 1: exponents are taken of (s - 1) / T, which does not overflow.
-    let positive = (again(&q) * unit(k)).sum::<_, Axis<1>>() * scale - scale;
+    let positive = (again(&q) * k).sum::<_, Axis<1>>() * scale - scale;
     let negatives = (again(&q).matmul(queue.clone().permute()) * scale - scale).exp();
     let all = positive.with_empty_tape().exp() + negatives.sum::<(usize,), Axis<1>>();
     let (loss, own) = (all.ln() - positive).mean().split_tape();

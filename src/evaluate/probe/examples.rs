@@ -66,13 +66,17 @@ impl Examples<'_> {
         match self {
             Self::Cached(set) => shuffled(set, epoch, batch_size, seed, step),
             Self::Augmented(extractor, source) => {
-                let mut batch = LabelledFeatures::new(extractor.encoder.dim());
-                for part in extractor.augmented(source, batch_size, seed, epoch)? {
-                    batch.extend(&part?);
-                    if batch.labels.len() == batch_size {
-                        step(&batch.features, &batch.labels)?;
-                        batch = LabelledFeatures::new(batch.dim);
-                    }
+                let mut waiting = LabelledFeatures::new(extractor.encoder.dim());
+                for part in extractor.augmented(source, seed, epoch)? {
+                    waiting.extend(&part?);
+                    let dim = waiting.dim;
+                    let full = waiting.labels.len() / batch_size * batch_size;
+                    let batches = waiting.features[..full * dim].chunks_exact(batch_size * dim);
+                    batches
+                        .zip(waiting.labels.chunks_exact(batch_size))
+                        .try_for_each(|(features, labels)| step(features, labels))?;
+                    waiting.features.drain(..full * dim);
+                    waiting.labels.drain(..full);
                 }
                 Ok(())
             }

@@ -44,6 +44,11 @@ impl Head {
         Self { classes: self.classes, weight: vec![0.0; self.weight.len()], bias: vec![0.0; self.classes] }
     }
 
+    /// Whether all weights are numbers that can be computed with.
+    pub fn is_finite(&self) -> bool {
+        self.weight.iter().chain(&self.bias).all(|value| value.is_finite())
+    }
+
     /// Mean cross-entropy of a batch, `batch x dim`, and its gradient.
     pub fn loss(&self, features: &[f32], labels: &[u32]) -> (f64, Head) {
         let (dim, batch) = (self.dim(), labels.len());

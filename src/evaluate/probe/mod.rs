@@ -69,7 +69,7 @@ pub fn probe(
         examples.for_each_batch(epoch, recipe.batch_size, seed, |features, labels| {
             trials.iter_mut().try_for_each(|trial| trial.step(features, labels, factor))
         })?;
-        trials.iter_mut().for_each(|trial| trial.end_epoch(epoch + 1, val));
+        trials.iter_mut().try_for_each(|trial| trial.end_epoch(epoch + 1, val))?;
         after_epoch()?;
     }
     Ok(trials)
@@ -102,11 +102,18 @@ impl Trial {
         Ok(())
     }
 
-    fn end_epoch(&mut self, epoch: u64, val: &LabelledFeatures) {
+    fn end_epoch(&mut self, epoch: u64, val: &LabelledFeatures) -> Result<()> {
+        // What the last step left behind has no loss that would tell.
+        ensure!(
+            self.head.is_finite(),
+            "the probe diverged: its weights are not finite after epoch {epoch} at --probe-lr {}",
+            self.base_lr
+        );
         self.verdicts = self.head.judge(val);
         let (top1, top5) = (accuracy(&self.verdicts, 1), accuracy(&self.verdicts, 5));
         let loss = self.losses.take().expect("the batch is no larger than the data, so there was a step");
         self.history.push(ProbeEpoch { epoch, loss, top1, top5 });
+        Ok(())
     }
 
     /// The last epoch.
@@ -175,5 +182,10 @@ mod tests {
         let (recipe, examples) = (ProbeRecipe::sgd(), Examples::Cached(&train));
         let error = probe(&recipe, &examples, &clouds(10, 2), 2, 0, || Ok(())).err().unwrap();
         assert!(error.to_string().contains("the probe diverged: its loss is"), "{error}");
+        // A rate beyond f32, in the only step.
+        let recipe = ProbeRecipe { epochs: 1, batch_size: 10, base_lrs: vec![1e39], ..ProbeRecipe::sgd() };
+        let set = clouds(10, 2);
+        let error = probe(&recipe, &Examples::Cached(&set), &set, 2, 0, || Ok(())).err().unwrap();
+        assert!(error.to_string().contains("its weights are not finite after epoch 1"), "{error}");
     }
 }

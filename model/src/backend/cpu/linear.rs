@@ -9,10 +9,13 @@ use super::tile::with_kernel;
 use super::vectorized;
 use crate::backend::{LinearGradients, LinearKernel};
 
-/// Outputs of one part of the work.
-const BLOCK: usize = 96;
+/// Outputs of one part of the work: what two threads share evenly, and whose results stay in the first cache.
+const BLOCK: usize = 32;
+
 /// Inputs of one part of the input gradient: the weight's rows are read in runs of so many values.
-const INPUT_BLOCK: usize = 144;
+fn input_block(inputs: usize) -> usize {
+    (inputs / 16).next_multiple_of(48).clamp(48, 144)
+}
 
 impl LinearKernel for Cpu {
     fn linear<const IN: usize, const OUT: usize>(
@@ -133,9 +136,10 @@ fn add_input_gradient(
     let grad_y = Matrix::new(grad_y, batch, outputs, outputs);
     with_kernel!(kernel => {
         let left = Left::packed(kernel, grad_y);
-        let blocks = MatrixMut::new(grad_x, batch, inputs, inputs).split_columns(INPUT_BLOCK);
+        let width = input_block(inputs);
+        let blocks = MatrixMut::new(grad_x, batch, inputs, inputs).split_columns(width);
         blocks.into_par_iter().enumerate().for_each(|(block, mut grad)| {
-            let weight = weight.columns(block * INPUT_BLOCK, (block * INPUT_BLOCK + INPUT_BLOCK).min(inputs));
+            let weight = weight.columns(block * width, (block * width + width).min(inputs));
             multiply_packing(
                 kernel,
                 &left,
