@@ -183,7 +183,7 @@ mod tests {
         let error = probe(&recipe, &examples, &clouds(10, 2), 2, 0, || Ok(())).err().unwrap();
         assert!(error.to_string().contains("the probe diverged: its loss is"), "{error}");
         // A rate beyond f32, in the only step.
-        let recipe = ProbeRecipe { epochs: 1, batch_size: 10, base_lrs: vec![1e39], ..ProbeRecipe::sgd() };
+        let recipe = ProbeRecipe { epochs: 1, batch_size: 10, base_lrs: vec![1e42], ..ProbeRecipe::sgd() };
         let set = clouds(10, 2);
         let error = probe(&recipe, &Examples::Cached(&set), &set, 2, 0, || Ok(())).err().unwrap();
         assert!(error.to_string().contains("its weights are not finite after epoch 1"), "{error}");
