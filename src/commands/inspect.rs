@@ -10,20 +10,26 @@ use simsiam_pipeline::shards::OpenOptions;
 use crate::cli::InspectArgs;
 use crate::console::Console;
 
-/// Prints a report on shards; true if every sample looked at is good.
+/// Prints a report on shards; true if every sample looked at is good, and every shard.
 ///
 /// # Errors
-/// If the shards cannot be opened.
+/// If the shards cannot be opened; with `--verify`, if none can.
 pub fn run(args: &InspectArgs, console: &Console) -> Result<bool> {
-    let shards = ShardSet::open(&args.shards, &OpenOptions::default())?;
+    let options = OpenOptions::default();
+    let (shards, broken) = if args.verify {
+        ShardSet::open_usable(&args.shards, &options)?
+    } else {
+        (ShardSet::open(&args.shards, &options)?, Vec::new())
+    };
     let options = InspectOptions { verify: args.verify, ..InspectOptions::default() };
     let bar = console.bar(shards.len(), 0, "{wide_bar} {pos}/{len} samples  {msg}");
-    let report = inspect(&shards, &options, &mut |progress| {
+    let mut report = inspect(&shards, &options, &mut |progress| {
         bar.set_position(progress.done);
         bar.set_message(format!("{} bad", progress.bad));
     });
     bar.finish_and_clear();
+    report.broken_shards = broken.iter().map(ToString::to_string).collect();
     let text = if args.json { serde_json::to_string_pretty(&report)? } else { report.to_string() };
     writeln!(io::stdout(), "{}", text.trim_end())?;
-    Ok(report.bad.is_empty())
+    Ok(report.bad.is_empty() && report.broken_shards.is_empty())
 }

@@ -28,16 +28,15 @@ use crate::train::{Outcome, Run, train};
 /// # Errors
 /// If the input cannot work (exit code 2), or the run fails.
 pub fn run(args: &TrainArgs, console: &Console) -> Result<Outcome> {
-    run_until(&Interrupt::listen()?, args, console)
+    run_until(Interrupt::listen()?, args, console)
 }
 
 /// As [`run`], but who calls it listens.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_until(interrupt: &Interrupt, args: &TrainArgs, console: &Console) -> Result<Outcome> {
+pub fn run_until(interrupt: Interrupt, args: &TrainArgs, console: &Console) -> Result<Outcome> {
     let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
-    let interrupt = interrupt.clone();
     let (config, dir, resumed) = match &args.resume {
         Some(path) => resume(path, &overrides)?,
         None => begin(args.run_dir.as_deref(), overrides, console)?,
@@ -175,7 +174,7 @@ fn resume(path: &Path, overrides: &Overrides) -> Result<(TrainConfig, Folder, Op
 
 /// A step that does not fit ends the program without a word.
 fn warn_of_memory(config: &TrainConfig) {
-    let needed = config.batch_size as u64 * mib_an_image(config.arch) << 20;
+    let needed = (config.batch_size as u64 * mib_an_image(config.arch)) << 20;
     if let Some(available) = simsiam_pipeline::available_memory()
         && config.device == Device::Cpu
         && needed > available

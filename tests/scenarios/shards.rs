@@ -58,6 +58,18 @@ fn inspect_counts_and_verify_lists_the_bad() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["samples"], 200);
     assert_eq!(report["bad"].as_array().unwrap().len(), 1);
+
+    // Shards that cannot be opened are listed, and the others looked at.
+    for name in ["train/x.tar", "train/y.tar"] {
+        std::fs::write(fixture.path(name), "not a tar archive".repeat(100)).unwrap();
+    }
+    let output = simsiam().arg("inspect").arg(fixture.path("train")).arg("--verify").output().unwrap();
+    let printed = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    for expected in ["samples   200 (", "broken    2 (shards", "x.tar: not a tar archive", "y.tar: not a tar"]
+    {
+        assert!(printed.contains(expected), "{expected} in {printed}");
+    }
 }
 
 #[test]

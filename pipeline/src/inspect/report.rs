@@ -35,6 +35,9 @@ pub struct Report {
     pub verified: bool,
     /// Samples that cannot be used, in order.
     pub bad: Vec<UnusableSample>,
+    /// What is wrong with shards that could not be opened ([`ShardSet::open_usable`](crate::ShardSet::open_usable)); whoever
+    /// opened them says so.
+    pub broken_shards: Vec<String>,
 }
 
 /// Least, median and greatest of a set of numbers.

@@ -63,10 +63,17 @@ impl Report {
         for bad in self.bad.iter().take(MOST_BAD) {
             write!(f, "\n  {}: {}", bad.at, bad.cause)?;
         }
-        match self.bad.len().checked_sub(MOST_BAD) {
-            Some(more @ 1..) => write!(f, "\n  and {} more", grouped(more as u64)),
-            _ => Ok(()),
+        if let Some(more @ 1..) = self.bad.len().checked_sub(MOST_BAD) {
+            write!(f, "\n  and {} more", grouped(more as u64))?;
         }
+        if !self.broken_shards.is_empty() {
+            write!(
+                f,
+                "\nbroken    {} (shards that cannot be opened)",
+                grouped(self.broken_shards.len() as u64)
+            )?;
+        }
+        self.broken_shards.iter().try_for_each(|shard| write!(f, "\n  {shard}"))
     }
 }
 
@@ -149,6 +156,7 @@ mod tests {
             class_names: Some(vec!["cat".into()]),
             verified: true,
             bad: vec![UnusableSample { sample: 2_042, at, cause: "empty file".into() }],
+            broken_shards: vec!["b.tar: not a tar archive".into()],
         };
         let expected = r##"shards    2 (3.0 MiB)
 samples   2,501 (2.0 MiB of images)
@@ -162,7 +170,9 @@ labels    2 classes, 1 without
   0 cat  1,500  ########################################
   1      1,000  ###########################
 bad       1 (all images decoded)
-  shard train-003.tar, sample 1042 "n0144": empty file"##;
+  shard train-003.tar, sample 1042 "n0144": empty file
+broken    1 (shards that cannot be opened)
+  b.tar: not a tar archive"##;
         assert_eq!(report.to_string(), expected);
     }
 }

@@ -69,6 +69,7 @@ impl Tally {
             class_names: set.class_names().map(<[String]>::to_vec),
             verified,
             bad: self.bad,
+            broken_shards: Vec::new(),
         }
     }
 }

@@ -11,8 +11,12 @@ use super::scan::scan;
 use super::tar::{TarError, TarErrorKind};
 use super::{OpenOptions, Shard, ShardError};
 
-/// Opens every shard; the result has their order. The first error ends it.
-pub(super) fn open_all(paths: &[PathBuf], options: &OpenOptions) -> Result<Vec<Shard>, ShardError> {
+/// Opens every shard, in the order of `paths`. With `stop`, no more are begun after an error: all before it are in the result.
+pub(super) fn open_all(
+    paths: &[PathBuf],
+    options: &OpenOptions,
+    stop: bool,
+) -> Vec<Result<Shard, ShardError>> {
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let opened = Mutex::new(Vec::with_capacity(paths.len()));
@@ -21,7 +25,7 @@ pub(super) fn open_all(paths: &[PathBuf], options: &OpenOptions) -> Result<Vec<S
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = paths.get(number) else { break };
             let shard = open_shard(path, options.cache_dir.as_deref());
-            failed.fetch_or(shard.is_err(), Ordering::Relaxed);
+            failed.fetch_or(stop && shard.is_err(), Ordering::Relaxed);
             opened.lock().expect("no thread panics while it holds the lock").push((number, shard));
         }
     };
@@ -37,7 +41,6 @@ pub(super) fn open_all(paths: &[PathBuf], options: &OpenOptions) -> Result<Vec<S
     });
     let mut opened = opened.into_inner().expect("no thread panics while it holds the lock");
     opened.sort_by_key(|(number, _)| *number);
-    // Where several shards are bad, the first in order is the one to be named.
     opened.into_iter().map(|(_, shard)| shard).collect()
 }
 

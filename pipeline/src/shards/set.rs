@@ -64,21 +64,47 @@ impl ShardSet {
     /// A path or pattern that names nothing; a shard that is not a tar, is truncated or holds no image; I/O.
     pub fn open<P: AsRef<str>>(patterns: &[P], options: &OpenOptions) -> Result<ShardSet, ShardError> {
         let paths = pattern::resolve(patterns)?;
-        let shards = open::open_all(&paths, options)?;
-        let class_names = classes::beside(&paths)?;
+        // Where several shards are bad, the first in order is the one to be named.
+        let shards = open::open_all(&paths, options, true).into_iter().collect::<Result<_, _>>()?;
+        Ok(Self::of(shards, classes::beside(&paths)?))
+    }
+
+    /// As [`open`](Self::open), but past shards that cannot be opened: the set of the others, and what is wrong with each.
+    ///
+    /// # Errors
+    /// If no shard can be opened, the first's error; or a path or pattern names nothing.
+    pub fn open_usable<P: AsRef<str>>(
+        patterns: &[P],
+        options: &OpenOptions,
+    ) -> Result<(ShardSet, Vec<ShardError>), ShardError> {
+        let paths = pattern::resolve(patterns)?;
+        let (mut shards, mut errors) = (Vec::new(), Vec::new());
+        for opened in open::open_all(&paths, options, false) {
+            match opened {
+                Ok(shard) => shards.push(shard),
+                Err(error) => errors.push(error),
+            }
+        }
+        if shards.is_empty() {
+            return Err(errors.swap_remove(0));
+        }
+        Ok((Self::of(shards, classes::beside(&paths)?), errors))
+    }
+
+    fn of(shards: Vec<Shard>, class_names: Option<Vec<String>>) -> Self {
         let mut first_samples = vec![0];
         let mut total = 0;
         for shard in &shards {
             total += shard.samples();
             first_samples.push(total);
         }
-        Ok(ShardSet {
+        Self {
             shards,
             first_samples,
             class_names,
             #[cfg(test)]
             before_read: BeforeRead::default(),
-        })
+        }
     }
 
     /// Samples in all shards together; at least 1.
