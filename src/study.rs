@@ -116,3 +116,34 @@ fn check_same_settings(out: &Path, study: Study, common: &Overrides) -> Result<(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use simsiam_pipeline::pack::{PackOptions, pack};
+
+    use super::*;
+    use crate::config::Preset;
+    use crate::demo::{self, DemoConfig};
+
+    #[test]
+    fn rows_whose_batches_are_larger_than_the_data_are_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let of_demo = DemoConfig { train_per_class: 10, val_per_class: 1, ..DemoConfig::default() };
+        let images = demo::generate(&dir.path().join("images"), &of_demo, &mut |_, _| ()).unwrap();
+        let shards = dir.path().join("shards");
+        pack(&images.train, &shards, &PackOptions::default(), &mut |_| ()).unwrap();
+        let common = Overrides {
+            preset: Some(Preset::Demo),
+            shards: Some(vec![shards.to_string_lossy().into_owned()]),
+            batch_size: Some(16),
+            ..Overrides::default()
+        };
+        let names = |rows: &[Row]| rows.iter().map(|row| row.name.clone()).collect::<Vec<_>>();
+        let rows = Study::Ablations.rows(&common).unwrap();
+        let all = names(&rows);
+        // A tenth of the 100 images is held out.
+        let fitting = names(&that_fit(rows, &common, &Console::new()).unwrap());
+        let left_out: Vec<_> = all.into_iter().filter(|name| !fitting.contains(name)).collect();
+        assert_eq!(left_out, ["batch 128", "batch 256", "batch 512", "batch 1024"]);
+    }
+}

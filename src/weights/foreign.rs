@@ -278,4 +278,21 @@ mod tests {
         }
         assert!(ForeignWeights::named(Vec::new()).is_none());
     }
+
+    #[test]
+    fn the_first_layers_of_a_deeper_head_are_no_head() {
+        let network = |layers| {
+            let overrides = Overrides {
+                preset: Some(Preset::Cifar10),
+                arch: Some(Arch::Resnet8),
+                projector_layers: Some(layers),
+                ..Overrides::default()
+            };
+            TrainConfig::resolve(&overrides).unwrap().network(&Cpu::default(), 1, 1)
+        };
+        let deeper = ForeignWeights::named(state::export(network(3).as_ref())).unwrap();
+        let taken = deeper.read_into(network(2).as_mut()).unwrap();
+        assert_eq!(taken.heads, ["predictor"]);
+        assert!(taken.left_out.contains(&"projector.6.weight".to_owned()), "{:?}", taken.left_out);
+    }
 }

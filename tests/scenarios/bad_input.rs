@@ -75,6 +75,22 @@ fn settings_that_cannot_work() {
 }
 
 #[test]
+fn the_preset_follows_the_images() {
+    let fixture = Fixture::new();
+    fs::write(fixture.path("size.toml"), "[recipe]\nsize = 40\n").unwrap();
+    for (more, expected) in [
+        (&[][..], "resnet18-cifar at 40 was not compiled"),
+        (&["--arch", "resnet20"], "resnet20 at 40"),
+        (&["--arch", "resnet50"], "resnet50 at 40"),
+    ] {
+        let mut command = simsiam();
+        command.current_dir(fixture.path("")).args(["train", "--shards", "train", "--config", "size.toml"]);
+        let printed = refused(command.args(more));
+        assert!(printed.contains(expected), "{more:?}: {printed}");
+    }
+}
+
+#[test]
 fn a_folder_that_holds_a_run_is_left_alone() {
     let fixture = Fixture::new();
     succeed(&mut fixture.train("run", &["--epochs", "1"]));
