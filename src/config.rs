@@ -322,7 +322,11 @@ impl fmt::Display for TrainConfig {
     }
 }
 
-/// A recipe with some values changed; a table within it is changed value by value too, but for the crop of another kind.
+/// What a recipe has whatever its steps: a table with all of these, as that of a run's `config.toml`, is whole.
+const WHOLE: [&str; 6] = ["size", "crop", "grayscale_p", "flip_p", "mean", "std"];
+
+/// A recipe with some values changed; a table within it is changed value by value too, but for the crop of another kind. A
+/// whole one takes its place.
 fn changed(recipe: &Recipe, changes: toml::Table) -> Result<Recipe, InputError> {
     fn merge(into: &mut toml::Table, changes: toml::Table) {
         for (key, change) in changes {
@@ -336,7 +340,8 @@ fn changed(recipe: &Recipe, changes: toml::Table) -> Result<Recipe, InputError> 
             }
         }
     }
-    let mut merged = table(recipe);
+    let is_whole = WHOLE.iter().all(|key| changes.contains_key(*key));
+    let mut merged = if is_whole { toml::Table::new() } else { table(recipe) };
     merge(&mut merged, changes);
     merged.try_into().map_err(|error| InputError::new(format!("recipe: {error}").trim_end().to_owned()))
 }
@@ -362,4 +367,25 @@ pub fn default_run_dir(config: &TrainConfig) -> PathBuf {
     let preset = table(config)["preset"].as_str().unwrap_or_default().to_owned();
     let name = |number: u32| PathBuf::from(format!("runs/{number:03}-{preset}-{}", config.arch));
     (1..).map(name).find(|dir| !dir.exists()).expect("there is always a next number")
+}
+
+#[cfg(test)]
+mod tests {
+    use simsiam_pipeline::augment::Crop;
+
+    use super::*;
+
+    #[test]
+    fn a_saved_configuration_is_read_back_whole_and_a_part_changes_the_presets() {
+        let mut config = TrainConfig::preset(Preset::Imagenet);
+        (config.recipe.blur, config.recipe.reducing_gap, config.recipe.flip_p) = (None, None, 0.25);
+        let saved: Overrides = toml::from_str(&config.to_string()).unwrap();
+        assert_eq!(TrainConfig::resolve(&saved).unwrap(), config);
+
+        let part = "preset = \"imagenet\"\n[recipe]\nflip_p = 0.25\ncrop.resize_center.resize = 256\n";
+        let found = TrainConfig::resolve(&toml::from_str(part).unwrap()).unwrap().recipe;
+        let preset = Recipe::imagenet();
+        assert_eq!((found.blur, found.reducing_gap, found.flip_p), (preset.blur, preset.reducing_gap, 0.25));
+        assert_eq!(found.crop, Crop::ResizeCenter { resize: 256 });
+    }
 }
