@@ -12,11 +12,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use simsiam_pipeline::decode::probe;
 use simsiam_pipeline::stats::{PipelineStats, QueueStats};
 use simsiam_pipeline::{OnBadSample, PipelineConfig, Quarantine, ShardSet};
 
-use crate::config::Preset;
 use crate::process::{self, Memory};
 use workers::{StepTimes, Workers};
 
@@ -79,16 +77,6 @@ pub struct StepMicros {
     pub decode: f64,
     /// Both views.
     pub augment: f64,
-}
-
-/// The preset for images like the first of the shards: `cifar10` up to 64 pixels a side, else `imagenet`.
-///
-/// # Errors
-/// If the first sample is no image.
-pub fn preset_for(shards: &ShardSet) -> Result<Preset> {
-    let first = shards.read(0)?;
-    let info = probe(first.bytes).with_context(|| shards.locate(0).to_string())?;
-    Ok(if info.width.max(info.height) <= 64 { Preset::Cifar10 } else { Preset::Imagenet })
 }
 
 /// Measures for about `seconds`, a third of them on decoding alone.

@@ -135,6 +135,7 @@ impl Data {
         Ok(self.fed(config, dtype).check_memory()?)
     }
 
+    /// The pipeline with the threads and numbers that do not change which batches there are.
     fn fed(&self, config: &TrainConfig, dtype: Dtype) -> PipelineConfig {
         PipelineConfig {
             workers: config.workers.count(),

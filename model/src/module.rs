@@ -2,7 +2,10 @@
 
 use std::convert::Infallible;
 
-use dfdx::nn::{ModuleFields, ModuleVisitor, ScalarOptions, TensorCollection, TensorOptions};
+use dfdx::nn::{
+    ModuleFields, ModuleVisitor, ScalarOptions, TensorCollection, TensorOptions, TensorViewer, ViewTensorMut,
+    ViewTensorRef,
+};
 use dfdx::prelude::*;
 
 use crate::backend::{Backend, SgdStep};
@@ -115,7 +118,7 @@ pub(crate) fn visit<D: Backend, M: TensorCollection<f32, D>>(
     prefix: &str,
     each: &mut Read<'_, D>,
 ) {
-    match M::iter_tensors(&mut Reader { module, prefix, each }) {
+    match M::iter_tensors(&mut Walker { module, prefix, visit: &mut Reading(each) }) {
         Ok(_) => {}
         Err(never) => match never {},
     }
@@ -127,110 +130,99 @@ pub(crate) fn visit_mut<D: Backend, M: TensorCollection<f32, D>>(
     prefix: &str,
     each: &mut Write<'_, D>,
 ) -> Result<(), D::Err> {
-    M::iter_tensors(&mut Writer { module, prefix, each }).map(drop)
+    M::iter_tensors(&mut Walker { module, prefix, visit: &mut Writing(each) }).map(drop)
 }
 
-// A visitor is compiled for every module and shape, so there are two for everything, and they do less than dfdx's
-// `RecursiveWalker`: nothing is built from what they visit.
+/// What is done with the tensors of a collection.
+trait Visit<D: Backend> {
+    /// How modules and tensors are held: by reference, or to be changed.
+    type Viewer: TensorViewer;
+    type Err;
 
-struct Reader<'a, 'e, M, D: Backend> {
-    module: &'a M,
-    prefix: &'a str,
-    each: &'a mut Read<'e, D>,
+    fn tensor<S: Shape>(
+        &mut self,
+        name: &str,
+        is_parameter: bool,
+        tensor: <Self::Viewer as TensorViewer>::View<'_, Tensor<S, f32, D>>,
+    ) -> Result<(), Self::Err>;
 }
 
-struct Writer<'a, 'e, M, D: Backend> {
-    module: &'a mut M,
-    prefix: &'a str,
-    each: &'a mut Write<'e, D>,
-}
+struct Reading<'a, 'b, D: Backend>(&'a mut Read<'b, D>);
+struct Writing<'a, 'b, D: Backend>(&'a mut Write<'b, D>);
 
-impl<M: TensorCollection<f32, D>, D: Backend> ModuleVisitor<M, f32, D> for Reader<'_, '_, M, D> {
+impl<D: Backend> Visit<D> for Reading<'_, '_, D> {
+    type Viewer = ViewTensorRef;
     type Err = Infallible;
-    type E2 = f32;
-    type D2 = D;
 
-    fn visit_module<Field, GetRef, GetMut>(
+    fn tensor<S: Shape>(
         &mut self,
         name: &str,
-        mut field: GetRef,
-        _: GetMut,
-    ) -> Result<Option<Field::To<f32, D>>, Infallible>
-    where
-        GetRef: FnMut(&M) -> &Field,
-        GetMut: FnMut(&mut M) -> &mut Field,
-        Field: TensorCollection<f32, D>,
-    {
-        let prefix = joined(self.prefix, name);
-        Field::iter_tensors(&mut Reader { module: field(self.module), prefix: &prefix, each: self.each })
-    }
-
-    fn visit_tensor<S: Shape, GetRef, GetMut>(
-        &mut self,
-        name: &str,
-        mut tensor: GetRef,
-        _: GetMut,
-        options: TensorOptions<S, f32, D>,
-    ) -> Result<Option<Tensor<S, f32, D>>, Infallible>
-    where
-        GetRef: FnMut(&M) -> &Tensor<S, f32, D>,
-        GetMut: FnMut(&mut M) -> &mut Tensor<S, f32, D>,
-    {
-        (self.each)(&joined(self.prefix, name), options.do_gradient_update, tensor(self.module));
-        Ok(None)
-    }
-
-    fn visit_scalar<N: num_traits::NumCast, GetRef, GetMut>(
-        &mut self,
-        _: &str,
-        _: GetRef,
-        _: GetMut,
-        _: ScalarOptions<N>,
-    ) -> Result<Option<N>, Infallible> {
-        Ok(None)
-    }
-
-    fn visit_fields<F: ModuleFields<M, f32, D>>(
-        &mut self,
-        fields: F,
-        _: impl FnOnce(F::Output<f32, D>) -> M::To<f32, D>,
-    ) -> Result<Option<M::To<f32, D>>, Infallible> {
-        fields.visit_fields(self).map(|_| None)
+        is_parameter: bool,
+        tensor: &Tensor<S, f32, D>,
+    ) -> Result<(), Infallible> {
+        (self.0)(name, is_parameter, tensor);
+        Ok(())
     }
 }
 
-impl<M: TensorCollection<f32, D>, D: Backend> ModuleVisitor<M, f32, D> for Writer<'_, '_, M, D> {
+impl<D: Backend> Visit<D> for Writing<'_, '_, D> {
+    type Viewer = ViewTensorMut;
     type Err = D::Err;
+
+    fn tensor<S: Shape>(
+        &mut self,
+        name: &str,
+        is_parameter: bool,
+        tensor: &mut Tensor<S, f32, D>,
+    ) -> Result<(), D::Err> {
+        (self.0)(name, is_parameter, tensor)
+    }
+}
+
+/// Walks over a collection. It is compiled for every module and shape, and does less than dfdx's `RecursiveWalker`: nothing
+/// is built from what it visits.
+struct Walker<'a, M, V> {
+    module: M,
+    prefix: &'a str,
+    visit: &'a mut V,
+}
+
+impl<'a, M: TensorCollection<f32, D>, D: Backend, V: Visit<D>> ModuleVisitor<M, f32, D>
+    for Walker<'_, <V::Viewer as TensorViewer>::View<'a, M>, V>
+{
+    type Err = V::Err;
     type E2 = f32;
     type D2 = D;
 
     fn visit_module<Field, GetRef, GetMut>(
         &mut self,
         name: &str,
-        _: GetRef,
-        mut field: GetMut,
-    ) -> Result<Option<Field::To<f32, D>>, D::Err>
+        mut get_ref: GetRef,
+        mut get_mut: GetMut,
+    ) -> Result<Option<Field::To<f32, D>>, V::Err>
     where
         GetRef: FnMut(&M) -> &Field,
         GetMut: FnMut(&mut M) -> &mut Field,
         Field: TensorCollection<f32, D>,
     {
+        let module = V::Viewer::view_field(&mut self.module, name, &mut get_ref, &mut get_mut);
         let prefix = joined(self.prefix, name);
-        Field::iter_tensors(&mut Writer { module: field(self.module), prefix: &prefix, each: self.each })
+        Field::iter_tensors(&mut Walker { module, prefix: &prefix, visit: self.visit })
     }
 
     fn visit_tensor<S: Shape, GetRef, GetMut>(
         &mut self,
         name: &str,
-        _: GetRef,
-        mut tensor: GetMut,
+        mut get_ref: GetRef,
+        mut get_mut: GetMut,
         options: TensorOptions<S, f32, D>,
-    ) -> Result<Option<Tensor<S, f32, D>>, D::Err>
+    ) -> Result<Option<Tensor<S, f32, D>>, V::Err>
     where
         GetRef: FnMut(&M) -> &Tensor<S, f32, D>,
         GetMut: FnMut(&mut M) -> &mut Tensor<S, f32, D>,
     {
-        (self.each)(&joined(self.prefix, name), options.do_gradient_update, tensor(self.module))?;
+        let tensor = V::Viewer::view_field(&mut self.module, name, &mut get_ref, &mut get_mut);
+        self.visit.tensor(&joined(self.prefix, name), options.do_gradient_update, tensor)?;
         Ok(None)
     }
 
@@ -240,7 +232,7 @@ impl<M: TensorCollection<f32, D>, D: Backend> ModuleVisitor<M, f32, D> for Write
         _: GetRef,
         _: GetMut,
         _: ScalarOptions<N>,
-    ) -> Result<Option<N>, D::Err> {
+    ) -> Result<Option<N>, V::Err> {
         Ok(None)
     }
 
@@ -248,7 +240,7 @@ impl<M: TensorCollection<f32, D>, D: Backend> ModuleVisitor<M, f32, D> for Write
         &mut self,
         fields: F,
         _: impl FnOnce(F::Output<f32, D>) -> M::To<f32, D>,
-    ) -> Result<Option<M::To<f32, D>>, D::Err> {
+    ) -> Result<Option<M::To<f32, D>>, V::Err> {
         fields.visit_fields(self).map(|_| None)
     }
 }

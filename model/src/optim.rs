@@ -78,6 +78,7 @@ impl<D: Backend> Sgd<D> {
             if !is_parameter || !is_trained(name) {
                 return Ok(());
             }
+            // Also of one that rests: a checkpoint has the velocities of all.
             let velocity = match velocity.get_mut(name) {
                 Some(velocity) => velocity,
                 None => velocity

@@ -8,7 +8,7 @@ use simsiam_model::arch::Arch;
 use simsiam_pipeline::shards::OpenOptions;
 use simsiam_pipeline::{PipelineConfig, ShardSet, World};
 
-use crate::bench::{LoaderReport, OperationRow, Stage, StepReport, largest_batch, loader, preset_for, steps};
+use crate::bench::{LoaderReport, OperationRow, Stage, StepReport, largest_batch, loader, steps};
 use crate::cli::BenchArgs;
 use crate::config::{Device, Overrides, Preset, TrainConfig, Workers};
 use crate::error::InputError;
@@ -49,8 +49,7 @@ fn bench_steps(args: &BenchArgs) -> Result<String> {
         ..overrides(args)?
     };
     let arch = args.arch.or(overrides.arch).unwrap_or(Arch::Resnet18Cifar);
-    let default = if arch.size() == 32 { Preset::Cifar10 } else { Preset::Imagenet };
-    let preset = args.preset.or(overrides.preset).unwrap_or(default);
+    let preset = args.preset.or(overrides.preset).unwrap_or(Preset::for_arch(arch));
     let mut config =
         TrainConfig::resolve(&Overrides { preset: Some(preset), arch: Some(arch), ..overrides })?;
     config.check_size()?;
@@ -81,7 +80,7 @@ fn bench_loader(args: &BenchArgs) -> Result<String> {
     let overrides = overrides(args)?;
     let preset = match args.preset.or(overrides.preset) {
         Some(preset) => preset,
-        None => preset_for(&shards)?,
+        None => Preset::for_images(&shards)?,
     };
     let TrainConfig { recipe, seed, .. } = TrainConfig::preset(preset).with(&overrides)?;
     // A batch larger than the data would be refused, and a few images are enough to measure with.

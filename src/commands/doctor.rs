@@ -14,7 +14,7 @@ use crate::doctor::{Compared, Diagnosis, Doctor, Losses};
 /// # Errors
 /// If settings make no sense, or the device cannot be used or fails.
 pub fn run(args: &DoctorArgs, console: &Console) -> Result<bool> {
-    let preset = if args.arch.size() == 32 { Preset::Cifar10 } else { Preset::Imagenet };
+    let preset = Preset::for_arch(args.arch);
     let config = TrainConfig::resolve(&Overrides {
         preset: Some(preset),
         arch: Some(args.arch),

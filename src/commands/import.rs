@@ -70,9 +70,8 @@ fn configuration(overrides: &Overrides, file: &Path, weights: &ForeignWeights) -
         let text = format!("{} holds a {arch}, not the {named} that --arch names", file.display());
         return Err(InputError::new(text).into());
     }
-    let preset = if arch.size() == 32 { Preset::Cifar10 } else { Preset::Imagenet };
-    let of_file =
-        Overrides { preset: Some(overrides.preset.unwrap_or(preset)), arch: Some(arch), ..overrides.clone() };
+    let preset = overrides.preset.unwrap_or(Preset::for_arch(arch));
+    let of_file = Overrides { preset: Some(preset), arch: Some(arch), ..overrides.clone() };
     let config = TrainConfig::resolve(&of_file)?;
     config.check_size()?;
     Ok(config)

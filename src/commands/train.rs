@@ -8,7 +8,6 @@ use simsiam_model::network::Networks;
 use simsiam_pipeline::ShardSet;
 use simsiam_pipeline::shards::OpenOptions;
 
-use crate::bench::preset_for;
 use crate::checkpoint::Checkpoint;
 use crate::cli::TrainArgs;
 use crate::commands::demo_shards;
@@ -148,9 +147,12 @@ pub(super) fn with_preset(settings: Overrides) -> Result<Overrides> {
         return Ok(settings);
     };
     let preset = match settings.arch {
-        Some(arch) if arch.size() == 32 => Preset::Cifar10,
-        Some(_) => Preset::Imagenet,
-        None => preset_for(&ShardSet::open(shards, &OpenOptions::default())?).unwrap_or(Preset::Imagenet),
+        Some(arch) => Preset::for_arch(arch),
+        None => {
+            let shards = ShardSet::open(shards, &OpenOptions::default())?;
+            // A first sample that is no image is a bad sample like any other.
+            Preset::for_images(&shards).unwrap_or(Preset::Imagenet)
+        }
     };
     Ok(Overrides { preset: Some(preset), ..settings })
 }

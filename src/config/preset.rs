@@ -1,13 +1,15 @@
 //! The named sets of values, as they stand in the papers.
 
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use simsiam_pipeline::Recipe;
+use simsiam_model::arch::Arch;
+use simsiam_pipeline::decode::probe;
+use simsiam_pipeline::{Recipe, ShardSet};
 
 use super::{
     BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Predictor, PredictorLr, Similarity, Symmetry, Target,
     TrainConfig, Workers,
 };
-use simsiam_model::arch::Arch;
 
 /// A named set of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -19,6 +21,23 @@ pub enum Preset {
     Cifar10,
     /// ResNet-8 at 32 on procedural images, for two or three minutes of a small machine.
     Demo,
+}
+
+impl Preset {
+    /// The preset for images of the size that the encoder is compiled for.
+    pub fn for_arch(arch: Arch) -> Self {
+        if arch.size() == 32 { Self::Cifar10 } else { Self::Imagenet }
+    }
+
+    /// The preset for images like the first of the shards: `cifar10` up to 64 pixels a side, else `imagenet`.
+    ///
+    /// # Errors
+    /// If the first sample is no image.
+    pub fn for_images(shards: &ShardSet) -> Result<Self> {
+        let first = shards.read(0)?;
+        let info = probe(first.bytes).with_context(|| shards.locate(0).to_string())?;
+        Ok(if info.width.max(info.height) <= 64 { Self::Cifar10 } else { Self::Imagenet })
+    }
 }
 
 impl TrainConfig {
