@@ -279,7 +279,7 @@ pub struct BenchArgs {
     /// Where the model runs, for `--stage train` [default: cpu]
     #[arg(long)]
     pub device: Option<Device>,
-    /// How the GPU multiplies, for `--stage train` [default: tf32]
+    /// How numbers are multiplied, for `--stage train` [default: f32 on the CPU, tf32 on a GPU]
     #[arg(long)]
     pub precision: Option<Precision>,
     /// Look for the largest batch that fits the GPU's memory, from --batch-size up, and measure that
@@ -314,7 +314,7 @@ pub struct DoctorArgs {
     /// What to compare
     #[arg(long, default_value = "cuda")]
     pub device: Device,
-    /// How the GPU multiplies [default: tf32]
+    /// How numbers are multiplied [default: f32 on the CPU, tf32 on a GPU]
     #[arg(long)]
     pub precision: Option<Precision>,
     /// Encoder of the training steps

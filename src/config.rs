@@ -39,7 +39,7 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Where the model runs.
     pub device: Device,
-    /// How the GPU multiplies; left out, in TF32.
+    /// How numbers are multiplied; left out, in single precision on the CPU and in TF32 on a GPU.
     pub precision: Option<Precision>,
     /// Decoding threads.
     pub workers: Workers,
@@ -109,14 +109,16 @@ pub enum Device {
     Cuda,
 }
 
-/// How a GPU multiplies.
+/// How numbers are multiplied and stored between layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// Single precision
     F32,
-    /// Factors with 10 bits of mantissa on tensor cores, sums in single precision
+    /// Factors with 10 bits of mantissa on a GPU's tensor cores, sums in single precision
     Tf32,
+    /// Images between layers and factors in bf16, sums and parameters in single precision
+    Bf16,
 }
 
 /// The predictor's learning rate.
@@ -270,8 +272,8 @@ impl TrainConfig {
         if !(2..=3).contains(&self.projector_layers) {
             return refuse("projector_layers must be 2 or 3");
         }
-        if self.precision.is_some() && self.device == Device::Cpu {
-            return refuse("precision is the GPU's (device = cuda): the CPU computes in f32");
+        if self.precision == Some(Precision::Tf32) && self.device == Device::Cpu {
+            return refuse("precision = tf32 is the GPU's (device = cuda): the CPU has f32 and bf16");
         }
         let rates = [self.base_lr, self.weight_decay, self.momentum];
         if rates.iter().any(|rate| !rate.is_finite() || *rate < 0.0) || self.momentum >= 1.0 {

@@ -1,7 +1,7 @@
 //! The device by its name on the command line.
 
 use anyhow::Result;
-use dfdx::prelude::Cpu;
+use simsiam_model::backend::cpu;
 use simsiam_model::network::Networks;
 
 use crate::config::{Device, Precision};
@@ -24,7 +24,13 @@ pub trait Work {
 /// As the work has them; or if the device cannot be used or fails.
 pub fn on_device<W: Work>(device: Device, precision: Option<Precision>, work: W) -> Result<W::Output> {
     match device {
-        Device::Cpu => work.run(&Cpu::default()),
+        Device::Cpu => {
+            let precision = match precision {
+                Some(Precision::Bf16) => cpu::Precision::Bf16,
+                _ => cpu::Precision::F32,
+            };
+            cpu::in_precision(precision, |dev| work.run(dev))
+        }
         Device::Cuda => on_cuda(precision.unwrap_or(Precision::Tf32), work),
     }
 }
@@ -38,6 +44,7 @@ fn on_cuda<W: Work>(precision: Precision, work: W) -> Result<W::Output> {
     let precision = match precision {
         Precision::F32 => cuda::Precision::F32,
         Precision::Tf32 => cuda::Precision::Tf32,
+        Precision::Bf16 => cuda::Precision::Bf16,
     };
     let dev = cuda::start(precision).map_err(|error| InputError::new(error.to_string()))?;
     let result = cuda::guarded(move || work.run(&dev))?;

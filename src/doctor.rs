@@ -5,11 +5,11 @@ mod operations;
 mod training;
 
 use anyhow::Result;
-use dfdx::prelude::Cpu;
 use simsiam_model::Backend;
+use simsiam_model::backend::{Format, cpu};
 use simsiam_model::network::Networks;
 
-use operations::Operation;
+use operations::{At, Operation};
 pub use training::Losses;
 
 use crate::config::TrainConfig;
@@ -74,7 +74,11 @@ trait Comparable<D> {
 
 impl<O: Operation, D: Backend> Comparable<D> for O {
     fn compare(&self, dev: &D, tolerance: f64) -> Result<Vec<Compared>> {
-        let (found, expected) = (self.run(dev), self.run(&Cpu::default()));
+        let rounded_to = dev.image_format();
+        let found = self.run(At { dev, format: rounded_to, rounded_to });
+        let expected = cpu::in_precision(cpu::Precision::F32, |dev| {
+            self.run(At { dev, format: Format::Single, rounded_to })
+        });
         let results = found.into_iter().zip(expected);
         let compared = results.map(|((result, found), (_, expected))| {
             let error = relative_error(&found, &expected);
@@ -105,6 +109,8 @@ fn noise(seed: u64, stream: u64, n: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dfdx::prelude::Cpu;
+
     use crate::config::Preset;
 
     #[test]

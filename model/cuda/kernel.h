@@ -2,6 +2,8 @@
 // for the host: host.h then stands for CUDA.
 #pragma once
 
+#include <cstring>
+
 #ifdef __CUDACC__
 #define TWIN(kernel)
 #else

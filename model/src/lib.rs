@@ -4,7 +4,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`tensors`] | the two tensor types that flow, [`Images`] and [`Features`], and how bytes become one |
+//! | [`tensors`] | the two tensor types that flow, [`Images`] and [`Features`], and the images' format |
 //! | [`module`] | what a network is: [`Module`] (built from a generator of initial values) and [`NamedTensors`] |
 //! | [`layers`] | convolution, batch norm, pooling, linear; each checks its shapes when it is compiled |
 //! | [`encoders`] | ResNets for 32 x 32 and for photographs behind one trait, [`Encoder`] |

@@ -6,14 +6,14 @@
 use dfdx::prelude::*;
 
 use crate::arch::Arch;
-use crate::backend::Backend;
+use crate::backend::{Backend, Format, computed};
 use crate::encoders::{Encoder, ResNet8, ResNet18, ResNet18Cifar, ResNet20, ResNet34, ResNet50};
 use crate::methods::{
     Batch, Byol, ByolConfig, Method, MoCoV2, MoCoV2Config, SimClr, SimClrConfig, SimSiam, SimSiamConfig,
     StepLoss, SwAv, SwAvConfig,
 };
 use crate::module::{NamedTensors, Read, Write};
-use crate::tensors::{Images, images_from};
+use crate::tensors::{Images, images_from, images_shape, in_format};
 
 /// A method with its settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -157,11 +157,11 @@ where
     }
 
     fn encode(&self, images: &[f32]) -> Vec<f32> {
-        self.method.encoder().forward(images_from(&self.dev, images)).as_vec()
+        self.method.encoder().forward(native(&self.dev, images_from(&self.dev, images))).as_vec()
     }
 
     fn project(&self, images: &[f32]) -> Vec<f32> {
-        self.method.project(images_from(&self.dev, images))
+        self.method.project(native(&self.dev, images_from(&self.dev, images)))
     }
 
     fn alloc_grads(&self) -> Gradients<f32, D> {
@@ -185,8 +185,12 @@ where
 }
 
 fn received<D: Backend, const SIZE: usize>(dev: &D, views: &mut D::Sent, batch: usize) -> Images<D, 3, SIZE> {
-    let images = dev.receive(views, (batch, Const, Const, Const));
-    images.unwrap_or_else(|error| panic!("the device failed: {error}"))
+    native(dev, computed(dev.receive(views, images_shape(batch, Format::Single))))
+}
+
+/// Images in the format that the device computes in.
+fn native<D: Backend, const SIZE: usize>(dev: &D, images: Images<D, 3, SIZE>) -> Images<D, 3, SIZE> {
+    in_format(images, dev.image_format())
 }
 
 impl<M: NamedTensors<D>, D: Backend, const SIZE: usize, const FEATURES: usize> NamedTensors<D>

@@ -2,11 +2,35 @@
 
 use dfdx::prelude::*;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Format, computed, take_gradient};
 
-/// Images or feature maps, `batch x C x S x S` (NCHW): channels and size are types, the batch is a run-time value.
-pub type Images<D, const C: usize, const S: usize, T = NoneTape> =
-    Tensor<(usize, Const<C>, Const<S>, Const<S>), f32, D, T>;
+/// Images or feature maps, `batch x C x S x S`: channels and size are types, batch and [`Format`] are run-time values.
+///
+/// In [`Format::Single`] a tensor as any other. In [`Format::Half`] its values are words of two, so that only the layers
+/// and [`in_format`] can do anything with it, no operator of dfdx.
+pub type Images<D, const C: usize, const S: usize, T = NoneTape> = Tensor<ImagesShape<C, S>, f32, D, T>;
+
+/// The shape of [`Images`].
+pub type ImagesShape<const C: usize, const S: usize> = (usize, Depth<C>, Const<S>, Const<S>);
+
+/// The axis of `C` channels, as long as the words that they take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth<const C: usize>(pub Format);
+
+impl<const C: usize> Dim for Depth<C> {
+    fn size(&self) -> usize {
+        self.0.words(C)
+    }
+
+    fn from_size(size: usize) -> Option<Self> {
+        Format::of(C, size).map(Self)
+    }
+}
+
+/// The shape of a batch of images.
+pub const fn images_shape<const C: usize, const S: usize>(batch: usize, format: Format) -> ImagesShape<C, S> {
+    (batch, Depth(format), Const, Const)
+}
 
 /// Feature vectors, `batch x C`.
 pub type Features<D, const C: usize, T = NoneTape> = Tensor<(usize, Const<C>), f32, D, T>;
@@ -17,7 +41,7 @@ pub type Channels<D, const C: usize> = Tensor<Rank1<C>, f32, D>;
 /// The tape of a training pass.
 pub type Taped<D> = OwnedTape<f32, D>;
 
-/// Copies a batch of images, `batch x C x S x S` values in NCHW order, into a tensor.
+/// Copies a batch of images, `batch x C x S x S` values in NCHW order, into a tensor of [`Format::Single`].
 ///
 /// ```
 /// use simsiam_model::{Images, images_from};
@@ -36,7 +60,29 @@ pub fn images_from<D: Backend, const C: usize, const S: usize>(dev: &D, nchw: &[
         "{} values are no whole number of {C} x {S} x {S} images",
         nchw.len()
     );
-    let mut images = dev.zeros_like(&(nchw.len() / image, Const, Const, Const));
+    let mut images = dev.zeros_like(&images_shape(nchw.len() / image, Format::Single));
     images.copy_from(nchw);
     images
+}
+
+/// Images in `format`, rounded to what it can hold; gradients flow back in the format of `x`.
+pub fn in_format<const C: usize, const S: usize, D: Backend, T: Tape<f32, D>>(
+    x: Images<D, C, S, T>,
+    format: Format,
+) -> Images<D, C, S, T> {
+    let from = *x.shape();
+    if from.1 == Depth(format) {
+        return x;
+    }
+    let (x, mut tape) = x.split_tape();
+    let to = images_shape(from.0, format);
+    let y = computed(x.device().convert(C, &x, to));
+
+    let dev = x.device().clone();
+    let (x_ghost, y_ghost) = (x.ghost(), y.ghost());
+    tape.add_backward_op(move |grads| {
+        let grad_y = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, &dev)?;
+        dev.convert_backward(C, (&from, &to), &grad_y, grads.get_or_alloc_mut(&x_ghost)?)
+    });
+    y.put_tape(tape)
 }

@@ -45,6 +45,7 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<bool> {
 /// What rounding explains.
 fn tolerance(config: &TrainConfig) -> f64 {
     match (config.device, config.precision) {
+        (_, Some(Precision::Bf16)) => 5e-3,
         (Device::Cpu, _) | (Device::Cuda, Some(Precision::F32)) => 1e-5,
         (Device::Cuda, _) => 1e-3,
     }

@@ -50,7 +50,7 @@ pub struct Overrides {
     /// Where the model runs
     #[arg(long)]
     pub device: Option<Device>,
-    /// How the GPU multiplies [default: tf32]
+    /// How numbers are multiplied [default: f32 on the CPU, tf32 on a GPU]
     #[arg(long)]
     pub precision: Option<Precision>,
     /// Learning rate at a batch of 256

@@ -1,13 +1,13 @@
 use anyhow::Result;
 use dfdx::prelude::*;
-use simsiam_model::backend::{Pixels, SgdStep};
+use simsiam_model::backend::{Format, Pixels, SgdStep};
 use simsiam_model::init::InitRng;
 use simsiam_model::layers::{
     Activation, BatchNorm1d, BatchNorm2d, BiasedLinear, Conv2d, MaxPool2d, global_avg_pool,
 };
 use simsiam_model::objective::negative_cosine;
-use simsiam_model::tensors::Taped;
-use simsiam_model::{Backend, Features, Images, Module, TargetGradient};
+use simsiam_model::tensors::{Taped, images_shape, in_format};
+use simsiam_model::{Backend, Features, Images, Module, TargetGradient, images_from};
 use simsiam_pipeline::Recipe;
 
 use super::{Comparable, noise};
@@ -18,7 +18,44 @@ pub(super) trait Operation {
     fn name(&self) -> String;
 
     /// Its results by name: outputs, and gradients along a random direction.
-    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)>;
+    fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)>;
+}
+
+/// Where an operation runs.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a, D> {
+    /// The device.
+    pub(super) dev: &'a D,
+    /// The format in which its layers are given images.
+    pub(super) format: Format,
+    /// What images are rounded to before, on every device, so that a rounding decides nothing: which value is the largest,
+    /// whether one is above 0.
+    pub(super) rounded_to: Format,
+}
+
+impl<D: Backend> At<'_, D> {
+    /// Random images in single precision.
+    fn images<const C: usize, const S: usize>(
+        &self,
+        seed: u64,
+        stream: u64,
+        batch: usize,
+    ) -> Images<D, C, S> {
+        let images = images_from(self.dev, &noise(seed, stream, batch * C * S * S));
+        in_format(in_format(images, self.rounded_to), Format::Single)
+    }
+
+    /// Images as layers are given them, with a tape.
+    fn traced<const C: usize, const S: usize>(&self, x: &Images<D, C, S>) -> Images<D, C, S, Taped<D>> {
+        in_format(x.leaky_trace(), self.format)
+    }
+}
+
+/// What a layer gave, in single precision.
+fn single<const C: usize, const S: usize, D: Backend>(
+    y: Images<D, C, S, Taped<D>>,
+) -> Images<D, C, S, Taped<D>> {
+    in_format(y, Format::Single)
 }
 
 /// Calls `each` with every operation, on batches whose sizes `seed` draws.
@@ -35,7 +72,7 @@ pub(super) fn all<D: Backend>(
     each(&Convolution::<3, 16, 3, 1, 1, 32, 32> { batch: batch(6, 60.0), seed })?;
     for activation in [Activation::Relu, Activation::Identity] {
         each(&ImageNorm::<64, 28> { batch: batch(7, 30.0), seed, activation, residual: false })?;
-        each(&ImageNorm::<17, 7> { batch: batch(8, 60.0), seed, activation, residual: true })?;
+        each(&ImageNorm::<18, 7> { batch: batch(8, 60.0), seed, activation, residual: true })?;
         each(&FeatureNorm::<2048> { batch: batch(9, 250.0), seed, activation })?;
     }
     each(&MaxPooling { batch: batch(10, 8.0), seed })?;
@@ -54,15 +91,6 @@ fn along<S: Shape, D: Backend>(y: Tensor<S, f32, D, Taped<D>>, seed: u64) -> Gra
     let shape = *y.shape();
     let direction = y.device().tensor_from_vec(noise(seed, 99, shape.num_elements()), shape);
     (y.put_tape(tape) * direction).sum::<Rank0, _>().backward()
-}
-
-fn images<const C: usize, const S: usize, D: Backend>(
-    dev: &D,
-    seed: u64,
-    stream: u64,
-    batch: usize,
-) -> Images<D, C, S> {
-    dev.tensor_from_vec(noise(seed, stream, batch * C * S * S), (batch, Const, Const, Const))
 }
 
 fn features<const C: usize, D: Backend>(dev: &D, seed: u64, stream: u64, rows: usize) -> Features<D, C> {
@@ -96,12 +124,13 @@ impl<
         format!("convolution {}x{IN}x{S}x{S} -> {OUT}, {KERNEL}x{KERNEL} / {STRIDE}", self.batch)
     }
 
-    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
-        let layer = Conv2d::<IN, OUT, KERNEL, STRIDE, PAD, D>::new(dev, &InitRng::new(self.seed));
-        let x: Images<D, IN, S> = images(dev, self.seed, 1, self.batch);
-        let y: Images<D, OUT, S_OUT, _> = layer.forward(x.leaky_trace());
+    fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
+        let layer = Conv2d::<IN, OUT, KERNEL, STRIDE, PAD, D>::new(at.dev, &InitRng::new(self.seed));
+        let x: Images<D, IN, S> = at.images(self.seed, 1, self.batch);
+        let (input, tape) = at.traced(&x).split_tape();
         // Twice, so that the second gradient is added to the first.
-        let again: Images<D, OUT, S_OUT, _> = layer.forward(x.leaky_trace());
+        let again: Images<D, OUT, S_OUT, _> = single(layer.forward(input.leaky_trace()));
+        let y: Images<D, OUT, S_OUT, _> = single(layer.forward(input.put_tape(tape)));
         let found = y.as_vec();
         let grads = along(y + again, self.seed);
         vec![("y", found), ("dx", grads.get(&x).as_vec()), ("dw", grads.get(&layer.weight).as_vec())]
@@ -122,23 +151,24 @@ impl<const C: usize, const S: usize> Operation for ImageNorm<C, S> {
         format!("batch norm {batch}x{C}x{S}x{S}, {activation:?}{residual}")
     }
 
-    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+    fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
         let Self { batch, seed, activation, residual } = *self;
-        let mut norm = BatchNorm2d::<C, D>::new(dev, &InitRng::new(seed));
+        let mut norm = BatchNorm2d::<C, D>::new(at.dev, &InitRng::new(seed));
         norm.weight.copy_from(&noise(seed, 3, C));
         norm.bias.copy_from(&noise(seed, 4, C));
-        let x: Images<D, C, S> = images(dev, seed, 1, batch);
-        let shortcut: Images<D, C, S> = images(dev, seed, 2, batch);
-        let y = if residual {
-            norm.forward_add_mut(x.leaky_trace(), shortcut.leaky_trace(), activation)
+        let x: Images<D, C, S> = at.images(seed, 1, batch);
+        let shortcut: Images<D, C, S> = at.images(seed, 2, batch);
+        let y = single(if residual {
+            norm.forward_add_mut(at.traced(&x), at.traced(&shortcut), activation)
         } else {
-            norm.forward_mut(x.leaky_trace(), activation)
-        };
+            norm.forward_mut(at.traced(&x), activation)
+        });
+        let in_evaluation = norm.forward(in_format(x.clone(), at.format), activation);
         let mut results = vec![
             ("y", y.as_vec()),
             ("running mean", norm.running.mean.as_vec()),
             ("running variance", norm.running.var.as_vec()),
-            ("y in evaluation", norm.forward(x.clone(), activation).as_vec()),
+            ("y in evaluation", in_format(in_evaluation, Format::Single).as_vec()),
         ];
         let grads = along(y, seed);
         results.extend([
@@ -164,7 +194,8 @@ impl<const C: usize> Operation for FeatureNorm<C> {
         format!("batch norm {}x{C}, {:?}", self.batch, self.activation)
     }
 
-    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+    fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
+        let dev = at.dev;
         let mut norm = BatchNorm1d::<C, D>::new(dev, &InitRng::new(self.seed));
         norm.weight.copy_from(&noise(self.seed, 3, C));
         let x: Features<D, C> = features(dev, self.seed, 1, self.batch);
@@ -190,9 +221,9 @@ impl Operation for MaxPooling {
         format!("max pool {}x64x112x112, 3x3 / 2", self.batch)
     }
 
-    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
-        let x: Images<D, 64, 112> = images(dev, self.seed, 1, self.batch);
-        let y: Images<D, 64, 56, _> = MaxPool2d::<3, 2, 1>.forward(x.leaky_trace());
+    fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
+        let x: Images<D, 64, 112> = at.images(self.seed, 1, self.batch);
+        let y: Images<D, 64, 56, _> = single(MaxPool2d::<3, 2, 1>.forward(at.traced(&x)));
         let found = y.as_vec();
         vec![("y", found), ("dx", along(y, self.seed).get(&x).as_vec())]
     }
@@ -208,9 +239,9 @@ impl Operation for AveragePooling {
         format!("global average pool {}x512x7x7", self.batch)
     }
 
-    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
-        let x: Images<D, 512, 7> = images(dev, self.seed, 1, self.batch);
-        let y = global_avg_pool(x.leaky_trace());
+    fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
+        let x: Images<D, 512, 7> = at.images(self.seed, 1, self.batch);
+        let y = global_avg_pool(at.traced(&x));
         let found = y.as_vec();
         vec![("y", found), ("dx", along(y, self.seed).get(&x).as_vec())]
     }
@@ -226,7 +257,8 @@ impl<const IN: usize, const OUT: usize> Operation for LinearLayer<IN, OUT> {
         format!("linear {}x{IN} -> {OUT}", self.batch)
     }
 
-    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+    fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
+        let dev = at.dev;
         let layer = BiasedLinear::<IN, OUT, D>::new(dev, &InitRng::new(self.seed));
         let x: Features<D, IN> = features(dev, self.seed, 1, self.batch);
         let y = layer.forward(x.leaky_trace());
@@ -251,7 +283,8 @@ impl Operation for Cosine {
         format!("cosine {}x2048", self.batch)
     }
 
-    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+    fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
+        let dev = at.dev;
         let p: Features<D, 2048> = features(dev, self.seed, 1, self.batch);
         let z: Features<D, 2048> = features(dev, self.seed, 2, self.batch);
         // Not near 0, where the sum of many cosines has lost its digits.
@@ -273,7 +306,8 @@ impl Operation for TableRows {
         format!("rows {}x128 of a table of 1000", self.rows)
     }
 
-    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+    fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
+        let dev = at.dev;
         let mut table: Features<D, 128> = features(dev, self.seed, 1, 1000);
         let values = features(dev, self.seed, 2, self.rows);
         let numbers: Vec<usize> = (0..self.rows).map(|i| (i * 377 + 5) % 1000).collect();
@@ -295,9 +329,10 @@ impl Operation for BytesFed {
         format!("views of bytes {}x3x224x224", self.batch)
     }
 
-    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+    fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
+        let dev = at.dev;
         let plane = 224 * 224;
-        let shape = (self.batch, Const::<3>, Const::<224>, Const::<224>);
+        let shape = images_shape::<3, 224>(self.batch, Format::Single);
         let bytes = |stream| -> Vec<u8> {
             let values = noise(self.seed, stream, self.batch * 3 * plane);
             values.iter().map(|value| (127.5 + 127.5 * value) as u8).collect()
@@ -323,7 +358,8 @@ impl Operation for Update {
         format!("sgd {}", self.n)
     }
 
-    fn run<D: Backend>(&self, dev: &D) -> Vec<(&'static str, Vec<f32>)> {
+    fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
+        let dev = at.dev;
         let tensor = |stream| dev.tensor_from_vec(noise(self.seed, stream, self.n), (self.n,));
         let (mut p, mut v): (Tensor<(usize,), f32, D>, _) = (tensor(1), tensor(2));
         let before = p.clone(); // must not change with it

@@ -1,6 +1,6 @@
 use anyhow::{Result, anyhow};
 use dfdx::prelude::*;
-use simsiam_model::backend::Pixels;
+use simsiam_model::backend::{Pixels, cpu};
 use simsiam_model::network::Networks;
 use simsiam_model::{LearningRates, Sgd, SgdConfig};
 
@@ -18,7 +18,9 @@ pub struct Losses {
 
 /// Trains the same network on the same made-up images on both.
 pub(super) fn losses<D: Networks>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Losses> {
-    Ok(Losses { device: train(dev, config, steps)?, cpu: train(&Cpu::default(), config, steps)? })
+    let device = train(dev, config, steps)?;
+    let cpu = cpu::in_precision(cpu::Precision::F32, |cpu| train(cpu, config, steps))?;
+    Ok(Losses { device, cpu })
 }
 
 /// As the training loop does, on new images each step.

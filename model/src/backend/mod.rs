@@ -9,6 +9,9 @@ use std::fmt::Display;
 
 use dfdx::prelude::*;
 
+mod format;
+pub use format::{Format, FormatKernel};
+
 mod conv2d;
 pub use conv2d::{Conv2dGeometry, Conv2dGradients, Conv2dKernel};
 
@@ -46,6 +49,7 @@ pub mod cuda;
 /// A device that can train: dfdx's operations and this crate's.
 pub trait Backend:
     Device<f32>
+    + FormatKernel
     + Conv2dKernel
     + BatchNormKernel
     + MaxPoolKernel

@@ -3,6 +3,8 @@ use dfdx::prelude::*;
 /// Sizes of a pooling over square images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolGeometry {
+    /// Channels of input and output.
+    pub channels: usize,
     /// Height and width of the input.
     pub in_size: usize,
     /// Height and width of the output, `(in_size + 2 pad - kernel) / stride + 1`.
@@ -44,9 +46,11 @@ pub trait GlobalAvgPoolKernel: Storage<f32> {
         output: Y,
     ) -> Result<Tensor<Y, f32, Self>, Self::Err>;
 
-    /// Adds `dL/dx`, given `dL/dy`.
-    fn global_avg_pool_backward(
+    /// Adds `dL/dx`, given the shape of `x`, its channels and `dL/dy`.
+    fn global_avg_pool_backward<X: Shape>(
         &self,
+        x: &X,
+        channels: usize,
         grad_output: &Self::Vec,
         grad_x: &mut Self::Vec,
     ) -> Result<(), Self::Err>;

@@ -13,18 +13,18 @@ use crate::tensors::{Channels, Features, Images};
 ///
 /// ```
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{Images, Module, init::InitRng, layers::{Activation, BatchNorm2d}};
+/// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::{Activation, BatchNorm2d}};
 /// # let dev = Cpu::default();
 /// let norm = BatchNorm2d::<8, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 8, 4> = dev.zeros_like(&(2, Const, Const, Const));
+/// let x: Images<Cpu, 8, 4> = dev.zeros_like(&images_shape(2, Format::Single));
 /// let y: Images<Cpu, 8, 4> = norm.forward(x, Activation::Relu);
 /// ```
 /// ```compile_fail
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{Images, Module, init::InitRng, layers::{Activation, BatchNorm2d}};
+/// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::{Activation, BatchNorm2d}};
 /// # let dev = Cpu::default();
 /// let norm = BatchNorm2d::<8, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 7, 4> = dev.zeros_like(&(2, Const, Const, Const));
+/// let x: Images<Cpu, 7, 4> = dev.zeros_like(&images_shape(2, Format::Single));
 /// let y: Images<Cpu, 7, 4> = norm.forward(x, Activation::Relu);
 /// ```
 #[derive(Clone, Debug)]

@@ -4,35 +4,35 @@ use dfdx::prelude::*;
 use crate::backend::{Backend, Conv2dGeometry, Conv2dGradients, GradientVec, computed, take_gradient};
 use crate::init::InitRng;
 use crate::module::{Module, Walked};
-use crate::tensors::Images;
+use crate::tensors::{Depth, Images, images_shape};
 
 /// Convolution without bias: `batch x IN x S x S -> batch x OUT x S' x S'`, `S' = (S + 2 PAD - KERNEL) / STRIDE + 1`.
 ///
 /// The output's size is checked when the program is compiled.
 /// ```
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{Images, Module, init::InitRng, layers::Conv2d};
+/// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::Conv2d};
 /// # let dev = Cpu::default();
 /// let stem = Conv2d::<3, 8, 7, 2, 3, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 3, 32> = dev.zeros_like(&(2, Const, Const, Const));
+/// let x: Images<Cpu, 3, 32> = dev.zeros_like(&images_shape(2, Format::Single));
 /// let y: Images<Cpu, 8, 16> = stem.forward(x);
 /// ```
 /// A wrong size does not compile:
 /// ```compile_fail
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{Images, Module, init::InitRng, layers::Conv2d};
+/// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::Conv2d};
 /// # let dev = Cpu::default();
 /// let stem = Conv2d::<3, 8, 7, 2, 3, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 3, 32> = dev.zeros_like(&(2, Const, Const, Const));
+/// let x: Images<Cpu, 3, 32> = dev.zeros_like(&images_shape(2, Format::Single));
 /// let y: Images<Cpu, 8, 15> = stem.forward(x);
 /// ```
 /// Nor does a wrong number of channels:
 /// ```compile_fail
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{Images, Module, init::InitRng, layers::Conv2d};
+/// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::Conv2d};
 /// # let dev = Cpu::default();
 /// let stem = Conv2d::<3, 8, 7, 2, 3, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 4, 32> = dev.zeros_like(&(2, Const, Const, Const));
+/// let x: Images<Cpu, 4, 32> = dev.zeros_like(&images_shape(2, Format::Single));
 /// let y: Images<Cpu, 8, 16> = stem.forward(x);
 /// ```
 #[derive(Clone, Debug)]
@@ -97,7 +97,8 @@ impl<
     ) -> (Images<D, OUT, S_OUT>, impl Differentiate<D>) {
         let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry(IN, OUT);
         let weight = self.weight.clone();
-        let output = (x.shape().0, Const, Const, Const);
+        let &(batch, Depth(format), ..) = x.shape();
+        let output = images_shape(batch, format);
         let y = computed(x.device().conv2d(&geometry, &x, &weight, output));
         let backward = move |grads: &mut Gradients<f32, D>, grad_y: &GradientVec<D>| {
             let dev = x.device();

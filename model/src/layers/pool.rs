@@ -1,22 +1,22 @@
 use dfdx::prelude::*;
 
 use crate::backend::{Backend, PoolGeometry, computed, take_gradient};
-use crate::tensors::{Features, Images};
+use crate::tensors::{Depth, Features, Images, images_shape};
 
 /// Max pooling, `batch x C x S x S -> batch x C x S' x S'` with `S' = (S + 2 PAD - KERNEL) / STRIDE + 1`.
 ///
 /// ```
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{Images, layers::MaxPool2d};
+/// # use simsiam_model::{backend::Format, tensors::images_shape, Images, layers::MaxPool2d};
 /// # let dev = Cpu::default();
-/// let x: Images<Cpu, 8, 16> = dev.zeros_like(&(2, Const, Const, Const));
+/// let x: Images<Cpu, 8, 16> = dev.zeros_like(&images_shape(2, Format::Single));
 /// let y: Images<Cpu, 8, 8> = MaxPool2d::<3, 2, 1>.forward(x);
 /// ```
 /// ```compile_fail
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{Images, layers::MaxPool2d};
+/// # use simsiam_model::{backend::Format, tensors::images_shape, Images, layers::MaxPool2d};
 /// # let dev = Cpu::default();
-/// let x: Images<Cpu, 8, 16> = dev.zeros_like(&(2, Const, Const, Const));
+/// let x: Images<Cpu, 8, 16> = dev.zeros_like(&images_shape(2, Format::Single));
 /// let y: Images<Cpu, 8, 9> = MaxPool2d::<3, 2, 1>.forward(x);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,9 +28,10 @@ impl<const KERNEL: usize, const STRIDE: usize, const PAD: usize> MaxPool2d<KERNE
         &self,
         x: Images<D, C, S, T>,
     ) -> Images<D, C, S_OUT, T> {
-        let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry();
+        let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry(C);
+        let &(batch, Depth(format), ..) = x.shape();
         let (x, mut tape) = x.split_tape();
-        let y = computed(x.device().max_pool(&geometry, &x, (x.shape().0, Const, Const, Const)));
+        let y = computed(x.device().max_pool(&geometry, &x, images_shape(batch, format)));
 
         let y_ghost = y.ghost();
         tape.add_backward_op(move |grads| {
@@ -56,9 +57,9 @@ impl<const KERNEL: usize, const STRIDE: usize, const PAD: usize, const S: usize,
         );
     };
 
-    fn geometry() -> PoolGeometry {
+    fn geometry(channels: usize) -> PoolGeometry {
         let () = Self::FIT;
-        PoolGeometry { in_size: S, out_size: S_OUT, kernel: KERNEL, stride: STRIDE, pad: PAD }
+        PoolGeometry { channels, in_size: S, out_size: S_OUT, kernel: KERNEL, stride: STRIDE, pad: PAD }
     }
 }
 
@@ -66,17 +67,17 @@ impl<const KERNEL: usize, const STRIDE: usize, const PAD: usize, const S: usize,
 ///
 /// ```
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{Features, Images, layers::global_avg_pool};
+/// # use simsiam_model::{backend::Format, tensors::images_shape, Features, Images, layers::global_avg_pool};
 /// # let dev = Cpu::default();
-/// let x: Images<Cpu, 8, 4> = dev.ones_like(&(2, Const, Const, Const));
+/// let x: Images<Cpu, 8, 4> = dev.ones_like(&images_shape(2, Format::Single));
 /// let y: Features<Cpu, 8> = global_avg_pool(x);
 /// assert_eq!(y.as_vec(), [1.0; 16]);
 /// ```
 /// ```compile_fail
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{Features, Images, layers::global_avg_pool};
+/// # use simsiam_model::{backend::Format, tensors::images_shape, Features, Images, layers::global_avg_pool};
 /// # let dev = Cpu::default();
-/// let x: Images<Cpu, 8, 4> = dev.ones_like(&(2, Const, Const, Const));
+/// let x: Images<Cpu, 8, 4> = dev.ones_like(&images_shape(2, Format::Single));
 /// let y: Features<Cpu, 9> = global_avg_pool(x);
 /// ```
 pub fn global_avg_pool<const C: usize, const S: usize, D: Backend, T: Tape<f32, D>>(
@@ -85,11 +86,11 @@ pub fn global_avg_pool<const C: usize, const S: usize, D: Backend, T: Tape<f32, 
     let (x, mut tape) = x.split_tape();
     let y = computed(x.device().global_avg_pool(&x, (x.shape().0, Const)));
 
-    let dev = x.device().clone();
+    let (dev, shape) = (x.device().clone(), *x.shape());
     let (x_ghost, y_ghost) = (x.ghost(), y.ghost());
     tape.add_backward_op(move |grads| {
         let grad_y = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, &dev)?;
-        dev.global_avg_pool_backward(&grad_y, grads.get_or_alloc_mut(&x_ghost)?)
+        dev.global_avg_pool_backward(&shape, C, &grad_y, grads.get_or_alloc_mut(&x_ghost)?)
     });
     y.put_tape(tape)
 }

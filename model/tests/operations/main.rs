@@ -6,6 +6,7 @@ mod oracle;
 
 mod batch_norm;
 mod conv2d;
+mod format;
 mod linear;
 mod loss;
 mod pool;

@@ -2,6 +2,7 @@ use dfdx::prelude::*;
 use rayon::prelude::*;
 
 use super::matrix::{Matrix, MatrixMut, Store};
+use super::planes::factors;
 use super::product::{Left, Right, multiply, multiply_packing, pack_panel};
 use super::profile::{Work, record};
 use super::tensor_view::{as_uninit, put, values, values_mut, written_or_added};
@@ -26,10 +27,10 @@ impl LinearKernel for Cpu {
     ) -> Result<Tensor<(usize, Const<OUT>), f32, Self>, Self::Err> {
         let batch = x.shape().0;
         let mut y = self.try_zeros_like(&(batch, Const))?;
-        let (x, weight, bias) = (values(x), values(weight), bias.map(values));
+        let (x, weight, bias) = (factors(values(x)), factors(values(weight)), bias.map(values));
         let (inputs, y_values) = (IN, values_mut(&mut y));
         record("linear", shape::<IN, OUT>(batch), work::<IN, OUT>(batch), || {
-            forward(inputs, x, weight, bias, y_values);
+            forward(inputs, &x, &weight, bias, y_values);
         });
         Ok(y)
     }
@@ -45,13 +46,14 @@ impl LinearKernel for Cpu {
         if batch == 0 {
             return Ok(());
         }
-        let (x, weight, sizes) = (values(x), values(weight), [batch, IN, OUT]);
+        let (x, weight, sizes) = (factors(values(x)), factors(values(weight)), [batch, IN, OUT]);
+        let grad_y = factors(grad_output);
         let (shape, work) = (shape::<IN, OUT>(batch), work::<IN, OUT>(batch));
         record("linear weight gradient", shape, work, || {
-            add_weight_gradient(sizes, x, grad_output, gradients.weight);
+            add_weight_gradient(sizes, &x, &grad_y, gradients.weight);
         });
         record("linear input gradient", shape, work, || {
-            add_input_gradient(sizes, weight, grad_output, gradients.x);
+            add_input_gradient(sizes, &weight, &grad_y, gradients.x);
         });
         if let Some(bias) = gradients.bias {
             bias.resize(OUT, 0.0);

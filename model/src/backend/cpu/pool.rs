@@ -1,6 +1,7 @@
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
+use super::planes::Planes;
 use super::profile::{Work, record};
 use super::tensor_view::{take_every, values, values_mut};
 use super::vectorized;
@@ -14,18 +15,21 @@ impl MaxPoolKernel for Cpu {
         output: Y,
     ) -> Result<Tensor<Y, f32, Self>, Self::Err> {
         let mut y = self.try_zeros_like(&output)?;
-        let inputs = values(x).par_chunks(g.in_size * g.in_size);
+        let planes = Planes::of(x.shape(), g.channels);
+        let x = planes.read(values(x));
+        let inputs = x.par_chunks(g.in_size * g.in_size);
         record("max pool", shape(g, inputs.len()), work(g, inputs.len()), || {
-            let planes = values_mut(&mut y).par_chunks_mut(g.out_size * g.out_size).zip(inputs);
-            planes.for_each_init(
-                || Largest::new(g),
-                |largest, (y, x)| {
-                    for (row, y) in y.chunks_exact_mut(g.out_size).enumerate() {
-                        largest.find(g, x, row);
-                        y.copy_from_slice(&largest.values[..g.out_size]);
-                    }
-                },
-            );
+            planes.resized(g.channels, g.out_size).change(values_mut(&mut y), |y| {
+                y.par_chunks_mut(g.out_size * g.out_size).zip(inputs).for_each_init(
+                    || Largest::new(g),
+                    |largest, (y, x)| {
+                        for (row, y) in y.chunks_exact_mut(g.out_size).enumerate() {
+                            largest.find(g, x, row);
+                            y.copy_from_slice(&largest.values[..g.out_size]);
+                        }
+                    },
+                );
+            });
         });
         Ok(y)
     }
@@ -37,20 +41,25 @@ impl MaxPoolKernel for Cpu {
         grad_output: &Self::Vec,
         grad_x: &mut Self::Vec,
     ) -> Result<(), Self::Err> {
-        let planes =
-            values(x).par_chunks(g.in_size * g.in_size).zip(grad_output.par_chunks(g.out_size * g.out_size));
-        record("max pool gradient", shape(g, planes.len()), work(g, planes.len()), || {
-            grad_x.par_chunks_mut(g.in_size * g.in_size).zip(planes).for_each_init(
-                || Largest::new(g),
-                |largest, (grad_x, (x, grad_y))| {
-                    for (row, grad_y) in grad_y.chunks_exact(g.out_size).enumerate() {
-                        largest.find(g, x, row);
-                        for (at, grad_y) in largest.places.iter().zip(grad_y) {
-                            grad_x[*at as usize] += grad_y;
+        let planes = Planes::of(x.shape(), g.channels);
+        let grad_output = planes.resized(g.channels, g.out_size).read(grad_output);
+        let x = planes.read(values(x));
+        let operands =
+            x.par_chunks(g.in_size * g.in_size).zip(grad_output.par_chunks(g.out_size * g.out_size));
+        record("max pool gradient", shape(g, operands.len()), work(g, operands.len()), || {
+            planes.change(grad_x, |grad_x| {
+                grad_x.par_chunks_mut(g.in_size * g.in_size).zip(operands).for_each_init(
+                    || Largest::new(g),
+                    |largest, (grad_x, (x, grad_y))| {
+                        for (row, grad_y) in grad_y.chunks_exact(g.out_size).enumerate() {
+                            largest.find(g, x, row);
+                            for (at, grad_y) in largest.places.iter().zip(grad_y) {
+                                grad_x[*at as usize] += grad_y;
+                            }
                         }
-                    }
-                },
-            );
+                    },
+                );
+            });
         });
         Ok(())
     }
@@ -149,7 +158,7 @@ impl GlobalAvgPoolKernel for Cpu {
         output: Y,
     ) -> Result<Tensor<Y, f32, Self>, Self::Err> {
         let mut y = self.try_zeros_like(&output)?;
-        let x = values(x);
+        let x = Planes::of(x.shape(), output.concrete().as_ref()[1]).read(values(x));
         let y_values = values_mut(&mut y);
         let plane = x.len() / y_values.len().max(1);
         let work = Work { flops: x.len() as f64, values: x.len() + y_values.len() };
@@ -168,19 +177,26 @@ impl GlobalAvgPoolKernel for Cpu {
         Ok(y)
     }
 
-    fn global_avg_pool_backward(
+    fn global_avg_pool_backward<X: Shape>(
         &self,
+        x: &X,
+        channels: usize,
         grad_output: &Self::Vec,
         grad_x: &mut Self::Vec,
     ) -> Result<(), Self::Err> {
-        let plane = grad_x.len() / grad_output.len().max(1);
-        let work = Work { flops: grad_x.len() as f64, values: grad_x.len() + grad_output.len() };
+        let sizes = x.concrete();
+        let plane: usize = sizes.as_ref()[2..].iter().product();
+        let planes = Planes::of(x, channels);
+        let inputs = grad_output.len() * plane;
+        let work = Work { flops: inputs as f64, values: inputs + grad_output.len() };
         let shape = || format!("{}x{plane}", grad_output.len());
         record("average pool gradient", shape, work, || {
-            let planes = grad_x.par_chunks_mut(plane.max(1)).zip(&grad_output[..]).with_min_len(64);
-            planes.for_each(|(grad_x, grad_y)| {
-                let share = grad_y / plane as f32;
-                grad_x.iter_mut().for_each(|v| *v += share);
+            planes.change(grad_x, |grad_x| {
+                let planes = grad_x.par_chunks_mut(plane.max(1)).zip(&grad_output[..]).with_min_len(64);
+                planes.for_each(|(grad_x, grad_y)| {
+                    let share = grad_y / plane as f32;
+                    grad_x.iter_mut().for_each(|v| *v += share);
+                });
             });
         });
         Ok(())

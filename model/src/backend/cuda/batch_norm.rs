@@ -2,7 +2,8 @@ use dfdx::prelude::*;
 
 use super::memory::{Stored, begin, new_values, stored_mut, values, values_mut};
 use super::runtime::runtime;
-use crate::backend::kernels::batch_norm::{self as kernel, Layout, Scratch, Statistics};
+use crate::backend::kernels::Layout;
+use crate::backend::kernels::batch_norm::{self as kernel, Partition, Scratch, Statistics};
 use crate::backend::{
     Affine, BatchNormGradients, BatchNormKernel, BatchNormSaved, BatchStatistics, Normalization,
 };
@@ -14,10 +15,10 @@ impl BatchNormKernel for Cuda {
         running_mean: &mut Tensor<C, f32, Self>,
         running_var: &mut Tensor<C, f32, Self>,
     ) -> Result<(Tensor<S, f32, Self>, BatchStatistics<C, Self>), Self::Err> {
-        let layout = layout(op.x);
+        let partition = partition(op.x, running_mean);
         let mut mean = self.try_zeros_like(running_mean)?;
         let mut inv_std = self.try_zeros_like(running_var)?;
-        let mut sums: Stored<f64> = self.try_alloc_len(layout.sums_len())?;
+        let mut sums: Stored<f64> = self.try_alloc_len(partition.sums_len())?;
         let into = [
             new_values(&mut mean),
             new_values(&mut inv_std),
@@ -25,7 +26,7 @@ impl BatchNormKernel for Cuda {
             values_mut(running_var)?,
         ];
         let constants = [Self::EPSILON, Self::MOMENTUM];
-        kernel::statistics(runtime(), &layout, constants, values(op.x), stored_mut(&mut sums), into)?;
+        kernel::statistics(runtime(), &partition, constants, values(op.x), stored_mut(&mut sums), into)?;
         let y = normalize(self, op, &mean, &inv_std)?;
         Ok((y, BatchStatistics { mean, inv_std }))
     }
@@ -47,9 +48,9 @@ impl BatchNormKernel for Cuda {
         grad_output: &mut Self::Vec,
         gradients: BatchNormGradients<'_, Self>,
     ) -> Result<(), Self::Err> {
-        let layout = layout(saved.x);
-        let mut sums: Stored<f64> = self.try_alloc_len(layout.sums_len())?;
-        let mut terms: Stored = self.try_alloc_len(layout.terms_len())?;
+        let partition = partition(saved.x, &saved.statistics.mean);
+        let mut sums: Stored<f64> = self.try_alloc_len(partition.sums_len())?;
+        let mut terms: Stored = self.try_alloc_len(partition.terms_len())?;
         let affine = match gradients.affine {
             Some((scale, shift)) => {
                 let channels = saved.statistics.mean.shape().num_elements();
@@ -72,7 +73,7 @@ impl BatchNormKernel for Cuda {
             residual: gradients.residual.map(stored_mut),
             affine,
         };
-        kernel::differentiate(runtime(), &layout, &backward, scratch, results)
+        kernel::differentiate(runtime(), &partition, &backward, scratch, results)
     }
 }
 
@@ -85,7 +86,15 @@ fn normalize<S: Shape, C: Shape>(
     let mut y = dev.try_zeros_like(op.x)?;
     let by = statistics(mean, inv_std, op.affine);
     let (x, residual) = (values(op.x), op.residual.map(values));
-    kernel::normalize(runtime(), &layout(op.x), op.activation, &by, x, residual, new_values(&mut y))?;
+    kernel::normalize(
+        runtime(),
+        &partition(op.x, mean),
+        op.activation,
+        &by,
+        x,
+        residual,
+        new_values(&mut y),
+    )?;
     Ok(y)
 }
 
@@ -98,6 +107,6 @@ fn statistics<'a, C: Shape>(
     Statistics { mean: values(mean), inv_std: values(inv_std), affine }
 }
 
-fn layout<S: Shape>(x: &Tensor<S, f32, Cuda>) -> Layout {
-    Layout::of(x.shape().concrete().as_ref())
+fn partition<S: Shape, C: Shape>(x: &Tensor<S, f32, Cuda>, mean: &Tensor<C, f32, Cuda>) -> Partition {
+    Partition::of(Layout::of(x.shape().concrete().as_ref(), mean.shape().num_elements()))
 }

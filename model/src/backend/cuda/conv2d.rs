@@ -10,9 +10,12 @@ use dfdx::prelude::*;
 use dfdx::tensor::CudaError;
 
 use super::Precision;
-use super::memory::{begin, new_values, stored, stored_mut, values};
+use super::half::rounded;
+use super::memory::{Stored, begin, new_values, stored, stored_mut, values};
 use super::runtime::{Runtime, locked, runtime};
-use crate::backend::{Conv2dGeometry, Conv2dGradients, Conv2dKernel};
+use crate::backend::kernels::half::{Store, convert};
+use crate::backend::kernels::{Layout, Values};
+use crate::backend::{Conv2dGeometry, Conv2dGradients, Conv2dKernel, Format};
 
 mod descriptors;
 use descriptors::Descriptors;
@@ -29,11 +32,11 @@ impl Conv2dKernel for Cuda {
         weight: &Tensor<W, f32, Self>,
         output: Y,
     ) -> Result<Tensor<Y, f32, Self>, Self::Err> {
+        let problem = Problem::of(geometry, x);
         let mut y = self.try_zeros_like(&output)?;
-        let (x, weight) = (values(x), values(weight));
-        let batch = x.len() / geometry.in_len();
-        let operands = Operands { from: [x.address(), weight.address()], to: new_values(&mut y).address() };
-        run(Direction::Forward, geometry, batch, operands, 0.0)?;
+        let filters = Filters::of(self, &problem, values(weight))?;
+        let from = [values(x).address(), filters.values().address()];
+        problem.run(Direction::Forward, from, new_values(&mut y).address(), 0.0)?;
         Ok(y)
     }
 
@@ -45,54 +48,95 @@ impl Conv2dKernel for Cuda {
         grad_output: &Self::Vec,
         gradients: Conv2dGradients<'_, Self>,
     ) -> Result<(), Self::Err> {
-        let (x, weight, grad_y) = (values(x), values(weight), stored(grad_output));
-        let batch = x.len() / geometry.in_len();
+        let problem = Problem::of(geometry, x);
+        let (x, grad_y) = (values(x).address(), stored(grad_output).address());
         let is_first = begin(self, gradients.weight, geometry.weight_len())?;
-        let to = stored_mut(gradients.weight).address();
-        let operands = Operands { from: [x.address(), grad_y.address()], to };
-        run(Direction::Filter, geometry, batch, operands, if is_first { 0.0 } else { 1.0 })?;
+        let to = stored_mut(gradients.weight);
+        match problem.format {
+            Format::Single => {
+                let beta = if is_first { 0.0 } else { 1.0 };
+                problem.run(Direction::Filter, [x, grad_y], to.address(), beta)?;
+            }
+            Format::Half => {
+                let layout = problem.filters().in_format(Format::Half);
+                let mut rounded: Stored = self.try_alloc_len(layout.len())?;
+                problem.run(Direction::Filter, [x, grad_y], stored_mut(&mut rounded).address(), 0.0)?;
+                convert(runtime(), &layout, stored(&rounded), to, Store::Add)?;
+            }
+        }
         if let Some(input) = gradients.input {
-            let to = stored_mut(input).address();
-            let operands = Operands { from: [weight.address(), grad_y.address()], to };
-            run(Direction::Data, geometry, batch, operands, 1.0)?;
+            let filters = Filters::of(self, &problem, values(weight))?;
+            let from = [filters.values().address(), grad_y];
+            problem.run(Direction::Data, from, stored_mut(input).address(), 1.0)?;
         }
         Ok(())
     }
 }
 
-/// Addresses of what is read, in cuDNN's order, and written.
-struct Operands {
-    from: [u64; 2],
-    to: u64,
-}
-
-/// `to = result + beta to`.
-fn run(
-    direction: Direction,
-    geometry: &Conv2dGeometry,
+/// A convolution of a batch in a format, or one of its gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Problem {
+    geometry: Conv2dGeometry,
     batch: usize,
-    operands: Operands,
-    beta: f32,
-) -> Result<(), CudaError> {
-    if batch == 0 {
-        return Ok(());
-    }
-    let runtime = runtime();
-    let mut plans = locked(&runtime.plans);
-    let plan = plans.get(runtime, direction, geometry, batch)?;
-    let workspace = runtime.workspace(plan.workspace)?;
-    let Operands { from: [a, b], to } = operands;
-    let (a, b, to) = (a as *const _, b as *const _, to as *mut _);
-    let scales = (from_ref(&1.0f32).cast(), from_ref(&beta).cast());
-    // SAFETY: the plan's descriptors are those of the operands, which are on the device; scales are read at once.
-    unsafe { plan.run(runtime.cudnn, scales, [a, b], to, workspace.address as *mut _) }
-        .map_err(|error| failed(direction, geometry, batch, error))
+    format: Format,
 }
 
-/// cuDNN's failure.
-///
-/// # Panics
-/// Always: dfdx's error has no place for it. [`guarded`](super::guarded) makes one of it.
-fn failed(direction: Direction, geometry: &Conv2dGeometry, batch: usize, error: CudnnError) -> CudaError {
-    panic!("the device failed: {direction:?} convolution of {batch} x {geometry:?}: {error:?}")
+/// Filters in the format that the images have.
+enum Filters<'a> {
+    Single(Values<'a>),
+    Half(Stored),
+}
+
+impl<'a> Filters<'a> {
+    fn of(dev: &Cuda, problem: &Problem, weight: Values<'a>) -> Result<Self, CudaError> {
+        Ok(match problem.format {
+            Format::Single => Self::Single(weight),
+            Format::Half => Self::Half(rounded(dev, &problem.filters(), weight)?),
+        })
+    }
+
+    fn values(&self) -> Values<'_> {
+        match self {
+            Self::Single(values) => *values,
+            Self::Half(values) => stored(values),
+        }
+    }
+}
+
+impl Problem {
+    fn of<X: Shape>(geometry: &Conv2dGeometry, x: &Tensor<X, f32, Cuda>) -> Self {
+        let layout = Layout::of(x.shape().concrete().as_ref(), geometry.in_channels);
+        Self { geometry: *geometry, batch: layout.batch, format: layout.format }
+    }
+
+    /// How the parameter's filters lie.
+    fn filters(&self) -> Layout {
+        let Conv2dGeometry { in_channels, out_channels, kernel, .. } = self.geometry;
+        let plane = kernel * kernel;
+        Layout { format: Format::Single, batch: out_channels, channels: in_channels, plane }
+    }
+
+    /// `to = result + beta to`, from operands in cuDNN's order.
+    fn run(&self, direction: Direction, [a, b]: [u64; 2], to: u64, beta: f32) -> Result<(), CudaError> {
+        if self.batch == 0 {
+            return Ok(());
+        }
+        let runtime = runtime();
+        let mut plans = locked(&runtime.plans);
+        let plan = plans.get(runtime, direction, self)?;
+        let workspace = runtime.workspace(plan.workspace)?;
+        let (a, b, to) = (a as *const _, b as *const _, to as *mut _);
+        let scales = (from_ref(&1.0f32).cast(), from_ref(&beta).cast());
+        // SAFETY: the plan's descriptors are those of the operands, which are on the device; scales are read at once.
+        unsafe { plan.run(runtime.cudnn, scales, [a, b], to, workspace.address as *mut _) }
+            .map_err(|error| self.failed(direction, error))
+    }
+
+    /// cuDNN's failure.
+    ///
+    /// # Panics
+    /// Always: dfdx's error has no place for it. [`guarded`](super::guarded) makes one of it.
+    fn failed(&self, direction: Direction, error: CudnnError) -> CudaError {
+        panic!("the device failed: {direction:?} of {self:?}: {error:?}")
+    }
 }

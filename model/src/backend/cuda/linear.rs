@@ -1,5 +1,6 @@
 //! The linear layer by cuBLAS.
 
+use std::ffi::c_void;
 use std::ptr::from_ref;
 
 use cudarc::cublas::{result as cublas, sys};
@@ -7,12 +8,13 @@ use dfdx::prelude::*;
 use dfdx::tensor::CudaError;
 
 use super::Precision;
-use super::memory::{begin, new_values, stored, stored_mut, values};
+use super::half::rounded;
+use super::memory::{Stored, begin, new_values, stored, stored_mut, values};
 use super::runtime::runtime;
 use crate::backend::kernels::linear::{
     Product, bias_gradient, bias_rows, forward, input_gradient, weight_gradient,
 };
-use crate::backend::kernels::{Values, ValuesMut};
+use crate::backend::kernels::{Layout, Values, ValuesMut};
 use crate::backend::{LinearGradients, LinearKernel};
 
 impl LinearKernel for Cuda {
@@ -27,8 +29,9 @@ impl LinearKernel for Cuda {
         if let Some(bias) = bias {
             bias_rows(runtime(), values(bias), new_values(&mut y))?;
         }
+        let (weight, x) = (Factor::of(self, values(weight))?, Factor::of(self, values(x))?);
         // What is there is the bias or zeros.
-        multiply(&forward([batch, IN, OUT]), values(weight), values(x), new_values(&mut y), 1.0)?;
+        multiply(&forward([batch, IN, OUT]), &weight, &x, new_values(&mut y), 1.0)?;
         Ok(y)
     }
 
@@ -40,30 +43,67 @@ impl LinearKernel for Cuda {
         gradients: LinearGradients<'_, Self>,
     ) -> Result<(), Self::Err> {
         let sizes = [x.shape().0, IN, OUT];
-        let grad_y = stored(grad_output);
         let beta = if begin(self, gradients.weight, OUT * IN)? { 0.0 } else { 1.0 };
-        let to = stored_mut(gradients.weight);
-        multiply(&weight_gradient(sizes), values(x), grad_y, to, beta)?;
-        multiply(&input_gradient(sizes), values(weight), grad_y, stored_mut(gradients.x), 1.0)?;
+        let grad_y = Factor::of(self, stored(grad_output))?;
+        let (weight, x) = (Factor::of(self, values(weight))?, Factor::of(self, values(x))?);
+        multiply(&weight_gradient(sizes), &x, &grad_y, stored_mut(gradients.weight), beta)?;
+        multiply(&input_gradient(sizes), &weight, &grad_y, stored_mut(gradients.x), 1.0)?;
         if let Some(bias) = gradients.bias {
             begin(self, bias, OUT)?;
-            bias_gradient(runtime(), grad_y, stored_mut(bias))?;
+            bias_gradient(runtime(), stored(grad_output), stored_mut(bias))?;
         }
         Ok(())
+    }
+}
+
+/// A factor of a product in the process's precision.
+enum Factor<'a> {
+    Single(Values<'a>),
+    /// So many values, as bf16.
+    Half(Stored, usize),
+}
+
+impl<'a> Factor<'a> {
+    fn of(dev: &Cuda, single: Values<'a>) -> Result<Self, CudaError> {
+        Ok(match runtime().precision() {
+            Precision::F32 | Precision::Tf32 => Self::Single(single),
+            Precision::Bf16 => Self::Half(rounded(dev, &Layout::matrix(single.len()), single)?, single.len()),
+        })
+    }
+
+    fn address(&self) -> *const c_void {
+        let values = match self {
+            Self::Single(values) => *values,
+            Self::Half(values, _) => stored(values),
+        };
+        values.address() as *const _
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Single(values) => values.len(),
+            Self::Half(_, len) => *len,
+        }
+    }
+
+    fn data_type(&self) -> sys::cudaDataType {
+        match self {
+            Self::Single(_) => sys::cudaDataType::CUDA_R_32F,
+            Self::Half(..) => sys::cudaDataType::CUDA_R_16BF,
+        }
     }
 }
 
 /// `c = op(a) op(b) + beta c`.
 fn multiply(
     product: &Product,
-    a: Values<'_>,
-    b: Values<'_>,
+    a: &Factor<'_>,
+    b: &Factor<'_>,
     c: ValuesMut<'_>,
     beta: f32,
 ) -> Result<(), CudaError> {
     use sys::cublasComputeType_t::{CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_32F_FAST_TF32};
     use sys::cublasOperation_t::{CUBLAS_OP_N, CUBLAS_OP_T};
-    const F32: sys::cudaDataType = sys::cudaDataType::CUDA_R_32F;
     let Product { transpose_a, transpose_b, m, n, k, lda, ldb, ldc } = *product;
     let fits = a.len() == m * k && b.len() == k * n && c.len() == m * n;
     assert!(fits, "{} by {} values give {}: {product:?}", a.len(), b.len(), c.len());
@@ -76,10 +116,10 @@ fn multiply(
     let runtime = runtime();
     let compute = match runtime.precision() {
         Precision::Tf32 => CUBLAS_COMPUTE_32F_FAST_TF32,
-        Precision::F32 => CUBLAS_COMPUTE_32F,
+        Precision::F32 | Precision::Bf16 => CUBLAS_COMPUTE_32F,
     };
     let (one, beta) = (from_ref(&1.0f32).cast(), from_ref(&beta).cast());
-    let (a, b, c) = (a.address() as *const _, b.address() as *const _, c.address() as *mut _);
+    let c_address = c.address() as *mut _;
     let algorithm = sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT;
     // SAFETY: the matrices have as many values as the sizes say, and are on the device; scales are read at once.
     let done = unsafe {
@@ -91,15 +131,15 @@ fn multiply(
             n,
             k,
             one,
-            a,
-            F32,
+            a.address(),
+            a.data_type(),
             lda,
-            b,
-            F32,
+            b.address(),
+            b.data_type(),
             ldb,
             beta,
-            c,
-            F32,
+            c_address,
+            sys::cudaDataType::CUDA_R_32F,
             ldc,
             compute,
             algorithm,

@@ -14,6 +14,8 @@ pub use runtime::start;
 
 mod memory;
 
+mod half;
+
 mod conv2d;
 
 mod linear;
@@ -31,12 +33,15 @@ mod sgd;
 mod feed;
 
 /// How products are computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Single precision throughout.
     F32,
     /// Factors rounded to 10 bits of mantissa, on tensor cores; sums in single precision.
     Tf32,
+    /// Images between layers, and the factors of every product, in bf16, on tensor cores; sums, statistics and parameters
+    /// in single precision.
+    Bf16,
 }
 
 impl super::Backend for dfdx::tensor::Cuda {}

@@ -1,7 +1,6 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CString, c_void};
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cudarc::cublas::{result as cublas, sys::cublasHandle_t};
@@ -32,7 +31,7 @@ pub(super) struct Runtime {
     pub(super) unshared: Mutex<HashSet<(u64, u64)>>,
     kernels: HashMap<&'static str, CUfunction>,
     workspace: Mutex<Workspace>,
-    tf32: AtomicBool,
+    precision: Mutex<Precision>,
 }
 
 // SAFETY: the driver's handles may be used by any thread in whose context they are; of cuBLAS's and cuDNN's handles, only the
@@ -77,7 +76,7 @@ pub fn start(precision: Precision) -> Result<Cuda, StartError> {
     if RUNTIME.get().is_none() {
         let _ = RUNTIME.set(Runtime::new()?);
     }
-    runtime().tf32.store(precision == Precision::Tf32, Ordering::Relaxed);
+    *locked(&runtime().precision) = precision;
     check_storage(&dev)?;
     Ok(dev)
 }
@@ -125,13 +124,13 @@ impl Runtime {
             unshared: Mutex::default(),
             kernels: load_kernels()?,
             workspace: Mutex::new(Workspace { address: 0, bytes: 0 }),
-            tf32: AtomicBool::new(false),
+            precision: Mutex::new(Precision::F32),
         };
         Ok(runtime)
     }
 
     pub(super) fn precision(&self) -> Precision {
-        if self.tf32.load(Ordering::Relaxed) { Precision::Tf32 } else { Precision::F32 }
+        *locked(&self.precision)
     }
 
     /// Memory for what cuDNN does, at least `bytes`; one operation at a time has it, in the stream's order.
@@ -192,8 +191,10 @@ fn load_kernels() -> Result<HashMap<&'static str, CUfunction>, StartError> {
     let images: [(&str, *const c_void); SOURCES.len()] = [
         image!("avg_pool"),
         image!("batch_norm"),
+        image!("batch_norm_half"),
         image!("bias"),
         image!("cosine"),
+        image!("half"),
         image!("max_pool"),
         image!("normalise"),
         image!("rows"),

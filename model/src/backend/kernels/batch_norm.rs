@@ -1,58 +1,65 @@
 //! Batch norm: sums in parts of a channel, then one thread a channel, then every value.
 
-use super::{Queue, Values, ValuesMut, count, grid_of, launch};
-use crate::backend::Activation;
+use super::{Layout, Queue, Values, ValuesMut, count, grid_of, launch};
+use crate::backend::{Activation, Format};
 
-/// How values lie, `batch x channels x plane`, and how a channel's sum is cut.
+/// How values lie, and into how many parts a channel's sum is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Layout {
-    batch: usize,
-    channels: usize,
-    plane: usize,
+pub(crate) struct Partition {
+    layout: Layout,
     parts: usize,
 }
 
-impl Layout {
-    /// Of a tensor with these sizes: `batch x channels` or `batch x channels x height x width`.
-    pub(crate) fn of(sizes: &[usize]) -> Self {
+impl Partition {
+    /// Of values that lie so.
+    pub(crate) fn of(layout: Layout) -> Self {
         /// Values under which a block is not worth its launch.
         const PART: usize = 2048;
         /// Enough blocks to fill the largest devices.
         const BLOCKS: usize = 1024;
-        let (batch, channels) = (sizes[0], sizes[1]);
-        let plane: usize = sizes[2..].iter().product();
-        let parts = (batch * plane).div_ceil(PART).min(BLOCKS.div_ceil(channels)).max(1);
-        Self { batch, channels, plane, parts }
+        let one = Self { layout, parts: 1 };
+        let values = layout.batch * layout.plane * one.channels_of_block();
+        Self { parts: values.div_ceil(PART).min(BLOCKS.div_ceil(one.blocks().max(1))).max(1), ..one }
+    }
+
+    /// Channels that a block adds up.
+    fn channels_of_block(&self) -> usize {
+        match self.layout.format {
+            Format::Single => 1,
+            // `lanes_of` in `batch_norm_half.cu`, pairs.
+            Format::Half => 2 * (self.layout.channels / 2).next_power_of_two().min(32),
+        }
+    }
+
+    /// Blocks for one part of every channel.
+    fn blocks(&self) -> usize {
+        self.layout.channels.div_ceil(self.channels_of_block())
     }
 
     /// Length of the memory for sums, in f64.
     pub(crate) fn sums_len(&self) -> usize {
-        self.channels * self.parts * 2
+        self.layout.channels * self.parts * 2
     }
 
     /// Length of the memory for the gradient's terms.
     pub(crate) fn terms_len(&self) -> usize {
-        self.channels * 3
+        self.layout.channels * 3
     }
 
-    fn len(&self) -> usize {
-        self.batch * self.channels * self.plane
-    }
-
-    fn sizes(&self) -> [u32; 3] {
-        count(self.len());
-        [self.batch, self.channels, self.plane].map(count)
-    }
-
-    /// A block for each part of each channel; none where there are no values.
+    /// A block for each part of its channels; none where there are no values.
     fn grid(&self) -> (u32, u32) {
-        (if self.len() == 0 { 0 } else { count(self.channels) }, count(self.parts))
+        (if self.layout.len() == 0 { 0 } else { count(self.blocks()) }, count(self.parts))
+    }
+
+    /// The grid of a kernel whose threads take channels; none where there are no values.
+    fn grid_of_channels(&self) -> (u32, u32) {
+        grid_of(if self.layout.len() == 0 { 0 } else { self.layout.channels })
     }
 
     fn check(&self, values: &[Option<usize>], channels: &[Option<usize>]) {
         let fit = |lens: &[Option<usize>], expected| lens.iter().flatten().all(|len| *len == expected);
-        assert!(fit(values, self.len()), "values of another shape than {self:?}");
-        assert!(fit(channels, self.channels), "not one number for each channel of {self:?}");
+        assert!(fit(values, self.layout.len()), "values of another shape than {self:?}");
+        assert!(fit(channels, self.layout.channels), "not one number for each channel of {self:?}");
     }
 }
 
@@ -68,34 +75,35 @@ pub(crate) struct Statistics<'a> {
 }
 
 /// The batch's statistics of `x` into `mean` and `inv_std`, and the running ones a step towards them. `sums` is memory for
-/// [`Layout::sums_len`].
+/// [`Partition::sums_len`].
 pub(crate) fn statistics<Q: Queue>(
     queue: &Q,
-    layout: &Layout,
+    partition: &Partition,
     [epsilon, momentum]: [f32; 2],
     x: Values<'_>,
     mut sums: ValuesMut<'_, f64>,
     [mut mean, mut inv_std, mut running_mean, mut running_var]: [ValuesMut<'_>; 4],
 ) -> Result<(), Q::Err> {
     let of_channels = [&mean, &inv_std, &running_mean, &running_var].map(|values| Some(values.len()));
-    layout.check(&[Some(x.len())], &of_channels);
-    assert_eq!(sums.len(), layout.sums_len(), "two sums for each part");
-    let [batch, channels, plane] = layout.sizes();
+    partition.check(&[Some(x.len())], &of_channels);
+    assert_eq!(sums.len(), partition.sums_len(), "two sums for each part");
+    let [batch, channels, plane] = partition.layout.counts();
     // SAFETY: the layout's values are read, and two sums written for each part.
     unsafe {
-        launch!(queue, "batch_norm_sums", layout.grid(), [batch, channels, plane, x, &mut sums])?;
+        let kernel = partition.layout.kernel("batch_norm_sums", "batch_norm_half_sums");
+        launch!(queue, kernel, partition.grid(), [batch, channels, plane, x, &mut sums])?;
     }
     // SAFETY: each channel's sums and first value are read, and its four numbers written.
     unsafe {
         launch!(
             queue,
-            "batch_norm_statistics",
-            grid_of(if layout.len() == 0 { 0 } else { layout.channels }),
+            partition.layout.kernel("batch_norm_statistics", "batch_norm_half_statistics"),
+            partition.grid_of_channels(),
             [
                 batch,
                 channels,
                 plane,
-                count(layout.parts),
+                count(partition.parts),
                 epsilon,
                 momentum,
                 x,
@@ -125,24 +133,24 @@ pub(crate) fn inverse_std<Q: Queue>(
 /// `y = act((x - mean) inv_std scale + shift + residual)`.
 pub(crate) fn normalize<Q: Queue>(
     queue: &Q,
-    layout: &Layout,
+    partition: &Partition,
     activation: Activation,
     by: &Statistics<'_>,
     x: Values<'_>,
     residual: Option<Values<'_>>,
     mut y: ValuesMut<'_>,
 ) -> Result<(), Q::Err> {
-    layout.check(&[Some(x.len()), residual.map(|r| r.len()), Some(y.len())], &by.lens());
-    let [_, channels, plane] = layout.sizes();
+    partition.check(&[Some(x.len()), residual.map(|r| r.len()), Some(y.len())], &by.lens());
+    let [batch, channels, plane] = partition.layout.counts();
     let (scale, shift) = by.affine.unzip();
     // SAFETY: the layout's values are read and written, and a number for each channel read.
     unsafe {
         launch!(
             queue,
-            "batch_norm",
-            grid_of(layout.len()),
+            partition.layout.kernel("batch_norm", "batch_norm_half"),
+            grid_of(partition.layout.len()),
             [
-                count(layout.len()),
+                batch,
                 channels,
                 plane,
                 relu(activation),
@@ -170,9 +178,9 @@ pub(crate) struct Backward<'a> {
 
 /// Memory for the backward pass.
 pub(crate) struct Scratch<'a> {
-    /// [`Layout::sums_len`] values.
+    /// [`Partition::sums_len`] values.
     pub(crate) sums: ValuesMut<'a, f64>,
-    /// [`Layout::terms_len`] values.
+    /// [`Partition::terms_len`] values.
     pub(crate) terms: ValuesMut<'a>,
 }
 
@@ -187,7 +195,7 @@ pub(crate) struct Results<'a> {
 /// Turns `dL/dy` into `dL/dx` and adds the other gradients.
 pub(crate) fn differentiate<Q: Queue>(
     queue: &Q,
-    layout: &Layout,
+    partition: &Partition,
     saved: &Backward<'_>,
     mut scratch: Scratch<'_>,
     results: Results<'_>,
@@ -197,21 +205,21 @@ pub(crate) fn differentiate<Q: Queue>(
     let len = |values: &Option<ValuesMut<'_>>| values.as_ref().map(ValuesMut::len);
     let [of_input, of_residual, of_scale, of_shift] = [&input, &residual, &grad_scale, &grad_shift].map(len);
     let Backward { activation, by, x, y } = *saved;
-    layout.check(
+    partition.check(
         &[Some(x.len()), y.map(|y| y.len()), Some(output.len()), of_input, of_residual],
         &[&by.lens()[..], &[of_scale, of_shift]].concat(),
     );
-    assert_eq!(scratch.sums.len(), layout.sums_len(), "two sums for each part");
-    assert_eq!(scratch.terms.len(), layout.terms_len(), "three terms for each channel");
-    let [batch, channels, plane] = layout.sizes();
+    assert_eq!(scratch.sums.len(), partition.sums_len(), "two sums for each part");
+    assert_eq!(scratch.terms.len(), partition.terms_len(), "three terms for each channel");
+    let [batch, channels, plane] = partition.layout.counts();
     let relu = relu(activation);
     let (scale, shift) = by.affine.unzip();
     // SAFETY: the layout's values and a number for each channel are read, and two sums written for each part.
     unsafe {
         launch!(
             queue,
-            "batch_norm_gradient_sums",
-            layout.grid(),
+            partition.layout.kernel("batch_norm_gradient_sums", "batch_norm_half_gradient_sums"),
+            partition.grid(),
             [
                 batch,
                 channels,
@@ -233,12 +241,12 @@ pub(crate) fn differentiate<Q: Queue>(
         launch!(
             queue,
             "batch_norm_gradient_terms",
-            grid_of(if layout.len() == 0 { 0 } else { layout.channels }),
+            partition.grid_of_channels(),
             [
                 batch,
                 channels,
                 plane,
-                count(layout.parts),
+                count(partition.parts),
                 scratch.sums.as_values(),
                 by.inv_std,
                 scale,
@@ -252,10 +260,10 @@ pub(crate) fn differentiate<Q: Queue>(
     unsafe {
         launch!(
             queue,
-            "batch_norm_gradient",
-            grid_of(layout.len()),
+            partition.layout.kernel("batch_norm_gradient", "batch_norm_half_gradient"),
+            grid_of(partition.layout.len()),
             [
-                count(layout.len()),
+                batch,
                 channels,
                 plane,
                 relu,

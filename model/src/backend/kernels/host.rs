@@ -7,7 +7,10 @@ use std::sync::{Mutex, OnceLock};
 
 use libloading::{Library, Symbol};
 
-use super::{Argument, Queue, SOURCES, THREADS};
+use dfdx::prelude::{Cpu, TensorFromVec};
+
+use super::{Argument, Layout, Queue, SOURCES, THREADS};
+use crate::backend::{Format, FormatKernel};
 
 /// Runs kernels one after the other, a block's threads in rising or falling order.
 pub(crate) struct Host {
@@ -78,13 +81,40 @@ pub(crate) fn noise(seed: u64, n: usize) -> Vec<f32> {
     (0..n).map(|_| next()).collect()
 }
 
+/// Words of noise in a layout's format, each value changed by `of_noise` first.
+pub(crate) fn noise_in(layout: &Layout, seed: u64, of_noise: impl Fn(f32) -> f32) -> Vec<f32> {
+    let values = noise(seed, layout.in_format(Format::Single).len()).into_iter().map(of_noise).collect();
+    in_format(&layout.in_format(Format::Single), layout.format, values)
+}
+
+/// Compares what lies so: as exactly as in [`assert_close`], or to the last bit of bf16.
+pub(crate) fn assert_close_in(layout: &Layout, what: &str, found: &[f32], expected: &[f32]) {
+    let single = |words: &[f32]| in_format(layout, Format::Single, words.to_vec());
+    let tolerance = match layout.format {
+        Format::Single => 1e-5,
+        Format::Half => 1.0 / 128.0,
+    };
+    assert_near(what, &single(found), &single(expected), tolerance);
+}
+
+fn in_format(layout: &Layout, format: Format, words: Vec<f32>) -> Vec<f32> {
+    let Layout { batch, channels, plane, .. } = *layout;
+    let dev = Cpu::default();
+    let x = dev.tensor_from_vec(words, (batch, layout.format.words(channels), plane));
+    dev.convert(channels, &x, (batch, format.words(channels), plane)).unwrap().as_vec()
+}
+
 /// Compares with an error relative to the largest value.
 pub(crate) fn assert_close(what: &str, found: &[f32], expected: &[f32]) {
+    assert_near(what, found, expected, 1e-5);
+}
+
+fn assert_near(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         let error = (found - expected).abs();
-        assert!(error <= 1e-5 * largest, "{what}[{i}]: {found}, expected {expected}");
+        assert!(error <= tolerance * largest, "{what}[{i}]: {found}, expected {expected}");
     }
 }
 

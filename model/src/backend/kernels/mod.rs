@@ -6,12 +6,16 @@
 mod values;
 pub(crate) use values::{Values, ValuesMut};
 
+mod layout;
+pub(crate) use layout::Layout;
+
 mod storage;
 #[cfg(feature = "cuda")]
 pub(crate) use storage::Storage;
 
 pub(crate) mod batch_norm;
 pub(crate) mod cosine;
+pub(crate) mod half;
 pub(crate) mod linear;
 pub(crate) mod normalise;
 pub(crate) mod pool;
@@ -22,8 +26,16 @@ pub(crate) mod sgd;
 mod host;
 
 /// The sources and the kernels in each.
-pub(crate) const SOURCES: [(&str, &[&str]); 8] = [
-    ("avg_pool", &["global_avg_pool", "global_avg_pool_gradient"]),
+pub(crate) const SOURCES: [(&str, &[&str]); 10] = [
+    (
+        "avg_pool",
+        &[
+            "global_avg_pool",
+            "global_avg_pool_gradient",
+            "global_avg_pool_half",
+            "global_avg_pool_half_gradient",
+        ],
+    ),
     (
         "batch_norm",
         &[
@@ -36,9 +48,20 @@ pub(crate) const SOURCES: [(&str, &[&str]); 8] = [
             "batch_norm_gradient",
         ],
     ),
+    (
+        "batch_norm_half",
+        &[
+            "batch_norm_half_sums",
+            "batch_norm_half_statistics",
+            "batch_norm_half",
+            "batch_norm_half_gradient_sums",
+            "batch_norm_half_gradient",
+        ],
+    ),
     ("bias", &["bias_rows", "bias_gradient"]),
     ("cosine", &["cosines", "negative_mean", "negative_cosine_gradient"]),
-    ("max_pool", &["max_pool", "max_pool_gradient"]),
+    ("half", &["half_of_single", "single_of_half"]),
+    ("max_pool", &["max_pool", "max_pool_gradient", "max_pool_half", "max_pool_half_gradient"]),
     ("normalise", &["normalise"]),
     ("rows", &["gather_rows", "scatter_rows"]),
     ("sgd", &["sgd"]),
@@ -132,7 +155,7 @@ fn grid_of(n: usize) -> (u32, u32) {
 
 /// Launches a kernel with these arguments, unless the grid is empty.
 macro_rules! launch {
-    ($queue:expr, $kernel:literal, $grid:expr, [$($argument:expr),* $(,)?]) => {{
+    ($queue:expr, $kernel:expr, $grid:expr, [$($argument:expr),* $(,)?]) => {{
         let grid: (u32, u32) = $grid;
         if grid.0 == 0 {
             Ok(())

@@ -1,23 +1,24 @@
 //! Max pooling and global average pooling.
 
-use super::{Argument, Queue, Values, ValuesMut, count, grid_of, launch};
-use crate::backend::PoolGeometry;
+use super::{Layout, Queue, Values, ValuesMut, count, grid_of, launch};
+use crate::backend::{Format, PoolGeometry};
 
-/// The largest value of each window of each plane.
+/// The largest value of each window of each plane of images that lie as `layout` says.
 pub(crate) fn max_pool<Q: Queue>(
     queue: &Q,
+    layout: &Layout,
     g: &PoolGeometry,
     x: Values<'_>,
     mut y: ValuesMut<'_>,
 ) -> Result<(), Q::Err> {
-    let [planes, in_size, out_size, kernel, stride, pad] = sizes(g, x.len(), y.len());
-    // SAFETY: `x` has `planes` planes of the input's size and `y` as many of the output's.
+    let [batch, channels, in_size, out_size, kernel, stride, pad] = sizes(layout, g, x.len(), y.len());
+    // SAFETY: `x` has the layout's images of the input's size and `y` as many of the output's.
     unsafe {
         launch!(
             queue,
-            "max_pool",
+            layout.kernel("max_pool", "max_pool_half"),
             grid_of(y.len()),
-            [planes, in_size, out_size, kernel, stride, pad, x, &mut y]
+            [batch, channels, in_size, out_size, kernel, stride, pad, x, &mut y]
         )
     }
 }
@@ -25,60 +26,69 @@ pub(crate) fn max_pool<Q: Queue>(
 /// Adds `dL/dx`, given `dL/dy`.
 pub(crate) fn max_pool_gradient<Q: Queue>(
     queue: &Q,
+    layout: &Layout,
     g: &PoolGeometry,
     x: Values<'_>,
     grad_y: Values<'_>,
     mut grad_x: ValuesMut<'_>,
 ) -> Result<(), Q::Err> {
-    let [planes, in_size, out_size, kernel, stride, pad] = sizes(g, x.len(), grad_y.len());
+    let [batch, channels, in_size, out_size, kernel, stride, pad] = sizes(layout, g, x.len(), grad_y.len());
     assert_eq!(grad_x.len(), x.len(), "a gradient has its values' shape");
     // SAFETY: as in `max_pool`.
     unsafe {
         launch!(
             queue,
-            "max_pool_gradient",
+            layout.kernel("max_pool_gradient", "max_pool_half_gradient"),
             grid_of(x.len()),
-            [planes, in_size, out_size, kernel, stride, pad, x, grad_y, &mut grad_x]
+            [batch, channels, in_size, out_size, kernel, stride, pad, x, grad_y, &mut grad_x]
         )
     }
 }
 
-fn sizes(g: &PoolGeometry, inputs: usize, outputs: usize) -> [u32; 6] {
-    let planes = inputs / (g.in_size * g.in_size);
-    let fits = inputs == planes * g.in_size * g.in_size && outputs == planes * g.out_size * g.out_size;
-    assert!(fits, "{inputs} values pooled to {outputs} by {g:?}");
-    [planes, g.in_size, g.out_size, g.kernel, g.stride, g.pad].map(count)
+fn sizes(layout: &Layout, g: &PoolGeometry, inputs: usize, outputs: usize) -> [u32; 7] {
+    let fits = inputs == layout.with_plane(g.in_size * g.in_size).len()
+        && outputs == layout.with_plane(g.out_size * g.out_size).len();
+    assert!(fits, "{inputs} words of {layout:?} pooled to {outputs} by {g:?}");
+    let [batch, channels, _] = layout.counts();
+    let [in_size, out_size, kernel, stride, pad] =
+        [g.in_size, g.out_size, g.kernel, g.stride, g.pad].map(count);
+    [batch, channels, in_size, out_size, kernel, stride, pad]
 }
 
 /// The mean of each plane.
 pub(crate) fn global_avg_pool<Q: Queue>(
     queue: &Q,
+    layout: &Layout,
     x: Values<'_>,
     mut y: ValuesMut<'_>,
 ) -> Result<(), Q::Err> {
-    let planes = y.len();
-    let plane = plane(x.len(), planes);
-    // SAFETY: `x` has a plane of `plane` values for each of `y`.
-    unsafe { launch!(queue, "global_avg_pool", (count(planes), 1), [count(planes), plane, x, &mut y]) }
+    let [batch, channels, plane] = averaged(layout, x.len(), y.len());
+    let grid = match layout.format {
+        Format::Single => (count(y.len()), 1),
+        Format::Half => grid_of(y.len() / 2),
+    };
+    let kernel = layout.kernel("global_avg_pool", "global_avg_pool_half");
+    // SAFETY: `x` has a plane for each of `y`.
+    unsafe { launch!(queue, kernel, grid, [batch, channels, plane, x, &mut y]) }
 }
 
 /// Adds `dL/dx`, given `dL/dy`.
 pub(crate) fn global_avg_pool_gradient<Q: Queue>(
     queue: &Q,
+    layout: &Layout,
     grad_y: Values<'_>,
     mut grad_x: ValuesMut<'_>,
 ) -> Result<(), Q::Err> {
-    let n = grad_x.len();
-    let plane = plane(n, grad_y.len());
+    let [batch, channels, plane] = averaged(layout, grad_x.len(), grad_y.len());
+    let kernel = layout.kernel("global_avg_pool_gradient", "global_avg_pool_half_gradient");
     // SAFETY: as in `global_avg_pool`.
-    unsafe { launch!(queue, "global_avg_pool_gradient", grid_of(n), [count(n), plane, grad_y, &mut grad_x]) }
+    unsafe { launch!(queue, kernel, grid_of(grad_x.len()), [batch, channels, plane, grad_y, &mut grad_x]) }
 }
 
-fn plane(values: usize, planes: usize) -> Argument {
-    let plane = values / planes.max(1);
-    assert_eq!(values, planes * plane, "planes are of one size");
-    count(values);
-    count(plane).into()
+fn averaged(layout: &Layout, inputs: usize, outputs: usize) -> [u32; 3] {
+    let fits = inputs == layout.len() && outputs == layout.batch * layout.channels;
+    assert!(fits, "{inputs} words of {layout:?} averaged to {outputs}");
+    layout.counts()
 }
 
 #[cfg(test)]
@@ -86,8 +96,10 @@ mod tests {
     use dfdx::prelude::*;
 
     use super::*;
-    use crate::backend::kernels::host::{Host, assert_close, noise, on_host};
+    use crate::backend::kernels::host::{Host, assert_close_in, noise_in, on_host};
     use crate::backend::{GlobalAvgPoolKernel, MaxPoolKernel};
+
+    const FORMATS: [Format; 2] = [Format::Single, Format::Half];
 
     #[test]
     fn max_pooling_agrees_with_the_cpus() {
@@ -95,55 +107,70 @@ mod tests {
             let pools =
                 [(16, 8, 3, 2, 1), (7, 4, 3, 2, 1), (9, 3, 3, 3, 0), (5, 3, 3, 1, 0), (11, 4, 5, 3, 2)];
             for (in_size, out_size, kernel, stride, pad) in pools {
-                let g = PoolGeometry { in_size, out_size, kernel, stride, pad };
-                let planes = 2 * 3;
-                let x = noise(1, planes * in_size * in_size);
-                max_agrees(host, &g, x.clone());
-                // Ties belong to the first.
-                max_agrees(host, &g, x.iter().map(|x| (2.0 * x).round()).collect());
+                let g = PoolGeometry { channels: 6, in_size, out_size, kernel, stride, pad };
+                for format in FORMATS {
+                    max_agrees(host, &g, format, |x| x);
+                    // Ties belong to the first.
+                    max_agrees(host, &g, format, |x| (2.0 * x).round());
+                }
             }
         });
     }
 
-    fn max_agrees(host: &Host, g: &PoolGeometry, x: Vec<f32>) {
-        let planes = x.len() / (g.in_size * g.in_size);
-        let outputs = planes * g.out_size * g.out_size;
-        let (grad_y, before) = (noise(2, outputs), noise(3, x.len()));
+    fn max_agrees(host: &Host, g: &PoolGeometry, format: Format, of_noise: fn(f32) -> f32) {
+        let of_inputs = Layout { format, batch: 2, channels: g.channels, plane: g.in_size * g.in_size };
+        let of_outputs = of_inputs.with_plane(g.out_size * g.out_size);
+        let x = noise_in(&of_inputs, 1, of_noise);
+        let (grad_y, before) = (noise_in(&of_outputs, 2, |x| x), noise_in(&of_inputs, 3, |x| x));
+        let shape = |size| (2, format.words(g.channels), size, size);
         let dev = Cpu::default();
-        let x_cpu = dev.tensor_from_vec(x.clone(), (planes, 1, g.in_size, g.in_size));
-        let y_cpu = dev.max_pool(g, &x_cpu, (planes, 1, g.out_size, g.out_size)).unwrap();
-        let mut y = vec![0.0; outputs];
-        max_pool(host, g, x[..].into(), (&mut y[..]).into()).unwrap();
-        assert_eq!(y, y_cpu.as_vec(), "{g:?}");
+        let x_cpu = dev.tensor_from_vec(x.clone(), shape(g.in_size));
+        let y_cpu = dev.max_pool(g, &x_cpu, shape(g.out_size)).unwrap();
+        let mut y = vec![0.0; of_outputs.len()];
+        max_pool(host, &of_inputs, g, x[..].into(), (&mut y[..]).into()).unwrap();
+        assert_eq!(bits(&y), bits(&y_cpu.as_vec()), "{format:?}, {g:?}");
 
-        let [mut grad_y_cpu, mut grad_x_cpu] = [outputs, x.len()].map(|n| dev.try_alloc_len(n).unwrap());
+        let [mut grad_y_cpu, mut grad_x_cpu] = [grad_y.len(), x.len()].map(|n| dev.try_alloc_len(n).unwrap());
         grad_y_cpu.copy_from_slice(&grad_y);
         grad_x_cpu.copy_from_slice(&before);
         dev.max_pool_backward(g, &x_cpu, &grad_y_cpu, &mut grad_x_cpu).unwrap();
         let mut grad_x = before;
-        max_pool_gradient(host, g, x[..].into(), grad_y[..].into(), (&mut grad_x[..]).into()).unwrap();
-        assert_close(&format!("gradient of {g:?}"), &grad_x, &grad_x_cpu);
+        max_pool_gradient(host, &of_inputs, g, x[..].into(), grad_y[..].into(), (&mut grad_x[..]).into())
+            .unwrap();
+        assert_close_in(&of_inputs, &format!("gradient of {g:?}"), &grad_x, &grad_x_cpu);
+    }
+
+    fn bits(words: &[f32]) -> Vec<u32> {
+        words.iter().map(|word| word.to_bits()).collect()
     }
 
     #[test]
     fn average_pooling_agrees_with_the_cpus() {
         on_host(|host| {
-            for (planes, side) in [(1, 1), (6, 4), (10, 7), (3, 20)] {
-                let n = planes * side * side;
-                let (x, grad_y, before) = (noise(1, n), noise(2, planes), noise(3, n));
-                let dev = Cpu::default();
-                let x_cpu = dev.tensor_from_vec(x.clone(), (planes, 1, side, side));
-                let mut y = vec![0.0; planes];
-                global_avg_pool(host, x[..].into(), (&mut y[..]).into()).unwrap();
-                assert_close("y", &y, &dev.global_avg_pool(&x_cpu, (planes, 1)).unwrap().as_vec());
+            for (batch, channels, side) in [(1, 2, 1), (3, 2, 4), (1, 10, 7), (2, 600, 20)] {
+                for format in FORMATS {
+                    let layout = Layout { format, batch, channels, plane: side * side };
+                    let of_outputs = Layout { format: Format::Single, plane: 1, ..layout };
+                    let (x, before) = (noise_in(&layout, 1, |x| x), noise_in(&layout, 3, |x| x));
+                    let grad_y = noise_in(&of_outputs, 2, |x| x);
+                    let dev = Cpu::default();
+                    let x_cpu = dev.tensor_from_vec(x.clone(), (batch, format.words(channels), side, side));
+                    let mut y = vec![0.0; of_outputs.len()];
+                    global_avg_pool(host, &layout, x[..].into(), (&mut y[..]).into()).unwrap();
+                    let y_cpu = dev.global_avg_pool(&x_cpu, (batch, channels)).unwrap();
+                    assert_close_in(&of_outputs, "y", &y, &y_cpu.as_vec());
 
-                let [mut grad_y_cpu, mut grad_x_cpu] = [planes, n].map(|n| dev.try_alloc_len(n).unwrap());
-                grad_y_cpu.copy_from_slice(&grad_y);
-                grad_x_cpu.copy_from_slice(&before);
-                dev.global_avg_pool_backward(&grad_y_cpu, &mut grad_x_cpu).unwrap();
-                let mut grad_x = before;
-                global_avg_pool_gradient(host, grad_y[..].into(), (&mut grad_x[..]).into()).unwrap();
-                assert_close("gradient", &grad_x, &grad_x_cpu);
+                    let [mut grad_y_cpu, mut grad_x_cpu] =
+                        [grad_y.len(), x.len()].map(|n| dev.try_alloc_len(n).unwrap());
+                    grad_y_cpu.copy_from_slice(&grad_y);
+                    grad_x_cpu.copy_from_slice(&before);
+                    dev.global_avg_pool_backward(x_cpu.shape(), channels, &grad_y_cpu, &mut grad_x_cpu)
+                        .unwrap();
+                    let mut grad_x = before;
+                    global_avg_pool_gradient(host, &layout, grad_y[..].into(), (&mut grad_x[..]).into())
+                        .unwrap();
+                    assert_close_in(&layout, "gradient", &grad_x, &grad_x_cpu);
+                }
             }
         });
     }

@@ -6,8 +6,9 @@ use std::mem::MaybeUninit;
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
+use super::planes::Planes;
 use super::profile::{Work, record};
-use super::tensor_view::{values, values_mut, written};
+use super::tensor_view::{values, values_mut};
 use crate::backend::{
     Activation, BatchNormGradients, BatchNormKernel, BatchNormSaved, BatchStatistics, Normalization,
 };
@@ -29,11 +30,12 @@ impl BatchNormKernel for Cpu {
             mean: self.try_zeros_like(running_mean)?,
             inv_std: self.try_zeros_like(running_var)?,
         };
-        let (y, moments) = normalize(self, "batch norm", op, Source::Batch)?;
+        let channels = running_mean.shape().num_elements();
+        let (y, moments) = normalize(self, "batch norm", channels, op, Source::Batch)?;
 
         let (mean, inv_std) = (values_mut(&mut statistics.mean), values_mut(&mut statistics.inv_std));
         let (running_mean, running_var) = (values_mut(running_mean), values_mut(running_var));
-        let count = Layout::of(op.x).count() as f64;
+        let count = Layout::of(op.x, channels).count() as f64;
         for (c, moments) in moments.iter().enumerate() {
             mean[c] = moments.mean as f32;
             inv_std[c] = moments.inv_std();
@@ -53,7 +55,8 @@ impl BatchNormKernel for Cpu {
         let each = values(running_mean).iter().zip(values(running_var));
         let moments: Vec<Moments> =
             each.map(|(mean, var)| Moments { mean: f64::from(*mean), var: f64::from(*var) }).collect();
-        normalize(self, "batch norm, evaluation", op, Source::Given(&moments)).map(|(y, _)| y)
+        let y = normalize(self, "batch norm, evaluation", moments.len(), op, Source::Given(&moments));
+        y.map(|(y, _)| y)
     }
 
     fn batch_norm_backward<S: Shape, C: Shape>(
@@ -62,12 +65,14 @@ impl BatchNormKernel for Cpu {
         grad_output: &mut Self::Vec,
         gradients: BatchNormGradients<'_, Self>,
     ) -> Result<(), Self::Err> {
-        let layout = Layout::of(saved.x);
+        let channels = saved.statistics.mean.shape().num_elements();
+        let (layout, planes) = (Layout::of(saved.x, channels), Planes::of(saved.x.shape(), channels));
+        let (x, y) = (planes.read(values(saved.x)), saved.y.map(|y| planes.read(values(y))));
         let backward = Backward {
-            x: values(saved.x),
-            mask: match (saved.activation, saved.y) {
+            x: &x,
+            mask: match (saved.activation, &y) {
                 (Activation::Identity, _) => Mask::Open,
-                (Activation::Relu, Some(y)) => Mask::Output(values(y)),
+                (Activation::Relu, Some(y)) => Mask::Output(y),
                 (Activation::Relu, None) => Mask::Input,
             },
             mean: values(&saved.statistics.mean),
@@ -75,11 +80,19 @@ impl BatchNormKernel for Cpu {
             affine: saved.affine.map(|(scale, shift)| (values(scale), values(shift))),
             count: layout.count() as f64,
         };
-        let residual = gradients.residual.map(|grad| &mut grad[..]);
-        let operands = 3 + usize::from(saved.y.is_some()) + 2 * usize::from(residual.is_some());
-        let sums = layout.record("batch norm gradient", operands, || match layout.plane {
-            1 => features::differentiate(layout, &backward, grad_output, residual),
-            _ => images::differentiate(layout, &backward, grad_output, residual),
+        let operands = 3 + usize::from(y.is_some()) + 2 * usize::from(gradients.residual.is_some());
+        let mut sums = Vec::new();
+        let mut differentiate = |grad: &mut [f32], residual: Option<&mut [f32]>| {
+            sums = match layout.plane {
+                1 => features::differentiate(layout, &backward, grad, residual),
+                _ => images::differentiate(layout, &backward, grad, residual),
+            };
+        };
+        layout.record("batch norm gradient", operands, || {
+            planes.change(grad_output, |grad| match gradients.residual {
+                Some(residual) => planes.change(residual, |residual| differentiate(grad, Some(residual))),
+                None => differentiate(grad, None),
+            });
         });
         if let Some((grad_scale, grad_shift)) = gradients.affine {
             grad_scale.resize(sums.len(), 0.0);
@@ -90,7 +103,7 @@ impl BatchNormKernel for Cpu {
             }
         }
         if let Some(input) = gradients.input {
-            add(input, grad_output);
+            planes.change(input, |input| add(input, &planes.read(grad_output)));
         }
         Ok(())
     }
@@ -107,10 +120,13 @@ fn add(to: &mut [f32], grad: &[f32]) {
 fn normalize<S: Shape, C: Shape>(
     dev: &Cpu,
     operation: &'static str,
+    channels: usize,
     op: &Normalization<'_, S, C, Cpu>,
     source: Source<'_>,
 ) -> Result<(Tensor<S, f32, Cpu>, Vec<Moments>), CpuError> {
-    let (layout, forward) = (Layout::of(op.x), Forward::of(op));
+    let (layout, planes) = (Layout::of(op.x, channels), Planes::of(op.x.shape(), channels));
+    let (x, residual) = (planes.read(values(op.x)), op.residual.map(|r| planes.read(values(r))));
+    let forward = Forward::of(op, &x, residual.as_deref());
     let mut moments = Vec::new();
     let mut write = |y: &mut [MaybeUninit<f32>]| {
         moments = match layout.plane {
@@ -119,8 +135,9 @@ fn normalize<S: Shape, C: Shape>(
         };
     };
     // SAFETY: the planes, or the blocks of rows, are all of the elements, and each is written.
-    let y = layout
-        .record(operation, forward.operands(), || unsafe { written(dev, *op.x.shape(), &mut write) })?;
+    let y = layout.record(operation, forward.operands(), || unsafe {
+        planes.written(dev, *op.x.shape(), &mut write)
+    })?;
     Ok((y, moments))
 }
 
@@ -133,10 +150,10 @@ struct Layout {
 }
 
 impl Layout {
-    fn of<S: Shape>(x: &Tensor<S, f32, Cpu>) -> Self {
+    fn of<S: Shape>(x: &Tensor<S, f32, Cpu>, channels: usize) -> Self {
         let sizes = x.shape().concrete();
         let sizes = sizes.as_ref();
-        Self { batch: sizes[0], channels: sizes[1], plane: sizes[2..].iter().product() }
+        Self { batch: sizes[0], channels, plane: sizes[2..].iter().product() }
     }
 
     /// Values of one channel.
@@ -207,13 +224,17 @@ impl Terms {
 }
 
 impl<'a> Forward<'a> {
-    fn of<S: Shape, C: Shape>(op: &Normalization<'a, S, C, Cpu>) -> Self {
+    fn of<S: Shape, C: Shape>(
+        op: &Normalization<'a, S, C, Cpu>,
+        x: &'a [f32],
+        residual: Option<&'a [f32]>,
+    ) -> Self {
         let floor = match op.activation {
             Activation::Identity => f32::NEG_INFINITY,
             Activation::Relu => 0.0,
         };
         let affine = op.affine.map(|(scale, shift)| (values(scale), values(shift)));
-        Self { x: values(op.x), residual: op.residual.map(values), affine, floor }
+        Self { x, residual, affine, floor }
     }
 
     fn operands(&self) -> usize {

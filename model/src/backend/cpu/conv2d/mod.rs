@@ -8,8 +8,9 @@ use std::mem::MaybeUninit;
 
 use dfdx::prelude::*;
 
+use super::planes::Planes;
 use super::profile::{Work, record};
-use super::tensor_view::{values, written};
+use super::tensor_view::values;
 use super::tile::with_kernel;
 use crate::backend::{Conv2dGeometry, Conv2dGradients, Conv2dKernel};
 
@@ -35,11 +36,13 @@ impl Conv2dKernel for Cpu {
         weight: &Tensor<W, f32, Self>,
         output: Y,
     ) -> Result<Tensor<Y, f32, Self>, Self::Err> {
-        let (x, weight) = (values(x), values(weight));
-        let (shape, work) = described(geometry, x);
+        let (planes, out) =
+            (Planes::of(x.shape(), geometry.in_channels), Planes::of(&output, geometry.out_channels));
+        let (x, weight) = (planes.read(values(x)), planes.weight(values(weight)));
+        let (shape, work) = described(geometry, &x);
         // SAFETY: the windows' results are all of the output's elements.
         record("conv2d", shape, work, || unsafe {
-            written(self, output, |y| convolve(geometry, x, weight, y))
+            out.written(self, output, |y| convolve(geometry, &x, &weight, y))
         })
     }
 
@@ -51,15 +54,17 @@ impl Conv2dKernel for Cpu {
         grad_output: &Self::Vec,
         gradients: Conv2dGradients<'_, Self>,
     ) -> Result<(), Self::Err> {
-        let (x, weight) = (values(x), values(weight));
-        let (shape, work) = described(geometry, x);
+        let planes = Planes::of(x.shape(), geometry.in_channels);
+        let grad_output = planes.resized(geometry.out_channels, geometry.out_size).read(grad_output);
+        let (x, weight) = (planes.read(values(x)), planes.weight(values(weight)));
+        let (shape, work) = described(geometry, &x);
         gradients.weight.resize(geometry.weight_len(), 0.0);
         record("conv2d weight gradient", &shape, work, || {
-            add_weight_gradient(geometry, x, grad_output, gradients.weight);
+            add_weight_gradient(geometry, &x, &grad_output, gradients.weight);
         });
         if let Some(grad_x) = gradients.input {
             record("conv2d input gradient", shape, work, || {
-                add_input_gradient(geometry, weight, grad_output, grad_x);
+                planes.change(grad_x, |grad_x| add_input_gradient(geometry, &weight, &grad_output, grad_x));
             });
         }
         Ok(())

@@ -1,4 +1,4 @@
-use super::{Conv2dGeometry, CudnnError, cudnn, sys};
+use super::{CudnnError, Format, Problem, cudnn, sys};
 
 /// What cuDNN is told of a convolution. They are kept for the process: there are a few for each layer.
 pub(super) struct Descriptors {
@@ -9,10 +9,21 @@ pub(super) struct Descriptors {
 }
 
 impl Descriptors {
-    /// Of single-precision images, `batch x channels x size x size`.
-    pub(super) fn new(g: &Conv2dGeometry, batch: usize) -> Result<Self, CudnnError> {
-        const FORMAT: sys::cudnnTensorFormat_t = sys::cudnnTensorFormat_t::CUDNN_TENSOR_NCHW;
-        const TYPE: sys::cudnnDataType_t = sys::cudnnDataType_t::CUDNN_DATA_FLOAT;
+    /// Of images and filters in the problem's format; sums are in single precision.
+    pub(super) fn new(problem: &Problem) -> Result<Self, CudnnError> {
+        use sys::cudnnDataType_t::{CUDNN_DATA_BFLOAT16, CUDNN_DATA_FLOAT};
+        use sys::cudnnTensorFormat_t::{CUDNN_TENSOR_NCHW, CUDNN_TENSOR_NHWC};
+        let Problem { geometry: g, batch, format } = *problem;
+        let (order, value) = match format {
+            Format::Single => (CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT),
+            Format::Half => (CUDNN_TENSOR_NHWC, CUDNN_DATA_BFLOAT16),
+        };
+        // The partner of an odd last channel is one of cuDNN's: an input's is 0, and an output has none.
+        let in_channels = match format {
+            Format::Single => g.in_channels,
+            Format::Half => g.in_channels.next_multiple_of(2),
+        };
+        assert!(format == Format::Single || g.out_channels.is_multiple_of(2), "outputs are no pairs: {g:?}");
         let int = |n: usize| i32::try_from(n).expect("sizes are small numbers");
         let (pad, stride, kernel) = (int(g.pad), int(g.stride), int(g.kernel));
         let (x, y) = (cudnn::create_tensor_descriptor()?, cudnn::create_tensor_descriptor()?);
@@ -21,12 +32,13 @@ impl Descriptors {
         // SAFETY: the descriptors were just created.
         unsafe {
             let sizes = |channels, size| [int(batch), int(channels), int(size), int(size)];
-            cudnn::set_tensor4d_descriptor(x, FORMAT, TYPE, sizes(g.in_channels, g.in_size))?;
-            cudnn::set_tensor4d_descriptor(y, FORMAT, TYPE, sizes(g.out_channels, g.out_size))?;
-            let filter = [int(g.out_channels), int(g.in_channels), kernel, kernel];
-            cudnn::set_filter4d_descriptor(weight, TYPE, FORMAT, filter)?;
+            cudnn::set_tensor4d_descriptor(x, order, value, sizes(in_channels, g.in_size))?;
+            cudnn::set_tensor4d_descriptor(y, order, value, sizes(g.out_channels, g.out_size))?;
+            let filter = [int(g.out_channels), int(in_channels), kernel, kernel];
+            cudnn::set_filter4d_descriptor(weight, value, order, filter)?;
             let mode = sys::cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
-            cudnn::set_convolution2d_descriptor(convolution, pad, pad, stride, stride, 1, 1, mode, TYPE)?;
+            let sums = CUDNN_DATA_FLOAT;
+            cudnn::set_convolution2d_descriptor(convolution, pad, pad, stride, stride, 1, 1, mode, sums)?;
         }
         Ok(Self { x, weight, y, convolution })
     }
@@ -54,6 +66,7 @@ impl Descriptors {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Conv2dGeometry;
     use super::*;
 
     /// cuDNN answers this without a device.
@@ -70,11 +83,15 @@ mod tests {
             (128, 128, 56, 28, 3, 2, 1),
             (256, 512, 56, 28, 1, 2, 0),
             (3, 16, 32, 32, 3, 1, 1),
-            (2, 3, 11, 4, 5, 3, 2),
+            (3, 2, 11, 4, 5, 3, 2),
         ] {
-            let g = Conv2dGeometry { in_channels, out_channels, in_size, out_size, kernel, stride, pad };
-            let found = Descriptors::new(&g, 5).unwrap().output_sizes().unwrap();
-            assert_eq!(found, [5, out_channels as i32, out_size as i32, out_size as i32], "{g:?}");
+            let geometry =
+                Conv2dGeometry { in_channels, out_channels, in_size, out_size, kernel, stride, pad };
+            for format in [Format::Single, Format::Half] {
+                let problem = Problem { geometry, batch: 5, format };
+                let found = Descriptors::new(&problem).unwrap().output_sizes().unwrap();
+                assert_eq!(found, [5, out_channels as i32, out_size as i32, out_size as i32], "{problem:?}");
+            }
         }
     }
 }

@@ -4,9 +4,7 @@ use std::mem::MaybeUninit;
 
 use cudarc::driver::{DriverError, sys::CUresult};
 
-use super::{
-    Conv2dGeometry, CudaError, CudnnError, Descriptors, HashMap, Precision, Runtime, cudnn, failed, sys,
-};
+use super::{CudaError, CudnnError, Descriptors, Format, HashMap, Precision, Problem, Runtime, cudnn, sys};
 use crate::backend::cuda::error::of_driver;
 
 /// What is computed: the output, or one of the two gradients.
@@ -20,7 +18,7 @@ pub(super) enum Direction {
 /// The way found for each shape and direction.
 #[derive(Default)]
 pub(in crate::backend::cuda) struct Plans {
-    found: HashMap<(Direction, Conv2dGeometry, usize, bool), Plan>,
+    found: HashMap<(Direction, Problem, Precision), Plan>,
 }
 
 /// A way to compute one direction of one shape.
@@ -42,16 +40,14 @@ impl Plans {
         &mut self,
         runtime: &Runtime,
         direction: Direction,
-        geometry: &Conv2dGeometry,
-        batch: usize,
+        problem: &Problem,
     ) -> Result<&Plan, CudaError> {
         let precision = runtime.precision();
-        let key = (direction, *geometry, batch, precision == Precision::Tf32);
-        match self.found.entry(key) {
+        match self.found.entry((direction, *problem, precision)) {
             Entry::Occupied(found) => Ok(found.into_mut()),
             Entry::Vacant(place) => {
-                let plan = Plan::find(runtime.cudnn, precision, direction, geometry, batch);
-                let plan = plan.map_err(|error| failed(direction, geometry, batch, error))?;
+                let plan = Plan::find(runtime.cudnn, precision, direction, problem);
+                let plan = plan.map_err(|error| problem.failed(direction, error))?;
                 Ok(place.insert(plan.ok_or_else(out_of_memory)?))
             }
         }
@@ -73,10 +69,12 @@ macro_rules! fastest {
         let mut count = 0;
         // SAFETY: handle and descriptors are complete, and at most so many results are written.
         unsafe { sys::$find($($argument,)* MOST as i32, &mut count, tried.as_mut_ptr().cast()) }.result()?;
-        tried[..count as usize]
-            .iter()
-            // SAFETY: the first `count` are written.
-            .map(|perf| unsafe { perf.assume_init_ref() })
+        // SAFETY: the first `count` are written.
+        let mut tried = tried[..count as usize].iter().map(|perf| unsafe { perf.assume_init_ref() });
+        if tried.clone().all(|perf| is_unsupported(perf.status)) {
+            return Err(CudnnError(sys::cudnnStatus_t::CUDNN_STATUS_NOT_SUPPORTED));
+        }
+        tried
             .find(|perf| {
                 perf.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS
                     && perf.memory <= WORKSPACE
@@ -84,6 +82,12 @@ macro_rules! fastest {
             })
             .map(|perf| (perf.algo, perf.mathType, perf.memory))
     }};
+}
+
+/// Whether the status is one of cuDNN's for what it has no algorithm for.
+fn is_unsupported(status: sys::cudnnStatus_t) -> bool {
+    let first = sys::cudnnStatus_t::CUDNN_STATUS_NOT_SUPPORTED as u32;
+    (first..first + 1000).contains(&(status as u32))
 }
 
 /// Memory that the fastest algorithm may take.
@@ -94,14 +98,17 @@ impl Plan {
         cudnn: sys::cudnnHandle_t,
         precision: Precision,
         direction: Direction,
-        geometry: &Conv2dGeometry,
-        batch: usize,
+        problem: &Problem,
     ) -> Result<Option<Self>, CudnnError> {
-        use sys::cudnnMathType_t::{CUDNN_DEFAULT_MATH, CUDNN_FMA_MATH};
-        let descriptors = Descriptors::new(geometry, batch)?;
+        use sys::cudnnMathType_t::{CUDNN_DEFAULT_MATH, CUDNN_FMA_MATH, CUDNN_TENSOR_OP_MATH};
+        let descriptors = Descriptors::new(problem)?;
         let Descriptors { x, weight, y, convolution } = descriptors;
-        // The default lets single precision become TF32.
-        let math = if precision == Precision::Tf32 { CUDNN_DEFAULT_MATH } else { CUDNN_FMA_MATH };
+        let math = match (problem.format, precision) {
+            (Format::Half, _) => CUDNN_TENSOR_OP_MATH,
+            // The default lets single precision become TF32.
+            (Format::Single, Precision::Tf32 | Precision::Bf16) => CUDNN_DEFAULT_MATH,
+            (Format::Single, Precision::F32) => CUDNN_FMA_MATH,
+        };
         // SAFETY: the descriptor was created above.
         unsafe { cudnn::set_convolution_math_type(convolution, math)? };
         let found = match direction {

@@ -1,0 +1,69 @@
+use dfdx::prelude::*;
+
+/// How images are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Single precision, `batch x channels x height x width`, a word of 4 bytes a value.
+    #[default]
+    Single,
+    /// bf16, `batch x height x width x channels`: a word holds two neighbouring channels of a pixel, the first in its low
+    /// half. An odd last channel has a partner that is 0.
+    Half,
+}
+
+impl Format {
+    /// Words that the channels of one pixel take.
+    pub const fn words(self, channels: usize) -> usize {
+        match self {
+            Self::Single => channels,
+            Self::Half => channels.div_ceil(2),
+        }
+    }
+
+    /// The format in which a pixel of so many channels takes `words`; a single channel is in [`Format::Single`].
+    pub const fn of(channels: usize, words: usize) -> Option<Self> {
+        match words {
+            _ if words == channels => Some(Self::Single),
+            _ if words == channels.div_ceil(2) => Some(Self::Half),
+            _ => None,
+        }
+    }
+}
+
+/// Images in the format that a device computes in.
+pub trait FormatKernel: Storage<f32> {
+    /// The format of the images that this device's convolutions are given.
+    fn image_format(&self) -> Format;
+
+    /// Images `batch x channels x size x size` in `x`'s format, as one of the shape `output` in its own.
+    fn convert<X: Shape, Y: Shape>(
+        &self,
+        channels: usize,
+        x: &Tensor<X, f32, Self>,
+        output: Y,
+    ) -> Result<Tensor<Y, f32, Self>, Self::Err>;
+
+    /// Adds a gradient in the format of the second shape, that of `y`, to one in the format of the first, that of `x`.
+    fn convert_backward<X: Shape, Y: Shape>(
+        &self,
+        channels: usize,
+        shapes: (&X, &Y),
+        grad_output: &Self::Vec,
+        grad_x: &mut Self::Vec,
+    ) -> Result<(), Self::Err>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_known_by_its_words() {
+        for channels in [2, 3, 16, 17, 2048] {
+            for format in [Format::Single, Format::Half] {
+                assert_eq!(Format::of(channels, format.words(channels)), Some(format));
+            }
+            assert_eq!(Format::of(channels, channels + 1), None);
+        }
+    }
+}
