@@ -117,7 +117,7 @@ pub enum Precision {
     F32,
     /// Factors with 10 bits of mantissa on a GPU's tensor cores, sums in single precision
     Tf32,
-    /// Images between layers and factors in bf16, sums and parameters in single precision
+    /// Images between layers and what convolutions and linear layers multiply in bf16, the rest in single precision
     Bf16,
 }
 

@@ -27,7 +27,8 @@ pub fn on_device<W: Work>(device: Device, precision: Option<Precision>, work: W)
         Device::Cpu => {
             let precision = match precision {
                 Some(Precision::Bf16) => cpu::Precision::Bf16,
-                _ => cpu::Precision::F32,
+                Some(Precision::F32) | None => cpu::Precision::F32,
+                Some(Precision::Tf32) => unreachable!("a configuration for the CPU has no TF32"),
             };
             cpu::in_precision(precision, |dev| work.run(dev))
         }

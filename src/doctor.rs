@@ -15,13 +15,16 @@ pub use training::Losses;
 use crate::config::TrainConfig;
 use crate::device::Work;
 
+/// The largest error of an operation in single precision that passes.
+pub const SINGLE_PRECISION: f64 = 1e-5;
+
 /// What is to be compared.
 pub struct Doctor<'a> {
     /// The network and the device.
     pub config: &'a TrainConfig,
     /// Training steps.
     pub steps: usize,
-    /// The largest error of an operation that passes.
+    /// The largest error that passes of an operation that may be in less than single precision.
     pub tolerance: f64,
     /// Called with each operation's result as soon as it is there.
     pub report: &'a mut dyn FnMut(&Compared),
@@ -75,9 +78,10 @@ trait Comparable<D> {
 impl<O: Operation, D: Backend> Comparable<D> for O {
     fn compare(&self, dev: &D, tolerance: f64) -> Result<Vec<Compared>> {
         let rounded_to = dev.image_format();
+        let tolerance = if self.is_in_single_precision() { SINGLE_PRECISION } else { tolerance };
         let found = self.run(At { dev, format: rounded_to, rounded_to });
-        let expected = cpu::in_precision(cpu::Precision::F32, |dev| {
-            self.run(At { dev, format: Format::Single, rounded_to })
+        let expected = cpu::in_precision(cpu::Precision::F32, |cpu| {
+            self.run(At { dev: cpu, format: Format::F32, rounded_to })
         });
         let results = found.into_iter().zip(expected);
         let compared = results.map(|((result, found), (_, expected))| {

@@ -20,7 +20,7 @@ extern "C" __global__ void global_avg_pool_gradient(unsigned batch, unsigned cha
 TWIN(global_avg_pool_gradient)
 
 // The same of bf16 images, batch x plane x channels; a thread takes a pair of channels of an image.
-extern "C" __global__ void global_avg_pool_half(unsigned batch, unsigned channels, unsigned plane, const unsigned *x,
+extern "C" __global__ void global_avg_pool_bf16(unsigned batch, unsigned channels, unsigned plane, const unsigned *x,
                                                 float *y) {
     const unsigned pairs = channels / 2;
     for (unsigned i = first(); i < batch * pairs; i += stride()) {
@@ -34,9 +34,9 @@ extern "C" __global__ void global_avg_pool_half(unsigned batch, unsigned channel
         y[2 * i + 1] = sum.high / plane;
     }
 }
-TWIN(global_avg_pool_half)
+TWIN(global_avg_pool_bf16)
 
-extern "C" __global__ void global_avg_pool_half_gradient(unsigned batch, unsigned channels, unsigned plane,
+extern "C" __global__ void global_avg_pool_bf16_gradient(unsigned batch, unsigned channels, unsigned plane,
                                                          const float *grad_y, unsigned *grad_x) {
     const unsigned pairs = channels / 2;
     for (unsigned i = first(); i < batch * plane * pairs; i += stride()) {
@@ -44,4 +44,4 @@ extern "C" __global__ void global_avg_pool_half_gradient(unsigned batch, unsigne
         add_pair(&grad_x[i], {grad[0] / plane, grad[1] / plane});
     }
 }
-TWIN(global_avg_pool_half_gradient)
+TWIN(global_avg_pool_bf16_gradient)

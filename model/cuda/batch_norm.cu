@@ -1,7 +1,7 @@
 #include "batch_norm.h"
 
 // Values lie as batch x channels x plane. A channel's values are counted image by image, and cut into gridDim.y parts
-// of whole runs; block (channel, part) adds one up, and one thread a channel then adds the parts in order.
+// of whole runs; block (channel, part) adds one up, and a block a channel then adds the parts.
 
 // Calls `each(at)` for the places of this thread's values of the block's part of its channel.
 template <typename Each>
@@ -42,7 +42,7 @@ extern "C" __global__ void batch_norm_statistics(unsigned batch, unsigned channe
                                                  float epsilon, float momentum, const float *x, const double *sums,
                                                  float *mean, float *inv_std, float *running_mean,
                                                  float *running_var) {
-    for (unsigned c = first(); c < channels; c += stride()) {
+    for (unsigned c = blockIdx.x; c < channels; c += gridDim.x) {
         write_statistics(c, double(batch) * plane, parts, epsilon, momentum, x[c * plane], sums, mean, inv_std,
                          running_mean, running_var);
     }
@@ -95,8 +95,9 @@ extern "C" __global__ void batch_norm_gradient_terms(unsigned batch, unsigned ch
                                                      const float *scale, float *terms, float *grad_scale,
                                                      float *grad_shift) {
     const double count = double(batch) * plane;
-    for (unsigned c = first(); c < channels; c += stride()) {
+    for (unsigned c = blockIdx.x; c < channels; c += gridDim.x) {
         const double plain = sum_of_parts(sums, c, parts, 0), centred = sum_of_parts(sums, c, parts, 1);
+        if (threadIdx.x != 0) continue;
         const double factor = double(inv_std[c]) * (scale ? scale[c] : 1.0f);
         terms[c * 3] = float(factor);
         terms[c * 3 + 1] = float(-factor * inv_std[c] * inv_std[c] * centred / count);

@@ -3,19 +3,22 @@
 
 #include "kernel.h"
 
+// The sum of a channel's parts, by all threads of a block.
 __device__ inline double sum_of_parts(const double *sums, unsigned channel, unsigned parts, unsigned which) {
     double sum = 0;
-    for (unsigned part = 0; part < parts; part++) sum += sums[(channel * parts + part) * 2 + which];
-    return sum;
+    const double *of_channel = sums + channel * parts * 2;
+    for (unsigned part = threadIdx.x; part < parts; part += blockDim.x) sum += of_channel[part * 2 + which];
+    return block_sum(sum);
 }
 
 // Mean and 1 / sqrt(var + epsilon) of channel c, and the running statistics a step towards them, from the sums of
-// x - origin and of its square.
+// x - origin and of its square; called by all threads of a block.
 __device__ inline void write_statistics(unsigned c, double count, unsigned parts, float epsilon, float momentum,
                                         float origin, const double *sums, float *mean, float *inv_std,
                                         float *running_mean, float *running_var) {
     const double shifted = sum_of_parts(sums, c, parts, 0) / count;
     const double var = fmax(sum_of_parts(sums, c, parts, 1) / count - shifted * shifted, 0.0);
+    if (threadIdx.x != 0) return;
     mean[c] = float(origin + shifted);
     inv_std[c] = float(1.0 / sqrt(var + epsilon));
     running_mean[c] += momentum * (mean[c] - running_mean[c]);

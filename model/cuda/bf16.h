@@ -23,9 +23,9 @@ __device__ inline unsigned bf16_bits(float value) {
     return (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
 }
 
-__device__ inline unsigned packed(float low, float high) { return bf16_bits(low) | bf16_bits(high) << 16; }
+__device__ inline unsigned packed(Pair pair) { return bf16_bits(pair.low) | bf16_bits(pair.high) << 16; }
 
 __device__ inline void add_pair(unsigned *to, Pair more) {
     const Pair value = unpacked(*to);
-    *to = packed(value.low + more.low, value.high + more.high);
+    *to = packed({value.low + more.low, value.high + more.high});
 }

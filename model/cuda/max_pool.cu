@@ -5,25 +5,34 @@ struct Pool {
     unsigned in, out, kernel, step, pad;
 };
 
-// The place of the largest value of a window of a plane, whose values `at(place)` gives; the first of equals, and NaN
-// before all.
-template <typename At>
-__device__ inline unsigned largest(const Pool &g, unsigned window, At at) {
+// Calls `each(place)` for the places of a window, row by row.
+template <typename Each>
+__device__ inline void each_place(const Pool &g, unsigned window, Each each) {
     const int top = int(window / g.out * g.step) - int(g.pad), left = int(window % g.out * g.step) - int(g.pad);
+    for (int row = top < 0 ? 0 : top; row < top + int(g.kernel) && row < int(g.in); row++)
+        for (int column = left < 0 ? 0 : left; column < left + int(g.kernel) && column < int(g.in); column++)
+            each(row * g.in + column);
+}
+
+// The largest value so far and its place; the first of equals, and NaN before all.
+struct Largest {
     unsigned place = 0;
     float value = -INFINITY;
     bool found = false;
-    for (int row = top < 0 ? 0 : top; row < top + int(g.kernel) && row < int(g.in); row++) {
-        for (int column = left < 0 ? 0 : left; column < left + int(g.kernel) && column < int(g.in); column++) {
-            const float candidate = at(row * g.in + column);
-            if (!found || candidate > value || candidate != candidate) {
-                found = true;
-                value = candidate;
-                place = row * g.in + column;
-            }
+
+    __device__ void see(unsigned at, float candidate) {
+        if (!found || candidate > value || candidate != candidate) {
+            found = true;
+            value = candidate;
+            place = at;
         }
     }
-    return place;
+};
+
+__device__ inline Largest largest(const Pool &g, unsigned window, const float *plane) {
+    Largest of_window;
+    each_place(g, window, [&](unsigned place) { of_window.see(place, plane[place]); });
+    return of_window;
 }
 
 // The first of a row of windows that reaches a place, counted among the padding.
@@ -44,7 +53,7 @@ extern "C" __global__ void max_pool(unsigned batch, unsigned channels, unsigned 
     const Pool g = {in, out, kernel, step, pad};
     for (unsigned i = first(); i < batch * channels * out * out; i += stride()) {
         const float *plane = x + i / (out * out) * (in * in);
-        y[i] = plane[largest(g, i % (out * out), [&](unsigned place) { return plane[place]; })];
+        y[i] = largest(g, i % (out * out), plane).value;
     }
 }
 TWIN(max_pool)
@@ -60,63 +69,69 @@ extern "C" __global__ void max_pool_gradient(unsigned batch, unsigned channels, 
         const float *plane = x + p * (in * in);
         float sum = 0.0f;
         each_window(g, place, [&](unsigned window) {
-            const unsigned of = largest(g, window, [&](unsigned other) { return plane[other]; });
-            if (of == place) sum += grad_y[p * (out * out) + window];
+            if (largest(g, window, plane).place == place) sum += grad_y[p * (out * out) + window];
         });
         grad_x[i] += sum;
     }
 }
 TWIN(max_pool_gradient)
 
-// A plane of bf16 images, batch x place x channels.
-struct HalfPlane {
-    const unsigned *x;
+// A pair of channels of bf16 images, batch x place x channels.
+struct PairOfPlanes {
+    const unsigned *words;
     unsigned pairs;
 
-    __device__ HalfPlane(const unsigned *of, unsigned image, unsigned places, unsigned pairs, unsigned pair)
-        : x(of + image * places * pairs + pair), pairs(pairs) {}
+    __device__ PairOfPlanes(const unsigned *of, unsigned image, unsigned places, unsigned pairs, unsigned pair)
+        : words(of + image * places * pairs + pair), pairs(pairs) {}
 
-    __device__ Pair at(unsigned place) const { return unpacked(x[place * pairs]); }
-
-    __device__ unsigned largest_low(const Pool &g, unsigned window) const {
-        return largest(g, window, [&](unsigned place) { return at(place).low; });
-    }
-
-    __device__ unsigned largest_high(const Pool &g, unsigned window) const {
-        return largest(g, window, [&](unsigned place) { return at(place).high; });
-    }
+    __device__ Pair at(unsigned place) const { return unpacked(words[place * pairs]); }
 };
 
-extern "C" __global__ void max_pool_half(unsigned batch, unsigned channels, unsigned in, unsigned out,
+// The largest values of both channels.
+struct LargestPair {
+    Largest low, high;
+};
+
+__device__ inline LargestPair largest(const Pool &g, unsigned window, const PairOfPlanes &planes) {
+    LargestPair of_window;
+    each_place(g, window, [&](unsigned place) {
+        const Pair value = planes.at(place);
+        of_window.low.see(place, value.low);
+        of_window.high.see(place, value.high);
+    });
+    return of_window;
+}
+
+extern "C" __global__ void max_pool_bf16(unsigned batch, unsigned channels, unsigned in, unsigned out,
                                          unsigned kernel, unsigned step, unsigned pad, const unsigned *x,
                                          unsigned *y) {
     const Pool g = {in, out, kernel, step, pad};
     const unsigned pairs = channels / 2;
     for (unsigned i = first(); i < batch * out * out * pairs; i += stride()) {
         const unsigned window = i / pairs;
-        const HalfPlane plane(x, window / (out * out), in * in, pairs, i % pairs);
-        const unsigned low = plane.largest_low(g, window % (out * out));
-        const unsigned high = plane.largest_high(g, window % (out * out));
-        y[i] = packed(plane.at(low).low, plane.at(high).high);
+        const PairOfPlanes planes(x, window / (out * out), in * in, pairs, i % pairs);
+        const LargestPair found = largest(g, window % (out * out), planes);
+        y[i] = packed({found.low.value, found.high.value});
     }
 }
-TWIN(max_pool_half)
+TWIN(max_pool_bf16)
 
-extern "C" __global__ void max_pool_half_gradient(unsigned batch, unsigned channels, unsigned in, unsigned out,
+extern "C" __global__ void max_pool_bf16_gradient(unsigned batch, unsigned channels, unsigned in, unsigned out,
                                                   unsigned kernel, unsigned step, unsigned pad, const unsigned *x,
                                                   const unsigned *grad_y, unsigned *grad_x) {
     const Pool g = {in, out, kernel, step, pad};
     const unsigned pairs = channels / 2;
     for (unsigned i = first(); i < batch * in * in * pairs; i += stride()) {
         const unsigned image = i / pairs / (in * in), place = i / pairs % (in * in), pair = i % pairs;
-        const HalfPlane plane(x, image, in * in, pairs, pair), gradient(grad_y, image, out * out, pairs, pair);
+        const PairOfPlanes planes(x, image, in * in, pairs, pair), gradients(grad_y, image, out * out, pairs, pair);
         Pair sum = {0.0f, 0.0f};
         each_window(g, place, [&](unsigned window) {
-            const Pair grad = gradient.at(window);
-            if (plane.largest_low(g, window) == place) sum.low += grad.low;
-            if (plane.largest_high(g, window) == place) sum.high += grad.high;
+            const LargestPair found = largest(g, window, planes);
+            const Pair grad = gradients.at(window);
+            if (found.low.place == place) sum.low += grad.low;
+            if (found.high.place == place) sum.high += grad.high;
         });
         add_pair(&grad_x[i], sum);
     }
 }
-TWIN(max_pool_half_gradient)
+TWIN(max_pool_bf16_gradient)

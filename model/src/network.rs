@@ -185,7 +185,7 @@ where
 }
 
 fn received<D: Backend, const SIZE: usize>(dev: &D, views: &mut D::Sent, batch: usize) -> Images<D, 3, SIZE> {
-    native(dev, computed(dev.receive(views, images_shape(batch, Format::Single))))
+    native(dev, computed(dev.receive(views, images_shape(batch, Format::F32))))
 }
 
 /// Images in the format that the device computes in.

@@ -6,18 +6,18 @@ use crate::backend::{Backend, Format, computed, take_gradient};
 
 /// Images or feature maps, `batch x C x S x S`: channels and size are types, batch and [`Format`] are run-time values.
 ///
-/// In [`Format::Single`] a tensor as any other. In [`Format::Half`] its values are words of two, so that only the layers
+/// In [`Format::F32`] a tensor as any other. In [`Format::Bf16`] its values are words of two, so that only the layers
 /// and [`in_format`] can do anything with it, no operator of dfdx.
 pub type Images<D, const C: usize, const S: usize, T = NoneTape> = Tensor<ImagesShape<C, S>, f32, D, T>;
 
 /// The shape of [`Images`].
-pub type ImagesShape<const C: usize, const S: usize> = (usize, Depth<C>, Const<S>, Const<S>);
+pub type ImagesShape<const C: usize, const S: usize> = (usize, ChannelAxis<C>, Const<S>, Const<S>);
 
 /// The axis of `C` channels, as long as the words that they take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Depth<const C: usize>(pub Format);
+pub struct ChannelAxis<const C: usize>(pub Format);
 
-impl<const C: usize> Dim for Depth<C> {
+impl<const C: usize> Dim for ChannelAxis<C> {
     fn size(&self) -> usize {
         self.0.words(C)
     }
@@ -28,8 +28,12 @@ impl<const C: usize> Dim for Depth<C> {
 }
 
 /// The shape of a batch of images.
+///
+/// # Panics
+/// If images of one channel are to be of [`Format::Bf16`]: as many words would be of either format.
 pub const fn images_shape<const C: usize, const S: usize>(batch: usize, format: Format) -> ImagesShape<C, S> {
-    (batch, Depth(format), Const, Const)
+    assert!(C > 1 || matches!(format, Format::F32), "one channel makes no pair");
+    (batch, ChannelAxis(format), Const, Const)
 }
 
 /// Feature vectors, `batch x C`.
@@ -41,7 +45,7 @@ pub type Channels<D, const C: usize> = Tensor<Rank1<C>, f32, D>;
 /// The tape of a training pass.
 pub type Taped<D> = OwnedTape<f32, D>;
 
-/// Copies a batch of images, `batch x C x S x S` values in NCHW order, into a tensor of [`Format::Single`].
+/// Copies a batch of images, `batch x C x S x S` values in NCHW order, into a tensor of [`Format::F32`].
 ///
 /// ```
 /// use simsiam_model::{Images, images_from};
@@ -60,7 +64,7 @@ pub fn images_from<D: Backend, const C: usize, const S: usize>(dev: &D, nchw: &[
         "{} values are no whole number of {C} x {S} x {S} images",
         nchw.len()
     );
-    let mut images = dev.zeros_like(&images_shape(nchw.len() / image, Format::Single));
+    let mut images = dev.zeros_like(&images_shape(nchw.len() / image, Format::F32));
     images.copy_from(nchw);
     images
 }
@@ -71,7 +75,7 @@ pub fn in_format<const C: usize, const S: usize, D: Backend, T: Tape<f32, D>>(
     format: Format,
 ) -> Images<D, C, S, T> {
     let from = *x.shape();
-    if from.1 == Depth(format) {
+    if from.1 == ChannelAxis(format) {
         return x;
     }
     let (x, mut tape) = x.split_tape();

@@ -29,7 +29,7 @@ pub struct StepReport {
     pub arch: Arch,
     /// Where it ran.
     pub device: Device,
-    /// How the GPU multiplied, if it was asked for.
+    /// How numbers were multiplied, if it was asked for.
     pub precision: Option<Precision>,
     /// Images a batch.
     pub batch_size: usize,

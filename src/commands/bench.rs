@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use anyhow::Result;
+use clap::ValueEnum;
 use simsiam_model::arch::Arch;
 use simsiam_pipeline::shards::OpenOptions;
 use simsiam_pipeline::{PipelineConfig, ShardSet, World};
@@ -27,7 +28,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 }
 
 fn bench_steps(args: &BenchArgs) -> Result<String> {
-    let device = args.device.unwrap_or(Device::Cpu);
+    let of_file = overrides(args)?;
+    let device = args.device.or(of_file.device).unwrap_or(Device::Cpu);
     if args.largest_batch && device == Device::Cpu {
         return Err(InputError::new(
             "--largest-batch is for --device cuda: the CPU's memory is the system's",
@@ -45,8 +47,8 @@ fn bench_steps(args: &BenchArgs) -> Result<String> {
     let overrides = Overrides {
         batch_size: Some(args.batch_size),
         device: Some(device),
-        precision: args.precision,
-        ..overrides(args)?
+        precision: args.precision.or(of_file.precision),
+        ..of_file
     };
     let arch = args.arch.or(overrides.arch).unwrap_or(Arch::Resnet18Cifar);
     let preset = args.preset.or(overrides.preset).unwrap_or(Preset::for_arch(arch));
@@ -113,10 +115,12 @@ fn describe_steps(report: &StepReport) -> String {
         Device::Cpu => format!("{} threads", report.threads),
         Device::Cuda => "a GPU".into(),
     };
+    let precision = report.precision.and_then(|precision| precision.to_possible_value());
+    let precision = precision.map_or(String::new(), |precision| format!(" in {}", precision.get_name()));
     let (low, high) = report.images_per_s_range;
     let mut lines = vec![
         format!(
-            "{arch}, batches of {batch_size}, projector of {projector_layers} layers, {on}; medians over five windows (range)"
+            "{arch}, batches of {batch_size}, projector of {projector_layers} layers, {on}{precision}; medians over five windows (range)"
         ),
         format!(
             "{:.1} images/s ({low:.1} to {high:.1}), {:.2} steps/s",

@@ -7,7 +7,7 @@ use crate::cli::DoctorArgs;
 use crate::config::{Device, Overrides, Precision, Preset, TrainConfig};
 use crate::console::Console;
 use crate::device::on_device;
-use crate::doctor::{Compared, Diagnosis, Doctor, Losses};
+use crate::doctor::{Compared, Diagnosis, Doctor, Losses, SINGLE_PRECISION};
 
 /// Compares, prints, and gives true if every operation agrees.
 ///
@@ -33,7 +33,7 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<bool> {
     let doctor = Doctor { config: &config, steps: args.steps, tolerance, report: &mut report };
     let Diagnosis { failed, losses } = on_device(config.device, config.precision, doctor)?;
     console.line(format_args!(
-        "errors are relative to the CPU's results; an operation passes up to {tolerance:.0e}"
+        "errors are relative to the CPU's results in single precision; one passes up to {tolerance:.0e}, and without images and matrix products up to {SINGLE_PRECISION:.0e}"
     ));
     print_losses(console, config.arch, config.batch_size, &losses);
     if failed > 0 {
@@ -46,7 +46,7 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<bool> {
 fn tolerance(config: &TrainConfig) -> f64 {
     match (config.device, config.precision) {
         (_, Some(Precision::Bf16)) => 5e-3,
-        (Device::Cpu, _) | (Device::Cuda, Some(Precision::F32)) => 1e-5,
+        (Device::Cpu, _) | (Device::Cuda, Some(Precision::F32)) => SINGLE_PRECISION,
         (Device::Cuda, _) => 1e-3,
     }
 }

@@ -11,7 +11,7 @@ use simsiam_pipeline::shards::OpenOptions;
 use crate::checkpoint::Checkpoint;
 use crate::cli::TrainArgs;
 use crate::commands::demo_shards;
-use crate::config::{Device, Overrides, Preset, TrainConfig, default_run_dir};
+use crate::config::{Device, Overrides, Precision, Preset, TrainConfig, default_run_dir};
 use crate::console::{Console, thousands};
 use crate::data::Data;
 use crate::device::{Work, on_device};
@@ -176,7 +176,8 @@ fn resume(path: &Path, overrides: &Overrides) -> Result<(TrainConfig, Folder, Op
 
 /// A step that does not fit ends the program without a word.
 fn warn_of_memory(config: &TrainConfig) {
-    let needed = (config.batch_size as u64 * mib_an_image(config.arch)) << 20;
+    let of_f32 = (config.batch_size as u64 * mib_an_image(config.arch)) << 20;
+    let needed = if config.precision == Some(Precision::Bf16) { of_f32 / 5 * 3 } else { of_f32 };
     if let Some(available) = simsiam_pipeline::available_memory()
         && config.device == Device::Cpu
         && needed > available
@@ -192,7 +193,7 @@ fn warn_of_memory(config: &TrainConfig) {
     }
 }
 
-/// What a training step takes for each image on the CPU, in MiB: from peaks that `bench --stage train` prints.
+/// What a training step takes for each image on the CPU in single precision, in MiB: from peaks that `bench --stage train` prints.
 fn mib_an_image(arch: Arch) -> u64 {
     match arch {
         Arch::Resnet8 => 1,

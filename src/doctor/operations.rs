@@ -17,6 +17,11 @@ pub(super) trait Operation {
     /// What it is, with its sizes.
     fn name(&self) -> String;
 
+    /// Whether it has no images and multiplies no matrices, and so is in single precision whatever the device's.
+    fn is_in_single_precision(&self) -> bool {
+        false
+    }
+
     /// Its results by name: outputs, and gradients along a random direction.
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)>;
 }
@@ -42,7 +47,7 @@ impl<D: Backend> At<'_, D> {
         batch: usize,
     ) -> Images<D, C, S> {
         let images = images_from(self.dev, &noise(seed, stream, batch * C * S * S));
-        in_format(in_format(images, self.rounded_to), Format::Single)
+        in_format(in_format(images, self.rounded_to), Format::F32)
     }
 
     /// Images as layers are given them, with a tape.
@@ -55,7 +60,7 @@ impl<D: Backend> At<'_, D> {
 fn single<const C: usize, const S: usize, D: Backend>(
     y: Images<D, C, S, Taped<D>>,
 ) -> Images<D, C, S, Taped<D>> {
-    in_format(y, Format::Single)
+    in_format(y, Format::F32)
 }
 
 /// Calls `each` with every operation, on batches whose sizes `seed` draws.
@@ -168,7 +173,7 @@ impl<const C: usize, const S: usize> Operation for ImageNorm<C, S> {
             ("y", y.as_vec()),
             ("running mean", norm.running.mean.as_vec()),
             ("running variance", norm.running.var.as_vec()),
-            ("y in evaluation", in_format(in_evaluation, Format::Single).as_vec()),
+            ("y in evaluation", in_format(in_evaluation, Format::F32).as_vec()),
         ];
         let grads = along(y, seed);
         results.extend([
@@ -192,6 +197,10 @@ struct FeatureNorm<const C: usize> {
 impl<const C: usize> Operation for FeatureNorm<C> {
     fn name(&self) -> String {
         format!("batch norm {}x{C}, {:?}", self.batch, self.activation)
+    }
+
+    fn is_in_single_precision(&self) -> bool {
+        true
     }
 
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
@@ -283,6 +292,10 @@ impl Operation for Cosine {
         format!("cosine {}x2048", self.batch)
     }
 
+    fn is_in_single_precision(&self) -> bool {
+        true
+    }
+
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
         let dev = at.dev;
         let p: Features<D, 2048> = features(dev, self.seed, 1, self.batch);
@@ -304,6 +317,10 @@ struct TableRows {
 impl Operation for TableRows {
     fn name(&self) -> String {
         format!("rows {}x128 of a table of 1000", self.rows)
+    }
+
+    fn is_in_single_precision(&self) -> bool {
+        true
     }
 
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
@@ -329,10 +346,14 @@ impl Operation for BytesFed {
         format!("views of bytes {}x3x224x224", self.batch)
     }
 
+    fn is_in_single_precision(&self) -> bool {
+        true
+    }
+
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
         let dev = at.dev;
         let plane = 224 * 224;
-        let shape = images_shape::<3, 224>(self.batch, Format::Single);
+        let shape = images_shape::<3, 224>(self.batch, Format::F32);
         let bytes = |stream| -> Vec<u8> {
             let values = noise(self.seed, stream, self.batch * 3 * plane);
             values.iter().map(|value| (127.5 + 127.5 * value) as u8).collect()
@@ -356,6 +377,10 @@ struct Update {
 impl Operation for Update {
     fn name(&self) -> String {
         format!("sgd {}", self.n)
+    }
+
+    fn is_in_single_precision(&self) -> bool {
+        true
     }
 
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {

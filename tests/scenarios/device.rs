@@ -18,6 +18,26 @@ fn the_cpu_passes_the_doctors_comparison_with_itself() {
     assert!(!printed.contains("FAILED"), "{printed}");
 }
 
+#[test]
+fn bf16_agrees_with_single_precision_to_its_digits() {
+    let mut doctor = simsiam();
+    doctor.args(["doctor", "--device", "cpu", "--precision", "bf16", "--steps", "3", "--batch-size", "8"]);
+    let printed = succeed(&mut doctor);
+    assert!(!printed.contains("FAILED"), "{printed}");
+    // What is rounded, and what is not.
+    for (operation, is_exact) in [("convolution 3x", false), ("linear 24x2048", false), ("cosine ", true)] {
+        let line = printed.lines().find(|line| line.contains(operation)).expect("the operation is compared");
+        assert_eq!(line.contains("0.0e0"), is_exact, "{line}");
+    }
+    assert!(printed.contains("up to 5e-3"), "{printed}");
+    let losses = printed.lines().filter_map(|line| line.split_once("loss "));
+    for (_, losses) in losses {
+        let (device, cpu) = losses.split_once("  on the CPU ").expect("two losses");
+        let [device, cpu] = [device, cpu].map(|loss| loss.trim().parse::<f64>().expect("a number"));
+        assert!(device != cpu && (device - cpu).abs() < 0.02, "{printed}");
+    }
+}
+
 /// With the feature, where there is no driver; without it, everywhere.
 #[test]
 fn a_gpu_that_cannot_be_used_is_one_line() {

@@ -5,26 +5,26 @@ use dfdx::prelude::*;
 pub enum Format {
     /// Single precision, `batch x channels x height x width`, a word of 4 bytes a value.
     #[default]
-    Single,
+    F32,
     /// bf16, `batch x height x width x channels`: a word holds two neighbouring channels of a pixel, the first in its low
     /// half. An odd last channel has a partner that is 0.
-    Half,
+    Bf16,
 }
 
 impl Format {
     /// Words that the channels of one pixel take.
     pub const fn words(self, channels: usize) -> usize {
         match self {
-            Self::Single => channels,
-            Self::Half => channels.div_ceil(2),
+            Self::F32 => channels,
+            Self::Bf16 => channels.div_ceil(2),
         }
     }
 
-    /// The format in which a pixel of so many channels takes `words`; a single channel is in [`Format::Single`].
+    /// The format in which a pixel of so many channels takes `words`; a single channel is in [`Format::F32`].
     pub const fn of(channels: usize, words: usize) -> Option<Self> {
         match words {
-            _ if words == channels => Some(Self::Single),
-            _ if words == channels.div_ceil(2) => Some(Self::Half),
+            _ if words == channels => Some(Self::F32),
+            _ if words == channels.div_ceil(2) => Some(Self::Bf16),
             _ => None,
         }
     }
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_format_is_known_by_its_words() {
         for channels in [2, 3, 16, 17, 2048] {
-            for format in [Format::Single, Format::Half] {
+            for format in [Format::F32, Format::Bf16] {
                 assert_eq!(Format::of(channels, format.words(channels)), Some(format));
             }
             assert_eq!(Format::of(channels, channels + 1), None);

@@ -16,7 +16,7 @@ use crate::tensors::{Channels, Features, Images};
 /// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::{Activation, BatchNorm2d}};
 /// # let dev = Cpu::default();
 /// let norm = BatchNorm2d::<8, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 8, 4> = dev.zeros_like(&images_shape(2, Format::Single));
+/// let x: Images<Cpu, 8, 4> = dev.zeros_like(&images_shape(2, Format::F32));
 /// let y: Images<Cpu, 8, 4> = norm.forward(x, Activation::Relu);
 /// ```
 /// ```compile_fail
@@ -24,7 +24,7 @@ use crate::tensors::{Channels, Features, Images};
 /// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::{Activation, BatchNorm2d}};
 /// # let dev = Cpu::default();
 /// let norm = BatchNorm2d::<8, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 7, 4> = dev.zeros_like(&images_shape(2, Format::Single));
+/// let x: Images<Cpu, 7, 4> = dev.zeros_like(&images_shape(2, Format::F32));
 /// let y: Images<Cpu, 7, 4> = norm.forward(x, Activation::Relu);
 /// ```
 #[derive(Clone, Debug)]

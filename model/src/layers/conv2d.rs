@@ -4,7 +4,7 @@ use dfdx::prelude::*;
 use crate::backend::{Backend, Conv2dGeometry, Conv2dGradients, GradientVec, computed, take_gradient};
 use crate::init::InitRng;
 use crate::module::{Module, Walked};
-use crate::tensors::{Depth, Images, images_shape};
+use crate::tensors::{ChannelAxis, Images, images_shape};
 
 /// Convolution without bias: `batch x IN x S x S -> batch x OUT x S' x S'`, `S' = (S + 2 PAD - KERNEL) / STRIDE + 1`.
 ///
@@ -14,7 +14,7 @@ use crate::tensors::{Depth, Images, images_shape};
 /// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::Conv2d};
 /// # let dev = Cpu::default();
 /// let stem = Conv2d::<3, 8, 7, 2, 3, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 3, 32> = dev.zeros_like(&images_shape(2, Format::Single));
+/// let x: Images<Cpu, 3, 32> = dev.zeros_like(&images_shape(2, Format::F32));
 /// let y: Images<Cpu, 8, 16> = stem.forward(x);
 /// ```
 /// A wrong size does not compile:
@@ -23,7 +23,7 @@ use crate::tensors::{Depth, Images, images_shape};
 /// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::Conv2d};
 /// # let dev = Cpu::default();
 /// let stem = Conv2d::<3, 8, 7, 2, 3, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 3, 32> = dev.zeros_like(&images_shape(2, Format::Single));
+/// let x: Images<Cpu, 3, 32> = dev.zeros_like(&images_shape(2, Format::F32));
 /// let y: Images<Cpu, 8, 15> = stem.forward(x);
 /// ```
 /// Nor does a wrong number of channels:
@@ -32,7 +32,7 @@ use crate::tensors::{Depth, Images, images_shape};
 /// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::Conv2d};
 /// # let dev = Cpu::default();
 /// let stem = Conv2d::<3, 8, 7, 2, 3, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 4, 32> = dev.zeros_like(&images_shape(2, Format::Single));
+/// let x: Images<Cpu, 4, 32> = dev.zeros_like(&images_shape(2, Format::F32));
 /// let y: Images<Cpu, 8, 16> = stem.forward(x);
 /// ```
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ impl<
     ) -> (Images<D, OUT, S_OUT>, impl Differentiate<D>) {
         let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry(IN, OUT);
         let weight = self.weight.clone();
-        let &(batch, Depth(format), ..) = x.shape();
+        let &(batch, ChannelAxis(format), ..) = x.shape();
         let output = images_shape(batch, format);
         let y = computed(x.device().conv2d(&geometry, &x, &weight, output));
         let backward = move |grads: &mut Gradients<f32, D>, grad_y: &GradientVec<D>| {

@@ -1,7 +1,7 @@
 use dfdx::prelude::*;
 
 use crate::backend::{Backend, PoolGeometry, computed, take_gradient};
-use crate::tensors::{Depth, Features, Images, images_shape};
+use crate::tensors::{ChannelAxis, Features, Images, images_shape};
 
 /// Max pooling, `batch x C x S x S -> batch x C x S' x S'` with `S' = (S + 2 PAD - KERNEL) / STRIDE + 1`.
 ///
@@ -9,14 +9,14 @@ use crate::tensors::{Depth, Features, Images, images_shape};
 /// # use dfdx::prelude::*;
 /// # use simsiam_model::{backend::Format, tensors::images_shape, Images, layers::MaxPool2d};
 /// # let dev = Cpu::default();
-/// let x: Images<Cpu, 8, 16> = dev.zeros_like(&images_shape(2, Format::Single));
+/// let x: Images<Cpu, 8, 16> = dev.zeros_like(&images_shape(2, Format::F32));
 /// let y: Images<Cpu, 8, 8> = MaxPool2d::<3, 2, 1>.forward(x);
 /// ```
 /// ```compile_fail
 /// # use dfdx::prelude::*;
 /// # use simsiam_model::{backend::Format, tensors::images_shape, Images, layers::MaxPool2d};
 /// # let dev = Cpu::default();
-/// let x: Images<Cpu, 8, 16> = dev.zeros_like(&images_shape(2, Format::Single));
+/// let x: Images<Cpu, 8, 16> = dev.zeros_like(&images_shape(2, Format::F32));
 /// let y: Images<Cpu, 8, 9> = MaxPool2d::<3, 2, 1>.forward(x);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,7 +29,7 @@ impl<const KERNEL: usize, const STRIDE: usize, const PAD: usize> MaxPool2d<KERNE
         x: Images<D, C, S, T>,
     ) -> Images<D, C, S_OUT, T> {
         let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry(C);
-        let &(batch, Depth(format), ..) = x.shape();
+        let &(batch, ChannelAxis(format), ..) = x.shape();
         let (x, mut tape) = x.split_tape();
         let y = computed(x.device().max_pool(&geometry, &x, images_shape(batch, format)));
 
@@ -69,7 +69,7 @@ impl<const KERNEL: usize, const STRIDE: usize, const PAD: usize, const S: usize,
 /// # use dfdx::prelude::*;
 /// # use simsiam_model::{backend::Format, tensors::images_shape, Features, Images, layers::global_avg_pool};
 /// # let dev = Cpu::default();
-/// let x: Images<Cpu, 8, 4> = dev.ones_like(&images_shape(2, Format::Single));
+/// let x: Images<Cpu, 8, 4> = dev.ones_like(&images_shape(2, Format::F32));
 /// let y: Features<Cpu, 8> = global_avg_pool(x);
 /// assert_eq!(y.as_vec(), [1.0; 16]);
 /// ```
@@ -77,7 +77,7 @@ impl<const KERNEL: usize, const STRIDE: usize, const PAD: usize, const S: usize,
 /// # use dfdx::prelude::*;
 /// # use simsiam_model::{backend::Format, tensors::images_shape, Features, Images, layers::global_avg_pool};
 /// # let dev = Cpu::default();
-/// let x: Images<Cpu, 8, 4> = dev.ones_like(&images_shape(2, Format::Single));
+/// let x: Images<Cpu, 8, 4> = dev.ones_like(&images_shape(2, Format::F32));
 /// let y: Features<Cpu, 9> = global_avg_pool(x);
 /// ```
 pub fn global_avg_pool<const C: usize, const S: usize, D: Backend, T: Tape<f32, D>>(

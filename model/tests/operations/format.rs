@@ -60,8 +60,8 @@ fn convolution<
     let (images, x) = images::<IN, S>(format, 1);
     let (x, tape) = x.split_tape();
     // Twice, so that the second gradient is added to the first.
-    let again: Images<Cpu, OUT, S_OUT, _> = in_format(layer.forward(x.leaky_trace()), Format::Single);
-    let y: Images<Cpu, OUT, S_OUT, _> = in_format(layer.forward(x.put_tape(tape)), Format::Single);
+    let again: Images<Cpu, OUT, S_OUT, _> = in_format(layer.forward(x.leaky_trace()), Format::F32);
+    let y: Images<Cpu, OUT, S_OUT, _> = in_format(layer.forward(x.put_tape(tape)), Format::F32);
     let found = y.as_vec();
     let grads = along(y + again, &noise(9, BATCH * OUT * S_OUT * S_OUT)).backward();
     vec![("y", found), ("dx", grads.get(&images).as_vec()), ("dw", grads.get(&layer.weight).as_vec())]
@@ -76,7 +76,7 @@ fn batch_norm(format: Format, activation: Activation) -> Results {
     let (y, grads) = traced_back(norm.forward_add_mut(x, residual, activation));
     vec![
         ("y", y),
-        ("y in evaluation", in_format(in_evaluation, Format::Single).as_vec()),
+        ("y in evaluation", in_format(in_evaluation, Format::F32).as_vec()),
         ("running variance", norm.running.var.as_vec()),
         ("dx", grads.get(&images_of_x).as_vec()),
         ("dresidual", grads.get(&residuals).as_vec()),
@@ -92,7 +92,7 @@ fn images<const C: usize, const S: usize>(
     seed: u64,
 ) -> (Images<Cpu, C, S>, Images<Cpu, C, S, OwnedTape<f32, Cpu>>) {
     let exact = images_from(&Cpu::default(), &noise(seed, BATCH * C * S * S));
-    let exact = in_format(in_format(exact, Format::Half), Format::Single);
+    let exact = in_format(in_format(exact, Format::Bf16), Format::F32);
     let traced = in_format(exact.leaky_trace(), format);
     (exact, traced)
 }
@@ -101,14 +101,14 @@ fn images<const C: usize, const S: usize>(
 fn traced_back<const C: usize, const S: usize>(
     y: Images<Cpu, C, S, OwnedTape<f32, Cpu>>,
 ) -> (Vec<f32>, Gradients<f32, Cpu>) {
-    let y = in_format(y, Format::Single);
+    let y = in_format(y, Format::F32);
     (y.as_vec(), along(y, &noise(9, BATCH * C * S * S)).backward())
 }
 
 /// Compares the norm of the difference with the norm: bf16 has 8 bits of mantissa.
 fn agree(results: impl Fn(Format) -> Results) {
     let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v * v)).sum::<f64>().sqrt();
-    for ((what, single), (_, half)) in results(Format::Single).iter().zip(&results(Format::Half)) {
+    for ((what, single), (_, half)) in results(Format::F32).iter().zip(&results(Format::Bf16)) {
         let difference = norm(&mut single.iter().zip(half).map(|(a, b)| a - b));
         let error = difference / norm(&mut single.iter().copied());
         assert!(error < 1.0 / 256.0, "{what}: {error}");

@@ -3,7 +3,7 @@
 //! Work is cut into parts by the shapes alone, never by the number of threads, and partial sums are added in a fixed
 //! order: results are the same bits for any number of threads.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::cell::Cell;
 
 use dfdx::prelude::Cpu;
 
@@ -41,28 +41,30 @@ pub enum Precision {
     /// Single precision.
     #[default]
     F32,
-    /// Images between layers, and the factors of every product, rounded to bf16; sums, statistics and parameters in single
+    /// Images between layers, and the factors of convolutions and linear layers, rounded to bf16; sums, statistics and parameters in single
     /// precision. It halves the memory of images and takes more time than [`Precision::F32`].
     Bf16,
 }
 
-static BF16: AtomicBool = AtomicBool::new(false);
+thread_local! {
+    static PRECISION: Cell<Precision> = const { Cell::new(Precision::F32) };
+}
 
-/// Does `work` on a CPU that computes in `precision` meanwhile, in the whole process.
+/// Does `work` on a CPU that computes in `precision` meanwhile, for this thread.
 pub fn in_precision<R>(precision: Precision, work: impl FnOnce(&Cpu) -> R) -> R {
     /// Also when the work panics.
-    struct Restored(bool);
+    struct Restored(Precision);
     impl Drop for Restored {
         fn drop(&mut self) {
-            BF16.store(self.0, Ordering::Relaxed);
+            PRECISION.set(self.0);
         }
     }
-    let _before = Restored(BF16.swap(precision == Precision::Bf16, Ordering::Relaxed));
+    let _before = Restored(PRECISION.replace(precision));
     work(&Cpu::default())
 }
 
 fn precision() -> Precision {
-    if BF16.load(Ordering::Relaxed) { Precision::Bf16 } else { Precision::F32 }
+    PRECISION.get()
 }
 
 /// Runs a loop compiled for the widest vectors that this machine has.

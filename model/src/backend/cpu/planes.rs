@@ -43,24 +43,24 @@ impl Planes {
     /// A weight as images of this format are multiplied by it.
     pub(super) fn weight<'a>(&self, weight: &'a [f32]) -> Cow<'a, [f32]> {
         match self.format {
-            Format::Single => Cow::Borrowed(weight),
-            Format::Half => Cow::Owned(rounded(weight)),
+            Format::F32 => Cow::Borrowed(weight),
+            Format::Bf16 => Cow::Owned(rounded(weight)),
         }
     }
 
     /// The values, `batch x channels x plane`.
     pub(super) fn read<'a>(&self, words: &'a [f32]) -> Cow<'a, [f32]> {
         match self.format {
-            Format::Single => Cow::Borrowed(words),
-            Format::Half => Cow::Owned(self.unpacked(words)),
+            Format::F32 => Cow::Borrowed(words),
+            Format::Bf16 => Cow::Owned(self.unpacked(words)),
         }
     }
 
     /// Changes the values.
     pub(super) fn change(&self, words: &mut [f32], change: impl FnOnce(&mut [f32])) {
         match self.format {
-            Format::Single => change(words),
-            Format::Half => {
+            Format::F32 => change(words),
+            Format::Bf16 => {
                 let mut values = self.unpacked(words);
                 change(&mut values);
                 self.pack(&values, words);
@@ -80,8 +80,8 @@ impl Planes {
     ) -> Result<Tensor<S, f32, Cpu>, CpuError> {
         match self.format {
             // SAFETY: the caller promises the same.
-            Format::Single => unsafe { written(dev, shape, write) },
-            Format::Half => {
+            Format::F32 => unsafe { written(dev, shape, write) },
+            Format::Bf16 => {
                 let batch = shape.concrete().as_ref()[0];
                 // SAFETY: the caller promises the same.
                 let values_of_it = unsafe { written(dev, (batch, self.channels, self.plane), write)? };
@@ -94,6 +94,7 @@ impl Planes {
 
     fn unpacked(&self, words: &[f32]) -> Vec<f32> {
         let (image, packed) = (self.image().max(1), self.packed_image().max(1));
+        assert!(words.len().is_multiple_of(packed), "{} words are no whole images of {packed}", words.len());
         let mut values = vec![0.0; words.len() / packed * image];
         let images = values.par_chunks_mut(image).zip(words.par_chunks(packed));
         images.for_each(|(values, words)| self.unpack_image(words, values));
@@ -118,8 +119,9 @@ impl Planes {
     }
 
     fn pack(&self, values: &[f32], words: &mut [f32]) {
-        let images = words.par_chunks_mut(self.packed_image().max(1));
-        let images = images.zip(values.par_chunks(self.image().max(1)));
+        let (image, packed) = (self.image().max(1), self.packed_image().max(1));
+        assert_eq!(words.len() * image, values.len() * packed, "values are as many as the words hold");
+        let images = words.par_chunks_mut(packed).zip(values.par_chunks(image));
         images.for_each(|(words, values)| self.pack_image(values, words));
     }
 
@@ -160,13 +162,13 @@ impl Planes {
         self.channels * self.plane
     }
 
-    /// Words of an image of [`Format::Half`].
+    /// Words of an image of [`Format::Bf16`].
     fn packed_image(&self) -> usize {
-        Format::Half.words(self.channels) * self.plane
+        Format::Bf16.words(self.channels) * self.plane
     }
 }
 
-/// The factors of a product: as they are, or rounded to bf16 where that is this process's precision.
+/// A factor of a linear layer: as it is, or rounded to bf16 where that is this thread's precision.
 pub(super) fn factors(values: &[f32]) -> Cow<'_, [f32]> {
     match precision() {
         Precision::F32 => Cow::Borrowed(values),
@@ -176,10 +178,15 @@ pub(super) fn factors(values: &[f32]) -> Cow<'_, [f32]> {
 
 /// Rounded to bf16.
 fn rounded(values: &[f32]) -> Vec<f32> {
-    vectorized(
-        #[inline(always)]
-        || values.iter().map(|value| f32::from_bits(bits(*value) << 16)).collect(),
-    )
+    const PART: usize = 1 << 14;
+    let mut rounded = values.to_vec();
+    rounded.par_chunks_mut(PART).for_each(|part| {
+        vectorized(
+            #[inline(always)]
+            || part.iter_mut().for_each(|value| *value = f32::from_bits(bits(*value) << 16)),
+        );
+    });
+    rounded
 }
 
 /// The bits of a value rounded to bf16, as `half::bf16::from_f32` rounds, in a form that becomes vector instructions.
@@ -193,8 +200,8 @@ fn bits(value: f32) -> u32 {
 impl FormatKernel for Cpu {
     fn image_format(&self) -> Format {
         match precision() {
-            Precision::F32 => Format::Single,
-            Precision::Bf16 => Format::Half,
+            Precision::F32 => Format::F32,
+            Precision::Bf16 => Format::Bf16,
         }
     }
 
@@ -257,8 +264,8 @@ mod tests {
     fn values_survive_packing_as_rounded() {
         let dev = Cpu::default();
         let numbers: Vec<f32> = (0..2 * 3 * 25).map(|i| (i as f32).sin() * 1e3).collect();
-        let x = dev.tensor_from_vec(numbers.clone(), images_shape::<3, 5>(2, Format::Single));
-        let half = dev.convert(3, &x, images_shape::<3, 5>(2, Format::Half)).unwrap();
+        let x = dev.tensor_from_vec(numbers.clone(), images_shape::<3, 5>(2, Format::F32));
+        let half = dev.convert(3, &x, images_shape::<3, 5>(2, Format::Bf16)).unwrap();
         assert_eq!(half.shape().concrete(), [2, 2, 5, 5]);
         let back = dev.convert(3, &half, *x.shape()).unwrap().as_vec();
         let rounded: Vec<f32> = numbers.iter().map(|value| bf16::from_f32(*value).to_f32()).collect();
@@ -273,7 +280,7 @@ mod tests {
     #[test]
     fn gradients_are_added_in_the_format_of_what_they_belong_to() {
         let dev = Cpu::default();
-        let (single, half) = (images_shape::<2, 1>(1, Format::Single), images_shape::<2, 1>(1, Format::Half));
+        let (single, half) = (images_shape::<2, 1>(1, Format::F32), images_shape::<2, 1>(1, Format::Bf16));
         let gradient = |values: &[f32]| {
             let mut gradient = Storage::<f32>::try_alloc_len(&dev, values.len()).unwrap();
             gradient.copy_from_slice(values);

@@ -10,10 +10,10 @@ use dfdx::prelude::*;
 use dfdx::tensor::CudaError;
 
 use super::Precision;
-use super::half::rounded;
+use super::bf16::Factor;
 use super::memory::{Stored, begin, new_values, stored, stored_mut, values};
 use super::runtime::{Runtime, locked, runtime};
-use crate::backend::kernels::half::{Store, convert};
+use crate::backend::kernels::bf16::{Store, convert};
 use crate::backend::kernels::{Layout, Values};
 use crate::backend::{Conv2dGeometry, Conv2dGradients, Conv2dKernel, Format};
 
@@ -34,8 +34,8 @@ impl Conv2dKernel for Cuda {
     ) -> Result<Tensor<Y, f32, Self>, Self::Err> {
         let problem = Problem::of(geometry, x);
         let mut y = self.try_zeros_like(&output)?;
-        let filters = Filters::of(self, &problem, values(weight))?;
-        let from = [values(x).address(), filters.values().address()];
+        let filters = problem.filters(self, values(weight))?;
+        let from = [values(x).address(), filters.address()];
         problem.run(Direction::Forward, from, new_values(&mut y).address(), 0.0)?;
         Ok(y)
     }
@@ -53,20 +53,20 @@ impl Conv2dKernel for Cuda {
         let is_first = begin(self, gradients.weight, geometry.weight_len())?;
         let to = stored_mut(gradients.weight);
         match problem.format {
-            Format::Single => {
+            Format::F32 => {
                 let beta = if is_first { 0.0 } else { 1.0 };
                 problem.run(Direction::Filter, [x, grad_y], to.address(), beta)?;
             }
-            Format::Half => {
-                let layout = problem.filters().in_format(Format::Half);
-                let mut rounded: Stored = self.try_alloc_len(layout.len())?;
-                problem.run(Direction::Filter, [x, grad_y], stored_mut(&mut rounded).address(), 0.0)?;
-                convert(runtime(), &layout, stored(&rounded), to, Store::Add)?;
+            Format::Bf16 => {
+                let layout = problem.weight().in_format(Format::Bf16);
+                let mut gradient: Stored = self.try_alloc_len(layout.len())?;
+                problem.run(Direction::Filter, [x, grad_y], stored_mut(&mut gradient).address(), 0.0)?;
+                convert(runtime(), &layout, stored(&gradient), to, Store::Add)?;
             }
         }
         if let Some(input) = gradients.input {
-            let filters = Filters::of(self, &problem, values(weight))?;
-            let from = [filters.values().address(), grad_y];
+            let filters = problem.filters(self, values(weight))?;
+            let from = [filters.address(), grad_y];
             problem.run(Direction::Data, from, stored_mut(input).address(), 1.0)?;
         }
         Ok(())
@@ -81,39 +81,25 @@ struct Problem {
     format: Format,
 }
 
-/// Filters in the format that the images have.
-enum Filters<'a> {
-    Single(Values<'a>),
-    Half(Stored),
-}
-
-impl<'a> Filters<'a> {
-    fn of(dev: &Cuda, problem: &Problem, weight: Values<'a>) -> Result<Self, CudaError> {
-        Ok(match problem.format {
-            Format::Single => Self::Single(weight),
-            Format::Half => Self::Half(rounded(dev, &problem.filters(), weight)?),
-        })
-    }
-
-    fn values(&self) -> Values<'_> {
-        match self {
-            Self::Single(values) => *values,
-            Self::Half(values) => stored(values),
-        }
-    }
-}
-
 impl Problem {
     fn of<X: Shape>(geometry: &Conv2dGeometry, x: &Tensor<X, f32, Cuda>) -> Self {
         let layout = Layout::of(x.shape().concrete().as_ref(), geometry.in_channels);
+        // cuDNN counts as the kernels do, and its refusal would not say why.
+        let outputs = Layout { channels: geometry.out_channels, ..layout };
+        let _counted = [layout.counts(), outputs.with_plane(geometry.out_size * geometry.out_size).counts()];
         Self { geometry: *geometry, batch: layout.batch, format: layout.format }
     }
 
-    /// How the parameter's filters lie.
-    fn filters(&self) -> Layout {
+    /// How the weight lies.
+    fn weight(&self) -> Layout {
         let Conv2dGeometry { in_channels, out_channels, kernel, .. } = self.geometry;
         let plane = kernel * kernel;
-        Layout { format: Format::Single, batch: out_channels, channels: in_channels, plane }
+        Layout { format: Format::F32, batch: out_channels, channels: in_channels, plane }
+    }
+
+    /// The weight in the format that the images have.
+    fn filters<'a>(&self, dev: &Cuda, weight: Values<'a>) -> Result<Factor<'a>, CudaError> {
+        Factor::of(dev, &self.weight(), weight, self.format)
     }
 
     /// `to = result + beta to`, from operands in cuDNN's order.

@@ -1,6 +1,5 @@
 //! The linear layer by cuBLAS.
 
-use std::ffi::c_void;
 use std::ptr::from_ref;
 
 use cudarc::cublas::{result as cublas, sys};
@@ -8,14 +7,14 @@ use dfdx::prelude::*;
 use dfdx::tensor::CudaError;
 
 use super::Precision;
-use super::half::rounded;
-use super::memory::{Stored, begin, new_values, stored, stored_mut, values};
+use super::bf16::Factor;
+use super::memory::{begin, new_values, stored, stored_mut, values};
 use super::runtime::runtime;
 use crate::backend::kernels::linear::{
     Product, bias_gradient, bias_rows, forward, input_gradient, weight_gradient,
 };
 use crate::backend::kernels::{Layout, Values, ValuesMut};
-use crate::backend::{LinearGradients, LinearKernel};
+use crate::backend::{FormatKernel, LinearGradients, LinearKernel};
 
 impl LinearKernel for Cuda {
     fn linear<const IN: usize, const OUT: usize>(
@@ -29,7 +28,7 @@ impl LinearKernel for Cuda {
         if let Some(bias) = bias {
             bias_rows(runtime(), values(bias), new_values(&mut y))?;
         }
-        let (weight, x) = (Factor::of(self, values(weight))?, Factor::of(self, values(x))?);
+        let (weight, x) = (factor(self, values(weight))?, factor(self, values(x))?);
         // What is there is the bias or zeros.
         multiply(&forward([batch, IN, OUT]), &weight, &x, new_values(&mut y), 1.0)?;
         Ok(y)
@@ -44,8 +43,8 @@ impl LinearKernel for Cuda {
     ) -> Result<(), Self::Err> {
         let sizes = [x.shape().0, IN, OUT];
         let beta = if begin(self, gradients.weight, OUT * IN)? { 0.0 } else { 1.0 };
-        let grad_y = Factor::of(self, stored(grad_output))?;
-        let (weight, x) = (Factor::of(self, values(weight))?, Factor::of(self, values(x))?);
+        let grad_y = factor(self, stored(grad_output))?;
+        let (weight, x) = (factor(self, values(weight))?, factor(self, values(x))?);
         multiply(&weight_gradient(sizes), &x, &grad_y, stored_mut(gradients.weight), beta)?;
         multiply(&input_gradient(sizes), &weight, &grad_y, stored_mut(gradients.x), 1.0)?;
         if let Some(bias) = gradients.bias {
@@ -56,42 +55,9 @@ impl LinearKernel for Cuda {
     }
 }
 
-/// A factor of a product in the process's precision.
-enum Factor<'a> {
-    Single(Values<'a>),
-    /// So many values, as bf16.
-    Half(Stored, usize),
-}
-
-impl<'a> Factor<'a> {
-    fn of(dev: &Cuda, single: Values<'a>) -> Result<Self, CudaError> {
-        Ok(match runtime().precision() {
-            Precision::F32 | Precision::Tf32 => Self::Single(single),
-            Precision::Bf16 => Self::Half(rounded(dev, &Layout::matrix(single.len()), single)?, single.len()),
-        })
-    }
-
-    fn address(&self) -> *const c_void {
-        let values = match self {
-            Self::Single(values) => *values,
-            Self::Half(values, _) => stored(values),
-        };
-        values.address() as *const _
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Single(values) => values.len(),
-            Self::Half(_, len) => *len,
-        }
-    }
-
-    fn data_type(&self) -> sys::cudaDataType {
-        match self {
-            Self::Single(_) => sys::cudaDataType::CUDA_R_32F,
-            Self::Half(..) => sys::cudaDataType::CUDA_R_16BF,
-        }
-    }
+/// A factor in the process's precision.
+fn factor<'a>(dev: &Cuda, values: Values<'a>) -> Result<Factor<'a>, CudaError> {
+    Factor::of(dev, &Layout::matrix(values.len()), values, dev.image_format())
 }
 
 /// `c = op(a) op(b) + beta c`.
@@ -104,6 +70,7 @@ fn multiply(
 ) -> Result<(), CudaError> {
     use sys::cublasComputeType_t::{CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_32F_FAST_TF32};
     use sys::cublasOperation_t::{CUBLAS_OP_N, CUBLAS_OP_T};
+    const F32: sys::cudaDataType = sys::cudaDataType::CUDA_R_32F;
     let Product { transpose_a, transpose_b, m, n, k, lda, ldb, ldc } = *product;
     let fits = a.len() == m * k && b.len() == k * n && c.len() == m * n;
     assert!(fits, "{} by {} values give {}: {product:?}", a.len(), b.len(), c.len());
@@ -119,7 +86,12 @@ fn multiply(
         Precision::F32 | Precision::Bf16 => CUBLAS_COMPUTE_32F,
     };
     let (one, beta) = (from_ref(&1.0f32).cast(), from_ref(&beta).cast());
-    let c_address = c.address() as *mut _;
+    let address = |factor: &Factor<'_>| factor.address() as *const _;
+    let data_type = |factor: &Factor<'_>| match factor {
+        Factor::F32(_) => F32,
+        Factor::Bf16(..) => sys::cudaDataType::CUDA_R_16BF,
+    };
+    let c = c.address() as *mut _;
     let algorithm = sys::cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT;
     // SAFETY: the matrices have as many values as the sizes say, and are on the device; scales are read at once.
     let done = unsafe {
@@ -131,15 +103,15 @@ fn multiply(
             n,
             k,
             one,
-            a.address(),
-            a.data_type(),
+            address(a),
+            data_type(a),
             lda,
-            b.address(),
-            b.data_type(),
+            address(b),
+            data_type(b),
             ldb,
             beta,
-            c_address,
-            sys::cudaDataType::CUDA_R_32F,
+            c,
+            F32,
             ldc,
             compute,
             algorithm,

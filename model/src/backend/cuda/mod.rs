@@ -14,7 +14,7 @@ pub use runtime::start;
 
 mod memory;
 
-mod half;
+mod bf16;
 
 mod conv2d;
 
@@ -39,7 +39,7 @@ pub enum Precision {
     F32,
     /// Factors rounded to 10 bits of mantissa, on tensor cores; sums in single precision.
     Tf32,
-    /// Images between layers, and the factors of every product, in bf16, on tensor cores; sums, statistics and parameters
+    /// Images between layers, and the factors of convolutions and linear layers, in bf16, on tensor cores; sums, statistics and parameters
     /// in single precision.
     Bf16,
 }

@@ -191,10 +191,10 @@ fn load_kernels() -> Result<HashMap<&'static str, CUfunction>, StartError> {
     let images: [(&str, *const c_void); SOURCES.len()] = [
         image!("avg_pool"),
         image!("batch_norm"),
-        image!("batch_norm_half"),
+        image!("batch_norm_bf16"),
+        image!("bf16"),
         image!("bias"),
         image!("cosine"),
-        image!("half"),
         image!("max_pool"),
         image!("normalise"),
         image!("rows"),

@@ -1,4 +1,4 @@
-//! Batch norm: sums in parts of a channel, then one thread a channel, then every value.
+//! Batch norm: sums in parts of a channel, then a block for each channel, then every value.
 
 use super::{Layout, Queue, Values, ValuesMut, count, grid_of, launch};
 use crate::backend::{Activation, Format};
@@ -25,9 +25,9 @@ impl Partition {
     /// Channels that a block adds up.
     fn channels_of_block(&self) -> usize {
         match self.layout.format {
-            Format::Single => 1,
-            // `lanes_of` in `batch_norm_half.cu`, pairs.
-            Format::Half => 2 * (self.layout.channels / 2).next_power_of_two().min(32),
+            Format::F32 => 1,
+            // `lanes_of` in `batch_norm_bf16.cu`, pairs.
+            Format::Bf16 => 2 * (self.layout.channels / 2).next_power_of_two().min(32),
         }
     }
 
@@ -51,9 +51,9 @@ impl Partition {
         (if self.layout.len() == 0 { 0 } else { count(self.blocks()) }, count(self.parts))
     }
 
-    /// The grid of a kernel whose threads take channels; none where there are no values.
+    /// A block for each channel; none where there are no values.
     fn grid_of_channels(&self) -> (u32, u32) {
-        grid_of(if self.layout.len() == 0 { 0 } else { self.layout.channels })
+        (if self.layout.len() == 0 { 0 } else { count(self.layout.channels) }, 1)
     }
 
     fn check(&self, values: &[Option<usize>], channels: &[Option<usize>]) {
@@ -90,14 +90,14 @@ pub(crate) fn statistics<Q: Queue>(
     let [batch, channels, plane] = partition.layout.counts();
     // SAFETY: the layout's values are read, and two sums written for each part.
     unsafe {
-        let kernel = partition.layout.kernel("batch_norm_sums", "batch_norm_half_sums");
+        let kernel = partition.layout.kernel("batch_norm_sums", "batch_norm_bf16_sums");
         launch!(queue, kernel, partition.grid(), [batch, channels, plane, x, &mut sums])?;
     }
     // SAFETY: each channel's sums and first value are read, and its four numbers written.
     unsafe {
         launch!(
             queue,
-            partition.layout.kernel("batch_norm_statistics", "batch_norm_half_statistics"),
+            partition.layout.kernel("batch_norm_statistics", "batch_norm_bf16_statistics"),
             partition.grid_of_channels(),
             [
                 batch,
@@ -147,7 +147,7 @@ pub(crate) fn normalize<Q: Queue>(
     unsafe {
         launch!(
             queue,
-            partition.layout.kernel("batch_norm", "batch_norm_half"),
+            partition.layout.kernel("batch_norm", "batch_norm_bf16"),
             grid_of(partition.layout.len()),
             [
                 batch,
@@ -218,7 +218,7 @@ pub(crate) fn differentiate<Q: Queue>(
     unsafe {
         launch!(
             queue,
-            partition.layout.kernel("batch_norm_gradient_sums", "batch_norm_half_gradient_sums"),
+            partition.layout.kernel("batch_norm_gradient_sums", "batch_norm_bf16_gradient_sums"),
             partition.grid(),
             [
                 batch,
@@ -260,7 +260,7 @@ pub(crate) fn differentiate<Q: Queue>(
     unsafe {
         launch!(
             queue,
-            partition.layout.kernel("batch_norm_gradient", "batch_norm_half_gradient"),
+            partition.layout.kernel("batch_norm_gradient", "batch_norm_bf16_gradient"),
             grid_of(partition.layout.len()),
             [
                 batch,

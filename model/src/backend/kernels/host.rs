@@ -83,16 +83,16 @@ pub(crate) fn noise(seed: u64, n: usize) -> Vec<f32> {
 
 /// Words of noise in a layout's format, each value changed by `of_noise` first.
 pub(crate) fn noise_in(layout: &Layout, seed: u64, of_noise: impl Fn(f32) -> f32) -> Vec<f32> {
-    let values = noise(seed, layout.in_format(Format::Single).len()).into_iter().map(of_noise).collect();
-    in_format(&layout.in_format(Format::Single), layout.format, values)
+    let values = noise(seed, layout.in_format(Format::F32).len()).into_iter().map(of_noise).collect();
+    in_format(&layout.in_format(Format::F32), layout.format, values)
 }
 
 /// Compares what lies so: as exactly as in [`assert_close`], or to the last bit of bf16.
 pub(crate) fn assert_close_in(layout: &Layout, what: &str, found: &[f32], expected: &[f32]) {
-    let single = |words: &[f32]| in_format(layout, Format::Single, words.to_vec());
+    let single = |words: &[f32]| in_format(layout, Format::F32, words.to_vec());
     let tolerance = match layout.format {
-        Format::Single => 1e-5,
-        Format::Half => 1.0 / 128.0,
+        Format::F32 => 1e-5,
+        Format::Bf16 => 1.0 / 128.0,
     };
     assert_near(what, &single(found), &single(expected), tolerance);
 }

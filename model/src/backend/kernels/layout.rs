@@ -23,7 +23,7 @@ impl Layout {
 
     /// A matrix of so many values in single precision: one image of one pixel, of as many channels.
     pub(crate) fn matrix(values: usize) -> Self {
-        Self { format: Format::Single, batch: 1, channels: values, plane: 1 }
+        Self { format: Format::F32, batch: 1, channels: values, plane: 1 }
     }
 
     /// The same values in another format.
@@ -46,18 +46,18 @@ impl Layout {
     /// # Panics
     /// If there are more values than kernels count.
     pub(crate) fn counts(&self) -> [u32; 3] {
-        count(self.in_format(Format::Single).len());
+        count(self.in_format(Format::F32).len());
         [self.batch, self.channels, self.plane].map(count)
     }
 
     /// The kernel of this format.
     ///
     /// # Panics
-    /// If it is [`Format::Half`] with an odd number of channels, which kernels of pairs do not take.
+    /// If it is [`Format::Bf16`] with an odd number of channels, which kernels of pairs do not take.
     pub(crate) fn kernel(&self, single: &'static str, half: &'static str) -> &'static str {
         match self.format {
-            Format::Single => single,
-            Format::Half => {
+            Format::F32 => single,
+            Format::Bf16 => {
                 assert!(self.channels.is_multiple_of(2), "{} channels are no pairs", self.channels);
                 half
             }

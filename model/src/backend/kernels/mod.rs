@@ -14,8 +14,8 @@ mod storage;
 pub(crate) use storage::Storage;
 
 pub(crate) mod batch_norm;
+pub(crate) mod bf16;
 pub(crate) mod cosine;
-pub(crate) mod half;
 pub(crate) mod linear;
 pub(crate) mod normalise;
 pub(crate) mod pool;
@@ -32,8 +32,8 @@ pub(crate) const SOURCES: [(&str, &[&str]); 10] = [
         &[
             "global_avg_pool",
             "global_avg_pool_gradient",
-            "global_avg_pool_half",
-            "global_avg_pool_half_gradient",
+            "global_avg_pool_bf16",
+            "global_avg_pool_bf16_gradient",
         ],
     ),
     (
@@ -49,19 +49,19 @@ pub(crate) const SOURCES: [(&str, &[&str]); 10] = [
         ],
     ),
     (
-        "batch_norm_half",
+        "batch_norm_bf16",
         &[
-            "batch_norm_half_sums",
-            "batch_norm_half_statistics",
-            "batch_norm_half",
-            "batch_norm_half_gradient_sums",
-            "batch_norm_half_gradient",
+            "batch_norm_bf16_sums",
+            "batch_norm_bf16_statistics",
+            "batch_norm_bf16",
+            "batch_norm_bf16_gradient_sums",
+            "batch_norm_bf16_gradient",
         ],
     ),
+    ("bf16", &["bf16_of_f32", "f32_of_bf16"]),
     ("bias", &["bias_rows", "bias_gradient"]),
     ("cosine", &["cosines", "negative_mean", "negative_cosine_gradient"]),
-    ("half", &["half_of_single", "single_of_half"]),
-    ("max_pool", &["max_pool", "max_pool_gradient", "max_pool_half", "max_pool_half_gradient"]),
+    ("max_pool", &["max_pool", "max_pool_gradient", "max_pool_bf16", "max_pool_bf16_gradient"]),
     ("normalise", &["normalise"]),
     ("rows", &["gather_rows", "scatter_rows"]),
     ("sgd", &["sgd"]),

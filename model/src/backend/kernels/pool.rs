@@ -16,7 +16,7 @@ pub(crate) fn max_pool<Q: Queue>(
     unsafe {
         launch!(
             queue,
-            layout.kernel("max_pool", "max_pool_half"),
+            layout.kernel("max_pool", "max_pool_bf16"),
             grid_of(y.len()),
             [batch, channels, in_size, out_size, kernel, stride, pad, x, &mut y]
         )
@@ -38,7 +38,7 @@ pub(crate) fn max_pool_gradient<Q: Queue>(
     unsafe {
         launch!(
             queue,
-            layout.kernel("max_pool_gradient", "max_pool_half_gradient"),
+            layout.kernel("max_pool_gradient", "max_pool_bf16_gradient"),
             grid_of(x.len()),
             [batch, channels, in_size, out_size, kernel, stride, pad, x, grad_y, &mut grad_x]
         )
@@ -64,10 +64,10 @@ pub(crate) fn global_avg_pool<Q: Queue>(
 ) -> Result<(), Q::Err> {
     let [batch, channels, plane] = averaged(layout, x.len(), y.len());
     let grid = match layout.format {
-        Format::Single => (count(y.len()), 1),
-        Format::Half => grid_of(y.len() / 2),
+        Format::F32 => (count(y.len()), 1),
+        Format::Bf16 => grid_of(y.len() / 2),
     };
-    let kernel = layout.kernel("global_avg_pool", "global_avg_pool_half");
+    let kernel = layout.kernel("global_avg_pool", "global_avg_pool_bf16");
     // SAFETY: `x` has a plane for each of `y`.
     unsafe { launch!(queue, kernel, grid, [batch, channels, plane, x, &mut y]) }
 }
@@ -80,7 +80,7 @@ pub(crate) fn global_avg_pool_gradient<Q: Queue>(
     mut grad_x: ValuesMut<'_>,
 ) -> Result<(), Q::Err> {
     let [batch, channels, plane] = averaged(layout, grad_x.len(), grad_y.len());
-    let kernel = layout.kernel("global_avg_pool_gradient", "global_avg_pool_half_gradient");
+    let kernel = layout.kernel("global_avg_pool_gradient", "global_avg_pool_bf16_gradient");
     // SAFETY: as in `global_avg_pool`.
     unsafe { launch!(queue, kernel, grid_of(grad_x.len()), [batch, channels, plane, grad_y, &mut grad_x]) }
 }
@@ -99,7 +99,7 @@ mod tests {
     use crate::backend::kernels::host::{Host, assert_close_in, noise_in, on_host};
     use crate::backend::{GlobalAvgPoolKernel, MaxPoolKernel};
 
-    const FORMATS: [Format; 2] = [Format::Single, Format::Half];
+    const FORMATS: [Format; 2] = [Format::F32, Format::Bf16];
 
     #[test]
     fn max_pooling_agrees_with_the_cpus() {
@@ -150,7 +150,7 @@ mod tests {
             for (batch, channels, side) in [(1, 2, 1), (3, 2, 4), (1, 10, 7), (2, 600, 20)] {
                 for format in FORMATS {
                     let layout = Layout { format, batch, channels, plane: side * side };
-                    let of_outputs = Layout { format: Format::Single, plane: 1, ..layout };
+                    let of_outputs = Layout { format: Format::F32, plane: 1, ..layout };
                     let (x, before) = (noise_in(&layout, 1, |x| x), noise_in(&layout, 3, |x| x));
                     let grad_y = noise_in(&of_outputs, 2, |x| x);
                     let dev = Cpu::default();

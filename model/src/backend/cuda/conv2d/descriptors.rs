@@ -15,15 +15,15 @@ impl Descriptors {
         use sys::cudnnTensorFormat_t::{CUDNN_TENSOR_NCHW, CUDNN_TENSOR_NHWC};
         let Problem { geometry: g, batch, format } = *problem;
         let (order, value) = match format {
-            Format::Single => (CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT),
-            Format::Half => (CUDNN_TENSOR_NHWC, CUDNN_DATA_BFLOAT16),
+            Format::F32 => (CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT),
+            Format::Bf16 => (CUDNN_TENSOR_NHWC, CUDNN_DATA_BFLOAT16),
         };
         // The partner of an odd last channel is one of cuDNN's: an input's is 0, and an output has none.
         let in_channels = match format {
-            Format::Single => g.in_channels,
-            Format::Half => g.in_channels.next_multiple_of(2),
+            Format::F32 => g.in_channels,
+            Format::Bf16 => g.in_channels.next_multiple_of(2),
         };
-        assert!(format == Format::Single || g.out_channels.is_multiple_of(2), "outputs are no pairs: {g:?}");
+        assert!(format == Format::F32 || g.out_channels.is_multiple_of(2), "outputs are no pairs: {g:?}");
         let int = |n: usize| i32::try_from(n).expect("sizes are small numbers");
         let (pad, stride, kernel) = (int(g.pad), int(g.stride), int(g.kernel));
         let (x, y) = (cudnn::create_tensor_descriptor()?, cudnn::create_tensor_descriptor()?);
@@ -87,7 +87,7 @@ mod tests {
         ] {
             let geometry =
                 Conv2dGeometry { in_channels, out_channels, in_size, out_size, kernel, stride, pad };
-            for format in [Format::Single, Format::Half] {
+            for format in [Format::F32, Format::Bf16] {
                 let problem = Problem { geometry, batch: 5, format };
                 let found = Descriptors::new(&problem).unwrap().output_sizes().unwrap();
                 assert_eq!(found, [5, out_channels as i32, out_size as i32, out_size as i32], "{problem:?}");

@@ -2,10 +2,7 @@ use std::collections::hash_map::Entry;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 
-use cudarc::driver::{DriverError, sys::CUresult};
-
 use super::{CudaError, CudnnError, Descriptors, Format, HashMap, Precision, Problem, Runtime, cudnn, sys};
-use crate::backend::cuda::error::of_driver;
 
 /// What is computed: the output, or one of the two gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,19 +45,14 @@ impl Plans {
             Entry::Vacant(place) => {
                 let plan = Plan::find(runtime.cudnn, precision, direction, problem);
                 let plan = plan.map_err(|error| problem.failed(direction, error))?;
-                Ok(place.insert(plan.ok_or_else(out_of_memory)?))
+                Ok(place.insert(plan))
             }
         }
     }
 }
 
-/// Every way needs more memory than there is.
-fn out_of_memory() -> CudaError {
-    of_driver("a convolution", DriverError(CUresult::CUDA_ERROR_OUT_OF_MEMORY))
-}
-
 /// Calls one of cuDNN's finders, which time each algorithm on memory of their own, and takes the fastest that works in
-/// [`WORKSPACE`], and in single precision where that is asked for: its algorithm, arithmetic and memory.
+/// [`WORKSPACE`], or else the fastest, in single precision where that is asked for: its algorithm, arithmetic and memory.
 macro_rules! fastest {
     ($find:ident($($argument:expr),*), $perf:ty, $math:ident) => {{
         /// More than cuDNN has algorithms for one direction.
@@ -70,27 +62,30 @@ macro_rules! fastest {
         // SAFETY: handle and descriptors are complete, and at most so many results are written.
         unsafe { sys::$find($($argument,)* MOST as i32, &mut count, tried.as_mut_ptr().cast()) }.result()?;
         // SAFETY: the first `count` are written.
-        let mut tried = tried[..count as usize].iter().map(|perf| unsafe { perf.assume_init_ref() });
-        if tried.clone().all(|perf| is_unsupported(perf.status)) {
-            return Err(CudnnError(sys::cudnnStatus_t::CUDNN_STATUS_NOT_SUPPORTED));
+        let tried = tried[..count as usize].iter().map(|perf| unsafe { perf.assume_init_ref() });
+        let mut usable = tried.clone().filter(|perf| {
+            perf.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS
+                && ($math != sys::cudnnMathType_t::CUDNN_FMA_MATH || perf.mathType == $math)
+        });
+        let fastest = usable.clone().find(|perf| perf.memory <= WORKSPACE).or_else(|| usable.next());
+        match fastest {
+            Some(perf) => (perf.algo, perf.mathType, perf.memory),
+            None => return Err(CudnnError(why_none(tried.map(|perf| perf.status)))),
         }
-        tried
-            .find(|perf| {
-                perf.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS
-                    && perf.memory <= WORKSPACE
-                    && ($math != sys::cudnnMathType_t::CUDNN_FMA_MATH || perf.mathType == $math)
-            })
-            .map(|perf| (perf.algo, perf.mathType, perf.memory))
     }};
 }
 
-/// Whether the status is one of cuDNN's for what it has no algorithm for.
-fn is_unsupported(status: sys::cudnnStatus_t) -> bool {
-    let first = sys::cudnnStatus_t::CUDNN_STATUS_NOT_SUPPORTED as u32;
-    (first..first + 1000).contains(&(status as u32))
+/// What cuDNN says of algorithms none of which worked: what went wrong with the first that there is.
+fn why_none(statuses: impl Iterator<Item = sys::cudnnStatus_t>) -> sys::cudnnStatus_t {
+    use sys::cudnnStatus_t::{CUDNN_STATUS_NOT_SUPPORTED, CUDNN_STATUS_SUCCESS};
+    let first = CUDNN_STATUS_NOT_SUPPORTED as u32;
+    let there_is_none = |status: u32| (first..first + 1000).contains(&status);
+    let mut failures =
+        statuses.filter(|status| *status != CUDNN_STATUS_SUCCESS && !there_is_none(*status as u32));
+    failures.next().unwrap_or(CUDNN_STATUS_NOT_SUPPORTED)
 }
 
-/// Memory that the fastest algorithm may take.
+/// Memory that an algorithm should not exceed.
 const WORKSPACE: usize = 1 << 30;
 
 impl Plan {
@@ -99,42 +94,47 @@ impl Plan {
         precision: Precision,
         direction: Direction,
         problem: &Problem,
-    ) -> Result<Option<Self>, CudnnError> {
+    ) -> Result<Self, CudnnError> {
         use sys::cudnnMathType_t::{CUDNN_DEFAULT_MATH, CUDNN_FMA_MATH, CUDNN_TENSOR_OP_MATH};
         let descriptors = Descriptors::new(problem)?;
         let Descriptors { x, weight, y, convolution } = descriptors;
         let math = match (problem.format, precision) {
-            (Format::Half, _) => CUDNN_TENSOR_OP_MATH,
+            (Format::Bf16, _) => CUDNN_TENSOR_OP_MATH,
             // The default lets single precision become TF32.
-            (Format::Single, Precision::Tf32 | Precision::Bf16) => CUDNN_DEFAULT_MATH,
-            (Format::Single, Precision::F32) => CUDNN_FMA_MATH,
+            (Format::F32, Precision::Tf32 | Precision::Bf16) => CUDNN_DEFAULT_MATH,
+            (Format::F32, Precision::F32) => CUDNN_FMA_MATH,
         };
         // SAFETY: the descriptor was created above.
         unsafe { cudnn::set_convolution_math_type(convolution, math)? };
-        let found = match direction {
-            Direction::Forward => fastest!(
-                cudnnFindConvolutionForwardAlgorithm(cudnn, x, weight, convolution, y),
-                sys::cudnnConvolutionFwdAlgoPerf_t,
-                math
-            )
-            .map(|(algorithm, math, memory)| (Algorithm::Forward(algorithm), math, memory)),
-            Direction::Data => fastest!(
-                cudnnFindConvolutionBackwardDataAlgorithm(cudnn, weight, y, convolution, x),
-                sys::cudnnConvolutionBwdDataAlgoPerf_t,
-                math
-            )
-            .map(|(algorithm, math, memory)| (Algorithm::Data(algorithm), math, memory)),
-            Direction::Filter => fastest!(
-                cudnnFindConvolutionBackwardFilterAlgorithm(cudnn, x, y, convolution, weight),
-                sys::cudnnConvolutionBwdFilterAlgoPerf_t,
-                math
-            )
-            .map(|(algorithm, math, memory)| (Algorithm::Filter(algorithm), math, memory)),
+        let (algorithm, math, workspace) = match direction {
+            Direction::Forward => {
+                let (algorithm, math, memory) = fastest!(
+                    cudnnFindConvolutionForwardAlgorithm(cudnn, x, weight, convolution, y),
+                    sys::cudnnConvolutionFwdAlgoPerf_t,
+                    math
+                );
+                (Algorithm::Forward(algorithm), math, memory)
+            }
+            Direction::Data => {
+                let (algorithm, math, memory) = fastest!(
+                    cudnnFindConvolutionBackwardDataAlgorithm(cudnn, weight, y, convolution, x),
+                    sys::cudnnConvolutionBwdDataAlgoPerf_t,
+                    math
+                );
+                (Algorithm::Data(algorithm), math, memory)
+            }
+            Direction::Filter => {
+                let (algorithm, math, memory) = fastest!(
+                    cudnnFindConvolutionBackwardFilterAlgorithm(cudnn, x, y, convolution, weight),
+                    sys::cudnnConvolutionBwdFilterAlgoPerf_t,
+                    math
+                );
+                (Algorithm::Filter(algorithm), math, memory)
+            }
         };
-        let Some((algorithm, math, workspace)) = found else { return Ok(None) };
         // SAFETY: the descriptor was created above.
         unsafe { cudnn::set_convolution_math_type(convolution, math)? };
-        Ok(Some(Self { descriptors, algorithm, workspace }))
+        Ok(Self { descriptors, algorithm, workspace })
     }
 
     /// `to = alpha result + beta to`, from the operands in cuDNN's order: x and weight, weight and dy, or x and dy.

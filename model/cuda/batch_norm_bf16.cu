@@ -3,7 +3,7 @@
 
 // Values lie as rows (the pixels of all images) x channels, two channels a word. Rows are cut into gridDim.y parts; a
 // block takes the words of `lanes` neighbouring pairs of a part's rows, so that neighbouring threads read neighbouring
-// words, and one thread a channel then adds the parts in order.
+// words, and a block a channel then adds the parts.
 
 // Pairs of channels that a block takes: a power of two, no more than a warp.
 __device__ inline unsigned lanes_of(unsigned pairs) {
@@ -63,7 +63,7 @@ __device__ inline unsigned pair_of_thread(unsigned pairs) {
 }
 
 // Sums of x - origin and of its square; the origin is the channel's first value.
-extern "C" __global__ void batch_norm_half_sums(unsigned batch, unsigned channels, unsigned plane, const unsigned *x,
+extern "C" __global__ void batch_norm_bf16_sums(unsigned batch, unsigned channels, unsigned plane, const unsigned *x,
                                                 double *sums) {
     const unsigned pairs = channels / 2, pair = pair_of_thread(pairs);
     PairSums of_thread;
@@ -76,20 +76,20 @@ extern "C" __global__ void batch_norm_half_sums(unsigned batch, unsigned channel
     }
     write_pair_sums(of_thread, pairs, pair, sums);
 }
-TWIN(batch_norm_half_sums)
+TWIN(batch_norm_bf16_sums)
 
 // The channels' statistics.
-extern "C" __global__ void batch_norm_half_statistics(unsigned batch, unsigned channels, unsigned plane,
+extern "C" __global__ void batch_norm_bf16_statistics(unsigned batch, unsigned channels, unsigned plane,
                                                       unsigned parts, float epsilon, float momentum,
                                                       const unsigned *x, const double *sums, float *mean,
                                                       float *inv_std, float *running_mean, float *running_var) {
-    for (unsigned c = first(); c < channels; c += stride()) {
+    for (unsigned c = blockIdx.x; c < channels; c += gridDim.x) {
         const Pair origins = unpacked(x[c / 2]);
         write_statistics(c, double(batch) * plane, parts, epsilon, momentum, c % 2 ? origins.high : origins.low, sums,
                          mean, inv_std, running_mean, running_var);
     }
 }
-TWIN(batch_norm_half_statistics)
+TWIN(batch_norm_bf16_statistics)
 
 // Both channels of a pair normalised.
 __device__ inline Pair normalized_pair(Pair x, unsigned c, const float *mean, const float *inv_std,
@@ -98,7 +98,7 @@ __device__ inline Pair normalized_pair(Pair x, unsigned c, const float *mean, co
 }
 
 // y = act(normalized(x) + residual); no residual stands for 0.
-extern "C" __global__ void batch_norm_half(unsigned batch, unsigned channels, unsigned plane, unsigned relu,
+extern "C" __global__ void batch_norm_bf16(unsigned batch, unsigned channels, unsigned plane, unsigned relu,
                                            const unsigned *x, const unsigned *residual, const float *mean,
                                            const float *inv_std, const float *scale, const float *shift, unsigned *y) {
     const unsigned pairs = channels / 2;
@@ -108,10 +108,10 @@ extern "C" __global__ void batch_norm_half(unsigned batch, unsigned channels, un
             const Pair more = unpacked(residual[i]);
             value = {value.low + more.low, value.high + more.high};
         }
-        y[i] = packed(activated(relu, value.low), activated(relu, value.high));
+        y[i] = packed({activated(relu, value.low), activated(relu, value.high)});
     }
 }
-TWIN(batch_norm_half)
+TWIN(batch_norm_bf16)
 
 // dy of both channels as the activation let it through; an output that was not saved is computed once more.
 __device__ inline Pair pair_let_through(unsigned i, unsigned c, unsigned relu, const unsigned *grad_y, Pair x,
@@ -123,7 +123,7 @@ __device__ inline Pair pair_let_through(unsigned i, unsigned c, unsigned relu, c
 }
 
 // Sums of dy and of dy (x - mean), with dy as the activation let it through.
-extern "C" __global__ void batch_norm_half_gradient_sums(unsigned batch, unsigned channels, unsigned plane,
+extern "C" __global__ void batch_norm_bf16_gradient_sums(unsigned batch, unsigned channels, unsigned plane,
                                                          unsigned relu, const unsigned *grad_y, const unsigned *x,
                                                          const unsigned *y, const float *mean, const float *inv_std,
                                                          const float *scale, const float *shift, double *sums) {
@@ -138,10 +138,10 @@ extern "C" __global__ void batch_norm_half_gradient_sums(unsigned batch, unsigne
     }
     write_pair_sums(of_thread, pairs, pair, sums);
 }
-TWIN(batch_norm_half_gradient_sums)
+TWIN(batch_norm_bf16_gradient_sums)
 
 // grad becomes dx; the residual's gradient, and the input's, are added where there are places for them.
-extern "C" __global__ void batch_norm_half_gradient(unsigned batch, unsigned channels, unsigned plane, unsigned relu,
+extern "C" __global__ void batch_norm_bf16_gradient(unsigned batch, unsigned channels, unsigned plane, unsigned relu,
                                                     const unsigned *x, const unsigned *y, const float *mean,
                                                     const float *inv_std, const float *scale, const float *shift,
                                                     const float *terms, unsigned *grad, unsigned *grad_residual,
@@ -155,7 +155,7 @@ extern "C" __global__ void batch_norm_half_gradient(unsigned batch, unsigned cha
         const Pair dx = {input_gradient(c, dy.low, value.low, mean, terms),
                          input_gradient(c + 1, dy.high, value.high, mean, terms)};
         if (grad_input) add_pair(&grad_input[i], dx);
-        grad[i] = packed(dx.low, dx.high);
+        grad[i] = packed(dx);
     }
 }
-TWIN(batch_norm_half_gradient)
+TWIN(batch_norm_bf16_gradient)

@@ -19,8 +19,8 @@ pub(crate) fn convert<Q: Queue>(
     store: Store,
 ) -> Result<(), Q::Err> {
     let (kernel, other) = match layout.format {
-        Format::Single => ("half_of_single", Format::Half),
-        Format::Half => ("single_of_half", Format::Single),
+        Format::F32 => ("bf16_of_f32", Format::Bf16),
+        Format::Bf16 => ("f32_of_bf16", Format::F32),
     };
     let fits = from.len() == layout.len() && to.len() == layout.in_format(other).len();
     assert!(fits, "{} words to {}: {layout:?}", from.len(), to.len());
@@ -42,8 +42,8 @@ mod tests {
     fn agrees_with_the_cpus() {
         on_host(|host| {
             for (batch, channels, plane) in [(1, 2, 1), (2, 3, 5), (3, 4, 300), (1, 7001, 1)] {
-                let of_single = Layout { format: Format::Single, batch, channels, plane };
-                let of_half = of_single.in_format(Format::Half);
+                let of_single = Layout { format: Format::F32, batch, channels, plane };
+                let of_half = of_single.in_format(Format::Bf16);
                 let convert = |from: &Layout, values: &[f32], to: &mut [f32], store| {
                     convert(host, from, values.into(), to.into(), store).unwrap();
                 };
@@ -57,8 +57,8 @@ mod tests {
 
                 let mut half = vec![0.0; of_half.len()];
                 convert(&of_single, &single, &mut half, Store::Overwrite);
-                assert_eq!(bits(&half), bits(&on_cpu(&of_single, Format::Half, &single)));
-                let rounded = on_cpu(&of_half, Format::Single, &half);
+                assert_eq!(bits(&half), bits(&on_cpu(&of_single, Format::Bf16, &single)));
+                let rounded = on_cpu(&of_half, Format::F32, &half);
                 let mut found = before.clone();
                 convert(&of_half, &half, &mut found, Store::Overwrite);
                 assert_eq!(found, rounded);
@@ -68,7 +68,7 @@ mod tests {
                 convert(&of_half, &half, &mut found, Store::Add);
                 assert_eq!(found, sums);
                 convert(&of_single, &before, &mut half, Store::Add);
-                assert_eq!(bits(&half), bits(&on_cpu(&of_single, Format::Half, &sums)));
+                assert_eq!(bits(&half), bits(&on_cpu(&of_single, Format::Bf16, &sums)));
             }
         });
     }
@@ -80,11 +80,11 @@ mod tests {
             let single =
                 [1.0, 1.003_906_3, 1.011_718_8, -3.4e38, inf, nan, f32::from_bits(0x7f80_0001), 1e-45];
             let layout = Layout::matrix(single.len());
-            let mut half = vec![0.0; layout.in_format(Format::Half).len()];
+            let mut half = vec![0.0; layout.in_format(Format::Bf16).len()];
             convert(host, &layout, single[..].into(), (&mut half[..]).into(), Store::Overwrite).unwrap();
             let found: Vec<u16> =
                 bits(&half).iter().flat_map(|word| [*word as u16, (word >> 16) as u16]).collect();
-            assert_eq!(found, single.map(|value| ::half::bf16::from_f32(value).to_bits()));
+            assert_eq!(found, single.map(|value| half::bf16::from_f32(value).to_bits()));
         });
     }
 
