@@ -1,11 +1,11 @@
 """Runs SimSiam steps and two operations of this project and of PyTorch alternately on the same cores and prints tables.
 
-usage: python benches/train_step.py [--runs 5] [--threads 2] [--only resnet8]
+usage: python benches/train_step.py [--runs 5] [--threads 2] [--only resnet8] [--precision bf16]
 Needs torch and torchvision, and the built program, `cargo build` (or another one, with `--binary`).
 
 The operations are those of `cargo bench -p simsiam-model`: output and all gradients of a 3x3 convolution, and of batch norm with ReLU,
 on 64x64x32x32. Both compute the same step: two views forward, the symmetric loss, backward, SGD with momentum; fp32; the same encoder,
-projector (2048) and predictor (512). PyTorch runs eagerly, with NCHW and with channels-last tensors.
+projector (2048) and predictor (512). PyTorch runs eagerly, with NCHW and with channels-last tensors; in bf16 by autocast.
 """
 
 import argparse
@@ -30,28 +30,31 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", default="")
     parser.add_argument("--binary", default="target/debug/simsiam")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--torch", nargs=2, metavar=("WHAT", "LAYOUT"), help="one PyTorch run; prints JSON")
     args = parser.parse_args()
     if args.torch:
         what, layout = args.torch
-        print(json.dumps(time_operation(what, layout, args.threads) if what in OPERATIONS else time_torch(what, layout, args.steps, args.threads)))
+        print(json.dumps(time_operation(what, layout, args.threads) if what in OPERATIONS else time_torch(what, layout, args)))
         return
     print_table(args)
-    print_operations(args)
+    if args.precision == "f32":
+        print_operations(args)
 
 
 def print_table(args):
     import torch
 
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), platform.processor())
-    print(f"{cpu}, {args.threads} threads; PyTorch {torch.__version__}; medians of {args.runs} alternating runs\n")
+    print(f"{cpu}, {args.threads} threads, {args.precision}; PyTorch {torch.__version__}; medians of {args.runs} alternating runs\n")
     print("| step | batch | who | images/s | spread | MiB |")
     print("|---|---|---|---|---|---|")
     for arch, (batch, _) in CASES.items():
         if args.only not in arch:
             continue
-        own = [args.binary, "bench", "--stage", "train", "--json", "--arch", arch, "--batch-size", str(batch), "--seconds", "12"]
-        torch_run = [sys.executable, __file__, "--steps", str(args.steps), "--threads", str(args.threads), "--torch", arch]
+        own = [args.binary, "bench", "--stage", "train", "--json", "--arch", arch, "--batch-size", str(batch), "--precision", args.precision, "--seconds", "12"]
+        settings = ["--steps", str(args.steps), "--threads", str(args.threads), "--precision", args.precision]
+        torch_run = [sys.executable, __file__, *settings, "--torch", arch]
         commands = {"this": own, "PyTorch, NCHW": [*torch_run, "nchw"], "PyTorch, channels last": [*torch_run, "channels_last"]}
         results = {who: [] for who in commands}
         for _ in range(args.runs):
@@ -109,11 +112,11 @@ def time_operation(operation, layout, threads):
     return {"ms": 1e3 * statistics.median(times)}
 
 
-def time_torch(arch, layout, steps, threads):
+def time_torch(arch, layout, args):
     import torch
     import torch.nn.functional as F
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     batch, size = CASES[arch]
     model = simsiam(arch)
@@ -125,14 +128,15 @@ def time_torch(arch, layout, steps, threads):
 
     def step():
         sgd.zero_grad()
-        z = [model["f"](view) for view in views]
-        p = [model["h"](one) for one in z]
-        loss = -sum(F.cosine_similarity(p[i], z[1 - i].detach()).mean() for i in range(2)) / 2
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.precision == "bf16"):
+            z = [model["f"](view) for view in views]
+            p = [model["h"](one) for one in z]
+            loss = -sum(F.cosine_similarity(p[i], z[1 - i].detach()).mean() for i in range(2)) / 2
         loss.backward()
         sgd.step()
 
     wall = []
-    for i in range(2 + steps):
+    for i in range(2 + args.steps):
         start = time.perf_counter()
         step()
         if i >= 2:
