@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn average_pooling_agrees_with_the_cpus() {
         on_host(|host| {
-            for (batch, channels, side) in [(1, 2, 1), (3, 2, 4), (1, 10, 7), (2, 600, 20)] {
+            for (batch, channels, side) in [(1, 2, 1), (3, 2, 4), (1, 10, 7), (2, 34, 20)] {
                 for format in FORMATS {
                     let layout = Layout { format, batch, channels, plane: side * side };
                     let of_outputs = Layout { format: Format::F32, plane: 1, ..layout };
