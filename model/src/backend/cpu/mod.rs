@@ -41,8 +41,8 @@ pub enum Precision {
     /// Single precision.
     #[default]
     F32,
-    /// Images between layers, and the factors of convolutions and linear layers, rounded to bf16; sums, statistics and parameters in single
-    /// precision. It halves the memory of images and takes more time than [`Precision::F32`].
+    /// Images between layers, and the factors of convolutions and linear layers, rounded to bf16; sums, statistics and
+    /// parameters in single precision. It halves the memory of images and takes more time than [`Precision::F32`].
     Bf16,
 }
 

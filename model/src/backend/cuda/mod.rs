@@ -39,8 +39,8 @@ pub enum Precision {
     F32,
     /// Factors rounded to 10 bits of mantissa, on tensor cores; sums in single precision.
     Tf32,
-    /// Images between layers, and the factors of convolutions and linear layers, in bf16, on tensor cores; sums, statistics and parameters
-    /// in single precision.
+    /// Images between layers, and the factors of convolutions and linear layers, in bf16, on tensor cores; sums,
+    /// statistics and parameters in single precision.
     Bf16,
 }
 
