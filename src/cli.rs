@@ -267,7 +267,7 @@ pub struct BenchArgs {
     /// Whose views to make [default: cifar10 if the first image has at most 64 pixels a side, else imagenet]
     #[arg(long)]
     pub preset: Option<Preset>,
-    /// Settings in a TOML file, as for `train`; of use is its `recipe`
+    /// Settings in a TOML file, as for `train`: the loader takes the recipe, `--stage train` network, device and precision
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Decode large JPEGs at a reduced size where crops allow it, as for `train`; 0 for never

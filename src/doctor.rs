@@ -78,7 +78,7 @@ trait Comparable<D> {
 impl<O: Operation, D: Backend> Comparable<D> for O {
     fn compare(&self, dev: &D, tolerance: f64) -> Result<Vec<Compared>> {
         let rounded_to = dev.image_format();
-        let tolerance = if self.is_in_single_precision() { SINGLE_PRECISION } else { tolerance };
+        let tolerance = if O::IN_SINGLE_PRECISION { SINGLE_PRECISION } else { tolerance };
         let found = self.run(At { dev, format: rounded_to, rounded_to });
         let expected = cpu::in_precision(cpu::Precision::F32, |cpu| {
             self.run(At { dev: cpu, format: Format::F32, rounded_to })

@@ -157,11 +157,11 @@ where
     }
 
     fn encode(&self, images: &[f32]) -> Vec<f32> {
-        self.method.encoder().forward(native(&self.dev, images_from(&self.dev, images))).as_vec()
+        self.method.encoder().forward(evaluated(&self.dev, images)).as_vec()
     }
 
     fn project(&self, images: &[f32]) -> Vec<f32> {
-        self.method.project(native(&self.dev, images_from(&self.dev, images)))
+        self.method.project(evaluated(&self.dev, images))
     }
 
     fn alloc_grads(&self) -> Gradients<f32, D> {
@@ -184,13 +184,14 @@ where
     }
 }
 
+/// The next view that was sent, in the format that the device computes in.
 fn received<D: Backend, const SIZE: usize>(dev: &D, views: &mut D::Sent, batch: usize) -> Images<D, 3, SIZE> {
-    native(dev, computed(dev.receive(views, images_shape(batch, Format::F32))))
+    in_format(computed(dev.receive(views, images_shape(batch, Format::F32))), dev.image_format())
 }
 
-/// Images in the format that the device computes in.
-fn native<D: Backend, const SIZE: usize>(dev: &D, images: Images<D, 3, SIZE>) -> Images<D, 3, SIZE> {
-    in_format(images, dev.image_format())
+/// Images to evaluate, in the format that the device computes in.
+fn evaluated<D: Backend, const SIZE: usize>(dev: &D, images: &[f32]) -> Images<D, 3, SIZE> {
+    in_format(images_from(dev, images), dev.image_format())
 }
 
 impl<M: NamedTensors<D>, D: Backend, const SIZE: usize, const FEATURES: usize> NamedTensors<D>

@@ -14,13 +14,11 @@ use super::{Comparable, noise};
 
 /// An operation on random values, the same on each device.
 pub(super) trait Operation {
+    /// Whether it has no images and multiplies no matrices, and so is in single precision whatever the device's.
+    const IN_SINGLE_PRECISION: bool = false;
+
     /// What it is, with its sizes.
     fn name(&self) -> String;
-
-    /// Whether it has no images and multiplies no matrices, and so is in single precision whatever the device's.
-    fn is_in_single_precision(&self) -> bool {
-        false
-    }
 
     /// Its results by name: outputs, and gradients along a random direction.
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)>;
@@ -195,12 +193,10 @@ struct FeatureNorm<const C: usize> {
 }
 
 impl<const C: usize> Operation for FeatureNorm<C> {
+    const IN_SINGLE_PRECISION: bool = true;
+
     fn name(&self) -> String {
         format!("batch norm {}x{C}, {:?}", self.batch, self.activation)
-    }
-
-    fn is_in_single_precision(&self) -> bool {
-        true
     }
 
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
@@ -288,12 +284,10 @@ struct Cosine {
 }
 
 impl Operation for Cosine {
+    const IN_SINGLE_PRECISION: bool = true;
+
     fn name(&self) -> String {
         format!("cosine {}x2048", self.batch)
-    }
-
-    fn is_in_single_precision(&self) -> bool {
-        true
     }
 
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
@@ -315,12 +309,10 @@ struct TableRows {
 }
 
 impl Operation for TableRows {
+    const IN_SINGLE_PRECISION: bool = true;
+
     fn name(&self) -> String {
         format!("rows {}x128 of a table of 1000", self.rows)
-    }
-
-    fn is_in_single_precision(&self) -> bool {
-        true
     }
 
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
@@ -342,12 +334,10 @@ struct BytesFed {
 }
 
 impl Operation for BytesFed {
+    const IN_SINGLE_PRECISION: bool = true;
+
     fn name(&self) -> String {
         format!("views of bytes {}x3x224x224", self.batch)
-    }
-
-    fn is_in_single_precision(&self) -> bool {
-        true
     }
 
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
@@ -375,12 +365,10 @@ struct Update {
 }
 
 impl Operation for Update {
+    const IN_SINGLE_PRECISION: bool = true;
+
     fn name(&self) -> String {
         format!("sgd {}", self.n)
-    }
-
-    fn is_in_single_precision(&self) -> bool {
-        true
     }
 
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {

@@ -28,6 +28,15 @@ impl Format {
             _ => None,
         }
     }
+
+    /// The format of a tensor with these sizes, of which the second counts the words of so many channels.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub(crate) fn of_sizes(channels: usize, sizes: &[usize]) -> Self {
+        let format = Self::of(channels, sizes[1]);
+        format.unwrap_or_else(|| panic!("{channels} channels are not stored as {sizes:?}"))
+    }
 }
 
 /// Images in the format that a device computes in.

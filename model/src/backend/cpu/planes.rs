@@ -7,7 +7,7 @@ use std::ops::Range;
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
-use super::tensor_view::{values, values_mut, written};
+use super::tensor_view::{add, values, values_mut, written};
 use super::{Precision, precision, vectorized};
 use crate::backend::{Format, FormatKernel};
 
@@ -30,9 +30,7 @@ impl Planes {
     pub(super) fn of<S: Shape>(shape: &S, channels: usize) -> Self {
         let sizes = shape.concrete();
         let sizes = sizes.as_ref();
-        let format = Format::of(channels, sizes[1])
-            .unwrap_or_else(|| panic!("{channels} channels are not stored as {sizes:?}"));
-        Self { format, channels, plane: sizes[2..].iter().product() }
+        Self { format: Format::of_sizes(channels, sizes), channels, plane: sizes[2..].iter().product() }
     }
 
     /// Images of other sizes in the same format.
@@ -229,7 +227,7 @@ impl FormatKernel for Cpu {
     ) -> Result<(), Self::Err> {
         let grad_output = Planes::of(y, channels).read(grad_output);
         Planes::of(x, channels).change(grad_x, |grad_x| {
-            grad_x.iter_mut().zip(&*grad_output).for_each(|(to, grad)| *to += grad);
+            add(grad_x, &grad_output);
         });
         Ok(())
     }

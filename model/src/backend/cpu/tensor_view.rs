@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use dfdx::prelude::*;
+use rayon::prelude::*;
 
 use super::matrix::Store;
 
@@ -40,6 +41,13 @@ pub(super) unsafe fn written_or_added(
     write(&mut grad.spare_capacity_mut()[..len], Store::Overwrite);
     // SAFETY: the elements are allocated, and the caller promises that they are initialised.
     unsafe { grad.set_len(len) };
+}
+
+/// Adds a gradient to another.
+pub(super) fn add(to: &mut [f32], grad: &[f32]) {
+    // Without type parameters, so that it is compiled once.
+    let chunks = to.par_chunks_mut(1 << 14).zip(grad.par_chunks(1 << 14));
+    chunks.for_each(|(to, grad)| to.iter_mut().zip(grad).for_each(|(to, grad)| *to += grad));
 }
 
 /// Initialised values as ones that may be written without being read.

@@ -16,8 +16,7 @@ impl Layout {
     /// # Panics
     /// If the sizes are of no [`Format`].
     pub(crate) fn of(sizes: &[usize], channels: usize) -> Self {
-        let format = Format::of(channels, sizes[1]);
-        let format = format.unwrap_or_else(|| panic!("{channels} channels are not stored as {sizes:?}"));
+        let format = Format::of_sizes(channels, sizes);
         Self { format, batch: sizes[0], channels, plane: sizes[2..].iter().product() }
     }
 

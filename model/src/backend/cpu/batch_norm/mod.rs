@@ -4,11 +4,10 @@
 use std::mem::MaybeUninit;
 
 use dfdx::prelude::*;
-use rayon::prelude::*;
 
 use super::planes::Planes;
 use super::profile::{Work, record};
-use super::tensor_view::{values, values_mut};
+use super::tensor_view::{add, values, values_mut};
 use crate::backend::{
     Activation, BatchNormGradients, BatchNormKernel, BatchNormSaved, BatchStatistics, Normalization,
 };
@@ -107,12 +106,6 @@ impl BatchNormKernel for Cpu {
         }
         Ok(())
     }
-}
-
-// Without type parameters, so that it is compiled once.
-fn add(to: &mut [f32], grad: &[f32]) {
-    let chunks = to.par_chunks_mut(1 << 14).zip(grad.par_chunks(1 << 14));
-    chunks.for_each(|(to, grad)| to.iter_mut().zip(grad).for_each(|(to, grad)| *to += grad));
 }
 
 /// The normalised values and the moments that they were normalised by.
