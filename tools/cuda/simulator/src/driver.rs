@@ -1,0 +1,512 @@
+//! The driver's functions: `libcuda.so.1`.
+
+use std::alloc::Layout;
+use std::collections::BTreeMap;
+use std::ffi::{CStr, c_char, c_void};
+use std::sync::Arc;
+
+use crate::memory::{Address, Fault, Memory};
+use crate::ptx::{Kernel, Launch, Module};
+use crate::streams::{Order, Streams, Work};
+use crate::{CURRENT, Status, call, device, fatbin, not_simulated};
+
+const SUCCESS: Status = 0;
+const OUT_OF_MEMORY: Status = 2;
+const NOT_INITIALIZED: Status = 3;
+const NOT_FOUND: Status = 500;
+
+/// What is behind the functions.
+pub struct Driver {
+    pub memory: Memory,
+    pub streams: Streams,
+    order: Order,
+    is_initialised: bool,
+    modules: Vec<Module>,
+    functions: Vec<Function>,
+    /// The stream of each of cuBLAS's handles.
+    pub products: Vec<Handle>,
+    /// Pinned memory, by address.
+    pinned: BTreeMap<usize, usize>,
+}
+
+struct Function {
+    module: usize,
+    name: String,
+    /// Once it has been launched.
+    kernel: Option<Arc<Kernel>>,
+}
+
+/// A handle of something that is numbered, as C sees it; 0 is none.
+pub type Handle = usize;
+
+impl Driver {
+    pub fn new(order: Order, bytes: usize) -> Self {
+        Self {
+            memory: Memory::new(bytes),
+            streams: Streams::new(order),
+            order,
+            is_initialised: false,
+            modules: Vec::new(),
+            functions: Vec::new(),
+            products: Vec::new(),
+            pinned: BTreeMap::new(),
+        }
+    }
+
+    /// Asks for work on a stream.
+    pub fn ask(
+        &mut self,
+        stream: Handle,
+        work: impl FnOnce(&mut Memory) -> Result<(), Fault> + Send + 'static,
+    ) -> Result<(), Fault> {
+        self.streams.ask(&mut self.memory, stream, Work::Do(Box::new(work)))
+    }
+
+    pub fn finish(&mut self, stream: Handle) -> Result<(), Fault> {
+        self.streams.finish(&mut self.memory, stream)
+    }
+
+    pub fn finish_all(&mut self) -> Result<(), Fault> {
+        self.streams.finish_all(&mut self.memory)
+    }
+
+    fn is_pinned(&self, address: usize, bytes: usize) -> bool {
+        self.pinned.range(..=address).next_back().is_some_and(|(from, len)| address + bytes <= from + len)
+    }
+
+    /// A kernel, read when it is first launched.
+    fn kernel(&mut self, function: Handle) -> Result<Arc<Kernel>, Fault> {
+        let Some(found) = self.functions.get_mut(function.wrapping_sub(1)) else {
+            return Fault::new("there is no such function");
+        };
+        if found.kernel.is_none() {
+            found.kernel = Some(Arc::new(self.modules[found.module].kernel(&found.name)?));
+        }
+        Ok(found.kernel.clone().expect("it was just put there"))
+    }
+}
+
+/// Does what a function does that only asks something of the driver.
+fn answer(work: impl FnOnce(&mut Driver)) -> Status {
+    let mut driver = device();
+    if !driver.is_initialised {
+        return NOT_INITIALIZED;
+    }
+    work(&mut driver);
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuInit(_flags: u32) -> Status {
+    device().is_initialised = true;
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuDriverGetVersion(version: *mut i32) -> Status {
+    *version = 13000;
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuGetErrorName(_error: Status, name: *mut *const c_char) -> Status {
+    *name = c"CUDA_ERROR_OF_THE_SIMULATOR".as_ptr();
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuGetErrorString(error: Status, text: *mut *const c_char) -> Status {
+    cuGetErrorName(error, text)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuDeviceGet(found: *mut i32, _ordinal: i32) -> Status {
+    answer(|_| *found = 0)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuDeviceGetCount(count: *mut i32) -> Status {
+    answer(|_| *count = 1)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuDeviceGetAttribute(value: *mut i32, attribute: i32, _device: i32) -> Status {
+    const COMPUTE_CAPABILITY_MAJOR: i32 = 75;
+    const MEMORY_POOLS_SUPPORTED: i32 = 115;
+    answer(|_| {
+        *value = match attribute {
+            COMPUTE_CAPABILITY_MAJOR => 8,
+            MEMORY_POOLS_SUPPORTED => 1,
+            _ => 0,
+        }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuDeviceTotalMem_v2(bytes: *mut usize, _device: i32) -> Status {
+    answer(|driver| *bytes = driver.memory.info().1)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuDeviceGetDefaultMemPool(pool: *mut Handle, _device: i32) -> Status {
+    answer(|_| *pool = 1)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemPoolSetAttribute(_pool: Handle, _attribute: i32, _value: *const c_void) -> Status {
+    answer(|_| ())
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuDevicePrimaryCtxRetain(context: *mut Handle, _device: i32) -> Status {
+    answer(|_| *context = 1)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuDevicePrimaryCtxRelease_v2(_device: i32) -> Status {
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuCtxSetCurrent(context: Handle) -> Status {
+    answer(|_| CURRENT.set(context != 0))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuCtxGetCurrent(context: *mut Handle) -> Status {
+    answer(|_| *context = Handle::from(CURRENT.get()))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuCtxSynchronize() -> Status {
+    call("cuCtxSynchronize", |driver| driver.finish_all().map(|()| SUCCESS))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuStreamCreate(stream: *mut Handle, flags: u32) -> Status {
+    const NON_BLOCKING: u32 = 1;
+    call("cuStreamCreate", |driver| {
+        if flags != NON_BLOCKING {
+            return Fault::new("only streams that do not wait for the null stream are simulated");
+        }
+        *stream = driver.streams.create_stream();
+        Ok(SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamDestroy_v2(_stream: Handle) -> Status {
+    // Its work goes on.
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamSynchronize(stream: Handle) -> Status {
+    call("cuStreamSynchronize", |driver| driver.finish(stream).map(|()| SUCCESS))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuStreamWaitEvent(stream: Handle, event: Handle, _flags: u32) -> Status {
+    call("cuStreamWaitEvent", |driver| {
+        driver.streams.wait(&mut driver.memory, stream, event - 1).map(|()| SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuEventCreate(event: *mut Handle, _flags: u32) -> Status {
+    call("cuEventCreate", |driver| {
+        *event = driver.streams.create_event() + 1;
+        Ok(SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventDestroy_v2(_event: Handle) -> Status {
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventRecord(event: Handle, stream: Handle) -> Status {
+    call("cuEventRecord", |driver| {
+        driver.streams.record(&mut driver.memory, event - 1, stream).map(|()| SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuEventSynchronize(event: Handle) -> Status {
+    call("cuEventSynchronize", |driver| {
+        driver.streams.synchronize(&mut driver.memory, event - 1).map(|()| SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuEventElapsedTime_v2(ms: *mut f32, from: Handle, to: Handle) -> Status {
+    call("cuEventElapsedTime", |driver| {
+        match driver.streams.elapsed(&mut driver.memory, from - 1, to - 1)? {
+            Some(elapsed) => {
+                *ms = elapsed;
+                Ok(SUCCESS)
+            }
+            None => Fault::new("an event was never recorded"),
+        }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuEventElapsedTime(ms: *mut f32, from: Handle, to: Handle) -> Status {
+    cuEventElapsedTime_v2(ms, from, to)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize) -> Status {
+    call("cuMemGetInfo", |driver| {
+        (*free, *total) = driver.memory.info();
+        Ok(SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuMemAlloc_v2(address: *mut Address, bytes: usize) -> Status {
+    call("cuMemAlloc", |driver| {
+        let Some(found) = driver.memory.reserve(bytes) else { return Ok(OUT_OF_MEMORY) };
+        driver.memory.begin(found);
+        *address = found;
+        Ok(SUCCESS)
+    })
+}
+
+/// Waits for all work, as the driver does.
+#[unsafe(no_mangle)]
+extern "C" fn cuMemFree_v2(address: Address) -> Status {
+    call("cuMemFree", |driver| {
+        driver.finish_all()?;
+        driver.memory.release(address)?;
+        driver.memory.end(address)?;
+        Ok(SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuMemAllocAsync(address: *mut Address, bytes: usize, stream: Handle) -> Status {
+    call("cuMemAllocAsync", |driver| {
+        let Some(found) = driver.memory.reserve(bytes) else { return Ok(OUT_OF_MEMORY) };
+        *address = found;
+        driver.ask(stream, move |memory| {
+            memory.begin(found);
+            Ok(())
+        })?;
+        Ok(SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemFreeAsync(address: Address, stream: Handle) -> Status {
+    call("cuMemFreeAsync", |driver| {
+        driver.memory.release(address)?;
+        driver.ask(stream, move |memory| memory.end(address))?;
+        Ok(SUCCESS)
+    })
+}
+
+fn layout(bytes: usize) -> Layout {
+    Layout::from_size_align(bytes.max(1), 4096).expect("memory of the host is no larger than addresses")
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuMemHostAlloc(address: *mut *mut u8, bytes: usize, _flags: u32) -> Status {
+    call("cuMemHostAlloc", |driver| {
+        *address = std::alloc::alloc(layout(bytes));
+        driver.pinned.insert(*address as usize, bytes);
+        Ok(SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuMemFreeHost(address: *mut u8) -> Status {
+    call("cuMemFreeHost", |driver| {
+        let Some(bytes) = driver.pinned.remove(&(address as usize)) else {
+            return Fault::new("this memory is not pinned");
+        };
+        // As if it were another's at once.
+        address.write_bytes(0xff, bytes);
+        std::alloc::dealloc(address, layout(bytes));
+        Ok(SUCCESS)
+    })
+}
+
+/// What is copied out of pinned memory is what is there when the copy is made; out of other memory, what is there now.
+unsafe fn copy_to_device(to: Address, from: *const u8, bytes: usize, stream: Handle) -> Status {
+    call("cuMemcpyHtoDAsync", |driver| {
+        if driver.is_pinned(from as usize, bytes) {
+            let from = from as usize;
+            driver.ask(stream, move |memory| {
+                memory.write(to, std::slice::from_raw_parts(from as *const u8, bytes))
+            })?;
+        } else {
+            let values = std::slice::from_raw_parts(from, bytes).to_vec();
+            driver.ask(stream, move |memory| memory.write(to, &values))?;
+        }
+        Ok(SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuMemcpyHtoDAsync_v2(
+    to: Address,
+    from: *const u8,
+    bytes: usize,
+    stream: Handle,
+) -> Status {
+    copy_to_device(to, from, bytes, stream)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuMemcpyHtoD_v2(to: Address, from: *const u8, bytes: usize) -> Status {
+    copy_to_device(to, from, bytes, 0);
+    cuStreamSynchronize(0)
+}
+
+/// Waits for the copy, as the driver does for memory that is not pinned, which is all that simsiam copies to.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuMemcpyDtoHAsync_v2(
+    to: *mut u8,
+    from: Address,
+    bytes: usize,
+    stream: Handle,
+) -> Status {
+    call("cuMemcpyDtoHAsync", |driver| {
+        if driver.is_pinned(to as usize, bytes) {
+            return Fault::new("copies to pinned memory are not simulated");
+        }
+        driver.finish(stream)?;
+        to.copy_from_nonoverlapping(driver.memory.bytes(from, bytes)?.as_ptr(), bytes);
+        Ok(SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuMemcpyDtoH_v2(to: *mut u8, from: Address, bytes: usize) -> Status {
+    cuMemcpyDtoHAsync_v2(to, from, bytes, 0)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemcpyDtoDAsync_v2(to: Address, from: Address, bytes: usize, stream: Handle) -> Status {
+    call("cuMemcpyDtoDAsync", |driver| {
+        driver.ask(stream, move |memory| {
+            let values = memory.bytes(from, bytes)?.to_vec();
+            memory.write(to, &values)
+        })?;
+        Ok(SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemcpyDtoD_v2(to: Address, from: Address, bytes: usize) -> Status {
+    cuMemcpyDtoDAsync_v2(to, from, bytes, 0)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemsetD8Async(to: Address, value: u8, bytes: usize, stream: Handle) -> Status {
+    call("cuMemsetD8Async", |driver| {
+        driver.ask(stream, move |memory| memory.write(to, &vec![value; bytes]))?;
+        Ok(SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuMemsetD8_v2(to: Address, value: u8, bytes: usize) -> Status {
+    cuMemsetD8Async(to, value, bytes, 0)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuModuleLoadData(module: *mut Handle, image: *const u8) -> Status {
+    call("cuModuleLoadData", |driver| {
+        driver.modules.push(Module::new(fatbin::ptx(image)?));
+        *module = driver.modules.len();
+        Ok(SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn cuModuleUnload(_module: Handle) -> Status {
+    SUCCESS
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuModuleGetFunction(
+    function: *mut Handle,
+    module: Handle,
+    name: *const c_char,
+) -> Status {
+    call("cuModuleGetFunction", |driver| {
+        let (name, module) = (CStr::from_ptr(name).to_string_lossy().into_owned(), module - 1);
+        if !driver.modules[module].has(&name) {
+            return Ok(NOT_FOUND);
+        }
+        driver.functions.push(Function { module, name, kernel: None });
+        *function = driver.functions.len();
+        Ok(SUCCESS)
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cuLaunchKernel(
+    function: Handle,
+    blocks_x: u32,
+    blocks_y: u32,
+    blocks_z: u32,
+    threads_x: u32,
+    threads_y: u32,
+    threads_z: u32,
+    shared: u32,
+    stream: Handle,
+    parameters: *const *const u8,
+    extra: *const *const u8,
+) -> Status {
+    call("cuLaunchKernel", |driver| {
+        let kernel = driver.kernel(function)?;
+        let (blocks, threads) = ([blocks_x, blocks_y, blocks_z], [threads_x, threads_y, threads_z]);
+        check_sizes(&kernel.name, blocks, threads)?;
+        if shared > 0 || !extra.is_null() {
+            return Fault::new("memory of a block by the launch, and extras, are not simulated");
+        }
+        let mut arguments = Vec::new();
+        for (number, (at, bytes)) in kernel.parameters.iter().enumerate() {
+            arguments.resize(*at, 0);
+            arguments.extend_from_slice(std::slice::from_raw_parts(*parameters.add(number), *bytes));
+        }
+        let launch = Launch { kernel, blocks, threads, arguments, order: driver.order };
+        driver.ask(stream, move |memory| launch.run(memory))?;
+        Ok(SUCCESS)
+    })
+}
+
+/// The limits of all devices.
+fn check_sizes(kernel: &str, blocks: [u32; 3], threads: [u32; 3]) -> Result<(), Fault> {
+    let in_range = |sizes: [u32; 3], most: [u32; 3]| {
+        sizes.iter().zip(most).all(|(size, most)| (1..=most).contains(size))
+    };
+    let fits = in_range(blocks, [i32::MAX as u32, 65535, 65535])
+        && in_range(threads, [1024, 1024, 64])
+        && threads.iter().product::<u32>() <= 1024;
+    if fits {
+        Ok(())
+    } else {
+        Fault::new(format!("kernel {kernel}: {blocks:?} blocks of {threads:?} threads"))
+    }
+}
+
+not_simulated! {
+    cuDestroyExternalMemory cuEventQuery cuExternalMemoryGetMappedBuffer cuImportExternalMemory cuModuleLoad
+    cuOccupancyAvailableDynamicSMemPerBlock cuOccupancyMaxActiveBlocksPerMultiprocessor
+    cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags cuOccupancyMaxActiveClusters cuOccupancyMaxPotentialBlockSize
+    cuOccupancyMaxPotentialBlockSizeWithFlags cuOccupancyMaxPotentialClusterSize cuProfilerStart cuProfilerStop
+}
+
+/// `libnvrtc.so.13`: nothing is to be compiled at run time.
+mod nvrtc {
+    crate::not_simulated! {
+        nvrtcCompileProgram nvrtcCreateProgram nvrtcDestroyProgram nvrtcGetPTX nvrtcGetPTXSize nvrtcGetProgramLog
+        nvrtcGetProgramLogSize
+    }
+}
