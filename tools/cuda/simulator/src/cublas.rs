@@ -143,7 +143,7 @@ unsafe extern "C" fn cublasGemmEx(
         let known = type_a == type_b
             && [R_32F, R_16BF].contains(&type_a)
             && type_c == R_32F
-            && [COMPUTE_32F, COMPUTE_32F_FAST_TF32].contains(&compute);
+            && (compute == COMPUTE_32F || (compute, type_a) == (COMPUTE_32F_FAST_TF32, R_32F));
         if !known {
             return Fault::new(format!("types {type_a}, {type_b}, {type_c} and {compute} are not simulated"));
         }

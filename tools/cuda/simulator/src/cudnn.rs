@@ -17,10 +17,11 @@ const NHWC: i32 = 1;
 const FLOAT: i32 = 0;
 const BFLOAT16: i32 = 9;
 const CROSS_CORRELATION: i32 = 1;
+const DEFAULT_MATH: i32 = 0;
 const FMA_MATH: i32 = 3;
 
-/// The algorithms that the finders know, and the memory that each needs.
-const ALGORITHMS: [(i32, usize); 2] = [(1, 1 << 16), (0, 0)];
+/// The algorithms that the finders know, the memory that each needs, and whether it can add in single precision alone.
+const ALGORITHMS: [(i32, usize, bool); 3] = [(3, 1 << 17, false), (1, 1 << 16, true), (0, 0, true)];
 
 /// Images or filters: their sizes are batch or outputs, channels, height and width.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,7 +112,10 @@ struct Run {
 impl Convolution {
     /// The output's sizes.
     fn output(&self, x: &Tensor, weight: &Tensor) -> [usize; 4] {
-        let size = |i: usize| (x.sizes[2 + i] + 2 * self.pad[i] - weight.sizes[2 + i]) / self.stride[i] + 1;
+        let size = |i: usize| {
+            let beyond = (x.sizes[2 + i] + 2 * self.pad[i]).checked_sub(weight.sizes[2 + i]);
+            beyond.map_or(0, |beyond| beyond / self.stride[i] + 1)
+        };
         [x.sizes[0], weight.sizes[0], size(0), size(1)]
     }
 
@@ -314,12 +318,22 @@ unsafe fn find(
         if !(*convolution).fits(&*x, &*weight, &*y) {
             return Ok(BAD_PARAM);
         }
-        let result = |algorithm, status, ms, memory| {
-            let math = (*convolution).math;
-            Performance { algorithm, status, ms, memory, determinism: 1, math, reserved: [0; 3] }
+        let asked = (*convolution).math;
+        let result = |algorithm, status, ms, memory, math| Performance {
+            algorithm,
+            status,
+            ms,
+            memory,
+            determinism: 1,
+            math,
+            reserved: [0; 3],
         };
-        let works = ALGORITHMS.iter().map(|(algorithm, memory)| result(*algorithm, SUCCESS, 0.1, *memory));
-        let all: Vec<_> = works.chain([result(6, NOT_SUPPORTED, -1.0, 0)]).take(most as usize).collect();
+        let works = ALGORITHMS.iter().map(|(algorithm, memory, is_exact)| {
+            let math = if asked == FMA_MATH && !is_exact { DEFAULT_MATH } else { asked };
+            result(*algorithm, SUCCESS, 0.1, *memory, math)
+        });
+        let all: Vec<_> =
+            works.chain([result(6, NOT_SUPPORTED, -1.0, 0, asked)]).take(most as usize).collect();
         *count = all.len() as i32;
         for (i, found) in all.into_iter().enumerate() {
             results.add(i).write(found);
@@ -387,10 +401,10 @@ unsafe fn run(
         if !(*convolution).fits(&x.0, &weight.0, &y.0) {
             return Ok(BAD_PARAM);
         }
-        match ALGORITHMS.iter().find(|(known, _)| *known == algorithm) {
-            None => return Ok(NOT_SUPPORTED),
-            Some((_, needed)) if workspace.1 < *needed => return Ok(BAD_PARAM),
-            Some(_) => {}
+        match ALGORITHMS.iter().find(|(known, ..)| *known == algorithm) {
+            Some((_, needed, _)) if workspace.1 < *needed => return Ok(BAD_PARAM),
+            Some((.., is_exact)) if *is_exact || (*convolution).math != FMA_MATH => {}
+            _ => return Ok(NOT_SUPPORTED),
         }
         let (convolution, alpha, beta) = (*convolution, *alpha, *beta);
         let run = Run { direction, convolution, x, weight, y, alpha, beta, workspace };

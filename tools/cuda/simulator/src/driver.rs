@@ -7,25 +7,27 @@ use std::sync::Arc;
 
 use crate::memory::{Address, Fault, Memory};
 use crate::ptx::{Kernel, Launch, Module};
-use crate::streams::{Order, Streams, Work};
+use crate::streams::{Elapsed, Order, Streams, Work};
 use crate::{CURRENT, Status, call, device, fatbin, not_simulated};
 
 const SUCCESS: Status = 0;
+const INVALID_VALUE: Status = 1;
 const OUT_OF_MEMORY: Status = 2;
 const NOT_INITIALIZED: Status = 3;
+const INVALID_HANDLE: Status = 400;
 const NOT_FOUND: Status = 500;
+const NOT_READY: Status = 600;
 
 /// What is behind the functions.
 pub struct Driver {
     pub memory: Memory,
     pub streams: Streams,
-    order: Order,
     is_initialised: bool,
     modules: Vec<Module>,
     functions: Vec<Function>,
     /// The stream of each of cuBLAS's handles.
     pub products: Vec<Handle>,
-    /// Pinned memory, by address.
+    /// Pinned memory, by address. What is freed is spoiled but kept, for copies that still come.
     pinned: BTreeMap<usize, usize>,
 }
 
@@ -44,7 +46,6 @@ impl Driver {
         Self {
             memory: Memory::new(bytes),
             streams: Streams::new(order),
-            order,
             is_initialised: false,
             modules: Vec::new(),
             functions: Vec::new(),
@@ -70,8 +71,14 @@ impl Driver {
         self.streams.finish_all(&mut self.memory)
     }
 
-    fn is_pinned(&self, address: usize, bytes: usize) -> bool {
-        self.pinned.range(..=address).next_back().is_some_and(|(from, len)| address + bytes <= from + len)
+    fn is_pinned(&self, address: usize, bytes: usize) -> Result<bool, Fault> {
+        match self.pinned.range(..=address).next_back() {
+            Some((from, len)) if address < from + len && address + bytes > from + len => {
+                Fault::new("a copy goes beyond its pinned memory")
+            }
+            Some((from, len)) => Ok(address < from + len),
+            None => Ok(false),
+        }
     }
 
     /// A kernel, read when it is first launched.
@@ -137,7 +144,7 @@ unsafe extern "C" fn cuDeviceGetAttribute(value: *mut i32, attribute: i32, _devi
         *value = match attribute {
             COMPUTE_CAPABILITY_MAJOR => 8,
             MEMORY_POOLS_SUPPORTED => 1,
-            _ => 0,
+            other => crate::fail(&Fault(format!("the device's attribute {other} is not simulated"))),
         }
     })
 }
@@ -178,11 +185,6 @@ unsafe extern "C" fn cuCtxGetCurrent(context: *mut Handle) -> Status {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn cuCtxSynchronize() -> Status {
-    call("cuCtxSynchronize", |driver| driver.finish_all().map(|()| SUCCESS))
-}
-
-#[unsafe(no_mangle)]
 unsafe extern "C" fn cuStreamCreate(stream: *mut Handle, flags: u32) -> Status {
     const NON_BLOCKING: u32 = 1;
     call("cuStreamCreate", |driver| {
@@ -213,9 +215,10 @@ extern "C" fn cuStreamWaitEvent(stream: Handle, event: Handle, _flags: u32) -> S
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn cuEventCreate(event: *mut Handle, _flags: u32) -> Status {
+unsafe extern "C" fn cuEventCreate(event: *mut Handle, flags: u32) -> Status {
+    const DISABLE_TIMING: u32 = 2;
     call("cuEventCreate", |driver| {
-        *event = driver.streams.create_event() + 1;
+        *event = driver.streams.create_event(flags & DISABLE_TIMING == 0) + 1;
         Ok(SUCCESS)
     })
 }
@@ -242,13 +245,14 @@ extern "C" fn cuEventSynchronize(event: Handle) -> Status {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuEventElapsedTime_v2(ms: *mut f32, from: Handle, to: Handle) -> Status {
     call("cuEventElapsedTime", |driver| {
-        match driver.streams.elapsed(&mut driver.memory, from - 1, to - 1)? {
-            Some(elapsed) => {
+        Ok(match driver.streams.elapsed(from - 1, to - 1) {
+            Elapsed::Ms(elapsed) => {
                 *ms = elapsed;
-                Ok(SUCCESS)
+                SUCCESS
             }
-            None => Fault::new("an event was never recorded"),
-        }
+            Elapsed::NotReady => NOT_READY,
+            Elapsed::NeverRecorded => INVALID_HANDLE,
+        })
     })
 }
 
@@ -268,6 +272,9 @@ unsafe extern "C" fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize) -> Sta
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuMemAlloc_v2(address: *mut Address, bytes: usize) -> Status {
     call("cuMemAlloc", |driver| {
+        if bytes == 0 {
+            return Ok(INVALID_VALUE);
+        }
         let Some(found) = driver.memory.reserve(bytes) else { return Ok(OUT_OF_MEMORY) };
         driver.memory.begin(found);
         *address = found;
@@ -289,6 +296,11 @@ extern "C" fn cuMemFree_v2(address: Address) -> Status {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuMemAllocAsync(address: *mut Address, bytes: usize, stream: Handle) -> Status {
     call("cuMemAllocAsync", |driver| {
+        // As pools do, and dfdx counts on: its first act on a device is to ask for nothing.
+        if bytes == 0 {
+            *address = 0;
+            return Ok(SUCCESS);
+        }
         let Some(found) = driver.memory.reserve(bytes) else { return Ok(OUT_OF_MEMORY) };
         *address = found;
         driver.ask(stream, move |memory| {
@@ -302,6 +314,9 @@ unsafe extern "C" fn cuMemAllocAsync(address: *mut Address, bytes: usize, stream
 #[unsafe(no_mangle)]
 extern "C" fn cuMemFreeAsync(address: Address, stream: Handle) -> Status {
     call("cuMemFreeAsync", |driver| {
+        if address == 0 {
+            return Ok(SUCCESS);
+        }
         driver.memory.release(address)?;
         driver.ask(stream, move |memory| memory.end(address))?;
         Ok(SUCCESS)
@@ -327,29 +342,12 @@ unsafe extern "C" fn cuMemFreeHost(address: *mut u8) -> Status {
         let Some(bytes) = driver.pinned.remove(&(address as usize)) else {
             return Fault::new("this memory is not pinned");
         };
-        // As if it were another's at once.
         address.write_bytes(0xff, bytes);
-        std::alloc::dealloc(address, layout(bytes));
         Ok(SUCCESS)
     })
 }
 
-/// What is copied out of pinned memory is what is there when the copy is made; out of other memory, what is there now.
-unsafe fn copy_to_device(to: Address, from: *const u8, bytes: usize, stream: Handle) -> Status {
-    call("cuMemcpyHtoDAsync", |driver| {
-        if driver.is_pinned(from as usize, bytes) {
-            let from = from as usize;
-            driver.ask(stream, move |memory| {
-                memory.write(to, std::slice::from_raw_parts(from as *const u8, bytes))
-            })?;
-        } else {
-            let values = std::slice::from_raw_parts(from, bytes).to_vec();
-            driver.ask(stream, move |memory| memory.write(to, &values))?;
-        }
-        Ok(SUCCESS)
-    })
-}
-
+/// The driver reads pinned memory when the copy is made, so that it must be the same until then; other memory at once.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuMemcpyHtoDAsync_v2(
     to: Address,
@@ -357,12 +355,22 @@ unsafe extern "C" fn cuMemcpyHtoDAsync_v2(
     bytes: usize,
     stream: Handle,
 ) -> Status {
-    copy_to_device(to, from, bytes, stream)
+    call("cuMemcpyHtoDAsync", |driver| {
+        let values = std::slice::from_raw_parts(from, bytes).to_vec();
+        let pinned = driver.is_pinned(from as usize, bytes)?.then_some(from as usize);
+        driver.ask(stream, move |memory| match pinned {
+            Some(pinned) if std::slice::from_raw_parts(pinned as *const u8, bytes) != values => {
+                Fault::new("pinned memory was changed before it was copied")
+            }
+            _ => memory.write(to, &values),
+        })?;
+        Ok(SUCCESS)
+    })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuMemcpyHtoD_v2(to: Address, from: *const u8, bytes: usize) -> Status {
-    copy_to_device(to, from, bytes, 0);
+    cuMemcpyHtoDAsync_v2(to, from, bytes, 0);
     cuStreamSynchronize(0)
 }
 
@@ -375,7 +383,7 @@ unsafe extern "C" fn cuMemcpyDtoHAsync_v2(
     stream: Handle,
 ) -> Status {
     call("cuMemcpyDtoHAsync", |driver| {
-        if driver.is_pinned(to as usize, bytes) {
+        if driver.is_pinned(to as usize, bytes)? {
             return Fault::new("copies to pinned memory are not simulated");
         }
         driver.finish(stream)?;
@@ -475,7 +483,7 @@ unsafe extern "C" fn cuLaunchKernel(
             arguments.resize(*at, 0);
             arguments.extend_from_slice(std::slice::from_raw_parts(*parameters.add(number), *bytes));
         }
-        let launch = Launch { kernel, blocks, threads, arguments, order: driver.order };
+        let launch = Launch { kernel, blocks, threads, arguments, order: driver.streams.order };
         driver.ask(stream, move |memory| launch.run(memory))?;
         Ok(SUCCESS)
     })

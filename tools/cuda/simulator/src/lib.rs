@@ -3,9 +3,11 @@
 //! One library that stands for `libcuda.so.1`, `libcublas.so.13`, `libcudnn.so.9` and `libnvrtc.so.13`; `tools/cuda/simulate.sh`
 //! puts it into a program's way. Kernels are run from the PTX that is in the program, those of simsiam and those of dfdx.
 //! It is strict where a GPU is not: a value that is read before it is written, memory that was never allocated or is freed
-//! already, a call in a thread without a context, a parameter that does not fit, all end the program with a line that says
-//! where. Streams run as early or as late as their events allow (`SIMULATOR_ORDER=early` or `late`, the default), and so
-//! do threads and blocks in rising or falling order.
+//! already, two threads that use one value which one of them writes, pinned memory that changes before it is copied, a call
+//! in a thread without a context, an instruction or a function that is not known here: all end the program with a line that
+//! says where. Streams run as late as their events allow (`SIMULATOR_ORDER=late`, the default), or at once (`early`), or the
+//! null stream late and others at once (`mixed`); late, blocks and warps run from the last to the first. What waits for the
+//! wrong event, or for none, then computes with a batch that is not its own.
 //!
 //! It says nothing of speed, nor of what cuDNN's own algorithms would choose to do.
 
@@ -21,6 +23,7 @@ mod driver;
 mod fatbin;
 mod memory;
 mod ptx;
+mod races;
 mod streams;
 
 use std::cell::Cell;

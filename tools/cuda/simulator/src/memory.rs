@@ -1,8 +1,11 @@
 //! The device's memory: every value knows whether it is allocated and whether it was written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use memmap2::{MmapMut, MmapOptions, UncheckedAdvice};
+
+use crate::races::{Races, Thread};
 
 /// An address of a value on the device.
 pub type Address = u64;
@@ -35,8 +38,12 @@ impl Fault {
 pub struct Memory {
     bytes: MmapMut,
     states: MmapMut,
+    /// Between a launch's threads.
+    races: Races,
     next: usize,
     sizes: HashMap<Address, usize>,
+    /// Addresses that are freed, once their stream comes to it.
+    released: HashSet<Address>,
     used: usize,
     capacity: usize,
 }
@@ -52,7 +59,17 @@ impl Memory {
                 .expect("a process has that many addresses")
         };
         let (bytes, states) = (map(SPACE), map(SPACE / GRANULE));
-        Self { bytes, states, next: GAP, sizes: HashMap::new(), used: 0, capacity }
+        let races = Races::new(SPACE / GRANULE);
+        Self {
+            bytes,
+            states,
+            races,
+            next: GAP,
+            sizes: HashMap::new(),
+            released: HashSet::new(),
+            used: 0,
+            capacity,
+        }
     }
 
     /// Bytes that are free, and all.
@@ -68,7 +85,8 @@ impl Memory {
         }
         self.used = used;
         let at = self.next;
-        self.next += (bytes + GAP).next_multiple_of(GAP);
+        // What lies as far beyond an allocation as it is long is nobody's.
+        self.next += (2 * bytes + GAP).next_multiple_of(GAP);
         assert!(self.next <= SPACE, "the simulator has given out all its addresses");
         let address = self.address(at);
         self.sizes.insert(address, bytes);
@@ -84,10 +102,11 @@ impl Memory {
 
     /// No longer counts these bytes as used.
     pub fn release(&mut self, address: Address) -> Result<(), Fault> {
-        let Some(bytes) = self.sizes.get(&address) else {
+        let is_live = self.sizes.contains_key(&address) && self.released.insert(address);
+        if !is_live {
             return Fault::new(format!("{address:#x} is freed, which was never allocated, or twice"));
-        };
-        self.used -= bytes.next_multiple_of(GAP);
+        }
+        self.used -= self.sizes[&address].next_multiple_of(GAP);
         Ok(())
     }
 
@@ -96,15 +115,13 @@ impl Memory {
         let Some(bytes) = self.sizes.remove(&address) else {
             return Fault::new(format!("{address:#x} is freed, which was never allocated, or twice"));
         };
+        self.released.remove(&address);
         let at = self.offset(address);
-        self.states[at / GRANULE..(at + bytes).div_ceil(GRANULE)].fill(NONE);
-        // Whole pages of it go back to the system; nothing can read them any more.
-        const PAGE: usize = 4096;
-        let (from, to) = (at.next_multiple_of(PAGE), (at + bytes) / PAGE * PAGE);
-        if from < to {
-            // SAFETY: no reference to these bytes is held, and they may be anything from now on.
-            let _ = unsafe { self.bytes.unchecked_advise_range(UncheckedAdvice::DontNeed, from, to - from) };
-        }
+        let granules = at / GRANULE..(at + bytes).div_ceil(GRANULE);
+        self.states[granules.clone()].fill(NONE);
+        give_back(&mut self.states, granules);
+        give_back(&mut self.bytes, at..at + bytes);
+        self.races.forget(at / GRANULE..(at + bytes) / GRANULE);
         Ok(())
     }
 
@@ -139,23 +156,39 @@ impl Memory {
         Fault(format!("{width} bytes at {address:#x}: the address {what}"))
     }
 
-    /// Bytes of one value.
-    pub fn load<const WIDTH: usize>(&self, address: Address) -> Result<[u8; WIDTH], Fault> {
-        let at = self.checked::<WIDTH>(address, WRITTEN).ok_or_else(|| self.refused(address, WIDTH))?;
+    /// A launch begins.
+    pub fn launch(&mut self) {
+        self.races.next();
+    }
+
+    /// Bytes of one value, for a thread of the launch.
+    pub fn load<const WIDTH: usize>(
+        &mut self,
+        address: Address,
+        thread: Thread,
+    ) -> Result<[u8; WIDTH], Fault> {
+        let place = self.checked::<WIDTH>(address, WRITTEN);
+        let at = place.ok_or_else(|| self.refused(address, WIDTH))?;
+        granules::<WIDTH>(at).try_for_each(|granule| self.races.read(granule, thread))?;
         Ok(self.bytes[at..at + WIDTH].try_into().expect("as many bytes"))
     }
 
-    /// Writes one value.
-    pub fn store<const WIDTH: usize>(&mut self, address: Address, value: [u8; WIDTH]) -> Result<(), Fault> {
-        let Some(at) = self.checked::<WIDTH>(address, UNWRITTEN) else {
-            return Err(self.refused(address, WIDTH));
-        };
+    /// Writes one value, for a thread of the launch.
+    pub fn store<const WIDTH: usize>(
+        &mut self,
+        address: Address,
+        thread: Thread,
+        value: [u8; WIDTH],
+    ) -> Result<(), Fault> {
+        let place = self.checked::<WIDTH>(address, UNWRITTEN);
+        let at = place.ok_or_else(|| self.refused(address, WIDTH))?;
+        granules::<WIDTH>(at).try_for_each(|granule| self.races.write(granule, thread))?;
         self.states[at / GRANULE..(at + WIDTH).div_ceil(GRANULE)].fill(WRITTEN);
         self.bytes[at..at + WIDTH].copy_from_slice(&value);
         Ok(())
     }
 
-    fn range(&self, address: Address, len: usize, least: u8) -> Result<std::ops::Range<usize>, Fault> {
+    fn range(&self, address: Address, len: usize, least: u8) -> Result<Range<usize>, Fault> {
         if len == 0 {
             return Ok(0..0);
         }
@@ -195,12 +228,14 @@ impl Memory {
 
     /// Values in single precision.
     pub fn floats(&self, address: Address, len: usize) -> Result<Vec<f32>, Fault> {
+        aligned(address, 4)?;
         let bytes = self.bytes(address, 4 * len)?;
         Ok(bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
     }
 
     /// Values in bf16, as single precision.
     pub fn halves(&self, address: Address, len: usize) -> Result<Vec<f32>, Fault> {
+        aligned(address, 2)?;
         let bytes = self.bytes(address, 2 * len)?;
         let widened = |bytes: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
         Ok(bytes.as_chunks().0.iter().map(widened).collect())
@@ -223,6 +258,25 @@ impl Memory {
     }
 }
 
+fn aligned(address: Address, bytes: u64) -> Result<(), Fault> {
+    if address.is_multiple_of(bytes) { Ok(()) } else { Fault::new(format!("{address:#x} is not aligned")) }
+}
+
+/// Gives whole pages of what nothing reads any more back to the system.
+pub fn give_back(map: &mut MmapMut, bytes: Range<usize>) {
+    const PAGE: usize = 4096;
+    let (from, to) = (bytes.start.next_multiple_of(PAGE), bytes.end / PAGE * PAGE);
+    if from < to {
+        // SAFETY: no reference to these bytes is held, and they may be anything from now on.
+        let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, from, to - from) };
+    }
+}
+
+/// The granules of a value for which threads may race: of smaller values, a granule has several.
+fn granules<const WIDTH: usize>(at: usize) -> Range<usize> {
+    at / GRANULE..at / GRANULE + WIDTH / GRANULE
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,20 +290,20 @@ mod tests {
         let mut memory = Memory::new(1 << 20);
         let address = memory.reserve(10).unwrap();
         assert!(
-            fault(memory.store(address, [1; 4])).contains("not allocated"),
+            fault(memory.store(address, 0, [1; 4])).contains("not allocated"),
             "before its stream comes to it"
         );
         memory.begin(address);
-        assert!(fault(memory.load::<4>(address)).contains("before it is written"));
+        assert!(fault(memory.load::<4>(address, 0)).contains("before it is written"));
         memory.write(address, &[7; 8]).unwrap();
-        assert_eq!(memory.load(address + 4).unwrap(), [7; 4]);
+        assert_eq!(memory.load(address + 4, 0).unwrap(), [7; 4]);
         assert_eq!(memory.bytes(address, 8).unwrap(), [7; 8]);
         assert!(fault(memory.bytes(address, 10)).contains("cannot be read"));
-        assert!(fault(memory.load::<4>(address + 2)).contains("not aligned"));
-        assert!(fault(memory.store(address + 12, [1; 4])).contains("not allocated"), "behind its end");
-        assert!(fault(memory.load::<4>(0)).contains("not on the device"));
+        assert!(fault(memory.load::<4>(address + 2, 0)).contains("not aligned"));
+        assert!(fault(memory.store(address + 12, 0, [1; 4])).contains("not allocated"), "behind its end");
+        assert!(fault(memory.load::<4>(0, 0)).contains("not on the device"));
         memory.end(address).unwrap();
-        assert!(fault(memory.load::<4>(address)).contains("not allocated"));
+        assert!(fault(memory.load::<4>(address, 0)).contains("not allocated"));
         assert!(fault(memory.end(address)).contains("or twice"));
     }
 

@@ -1,7 +1,7 @@
 //! Streams and events: what was asked for runs when something waits for it, or at once.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::memory::{Fault, Memory};
 
@@ -41,15 +41,24 @@ struct Stream {
     done: u64,
 }
 
-#[derive(Clone, Copy, Default)]
+/// What can be said of the time between two events.
+pub enum Elapsed {
+    Ms(f32),
+    NotReady,
+    /// One of them never was, or keeps no time.
+    NeverRecorded,
+}
+
+#[derive(Clone, Copy)]
 struct Event {
+    is_timed: bool,
     mark: Option<Mark>,
     reached: Option<Instant>,
 }
 
 /// All of them; stream 0 is the one that others are not ordered with unless they say so, as all others are non-blocking.
 pub struct Streams {
-    order: Order,
+    pub order: Order,
     streams: Vec<Stream>,
     events: Vec<Event>,
 }
@@ -64,8 +73,8 @@ impl Streams {
         self.streams.len() - 1
     }
 
-    pub fn create_event(&mut self) -> usize {
-        self.events.push(Event::default());
+    pub fn create_event(&mut self, is_timed: bool) -> usize {
+        self.events.push(Event { is_timed, mark: None, reached: None });
         self.events.len() - 1
     }
 
@@ -82,7 +91,7 @@ impl Streams {
 
     pub fn record(&mut self, memory: &mut Memory, event: usize, stream: usize) -> Result<(), Fault> {
         let mark = Mark { stream, up_to: self.streams[stream].asked + 1 };
-        self.events[event] = Event { mark: Some(mark), reached: None };
+        self.events[event] = Event { mark: Some(mark), reached: None, ..self.events[event] };
         self.ask(memory, stream, Work::Note(event))
     }
 
@@ -108,15 +117,18 @@ impl Streams {
         (0..self.streams.len()).try_for_each(|stream| self.finish(memory, stream))
     }
 
-    /// Milliseconds between two events that have been reached.
-    pub fn elapsed(&mut self, memory: &mut Memory, from: usize, to: usize) -> Result<Option<f32>, Fault> {
-        self.synchronize(memory, from)?;
-        self.synchronize(memory, to)?;
-        let [from, to] = [from, to].map(|event| self.events[event].reached);
-        Ok(from.zip(to).map(|(from, to)| {
-            let ms = |duration: std::time::Duration| duration.as_secs_f32() * 1e3;
-            if to >= from { ms(to - from) } else { -ms(from - to) }
-        }))
+    /// The time between two events, which must have been reached: nothing is waited for.
+    pub fn elapsed(&self, from: usize, to: usize) -> Elapsed {
+        let [from, to] = [from, to].map(|event| self.events[event]);
+        match (from.mark.and(to.mark), from.reached, to.reached) {
+            (None, ..) => Elapsed::NeverRecorded,
+            _ if !from.is_timed || !to.is_timed => Elapsed::NeverRecorded,
+            (_, Some(from), Some(to)) => {
+                let ms = |duration: Duration| duration.as_secs_f32() * 1e3;
+                Elapsed::Ms(if to >= from { ms(to - from) } else { -ms(from - to) })
+            }
+            _ => Elapsed::NotReady,
+        }
     }
 
     fn run(&mut self, memory: &mut Memory, Mark { stream, up_to }: Mark) -> Result<(), Fault> {
@@ -142,7 +154,7 @@ mod tests {
         let (mut memory, mut streams) = (Memory::new(1 << 20), Streams::new(order));
         let address = memory.reserve(1).unwrap();
         memory.begin(address);
-        let (other, event) = (streams.create_stream(), streams.create_event());
+        let (other, event) = (streams.create_stream(), streams.create_event(true));
         let write = |value| Work::Do(Box::new(move |memory: &mut Memory| memory.write(address, &[value])));
         streams.ask(&mut memory, other, write(2)).unwrap();
         streams.record(&mut memory, event, other).unwrap();
@@ -167,7 +179,7 @@ mod tests {
         let (mut memory, mut streams) = (Memory::new(1 << 20), Streams::new(Order::Late));
         let address = memory.reserve(1).unwrap();
         memory.begin(address);
-        let event = streams.create_event();
+        let event = streams.create_event(true);
         let write = Work::Do(Box::new(move |memory: &mut Memory| memory.write(address, &[1])));
         streams.ask(&mut memory, 0, write).unwrap();
         streams.record(&mut memory, event, 0).unwrap();

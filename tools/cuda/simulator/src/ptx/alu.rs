@@ -2,6 +2,9 @@
 
 use super::Compute;
 
+/// A function and how many sources it has.
+type Known = (Compute, usize);
+
 /// A type of PTX's.
 trait Value: Copy {
     fn of(bits: u64) -> Self;
@@ -63,7 +66,7 @@ macro_rules! compute {
                 }
             }
         };
-        f
+        (f, [$(stringify!($operand)),+].len())
     }};
 }
 
@@ -150,11 +153,17 @@ macro_rules! floats {
     };
 }
 
-/// What an instruction computes; `None` if it is not known here.
-pub(super) fn compute(opcode: &str) -> Option<Compute> {
+/// What an instruction computes, and of how many sources; `None` if it is not known here.
+pub(super) fn compute(opcode: &str) -> Option<Known> {
     let (name, rest) = opcode.split_once('.')?;
     let modifiers: Vec<&str> = rest.split('.').collect();
-    let ty = *modifiers.last()?;
+    let (&ty, how) = modifiers.split_last()?;
+    // Those of the first line say more than how it is rounded, and are looked at below. Denormal numbers are kept.
+    let is_known = ["mul", "mad", "fma", "setp", "cvt"].contains(&name)
+        || how.iter().all(|how| ["rn", "approx", "ftz", "to", "global"].contains(how));
+    if !is_known {
+        return None;
+    }
     match name {
         "mov" | "cvta" => bits!(ty, T => compute!(|a: T| a)),
         "not" => bits!(ty, T => compute!(|a: T| !a)),
@@ -166,7 +175,7 @@ pub(super) fn compute(opcode: &str) -> Option<Compute> {
         // Of a signed number, its sign is what remains.
         "shr" => integers!(ty, T => compute!(|a: T, by: u32| match a.checked_shr(by) {
             Some(shifted) => shifted,
-            None => a >> (T::BITS - 1),
+            None => (a >> (T::BITS / 2)) >> (T::BITS / 2),
         })),
         "add" => integers!(ty, T => compute!(|a: T, b: T| a.wrapping_add(b)))
             .or(floats!(ty, T => compute!(|a: T, b: T| a + b))),
@@ -175,7 +184,8 @@ pub(super) fn compute(opcode: &str) -> Option<Compute> {
         "mul" => match modifiers[0] {
             "wide" => wide(ty),
             "lo" => integers!(ty, T => compute!(|a: T, b: T| a.wrapping_mul(b))),
-            _ => floats!(ty, T => compute!(|a: T, b: T| a * b)),
+            "rn" | "f32" | "f64" => floats!(ty, T => compute!(|a: T, b: T| a * b)),
+            _ => None,
         },
         "mad" if modifiers[0] == "lo" => {
             integers!(ty, T => compute!(|a: T, b: T, c: T| a.wrapping_mul(b).wrapping_add(c)))
@@ -184,9 +194,9 @@ pub(super) fn compute(opcode: &str) -> Option<Compute> {
             Some(compute!(|a: f32, b: f32, c: f32| down(f64::from(a) * f64::from(b) + f64::from(c))))
         }
         "fma" if modifiers[0] == "rn" => floats!(ty, T => compute!(|a: T, b: T, c: T| a.mul_add(b, c))),
-        "div" => integers!(ty, T => compute!(|a: T, b: T| a.checked_div(b).unwrap_or_default()))
+        "div" => integers!(ty, T => compute!(|a: T, b: T| a.checked_div(b).unwrap_or(!0)))
             .or(floats!(ty, T => compute!(|a: T, b: T| a / b))),
-        "rem" => integers!(ty, T => compute!(|a: T, b: T| a.checked_rem(b).unwrap_or_default())),
+        "rem" => integers!(ty, T => compute!(|a: T, b: T| a.checked_rem(b).unwrap_or(!0))),
         // Of NaN and a number, the number.
         "min" => integers!(ty, T => compute!(|a: T, b: T| a.min(b)))
             .or(floats!(ty, T => compute!(|a: T, b: T| a.min(b)))),
@@ -209,7 +219,7 @@ pub(super) fn compute(opcode: &str) -> Option<Compute> {
 }
 
 /// The whole product of two numbers.
-fn wide(ty: &str) -> Option<Compute> {
+fn wide(ty: &str) -> Option<Known> {
     Some(match ty {
         "u16" => compute!(|a: u16, b: u16| u32::from(a) * u32::from(b)),
         "s16" => compute!(|a: i16, b: i16| i32::from(a) * i32::from(b)),
@@ -237,7 +247,7 @@ fn permuted(a: u32, b: u32, selector: u32) -> u32 {
     u32::from_le_bytes(chosen)
 }
 
-fn compare(comparison: &str, ty: &str) -> Option<Compute> {
+fn compare(comparison: &str, ty: &str) -> Option<Known> {
     let integers = match comparison {
         "eq" => bits!(ty, T => compute!(|a: T, b: T| a == b)),
         "ne" => bits!(ty, T => compute!(|a: T, b: T| a != b)),
@@ -268,7 +278,7 @@ fn compare(comparison: &str, ty: &str) -> Option<Compute> {
     floats.or(integers)
 }
 
-fn convert(modifiers: &[&str]) -> Option<Compute> {
+fn convert(modifiers: &[&str]) -> Option<Known> {
     let (&from, rest) = modifiers.split_last()?;
     let (&to, how) = rest.split_last()?;
     match how {

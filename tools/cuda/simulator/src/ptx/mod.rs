@@ -38,7 +38,7 @@ enum Special {
 }
 
 /// Destination and sources: numbers of registers. What a source names that is no register is in a register of its own.
-type Operands = [u32; 5];
+type Operands = [u32; 4];
 
 /// Threads that run an instruction together.
 const LANES: usize = 32;
@@ -136,6 +136,8 @@ mod tests {
 {
 	.reg .pred %p<3>;
 	.reg .f32 %f<4>;
+	.reg .b32 %r<7>;
+	.reg .b64 %rd<3>;
 	ld.param.u32 	%r1, [sum_param_0];
 	ld.param.u64 	%rd1, [sum_param_1];
 	cvta.to.global.u64 	%rd2, %rd1;
@@ -186,7 +188,7 @@ $L__BB0_3:
         let Fault(text) = sum(&with, 65, Order::Early).unwrap_err();
         assert!(text.contains("thread [0, 0, 0]") && text.contains("byte 256 of the block's 256"), "{text}");
         let Fault(text) = sum(&SUM.replace("BARRIER", ""), 64, Order::Early).unwrap_err();
-        assert!(text.contains("`ld.shared.f32 	%f3, [%r3]`: the block's byte 128 is read before"), "{text}");
+        assert!(text.contains("`ld.shared.f32 	%f3, [%r3]`: another thread writes this value"), "{text}");
     }
 
     #[test]

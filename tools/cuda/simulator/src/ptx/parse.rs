@@ -46,6 +46,8 @@ struct Reader {
     branches: Vec<(usize, &'static str)>,
     labels: HashMap<&'static str, usize>,
     registers: HashMap<&'static str, u32>,
+    /// What declared registers' names begin with.
+    declared: Vec<&'static str>,
     constants: HashMap<u64, u32>,
     specials: HashMap<Special, u32>,
     next_register: u32,
@@ -64,6 +66,7 @@ impl Reader {
             branches: Vec::new(),
             labels: HashMap::new(),
             registers: HashMap::new(),
+            declared: Vec::new(),
             constants: HashMap::new(),
             specials: HashMap::new(),
             next_register: 0,
@@ -104,6 +107,11 @@ impl Reader {
                 break;
             }
         }
+        if let Some(declaration) = text.strip_prefix(".reg") {
+            let names =
+                declaration.split_whitespace().skip(1).map(|name| name.split('<').next().unwrap_or(name));
+            self.declared.extend(names);
+        }
         if text.is_empty()
             || [".reg", ".pragma", ".param", ".shared", "st.param"].iter().any(|d| text.starts_with(d))
         {
@@ -142,8 +150,9 @@ impl Reader {
                 let (space, ty) = space_and_type(&modifiers)?;
                 let (width, signed) = width(ty)?;
                 let (address, offset) = self.address(address)?;
-                let extend = if signed { alu::compute(&format!("cvt.s64.{ty}")) } else { None };
-                Operation::Load { space, width, to: self.register(to), address, offset, extend }
+                let extend =
+                    alu::compute(&format!("cvt.s64.{ty}")).filter(|_| signed).map(|(extend, _)| extend);
+                Operation::Load { space, width, to: self.register(to)?, address, offset, extend }
             }
             ("st", [address, from]) => {
                 let (space, ty) = space_and_type(&modifiers)?;
@@ -153,7 +162,7 @@ impl Reader {
             ("atom" | "red", _) => {
                 let (old, [address, value]) = match operands {
                     [old, rest @ ..] if name == "atom" && rest.len() == 2 => {
-                        (self.register(old), [rest[0], rest[1]])
+                        (self.register(old)?, [rest[0], rest[1]])
                     }
                     &[address, value] => (self.new_register(), [address, value]),
                     _ => return unknown(),
@@ -162,7 +171,7 @@ impl Reader {
                     return unknown();
                 };
                 let (address, offset) = self.address(address)?;
-                let Some(compute) = alu::compute(&format!("{compute}.{ty}")) else { return unknown() };
+                let Some((compute, _)) = alu::compute(&format!("{compute}.{ty}")) else { return unknown() };
                 let (width, value) = (width(ty)?.0, self.source(value)?);
                 Operation::Reduce { compute, width, old, new: self.new_register(), address, offset, value }
             }
@@ -173,10 +182,13 @@ impl Reader {
             ("bar" | "barrier", ["0"]) => Operation::Barrier,
             ("ret" | "exit", []) => Operation::Return,
             ("call", ["__assertfail", ..]) => Operation::Trap,
-            (_, [to, sources @ ..]) if sources.len() < Operands::default().len() => {
-                let Some(compute) = alu::compute(opcode) else { return unknown() };
+            (_, [to, sources @ ..]) => {
+                let Some((compute, count)) = alu::compute(opcode) else { return unknown() };
+                if sources.len() != count {
+                    return unknown();
+                }
                 let mut numbers = Operands::default();
-                numbers[0] = self.register(to);
+                numbers[0] = self.register(to)?;
                 for (number, source) in numbers[1..].iter_mut().zip(sources) {
                     *number = self.source(source)?;
                 }
@@ -191,13 +203,17 @@ impl Reader {
         self.next_register - 1
     }
 
-    fn register(&mut self, name: &'static str) -> u32 {
+    fn register(&mut self, name: &'static str) -> Result<u32, Fault> {
         if let Some(register) = self.registers.get(name) {
-            return *register;
+            return Ok(*register);
+        }
+        let kind = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        if !self.declared.contains(&kind) {
+            return Fault::new(format!("the simulator does not know {name}"));
         }
         let register = self.new_register();
         self.registers.insert(name, register);
-        register
+        Ok(register)
     }
 
     fn constant(&mut self, bits: u64) -> u32 {
@@ -220,7 +236,7 @@ impl Reader {
             return Ok(register);
         }
         if text.starts_with('%') {
-            return Ok(self.register(text));
+            return self.register(text);
         }
         let bits = if let Some(bits) = text.strip_prefix("0f").or_else(|| text.strip_prefix("0d")) {
             u64::from_str_radix(bits, 16).ok()

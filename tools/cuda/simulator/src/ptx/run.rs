@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Instruction, Kernel, LANES, Mask, Operation, Register, Space, Special};
 use crate::memory::{Fault, Memory};
+use crate::races::{ATOMIC, Races, Thread};
 use crate::streams::Order;
 
 /// A kernel with its arguments, to run.
@@ -25,6 +26,11 @@ struct Warp {
     at: [usize; LANES],
     /// Lanes that have not ended.
     live: Mask,
+    /// Lanes that have waited at a barrier.
+    waited: Mask,
+    /// The number of the first lane's thread in the block, and in the launch.
+    first: Thread,
+    first_in_launch: Thread,
 }
 
 /// A block at work.
@@ -34,6 +40,8 @@ struct Block<'a> {
     shared: Vec<u8>,
     /// Bytes of the block's memory that were written.
     shared_written: Vec<bool>,
+    /// Between the block's threads, from one barrier to the next.
+    shared_races: Races,
 }
 
 /// What is wrong, with which lanes.
@@ -46,8 +54,14 @@ impl Launch {
             blocks.reverse();
         }
         let shared = self.kernel.shared;
-        let mut block =
-            Block { launch: self, memory, shared: vec![0; shared], shared_written: vec![false; shared] };
+        memory.launch();
+        let mut block = Block {
+            launch: self,
+            memory,
+            shared: vec![0; shared],
+            shared_written: vec![false; shared],
+            shared_races: Races::new(shared),
+        };
         blocks.into_iter().try_for_each(|place| {
             block.shared_written.fill(false);
             block.run(place)
@@ -76,9 +90,11 @@ fn where_so(is_so: impl Fn(usize) -> bool) -> Mask {
 
 impl Warp {
     /// At the kernel's beginning.
-    fn new(launch: &Launch, block: [u32; 3], threads: &[[u32; 3]]) -> Self {
+    fn new(launch: &Launch, block: [u32; 3], first: Thread, threads: &[[u32; 3]]) -> Self {
         let Launch { kernel, blocks, threads: block_threads, .. } = launch;
-        let mut registers = vec![[0; LANES]; kernel.registers.max(1)];
+        let block_number = (block[2] * blocks[1] + block[1]) * blocks[0] + block[0];
+        // What is read before it is written is NaN, or no place.
+        let mut registers = vec![[u64::MAX; LANES]; kernel.registers.max(1)];
         for (register, bits) in &kernel.constants {
             registers[*register as usize] = [*bits; LANES];
         }
@@ -92,20 +108,29 @@ impl Warp {
                 });
             }
         }
-        Self { registers, at: [0; LANES], live: Mask::MAX >> (LANES - threads.len()) }
+        Self {
+            registers,
+            at: [0; LANES],
+            live: Mask::MAX >> (LANES - threads.len()),
+            waited: 0,
+            first,
+            first_in_launch: block_number * block_threads.iter().product::<u32>() + first,
+        }
     }
 }
 
 impl Block<'_> {
     fn run(&mut self, block: [u32; 3]) -> Result<(), Fault> {
         let threads: Vec<[u32; 3]> = places(self.launch.threads).collect();
-        let mut warps: Vec<_> =
-            threads.chunks(LANES).map(|threads| (threads, Warp::new(self.launch, block, threads))).collect();
+        let numbered = threads.chunks(LANES).zip((0..).step_by(LANES));
+        let warp = |(threads, first)| (threads, Warp::new(self.launch, block, first, threads));
+        let mut warps: Vec<_> = numbered.map(warp).collect();
         if self.launch.order == Order::Late {
             warps.reverse();
         }
         while warps.iter().any(|(_, warp)| warp.live != 0) {
             let mut barrier = None;
+            self.shared_races.next();
             for (threads, warp) in &mut warps {
                 self.run_warp(warp)
                     .and_then(|()| {
@@ -129,6 +154,14 @@ impl Block<'_> {
                 // All that still live wait, and go on behind the barrier.
                 warp.at.iter_mut().for_each(|at| *at += 1);
             }
+            // dfdx's threads without work end before the first barrier, which the device allows.
+            if barrier.is_some() && warps.iter().any(|(_, warp)| warp.waited & !warp.live != 0) {
+                return Fault::new(format!(
+                    "kernel {}, block {block:?}: a thread has ended while others wait at a later barrier",
+                    self.launch.kernel.name
+                ));
+            }
+            warps.iter_mut().for_each(|(_, warp)| warp.waited |= warp.live);
         }
         Ok(())
     }
@@ -188,7 +221,8 @@ impl Block<'_> {
                     Ok(())
                 }
                 Operation::Barrier => {
-                    put(warp, active, pc);
+                    put(warp, mask, pc);
+                    put(warp, active & !mask, pc + 1);
                     return Ok(mask);
                 }
                 Operation::Return => {
@@ -196,7 +230,7 @@ impl Block<'_> {
                     put(warp, active & !mask, pc + 1);
                     return Ok(0);
                 }
-                access => self.access(access, &mut warp.registers, mask),
+                access => self.access(access, warp, mask),
             };
             if let Err(LaneFault(mask, fault)) = result {
                 put(warp, active, pc);
@@ -209,27 +243,27 @@ impl Block<'_> {
     }
 
     /// What needs memory, a lane after another.
-    fn access(
-        &mut self,
-        operation: &Operation,
-        registers: &mut [Register],
-        mask: Mask,
-    ) -> Result<(), LaneFault> {
+    fn access(&mut self, operation: &Operation, warp: &mut Warp, mask: Mask) -> Result<(), LaneFault> {
+        let Warp { registers, first, first_in_launch, .. } = warp;
         for lane in lanes(mask) {
             let at = |register: &u32, offset: &u64| registers[*register as usize][lane].wrapping_add(*offset);
+            let thread = |space: &Space| {
+                lane as Thread + if *space == Space::Global { *first_in_launch } else { *first }
+            };
             let done = match operation {
                 Operation::Load { space, width, to, address, offset, .. } => self
-                    .load(*space, *width, at(address, offset))
+                    .load(*space, *width, at(address, offset), thread(space))
                     .map(|bits| registers[*to as usize][lane] = bits),
                 Operation::Store { space, width, from, address, offset } => {
-                    self.store(*space, *width, at(address, offset), registers[*from as usize][lane])
+                    let bits = registers[*from as usize][lane];
+                    self.store(*space, *width, at(address, offset), thread(space), bits)
                 }
                 Operation::Reduce { compute, width, old, new, address, offset, value } => {
                     let address = at(address, offset);
-                    self.load(Space::Global, *width, address).and_then(|before| {
+                    self.load(Space::Global, *width, address, ATOMIC).and_then(|before| {
                         registers[*old as usize][lane] = before;
-                        compute(registers, &[*new, *old, *value, 0, 0], 1 << lane);
-                        self.store(Space::Global, *width, address, registers[*new as usize][lane])
+                        compute(registers, &[*new, *old, *value, 0], 1 << lane);
+                        self.store(Space::Global, *width, address, ATOMIC, registers[*new as usize][lane])
                     })
                 }
                 _ => Fault::new("an assertion failed"),
@@ -237,24 +271,25 @@ impl Block<'_> {
             done.map_err(|fault| LaneFault(1 << lane, fault))?;
         }
         if let Operation::Load { to, extend: Some(extend), .. } = operation {
-            extend(registers, &[*to, *to, 0, 0, 0], mask);
+            extend(registers, &[*to, *to, 0, 0], mask);
         }
         Ok(())
     }
 
-    fn load(&self, space: Space, width: usize, address: u64) -> Result<u64, Fault> {
+    fn load(&mut self, space: Space, width: usize, address: u64, thread: Thread) -> Result<u64, Fault> {
         match space {
             Space::Global => Ok(match width {
-                1 => u64::from(self.memory.load::<1>(address)?[0]),
-                2 => u64::from(u16::from_le_bytes(self.memory.load(address)?)),
-                4 => u64::from(u32::from_le_bytes(self.memory.load(address)?)),
-                _ => u64::from_le_bytes(self.memory.load(address)?),
+                1 => u64::from(self.memory.load::<1>(address, thread)?[0]),
+                2 => u64::from(u16::from_le_bytes(self.memory.load(address, thread)?)),
+                4 => u64::from(u32::from_le_bytes(self.memory.load(address, thread)?)),
+                _ => u64::from_le_bytes(self.memory.load(address, thread)?),
             }),
             Space::Shared => {
                 let range = self.shared_range(width, address)?;
                 if !self.shared_written[range.clone()].iter().all(|written| *written) {
                     return Fault::new(format!("the block's byte {address} is read before it is written"));
                 }
+                range.clone().try_for_each(|byte| self.shared_races.read(byte, thread))?;
                 Ok(number(&self.shared[range]))
             }
             Space::Parameter => {
@@ -268,15 +303,23 @@ impl Block<'_> {
         }
     }
 
-    fn store(&mut self, space: Space, width: usize, address: u64, bits: u64) -> Result<(), Fault> {
+    fn store(
+        &mut self,
+        space: Space,
+        width: usize,
+        address: u64,
+        thread: Thread,
+        bits: u64,
+    ) -> Result<(), Fault> {
         let bytes = bits.to_le_bytes();
         match (space, width) {
-            (Space::Global, 1) => self.memory.store(address, [bytes[0]]),
-            (Space::Global, 2) => self.memory.store(address, [bytes[0], bytes[1]]),
-            (Space::Global, 4) => self.memory.store(address, (bits as u32).to_le_bytes()),
-            (Space::Global, _) => self.memory.store(address, bytes),
+            (Space::Global, 1) => self.memory.store(address, thread, [bytes[0]]),
+            (Space::Global, 2) => self.memory.store(address, thread, [bytes[0], bytes[1]]),
+            (Space::Global, 4) => self.memory.store(address, thread, (bits as u32).to_le_bytes()),
+            (Space::Global, _) => self.memory.store(address, thread, bytes),
             (Space::Shared, _) => {
                 let range = self.shared_range(width, address)?;
+                range.clone().try_for_each(|byte| self.shared_races.write(byte, thread))?;
                 self.shared_written[range.clone()].fill(true);
                 self.shared[range].copy_from_slice(&bytes[..width]);
                 Ok(())
