@@ -51,19 +51,10 @@ pub struct Memory {
 impl Memory {
     /// Of so many bytes.
     pub fn new(capacity: usize) -> Self {
-        let map = |len| {
-            MmapOptions::new()
-                .len(len)
-                .no_reserve_swap()
-                .map_anon()
-                .expect("a process has that many addresses")
-        };
-        let (bytes, states) = (map(SPACE), map(SPACE / GRANULE));
-        let races = Races::new(SPACE / GRANULE);
         Self {
-            bytes,
-            states,
-            races,
+            bytes: zeros(SPACE),
+            states: zeros(SPACE / GRANULE),
+            races: Races::new(SPACE / GRANULE),
             next: GAP,
             sizes: HashMap::new(),
             released: HashSet::new(),
@@ -260,6 +251,12 @@ impl Memory {
 
 fn aligned(address: Address, bytes: u64) -> Result<(), Fault> {
     if address.is_multiple_of(bytes) { Ok(()) } else { Fault::new(format!("{address:#x} is not aligned")) }
+}
+
+/// So many bytes, which take memory once they are written.
+pub fn zeros(bytes: usize) -> MmapMut {
+    let map = MmapOptions::new().len(bytes).no_reserve_swap().map_anon();
+    map.expect("a process has that many addresses")
 }
 
 /// Gives whole pages of what nothing reads any more back to the system.

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use memmap2::{MmapMut, MmapOptions};
+use memmap2::MmapMut;
 
-use crate::memory::{Fault, give_back};
+use crate::memory::{Fault, give_back, zeros};
 
 /// A thread, numbered in whatever has no order: a launch, or a block between two barriers.
 pub type Thread = u32;
@@ -25,15 +25,8 @@ pub struct Races {
 impl Races {
     /// For so many values.
     pub fn new(values: usize) -> Self {
-        let map = || {
-            let len = (values * size_of::<u64>()).max(1);
-            MmapOptions::new()
-                .len(len)
-                .no_reserve_swap()
-                .map_anon()
-                .expect("a process has that many addresses")
-        };
-        Self { read: map(), written: map(), now: 0 }
+        let tags = || zeros((values * size_of::<u64>()).max(1));
+        Self { read: tags(), written: tags(), now: 0 }
     }
 
     /// What comes now is ordered behind all that was.

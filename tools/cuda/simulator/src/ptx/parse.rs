@@ -1,6 +1,7 @@
 //! Reads a kernel's text, as nvcc writes it.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use super::{Instruction, Kernel, Operands, Operation, Space, Special, Unless, alu};
 use crate::memory::Fault;
@@ -204,36 +205,21 @@ impl Reader {
     }
 
     fn register(&mut self, name: &'static str) -> Result<u32, Fault> {
-        if let Some(register) = self.registers.get(name) {
-            return Ok(*register);
-        }
         let kind = name.trim_end_matches(|c: char| c.is_ascii_digit());
         if !self.declared.contains(&kind) {
             return Fault::new(format!("the simulator does not know {name}"));
         }
-        let register = self.new_register();
-        self.registers.insert(name, register);
-        Ok(register)
+        Ok(number(&mut self.registers, &mut self.next_register, name))
     }
 
     fn constant(&mut self, bits: u64) -> u32 {
-        if let Some(register) = self.constants.get(&bits) {
-            return *register;
-        }
-        let register = self.new_register();
-        self.constants.insert(bits, register);
-        register
+        number(&mut self.constants, &mut self.next_register, bits)
     }
 
     /// The register that has what a source names.
     fn source(&mut self, text: &'static str) -> Result<u32, Fault> {
         if let Some(special) = special(text) {
-            if let Some(register) = self.specials.get(&special) {
-                return Ok(*register);
-            }
-            let register = self.new_register();
-            self.specials.insert(special, register);
-            return Ok(register);
+            return Ok(number(&mut self.specials, &mut self.next_register, special));
         }
         if text.starts_with('%') {
             return self.register(text);
@@ -304,6 +290,14 @@ impl Reader {
     }
 }
 
+/// The register of a key, the next one if it has none yet.
+fn number<K: Eq + Hash>(registers: &mut HashMap<K, u32>, next: &mut u32, key: K) -> u32 {
+    *registers.entry(key).or_insert_with(|| {
+        *next += 1;
+        *next - 1
+    })
+}
+
 fn unknown<T>() -> Result<T, Fault> {
     Fault::new("the simulator does not know this instruction")
 }
@@ -341,13 +335,12 @@ fn special(text: &str) -> Option<Special> {
 }
 
 fn space_and_type<'a>(modifiers: &[&'a str]) -> Result<(Space, &'a str), Fault> {
-    let (space, ty) = match modifiers {
-        ["global", ty] | ["global", "nc", ty] => (Space::Global, ty),
-        ["shared", ty] => (Space::Shared, ty),
-        ["param", ty] => (Space::Parameter, ty),
-        _ => return unknown(),
-    };
-    Ok((space, ty))
+    match modifiers {
+        ["global", ty] | ["global", "nc", ty] => Ok((Space::Global, ty)),
+        ["shared", ty] => Ok((Space::Shared, ty)),
+        ["param", ty] => Ok((Space::Parameter, ty)),
+        _ => unknown(),
+    }
 }
 
 /// Bytes of a type, and whether it fills a wider register with its sign.
