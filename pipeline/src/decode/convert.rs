@@ -39,22 +39,6 @@ pub(super) fn rgba16(deep: &[u8], rgb: &mut [u8]) {
     });
 }
 
-/// CMYK to RGB where the file holds 255 minus the ink, as Adobe writes JPEGs and Pillow always reads them.
-pub(super) fn inverted_cmyk(cmyk: &[u8], rgb: &mut [u8]) {
-    each_pixel(cmyk, rgb, |[c, m, y, k]| [c, m, y].map(|channel| without_ink(!channel, k)));
-}
-
-/// YCCK to RGB: Y, Cb, Cr give 255 minus the inks, which are inverted again (jdcolor.c, `ycck_cmyk_convert`).
-pub(super) fn inverted_ycck(ycck: &[u8], rgb: &mut [u8]) {
-    each_pixel(ycck, rgb, |[y, cb, cr, k]| rgb_from_ycc(y, cb, cr).map(|ink| without_ink(ink, k)));
-}
-
-/// What is left of `white` after an ink: `white - ink * white / 255`, rounded as Pillow's `MULDIV255`.
-fn without_ink(ink: u8, white: u8) -> u8 {
-    let product = u32::from(ink) * u32::from(white) + 128;
-    white - (((product >> 8) + product) >> 8) as u8
-}
-
 /// libjpeg's conversion in 16-bit fixed point (jdcolor.c, `build_ycc_rgb_table`).
 pub(super) fn rgb_from_ycc(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
@@ -77,13 +61,6 @@ fn each_pixel<const N: usize>(from: &[u8], rgb: &mut [u8], convert: impl Fn([u8;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn inks_darken() {
-        let mut rgb = [0; 9];
-        inverted_cmyk(&[255, 255, 255, 255, 0, 255, 255, 255, 255, 255, 255, 0], &mut rgb);
-        assert_eq!(rgb, [255, 255, 255, 0, 255, 255, 0, 0, 0]);
-    }
 
     #[test]
     fn sixteen_bit_gray_clips_and_color_shifts() {

@@ -1,7 +1,7 @@
 //! Encoded bytes become RGB pixels, those of Pillow's `Image.open(file).convert("RGB")`.
 //!
-//! Ordinary JPEGs go through the project's own decoder, which can also decode a part of an image or a smaller one; the
-//! others through zune-jpeg, and every other format through the `image` crate. Gray, CMYK and YCCK, 16-bit, palette and
+//! JPEGs go through the project's own decoder, which can also decode a part of an image or a smaller one, and every other
+//! format through the `image` crate. Gray, CMYK and YCCK, 16-bit, palette and
 //! alpha inputs are converted with Pillow's rules: alpha is dropped, not blended. EXIF orientation is NOT
 //! applied, as torchvision's `ImageFolder` loader does not apply it either.
 
@@ -16,7 +16,7 @@ pub use probe::{Color, ImageFormat, ImageInfo, probe};
 
 use crate::image::{Region, RgbImage, RgbPart, Scale, Wanted};
 use crate::instructions::Instructions;
-use jpeg::{Decoded, JpegDecoder};
+use jpeg::JpegDecoder;
 
 /// How large an image a [`Decoder`] accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Decoder {
 
     /// Decodes a part of an image file to RGB, with the very pixels that the whole image would have there.
     ///
-    /// From an ordinary JPEG only that part is decoded. At a reduced scale its pixels are those that libjpeg's reduced
+    /// From a JPEG only that part is decoded. At a reduced scale its pixels are those that libjpeg's reduced
     /// transforms give (Pillow's `Image.draft`). From every other file the part is cut out of the whole image, at full
     /// scale.
     ///
@@ -108,27 +108,28 @@ impl Decoder {
         let whole = (width as usize, height as usize);
         let region = wanted.region.within(whole.0, whole.1);
         let wanted = Wanted { region, scale: wanted.scale };
-        let decoded = match format {
-            _ if region.width == 0 || region.height == 0 => {
-                Decoded::Part(Region { width: 0, height: 0, ..region.scaled_outwards(wanted.scale) })
-            }
-            ImageFormat::Jpeg => self.jpeg.decode(bytes, info, &wanted, &mut self.rgb)?,
-            _ => {
-                still::decode(bytes, info, &mut self.stored, &mut self.rgb)?;
-                Decoded::Whole
-            }
-        };
-        Ok(match decoded {
-            Decoded::Part(Region { left, top, width, height }) => {
-                let pixels = &self.rgb[..3 * width * height];
-                RgbPart { left, top, width, height, stride: 3 * width, pixels, scale: wanted.scale }
-            }
-            Decoded::Whole => {
-                let (Region { left, top, width, height }, stride) = (region, 3 * whole.0);
-                let pixels = &self.rgb[top * stride + 3 * left..(top + height) * stride];
-                RgbPart { left, top, width, height, stride, pixels, scale: Scale::Full }
-            }
-        })
+        if region.width == 0 || region.height == 0 {
+            let Region { left, top, .. } = region.scaled_outwards(wanted.scale);
+            return Ok(RgbPart {
+                left,
+                top,
+                width: 0,
+                height: 0,
+                stride: 0,
+                pixels: &[],
+                scale: wanted.scale,
+            });
+        }
+        if format == ImageFormat::Jpeg {
+            let Region { left, top, width, height } =
+                self.jpeg.decode(bytes, info, &wanted, &mut self.rgb)?;
+            let pixels = &self.rgb[..3 * width * height];
+            return Ok(RgbPart { left, top, width, height, stride: 3 * width, pixels, scale: wanted.scale });
+        }
+        still::decode(bytes, info, &mut self.stored, &mut self.rgb)?;
+        let (Region { left, top, width, height }, stride) = (region, 3 * whole.0);
+        let pixels = &self.rgb[top * stride + 3 * left..(top + height) * stride];
+        Ok(RgbPart { left, top, width, height, stride, pixels, scale: Scale::Full })
     }
 
     /// Frees buffers that are too large to be kept for an image of `pixels` in a file of `file` bytes.

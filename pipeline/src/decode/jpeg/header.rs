@@ -1,28 +1,31 @@
-//! What stands before the pixels: size and colours for everyone, and the whole header of files that the project's own
-//! decoder reads.
+//! What stands before and between the pixels: size and colours for everyone, frame and scan headers for the decoder.
 
-use super::markers::{Segment, next_segment};
+use super::markers::{self, Part};
 use super::tables::Tables;
 use super::{malformed, unsupported};
 use crate::decode::{Color, DecodeError, ImageFormat, ImageInfo};
 
+/// Components that a file can have.
+pub(super) const MOST_COMPONENTS: usize = 4;
+
 /// Reads the frame header.
 pub(in crate::decode) fn probe(bytes: &[u8]) -> Result<ImageInfo, DecodeError> {
-    let mut rest = bytes;
+    let mut rest = markers::after_start(bytes)?;
     loop {
-        let segment;
-        (segment, rest) = next_segment(rest)?;
-        match segment.marker {
-            0xc4 | 0xc8 | 0xcc => {} // Tables and the like, numbered among the frames.
-            0xc0..=0xcf => return frame_info(segment),
-            0xda => return Err(malformed("a scan before the frame header")),
-            _ => {}
+        let part;
+        (part, rest) = markers::next(rest)?;
+        match part {
+            Part::Segment(0xc4 | 0xc8 | 0xcc, _) => {} // Tables and the like, numbered among the frames.
+            Part::Segment(marker @ 0xc0..=0xcf, body) => return frame_info(marker, body),
+            Part::Segment(0xda, _) => return Err(malformed("a scan before the frame header")),
+            Part::Segment(..) => {}
+            Part::End => return Err(malformed("the end marker before any pixels")),
         }
     }
 }
 
 /// Reads a start-of-frame segment (ITU-T T.81, B.2.2).
-fn frame_info(Segment { marker, body }: Segment<'_>) -> Result<ImageInfo, DecodeError> {
+fn frame_info(marker: u8, body: &[u8]) -> Result<ImageInfo, DecodeError> {
     let &[bits, h1, h0, w1, w0, channels, ..] = body else {
         return Err(malformed("a frame header that is too short"));
     };
@@ -52,148 +55,233 @@ fn frame_info(Segment { marker, body }: Segment<'_>) -> Result<ImageInfo, Decode
     })
 }
 
-/// The header of a file with one sequential, Huffman-coded, interleaved scan.
-#[derive(Debug)]
-pub(super) struct Header<'a> {
-    pub(super) width: usize,
-    pub(super) height: usize,
-    pub(super) coding: Coding,
-    /// One or three.
-    pub(super) components: Components,
-    /// MCUs between restart markers; `usize::MAX` where there are none.
-    pub(super) restart_interval: usize,
-    /// What follows the scan header.
-    pub(super) scan: &'a [u8],
-}
-
 /// What the components mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {
     Gray,
     YCbCr,
     Rgb,
+    Cmyk,
+    /// Inks as their complement's YCbCr, and black.
+    Ycck,
 }
 
-/// How a component is sampled, and which tables it uses.
+/// How a component is sampled, and which steps it is quantised with.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Component {
     id: u8,
-    /// Blocks of an MCU, across: 1 or 2.
+    /// Blocks of an MCU, across: 1 to 4.
     pub(super) h: usize,
-    /// Blocks of an MCU, down: 1 or 2.
+    /// Blocks of an MCU, down: 1 to 4.
     pub(super) v: usize,
     pub(super) quantization: u8,
+}
+
+/// The frame header: what all scans share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) progressive: bool,
+    all: [Component; MOST_COMPONENTS],
+    count: usize,
+}
+
+/// A scan header (B.2.3).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scan {
+    /// For each component of the scan: its number in the frame, and its tables.
+    all: [Selected; MOST_COMPONENTS],
+    count: usize,
+    /// The first and the last zig-zag index that it codes, in a progressive file.
+    pub(super) first: usize,
+    pub(super) last: usize,
+    /// The bits below which coefficients were cut off before this scan, 0 if nothing was coded, and are after it.
+    pub(super) high: u32,
+    pub(super) low: u32,
+}
+
+/// A component in a scan.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Selected {
+    pub(super) component: usize,
     pub(super) dc: u8,
     pub(super) ac: u8,
 }
 
-/// The components of a frame.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Components {
-    all: [Component; 3],
-    count: usize,
+impl Frame {
+    fn read(marker: u8, body: &[u8]) -> Result<Self, DecodeError> {
+        let info = frame_info(marker, body)?;
+        let (count, rest) = (usize::from(body[5]), &body[6..]);
+        if rest.len() != 3 * count {
+            return Err(malformed("a frame header of the wrong length"));
+        }
+        let mut all = [Component::default(); MOST_COMPONENTS];
+        for (component, &[id, sampling, quantization]) in all.iter_mut().zip(rest.as_chunks().0) {
+            let (h, v) = (usize::from(sampling >> 4), usize::from(sampling & 15));
+            if !matches!((h, v), (1..=4, 1..=4)) {
+                return Err(malformed(format!("sampling factors {h} x {v}")));
+            }
+            *component = Component { id, h, v, quantization };
+        }
+        let frame = Self {
+            width: info.width as usize,
+            height: info.height as usize,
+            progressive: info.progressive,
+            all,
+            count,
+        };
+        let (h_most, v_most) = frame.most();
+        match frame.components().iter().find(|c| !h_most.is_multiple_of(c.h) || !v_most.is_multiple_of(c.v)) {
+            Some(Component { h, v, .. }) => {
+                Err(unsupported(format!("sampling factors {h} x {v} beside {h_most} x {v_most}")))
+            }
+            None => Ok(frame),
+        }
+    }
+
+    /// One, three or four.
+    pub(super) fn components(&self) -> &[Component] {
+        &self.all[..self.count]
+    }
+
+    /// The largest sampling factors: the blocks of an MCU where a component is not subsampled.
+    pub(super) fn most(&self) -> (usize, usize) {
+        let most = |factor: fn(&Component) -> usize| self.components().iter().map(factor).max().unwrap_or(1);
+        (most(|c| c.h), most(|c| c.v))
+    }
+
+    /// The frame as a scan of its only component sees it: of one block an MCU, whatever the factors say (A.2.2).
+    pub(super) fn of_single_blocks(mut self) -> Self {
+        if self.count == 1 {
+            (self.all[0].h, self.all[0].v) = (1, 1);
+        }
+        self
+    }
+
+    /// Whether a scan has everything, so that its pixels can be made as it is read.
+    pub(super) fn is_complete_in(&self, scan: &Scan) -> bool {
+        !self.progressive && scan.components().iter().map(|selected| selected.component).eq(0..self.count)
+    }
 }
 
-impl std::ops::Deref for Components {
-    type Target = [Component];
+impl Scan {
+    fn read(frame: &Frame, body: &[u8]) -> Result<Self, DecodeError> {
+        let (&count, rest) =
+            body.split_first().ok_or_else(|| malformed("a scan header that is too short"))?;
+        let count = usize::from(count);
+        if !(1..=MOST_COMPONENTS).contains(&count) || rest.len() != 2 * count + 3 {
+            return Err(malformed("a scan header of the wrong length"));
+        }
+        let (selectors, parameters) = rest.split_at(2 * count);
+        let mut all = [Selected::default(); MOST_COMPONENTS];
+        let mut seen = [false; MOST_COMPONENTS];
+        for (i, (selected, &[id, tables])) in all.iter_mut().zip(selectors.as_chunks().0).enumerate() {
+            // As libjpeg searches them, so that components which share an identifier are told apart by their order.
+            let component = (i..frame.count)
+                .find(|&component| frame.all[component].id == id)
+                .filter(|&component| !std::mem::replace(&mut seen[component], true))
+                .ok_or_else(|| {
+                    malformed("a scan of components that are not the frame's, or in another order")
+                })?;
+            *selected = Selected { component, dc: tables >> 4, ac: tables & 15 };
+        }
+        let blocks: usize =
+            all[..count].iter().map(|s| frame.all[s.component].h * frame.all[s.component].v).sum();
+        if count > 1 && blocks > 10 {
+            return Err(malformed("more than ten blocks in an MCU"));
+        }
+        let [first, last, bits] = [parameters[0], parameters[1], parameters[2]];
+        let (high, low) = (u32::from(bits >> 4), u32::from(bits & 15));
+        let scan = Self { all, count, first: first.into(), last: last.into(), high, low };
+        if frame.progressive && !scan.is_of_progression() {
+            return Err(malformed(format!("a progressive scan of {first} to {last}, bits {high} to {low}")));
+        }
+        Ok(scan)
+    }
 
-    fn deref(&self) -> &[Component] {
+    /// Whether the parameters are a progressive scan's (G.1.1.1): libjpeg reads no others.
+    fn is_of_progression(&self) -> bool {
+        let band = match self.first {
+            0 => self.last == 0,
+            first => first <= self.last && self.last < 64 && self.count == 1,
+        };
+        band && self.low <= 13 && (self.high == 0 || self.low + 1 == self.high)
+    }
+
+    /// From one to four.
+    pub(super) fn components(&self) -> &[Selected] {
         &self.all[..self.count]
     }
 }
 
-/// Reads everything up to the pixels, and the tables into `tables`. `None` where anything is out of the ordinary: the
-/// fallback decoder then reads the file, or says what is wrong with it.
-pub(super) fn read<'a>(bytes: &'a [u8], tables: &mut Tables) -> Option<Header<'a>> {
-    tables.forget();
-    let (mut frame, mut jfif, mut adobe, mut restart_interval) = (None, false, None, usize::MAX);
-    let mut rest = bytes;
-    loop {
-        let segment;
-        (segment, rest) = next_segment(rest).ok()?;
-        let body = segment.body;
-        match segment.marker {
-            0xc4 => tables.define_huffman(body)?,
-            0xdb => tables.define_quantization(body)?,
-            0xc0 | 0xc1 if frame.is_none() => frame = Some(Frame::read(body)?),
-            0xdd => match u16::from_be_bytes(*body.first_chunk()?) {
-                0 => restart_interval = usize::MAX,
-                mcus => restart_interval = mcus.into(),
-            },
-            0xe0 => jfif |= body.starts_with(b"JFIF\0"),
-            0xee if body.starts_with(b"Adobe") => adobe = body.get(11).copied(),
-            0xe0..=0xef | 0xfe => {}
-            0xda => break select(frame?, body, jfif, adobe, restart_interval, rest),
-            _ => return None,
-        }
-    }
-}
-
-struct Frame {
-    width: usize,
-    height: usize,
-    components: Components,
-}
-
-impl Frame {
-    fn read(body: &[u8]) -> Option<Self> {
-        let (&[8, h1, h0, w1, w0, count], rest) = body.split_first_chunk()? else { return None };
-        let count = usize::from(count);
-        if !matches!(count, 1 | 3) || rest.len() != 3 * count {
-            return None;
-        }
-        let mut all = [Component::default(); 3];
-        for (component, &[id, sampling, quantization]) in all.iter_mut().zip(rest.as_chunks().0) {
-            let (h, v) = (usize::from(sampling >> 4), usize::from(sampling & 15));
-            *component = Component { id, h, v, quantization, ..Component::default() };
-        }
-        // A scan of one component has one block an MCU, whatever its sampling factors say (A.2.2).
-        if count == 1 {
-            (all[0].h, all[0].v) = (1, 1);
-        }
-        let [width, height] = [[w1, w0], [h1, h0]].map(|side| usize::from(u16::from_be_bytes(side)));
-        let known = all[..count].iter().all(|c| matches!((c.h, c.v), (1 | 2, 1 | 2)));
-        // More than ten blocks an MCU are not allowed (B.2.3).
-        let few = all[..count].iter().map(|c| c.h * c.v).sum::<usize>() <= 10;
-        (known && few && width > 0 && height > 0).then_some(Self {
-            width,
-            height,
-            components: Components { all, count },
-        })
-    }
-}
-
-/// Joins the frame with its scan header (B.2.3), which must list all components in the frame's order.
-fn select<'a>(
-    mut frame: Frame,
-    scan_header: &[u8],
+/// Goes through a file from one scan to the next.
+pub(super) struct Reader<'a> {
+    /// What follows the last scan header.
+    pub(super) rest: &'a [u8],
+    frame: Option<Frame>,
+    /// MCUs between restart markers; `usize::MAX` where there are none.
+    pub(super) restart_interval: usize,
     jfif: bool,
     adobe: Option<u8>,
-    restart_interval: usize,
-    scan: &'a [u8],
-) -> Option<Header<'a>> {
-    let (&count, rest) = scan_header.split_first()?;
-    let (selectors, rest) = rest.split_at_checked(2 * usize::from(count))?;
-    if usize::from(count) != frame.components.count || rest != [0, 63, 0] {
-        return None;
-    }
-    for (component, &[id, tables]) in frame.components.all.iter_mut().zip(selectors.as_chunks().0) {
-        if component.id != id {
-            return None;
-        }
-        (component.dc, component.ac) = (tables >> 4, tables & 15);
-    }
-    let coding = coding(&frame.components, jfif, adobe);
-    let Frame { width, height, components } = frame;
-    Some(Header { width, height, coding, components, restart_interval, scan })
 }
 
-/// libjpeg's guess (jdapimin.c, `default_decompress_parms`).
-fn coding(components: &[Component], jfif: bool, adobe: Option<u8>) -> Coding {
-    match (components, jfif, adobe) {
-        ([_], _, _) => Coding::Gray,
-        (_, false, Some(0)) => Coding::Rgb,
-        ([r, g, b], false, None) if [r.id, g.id, b.id] == *b"RGB" => Coding::Rgb,
-        _ => Coding::YCbCr,
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let rest = markers::after_start(bytes)?;
+        Ok(Self { rest, frame: None, restart_interval: usize::MAX, jfif: false, adobe: None })
+    }
+
+    /// Reads up to the next scan's data, and the tables on the way into `tables`. `None` at the end of the image.
+    pub(super) fn next_scan(&mut self, tables: &mut Tables) -> Result<Option<(Frame, Scan)>, DecodeError> {
+        loop {
+            let part;
+            (part, self.rest) = markers::next(self.rest)?;
+            let Part::Segment(marker, body) = part else { return Ok(None) };
+            match marker {
+                0xc4 => tables.define_huffman(body)?,
+                0xdb => tables.define_quantization(body)?,
+                0xc0..=0xc3 | 0xc5..=0xcb | 0xcd..=0xcf if self.frame.is_some() => {
+                    return Err(malformed("a second frame header"));
+                }
+                0xc0..=0xc3 | 0xc5..=0xcb | 0xcd..=0xcf => self.frame = Some(Frame::read(marker, body)?),
+                0xdd => {
+                    let mcus =
+                        body.try_into().map_err(|_| malformed("a restart interval of the wrong length"))?;
+                    self.restart_interval = match u16::from_be_bytes(mcus) {
+                        0 => usize::MAX,
+                        mcus => mcus.into(),
+                    };
+                }
+                // The rest of the segment, which libjpeg wants to be there, is a thumbnail's size.
+                0xe0 => self.jfif |= body.len() >= 14 && body.starts_with(b"JFIF\0"),
+                0xee if body.len() >= 12 && body.starts_with(b"Adobe") => self.adobe = Some(body[11]),
+                0xda => {
+                    let frame = self.frame.ok_or_else(|| malformed("a scan before the frame header"))?;
+                    return Ok(Some((frame, Scan::read(&frame, body)?)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads up to the end of the image, where no further scan may come.
+    pub(super) fn end(&mut self, tables: &mut Tables) -> Result<(), DecodeError> {
+        match self.next_scan(tables)? {
+            Some(_) => Err(malformed("a scan of components that are complete")),
+            None => Ok(()),
+        }
+    }
+
+    /// libjpeg's guess, from what stood before the first scan (jdapimin.c, `default_decompress_parms`).
+    pub(super) fn coding(&self, frame: &Frame) -> Coding {
+        match (frame.components(), self.jfif, self.adobe) {
+            ([_], ..) => Coding::Gray,
+            ([_, _, _, _], _, None | Some(0)) => Coding::Cmyk,
+            ([_, _, _, _], ..) => Coding::Ycck,
+            (_, false, Some(0)) => Coding::Rgb,
+            ([r, g, b], false, None) if [r.id, g.id, b.id] == *b"RGB" => Coding::Rgb,
+            _ => Coding::YCbCr,
+        }
     }
 }

@@ -10,7 +10,10 @@ pub(super) const LOOKUP_BITS: u32 = 11;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     Dc,
+    /// All AC coefficients of a block, one after the other.
     Ac,
+    /// AC coefficients of a progressive scan, where a symbol can end the band of many blocks (G.1.2.2).
+    Band,
 }
 
 /// A table of codes, for decoding.
@@ -35,7 +38,8 @@ pub(super) struct AcTable {
 }
 
 /// A symbol, packed: bits consumed (0 to 5), [`APART`](Self::APART), [`LONG`](Self::LONG), the advance of
-/// the zig-zag index (8 to 15), and the coefficient's value, or its bits' number if they stand apart (16 to 31).
+/// the zig-zag index (8 to 15), and its value, or the number of the value's bits if they stand apart (16 to 31). The value is
+/// the coefficient, or the number of blocks whose band ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry(u32);
 
@@ -76,10 +80,21 @@ impl Entry {
         (self.0 >> 8 & 0xff) as usize
     }
 
-    /// The coefficient if the entry is whole, else the number of its bits.
+    /// The value if the entry is whole, else the number of its bits.
     #[inline(always)]
     pub(super) fn value(self) -> i32 {
         self.0 as i32 >> 16
+    }
+}
+
+impl Class {
+    /// The value of an entry's symbol, of which `size` bits were read.
+    #[inline(always)]
+    pub(super) fn value(self, entry: Entry, bits: u32, size: u32) -> i32 {
+        match self {
+            Self::Band if entry.advance() == Entry::END => (1 << size) + bits as i32,
+            _ => extend(bits, size),
+        }
     }
 }
 
@@ -120,26 +135,26 @@ impl HuffmanTable {
         let Some(free) = LOOKUP_BITS.checked_sub(length) else { return };
         let entry = self.symbol(symbol, length);
         let size = (entry.bits() & 63) - length;
+        let class = self.class;
         let first = (code << free) as usize;
         for (rest, slot) in self.one.iter_mut().skip(first).take(1 << free).enumerate() {
             *slot = entry;
             if size <= free {
-                let value = extend(rest as u32 >> (free - size), size);
+                let value = class.value(entry, rest as u32 >> (free - size), size);
                 *slot = Entry::new(length + size, 0, entry.advance(), value);
             }
         }
     }
 
-    /// A symbol with its value still to be read (F.1.2.1 and F.1.2.2). As in libjpeg, each AC symbol of size 0
+    /// A symbol with its value still to be read (F.1.2.1, F.1.2.2 and G.1.2.2). As in libjpeg, each AC symbol of size 0
     /// but the run of 16 zeros ends the block.
     fn symbol(&self, symbol: u8, length: u32) -> Entry {
-        let (run, size) = match self.class {
-            Class::Dc => (0, symbol),
-            Class::Ac => (symbol >> 4, symbol & 15),
-        };
-        let advance = match (run, size) {
-            (0..15, 0) => Entry::END,
-            (run, _) => usize::from(run) + 1,
+        let (run, size) = (symbol >> 4, symbol & 15);
+        let (advance, size) = match (self.class, run, size) {
+            (Class::Dc, ..) => (1, symbol),
+            (Class::Ac, 0..15, 0) => (Entry::END, 0),
+            (Class::Band, 0..15, 0) => (Entry::END, run),
+            (_, run, size) => (usize::from(run) + 1, size),
         };
         Entry::new(length + u32::from(size), Entry::APART, advance, i32::from(size))
     }

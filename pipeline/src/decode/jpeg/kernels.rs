@@ -1,11 +1,38 @@
 //! The inner loops as one set for each instruction set, chosen once an image.
 
 use super::bits::Bits;
-use super::entropy::{Coder, Damage};
+use super::entropy::{Coder, Damage, LongBlock};
 use super::idct::{self, Block};
 use super::steps::Steps;
 use super::upsample::{self, Rounding};
 use super::{color, entropy};
+use crate::instructions::Instructions;
+
+/// What is done with one of the sets. `run` is compiled for each.
+pub(super) trait Task {
+    /// Does it.
+    fn run<K: Kernels>(self, kernels: K) -> Result<(), Damage>;
+}
+
+/// Does it with the best set that is allowed.
+pub(super) fn run(instructions: Instructions, task: impl Task) -> Result<(), Damage> {
+    #[cfg(target_arch = "x86_64")]
+    if instructions == Instructions::Detected
+        && let Some(avx2) = Avx2::detect()
+    {
+        // SAFETY: `avx2` proves that the processor has what the function needs.
+        return unsafe { run_avx2(avx2, task) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = instructions;
+    task.run(Scalar)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,movbe")]
+fn run_avx2(avx2: Avx2, task: impl Task) -> Result<(), Damage> {
+    task.run(avx2)
+}
 
 /// Entropy decoding, inverse DCT, upsampling and colour conversion. All sets give the same bytes.
 pub(super) trait Kernels: Copy {
@@ -15,10 +42,21 @@ pub(super) trait Kernels: Copy {
         coder: &Coder<'_>,
         bits: &mut Bits<'_>,
         prediction: &mut i32,
-        block: &mut Block,
+        block: &mut LongBlock,
     ) -> Result<usize, Damage>;
     /// Passes over a block: [`Coder::skip`].
     fn skip(self, coder: &Coder<'_>, bits: &mut Bits<'_>, prediction: &mut i32) -> Result<(), Damage>;
+    /// A block to samples, `side` x `side`; `out` begins with the first. `flat` says that there is only DC.
+    #[inline(always)]
+    fn transform(self, block: &Block, flat: bool, steps: &Steps, side: usize, out: &mut [u8], stride: usize) {
+        match side {
+            _ if flat => idct::flat(idct::dequantised(block, steps, 0), side, out, stride),
+            8 => self.idct(block, steps, out, stride),
+            4 => self.idct_half(block, steps, out, stride),
+            2 => self.idct_quarter(block, steps, out, stride),
+            _ => idct::flat(idct::dequantised(block, steps, 0), 1, out, stride),
+        }
+    }
     /// A block to 8 x 8 samples; `out` begins with the first.
     fn idct(self, block: &Block, steps: &Steps, out: &mut [u8], stride: usize);
     /// A block to 4 x 4 samples.
@@ -41,7 +79,7 @@ impl Kernels for Scalar {
         coder: &Coder<'_>,
         bits: &mut Bits<'_>,
         prediction: &mut i32,
-        block: &mut Block,
+        block: &mut LongBlock,
     ) -> Result<usize, Damage> {
         coder.decode(bits, prediction, block)
     }
@@ -95,7 +133,7 @@ impl Kernels for Avx2 {
         coder: &Coder<'_>,
         bits: &mut Bits<'_>,
         prediction: &mut i32,
-        block: &mut Block,
+        block: &mut LongBlock,
     ) -> Result<usize, Damage> {
         // SAFETY: `self` proves what the function needs, here and below.
         unsafe { entropy::bmi2::decode(coder, bits, prediction, block) }

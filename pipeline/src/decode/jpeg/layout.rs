@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::header::{Coding, Component, Header};
+use super::header::{Coding, Component, Frame, MOST_COMPONENTS};
 use crate::image::{Region, Wanted};
 
 /// Sizes and positions for one part of one image. "Pixels" are those of the scaled image.
@@ -11,8 +11,9 @@ pub(super) struct Layout {
     pub(super) coding: Coding,
     /// The part, within the scaled image.
     pub(super) region: Region,
-    /// MCUs of an MCU row of the file.
+    /// MCUs of an MCU row of the file, and MCU rows.
     pub(super) mcus_across: usize,
+    pub(super) mcus_down: usize,
     /// MCU columns whose pixels are needed.
     pub(super) columns: Range<usize>,
     /// MCU rows whose pixels are needed.
@@ -22,7 +23,7 @@ pub(super) struct Layout {
     pub(super) mcu_height: usize,
     /// Whether a row of pixels can depend on the samples above and below it.
     pub(super) reaches_down: bool,
-    pub(super) planes: [Plane; 3],
+    pub(super) planes: [Plane; MOST_COMPONENTS],
     pub(super) components: usize,
     /// Bytes that all planes take.
     pub(super) bytes: usize,
@@ -43,35 +44,42 @@ pub(super) struct Plane {
     pub(super) width: usize,
     /// The last sample row that is within the image.
     pub(super) last_row: usize,
-    /// Pixels that a sample covers, across and down: 1 or 2.
+    /// Pixels that a sample covers, across and down.
     pub(super) wide: usize,
     pub(super) tall: usize,
-    /// Whether those pixels are interpolated across, and down, or are the sample repeated.
+    /// Whether those pixels are interpolated, or are the sample repeated.
     pub(super) smooth: bool,
 }
 
 impl Layout {
     /// The layout for what is `wanted`, which must not be empty.
-    pub(super) fn new(header: &Header<'_>, wanted: &Wanted) -> Self {
-        let side = 8 / wanted.scale.denominator();
-        let most = |factor: fn(&Component) -> usize| header.components.iter().map(factor).max().unwrap_or(1);
-        let (h_most, v_most) = (most(|c| c.h), most(|c| c.v));
-        let (mcu_width, mcu_height) = (h_most * side, v_most * side);
+    pub(super) fn new(frame: &Frame, coding: Coding, wanted: &Wanted) -> Self {
+        let smallest = 8 / wanted.scale.denominator();
+        let (h_most, v_most) = frame.most();
+        let (mcu_width, mcu_height) = (h_most * smallest, v_most * smallest);
         let scaled = |size: usize| size.div_ceil(wanted.scale.denominator());
-        let (width, height) = (scaled(header.width), scaled(header.height));
-        let region = wanted.region.within(header.width, header.height).scaled_outwards(wanted.scale);
+        let (width, height) = (scaled(frame.width), scaled(frame.height));
+        let region = wanted.region.within(frame.width, frame.height).scaled_outwards(wanted.scale);
 
-        let mut planes = [Plane::default(); 3];
-        for (plane, &Component { h, v, .. }) in planes.iter_mut().zip(header.components.iter()) {
-            let (wide, tall) = (h_most / h, v_most / v);
+        let mut planes = [Plane::default(); MOST_COMPONENTS];
+        for (plane, &Component { h, v, .. }) in planes.iter_mut().zip(frame.components()) {
             // libjpeg leaves the scaling of subsampled components to the transform where it can (jdmaster.c).
-            let doubles = side < 8 && wide == 2 && tall == 2;
-            let (side, wide, tall) = if doubles { (2 * side, 1, 1) } else { (side, wide, tall) };
+            let mut side = smallest;
+            let (mut wide, mut tall) = (h_most / h, v_most / v);
+            while side < 8 && wide.is_multiple_of(2) && tall.is_multiple_of(2) {
+                (side, wide, tall) = (2 * side, wide / 2, tall / 2);
+            }
             let samples = width.div_ceil(wide);
             let last_row = height.div_ceil(tall) - 1;
             *plane = Plane { h, v, side, width: samples, last_row, wide, tall, ..Plane::default() };
-            // A row of at most two samples is repeated, and so is everything at 1/8 (jdsample.c).
-            plane.smooth = side > 1 && (wide == 1 || samples > 2);
+            // There are filters for twice the width and the height. A row of at most two samples is repeated, and so is
+            // everything at 1/8 (jdsample.c).
+            plane.smooth = smallest > 1
+                && match (wide, tall) {
+                    (1, 2) => true,
+                    (2, 1 | 2) => samples > 2,
+                    _ => false,
+                };
         }
         let reaches_down = planes.iter().any(|plane| plane.smooth && plane.tall == 2);
         let columns = mcus(region.left..region.left + region.width, width, mcu_width);
@@ -85,18 +93,27 @@ impl Layout {
             bytes += plane.stride * (1 + plane.v * plane.side);
         }
         Self {
-            coding: header.coding,
+            coding,
             region,
             mcus_across: width.div_ceil(mcu_width),
+            mcus_down: height.div_ceil(mcu_height),
             columns,
             rows,
             mcu_width,
             mcu_height,
             reaches_down,
             planes,
-            components: header.components.len(),
+            components: frame.components().len(),
             bytes,
         }
+    }
+}
+
+impl Plane {
+    /// Where the samples of a block begin, by its column and row among those of the part's MCU row.
+    #[inline(always)]
+    pub(super) fn place(&self, column: usize, row: usize) -> usize {
+        self.start + (1 + row * self.side) * self.stride + column * self.side
     }
 }
 

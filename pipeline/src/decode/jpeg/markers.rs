@@ -3,31 +3,37 @@
 use super::{TRUNCATED, malformed};
 use crate::decode::DecodeError;
 
-/// A marker and what its length field encloses.
-pub(super) struct Segment<'a> {
-    pub(super) marker: u8,
-    pub(super) body: &'a [u8],
+/// What stands between pixels.
+pub(super) enum Part<'a> {
+    /// A segment: its marker and what its length field encloses.
+    Segment(u8, &'a [u8]),
+    /// The end of the image.
+    End,
 }
 
-/// The next segment with a body, and what follows it. As in libjpeg, stray bytes between segments are skipped.
-pub(super) fn next_segment(bytes: &[u8]) -> Result<(Segment<'_>, &[u8]), DecodeError> {
+/// What follows the marker that an image starts with.
+pub(super) fn after_start(bytes: &[u8]) -> Result<&[u8], DecodeError> {
+    bytes.strip_prefix(&[0xff, 0xd8]).ok_or_else(|| malformed("no start marker"))
+}
+
+/// The next segment or the end, and what follows it. As in libjpeg, stray bytes between segments are skipped, and a length
+/// that does not even enclose itself is taken for an empty segment's (a comment of length 0 occurs).
+pub(super) fn next(bytes: &[u8]) -> Result<(Part<'_>, &[u8]), DecodeError> {
     let mut rest = bytes;
     loop {
         let (marker, after) = next_marker(rest).ok_or(TRUNCATED)?;
-        if marker == 0xd9 {
-            return Err(malformed("the end marker before any pixels"));
+        match marker {
+            0xd9 => return Ok((Part::End, after)),
+            0x01 | 0xd0..=0xd7 => rest = after, // These stand alone.
+            0xc0..=0xcf | 0xda..=0xdd | 0xe0..=0xef | 0xfe => {
+                let length = after.first_chunk().ok_or(TRUNCATED)?;
+                let length = usize::from(u16::from_be_bytes(*length)).max(2);
+                let (segment, after) = after.split_at_checked(length).ok_or(TRUNCATED)?;
+                return Ok((Part::Segment(marker, &segment[2..]), after));
+            }
+            0xd8 => return Err(malformed("a second start marker")),
+            _ => return Err(malformed(format!("a marker that is none of JPEG's (ff {marker:02x})"))),
         }
-        if matches!(marker, 0x01 | 0xd0..=0xd8) {
-            rest = after; // These stand alone.
-            continue;
-        }
-        let length = after.first_chunk().ok_or(TRUNCATED)?;
-        let length = usize::from(u16::from_be_bytes(*length));
-        if length < 2 {
-            return Err(malformed("a segment shorter than its length field"));
-        }
-        let body = after.get(2..length).ok_or(TRUNCATED)?;
-        return Ok((Segment { marker, body }, &after[length..]));
     }
 }
 

@@ -1,13 +1,13 @@
-//! JPEG. The project's own decoder reads sequential Huffman-coded files with one or three components of 8 bits, whole or in
-//! part, with the pixels of libjpeg-turbo's default path; `fallback` reads the rest through zune-jpeg.
+//! JPEG, as libjpeg-turbo's default path decodes it, whole or in part: every file of 8 bits that is Huffman-coded, sequential or
+//! progressive, in one scan or many, with one, three or four components.
 //!
-//! `header -> unstuff -> baseline (entropy -> idct -> rows (upsample -> color))`
+//! `header -> unstuff -> sequential (entropy -> idct -> rows (upsample -> color))` where a scan has everything; otherwise
+//! `(header -> unstuff -> scans (entropy))... -> coefficients (smooth -> idct -> rows)`. `second_opinion` asks zune-jpeg.
 
-mod baseline;
 mod bits;
+mod coefficients;
 mod color;
 mod entropy;
-mod fallback;
 mod header;
 mod huffman;
 mod idct;
@@ -15,6 +15,11 @@ mod kernels;
 mod layout;
 mod markers;
 mod rows;
+mod scans;
+mod segment;
+mod sequential;
+mod smooth;
+mod standard;
 mod steps;
 mod tables;
 mod unstuff;
@@ -25,37 +30,35 @@ mod tests;
 
 pub(super) use header::probe;
 
-use baseline::{Samples, Scan};
+use coefficients::{Coefficients, Render};
 use entropy::{Coder, Damage};
-use header::Header;
-#[cfg(target_arch = "x86_64")]
-use kernels::Avx2;
-use kernels::Scalar;
+use header::{Frame, MOST_COMPONENTS, Reader, Scan};
 use layout::Layout;
+use rows::{Rows, Samples};
+use scans::Pass;
+use sequential::Sequential;
+use smooth::Knowledge;
+use steps::Steps;
 use tables::Tables;
-use unstuff::{End, Unstuffed};
+use unstuff::Unstuffed;
 
 use super::{DecodeError, ImageFormat, ImageInfo, free_oversized};
 use crate::image::{Region, Wanted};
 use crate::instructions::Instructions;
 
+/// Scans that a file may have: encoders write about ten, and each takes time however few its bytes are.
+const MOST_SCANS: usize = 500;
+
 /// Tables and scratch memory that are kept from one file to the next.
 #[derive(Debug, Default)]
 pub(super) struct JpegDecoder {
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "there is only one set"))]
     instructions: Instructions,
     tables: Tables,
+    /// The quantisation steps of each component.
+    steps: [Steps; MOST_COMPONENTS],
     unstuffed: Unstuffed,
     samples: Samples,
-    ink: Vec<u8>,
-}
-
-/// What came of a request for a part of an image.
-pub(super) enum Decoded {
-    /// The pixels of the part, at the scale asked for.
-    Part(Region),
-    /// The whole image at full scale.
-    Whole,
+    coefficients: Coefficients,
 }
 
 impl JpegDecoder {
@@ -66,18 +69,18 @@ impl JpegDecoder {
     /// Frees buffers that are too large to be kept for an image of `pixels` in a file of `file` bytes.
     pub(super) fn free_oversized(&mut self, file: usize, pixels: usize, kept_bytes: usize) {
         self.unstuffed.free_oversized(file, kept_bytes);
-        free_oversized(&mut self.ink, 4 * pixels, kept_bytes);
+        self.coefficients.free_oversized(pixels, kept_bytes);
     }
 
     /// Capacities of the buffers that grow with a file or an image, in bytes.
     #[cfg(test)]
     pub(super) fn capacities(&self) -> [usize; 3] {
         let [bytes, ends] = self.unstuffed.capacities();
-        [bytes, ends, self.ink.capacity()]
+        [bytes, ends, self.coefficients.blocks.capacity() * size_of::<idct::Block>()]
     }
 
-    /// Decodes at least what is `wanted` of a file to RGB. Pixels beyond those of the answer are left over from earlier
-    /// images.
+    /// Decodes what is `wanted` of a file, which must not be empty, to RGB; gives where that lies in the scaled image. Pixels
+    /// beyond those of the answer are left over from earlier images.
     ///
     /// Damaged or missing entropy-coded data is an error, where libjpeg would warn and fill in gray.
     pub(super) fn decode(
@@ -86,73 +89,142 @@ impl JpegDecoder {
         info: &ImageInfo,
         wanted: &Wanted,
         rgb: &mut Vec<u8>,
-    ) -> Result<Decoded, DecodeError> {
+    ) -> Result<Region, DecodeError> {
         // Each 8 x 8 block takes a bit or more: a small file with a huge header must not allocate what it promises.
         if (bytes.len() as u64) < info.pixels() / 64 / 8 {
             return Err(TRUNCATED);
         }
-        if let Some(header) = header::read(bytes, &mut self.tables)
-            && let Some(region) = self.decode_baseline(&header, wanted, rgb)?
-        {
-            return Ok(Decoded::Part(region));
-        }
-        fallback::decode(bytes, info, &mut self.ink, rgb)?;
-        Ok(Decoded::Whole)
-    }
-
-    /// `None` if the tables or what follows the scan are out of the ordinary.
-    fn decode_baseline(
-        &mut self,
-        header: &Header<'_>,
-        wanted: &Wanted,
-        rgb: &mut Vec<u8>,
-    ) -> Result<Option<Region>, DecodeError> {
-        let coder = |component: &header::Component| {
-            let (dc, ac) = (self.tables.dc(component.dc)?, self.tables.ac(component.ac)?);
-            Some(Coder { dc, ac, steps: self.tables.steps(component.quantization)? })
-        };
-        let mut coders = [None; 3];
-        for (slot, component) in coders.iter_mut().zip(header.components.iter()) {
-            *slot = coder(component);
-        }
-        let (coders, count) = match coders {
-            [Some(y), Some(cb), Some(cr)] => ([y, cb, cr], 3),
-            [Some(gray), None, None] if header.components.len() == 1 => ([gray; 3], 1),
-            _ => return Ok(None),
-        };
-        match self.unstuffed.fill(header.scan)? {
-            End::Image => {}
-            End::File => return Err(TRUNCATED),
-            End::Other => return Ok(None),
-        }
-        let layout = Layout::new(header, wanted);
+        self.tables.forget();
+        let mut reader = Reader::new(bytes)?;
+        let (frame, scan) = reader.next_scan(&mut self.tables)?.ok_or_else(|| malformed("no scan"))?;
+        let complete = frame.is_complete_in(&scan);
+        let frame = if complete { frame.of_single_blocks() } else { frame };
+        let layout = Layout::new(&frame, reader.coding(&frame), wanted);
         let pixel_bytes = 3 * layout.region.width * layout.region.height;
         if rgb.len() < pixel_bytes {
             rgb.resize(pixel_bytes, 0);
         }
-        let scan = Scan {
-            data: &self.unstuffed,
-            layout: &layout,
-            coders: &coders[..count],
-            restart_interval: header.restart_interval,
-        };
-        #[cfg(target_arch = "x86_64")]
-        if self.instructions == Instructions::Detected
-            && let Some(avx2) = Avx2::detect()
-        {
-            // SAFETY: `avx2` proves that the processor has what the function needs.
-            unsafe { decode_avx2(avx2, &scan, &mut self.samples, rgb) }?;
-            return Ok(Some(layout.region));
+        if complete {
+            self.decode_sequential(&mut reader, &frame, &scan, &layout, rgb)?;
+        } else {
+            self.decode_scans(&mut reader, &frame, scan, &layout, rgb)?;
         }
-        scan.decode(Scalar, &mut self.samples, rgb)?;
-        Ok(Some(layout.region))
+        Ok(layout.region)
     }
-}
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,bmi2,movbe")]
-fn decode_avx2(avx2: Avx2, scan: &Scan<'_>, samples: &mut Samples, rgb: &mut [u8]) -> Result<(), Damage> {
-    scan.decode(avx2, samples, rgb)
+    /// Decodes a scan that has everything, straight to pixels.
+    fn decode_sequential(
+        &mut self,
+        reader: &mut Reader<'_>,
+        frame: &Frame,
+        scan: &Scan,
+        layout: &Layout,
+        rgb: &mut [u8],
+    ) -> Result<(), DecodeError> {
+        let restart_interval = reader.restart_interval;
+        self.keep_steps(frame, scan, &mut [false; MOST_COMPONENTS])?;
+        for selected in scan.components() {
+            self.tables.build_sequential(selected.dc, selected.ac)?;
+        }
+        reader.rest = self.unstuffed.fill(reader.rest)?;
+        let first = scan.components()[0];
+        let coder = |selected: &header::Selected| Coder {
+            dc: self.tables.dc(selected.dc),
+            ac: self.tables.ac(selected.ac),
+            steps: &self.steps[selected.component],
+        };
+        let mut coders = [coder(&first); MOST_COMPONENTS];
+        coders.iter_mut().zip(scan.components()).for_each(|(slot, selected)| *slot = coder(selected));
+        let sequential = Sequential {
+            data: &self.unstuffed,
+            layout,
+            coders: &coders[..scan.components().len()],
+            restart_interval,
+            rows: Rows::new(layout, &mut self.samples, rgb),
+        };
+        kernels::run(self.instructions, sequential)?;
+        reader.end(&mut self.tables)
+    }
+
+    /// Decodes scan after scan to coefficients, from `scan` on, and these to pixels.
+    fn decode_scans(
+        &mut self,
+        reader: &mut Reader<'_>,
+        frame: &Frame,
+        scan: Scan,
+        layout: &Layout,
+        rgb: &mut [u8],
+    ) -> Result<(), DecodeError> {
+        // Smoothing looks at the two rows below.
+        let mcu_rows = (layout.rows.end + 2).min(layout.mcus_down);
+        self.coefficients.clear(frame, layout, mcu_rows);
+        self.steps.fill(Steps::ZERO);
+        let mut kept = [false; MOST_COMPONENTS];
+        let mut knowledge = Knowledge::default();
+        let (mut next, mut count) = (Some(scan), 0);
+        while let Some(scan) = next {
+            count += 1;
+            if count > MOST_SCANS {
+                return Err(malformed(format!("more than {MOST_SCANS} scans")));
+            }
+            self.keep_steps(frame, &scan, &mut kept)?;
+            self.build_tables(frame, &scan)?;
+            let restart_interval = reader.restart_interval;
+            reader.rest = self.unstuffed.fill(reader.rest)?;
+            let pass = Pass {
+                data: &self.unstuffed,
+                tables: &self.tables,
+                frame,
+                scan: &scan,
+                steps: &self.steps,
+                restart_interval,
+                layout,
+                mcu_rows,
+                coefficients: &mut self.coefficients,
+            };
+            kernels::run(self.instructions, pass)?;
+            knowledge.add(&scan);
+            next = reader.next_scan(&mut self.tables)?.map(|(_, scan)| scan);
+        }
+        let smoothing = knowledge.smoothing(frame, layout, &self.steps);
+        let render = Render {
+            coefficients: &self.coefficients,
+            layout,
+            steps: &self.steps,
+            smoothing: smoothing.as_ref(),
+            rows: Rows::new(layout, &mut self.samples, rgb),
+        };
+        Ok(kernels::run(self.instructions, render)?)
+    }
+
+    /// Keeps the quantisation steps of components that a scan is the first of: a later scan may redefine the table.
+    fn keep_steps(
+        &mut self,
+        frame: &Frame,
+        scan: &Scan,
+        kept: &mut [bool; MOST_COMPONENTS],
+    ) -> Result<(), DecodeError> {
+        for selected in scan.components() {
+            if !std::mem::replace(&mut kept[selected.component], true) {
+                let number = frame.components()[selected.component].quantization;
+                self.steps[selected.component].clone_from(self.tables.steps(number)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds the Huffman tables that a scan uses.
+    fn build_tables(&mut self, frame: &Frame, scan: &Scan) -> Result<(), DecodeError> {
+        for selected in scan.components() {
+            match (frame.progressive, scan.first, scan.high) {
+                (false, ..) => self.tables.build_sequential(selected.dc, selected.ac)?,
+                (true, 0, 0) => self.tables.build_dc(selected.dc)?,
+                (true, 0, _) => {} // Bits without a code.
+                (true, ..) => self.tables.build_band(selected.ac)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 const TRUNCATED: DecodeError = DecodeError::Truncated(ImageFormat::Jpeg);
@@ -162,6 +234,7 @@ impl From<Damage> for DecodeError {
         malformed(match damage {
             Damage::Code => "a code that is not in its Huffman table",
             Damage::Index => "a coefficient beyond the last of its block",
+            Damage::Size => "a coefficient of several bits where a scan adds one",
             Damage::Ended => "the entropy-coded data ends before its blocks do",
             Damage::Restart => "a restart marker is missing or out of sequence",
         })

@@ -3,11 +3,14 @@
 use super::idct::slot;
 
 /// Quantisation steps, in the order of a block.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[repr(C, align(64))]
 pub(super) struct Steps(pub(super) [i16; 64]);
 
 impl Steps {
+    /// Of a component that the file does not have.
+    pub(super) const ZERO: Self = Self([0; 64]);
+
     /// From a table in the file's order: 64 bytes, or 128 for 16-bit steps. Products wrap at 16 bits as libjpeg-turbo's do,
     /// so that the sign of a step above 32,767 does not matter.
     pub(super) fn new(source: &[u8]) -> Self {
@@ -21,6 +24,12 @@ impl Steps {
             };
         }
         Self(steps)
+    }
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self::ZERO
     }
 }
 

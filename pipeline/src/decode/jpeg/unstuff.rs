@@ -12,17 +12,6 @@ pub(super) struct Unstuffed {
     ends: Vec<usize>,
 }
 
-/// How a scan ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// With the image.
-    Image,
-    /// With the file.
-    File,
-    /// With a marker that belongs to neither a scan nor the end.
-    Other,
-}
-
 /// Bytes that are looked at together.
 const CHUNK: usize = 32;
 
@@ -30,17 +19,17 @@ const CHUNK: usize = 32;
 const PADDING: usize = 8;
 
 impl Unstuffed {
-    /// Reads the scan that `scan` begins with.
-    pub(super) fn fill(&mut self, scan: &[u8]) -> Result<End, Damage> {
+    /// Reads the scan that `scan` begins with; gives what follows it, from its marker on.
+    pub(super) fn fill<'a>(&mut self, scan: &'a [u8]) -> Result<&'a [u8], Damage> {
         self.ends.clear();
         if self.bytes.len() < scan.len() + PADDING {
             self.bytes.resize(scan.len() + PADDING, 0);
         }
         let (mut from, mut to) = (0, 0);
-        let end = loop {
+        loop {
             let plain = self.copy_plain(&scan[from..], to);
             (from, to) = (from + plain, to + plain);
-            let Some(marker) = scan.get(from + 1) else { break End::File };
+            let Some(marker) = scan.get(from + 1) else { break };
             match marker {
                 0 => {
                     self.bytes[to] = 0xff;
@@ -54,13 +43,12 @@ impl Unstuffed {
                     self.ends.push(to);
                     from += 2;
                 }
-                0xd9 => break End::Image,
-                _ => break End::Other,
+                _ => break,
             }
-        };
+        }
         self.ends.push(to);
         self.bytes[to..to + PADDING].fill(0);
-        Ok(end)
+        Ok(&scan[from..])
     }
 
     /// Copies up to the next 0xff byte; gives the number of bytes copied.
@@ -111,13 +99,14 @@ mod tests {
     fn stuffing_restarts_and_fill_bytes_are_taken_out() {
         let mut unstuffed = Unstuffed::default();
         let scan = [1, 0xff, 0, 2, 0xff, 0xd0, 3, 0xff, 0xff, 0xd1, 0xff, 0xd9, 9];
-        assert_eq!(unstuffed.fill(&scan), Ok(End::Image));
+        assert_eq!(unstuffed.fill(&scan), Ok(&[0xff, 0xd9, 9][..]));
         let segments: Vec<&[u8]> =
             (0..).map_while(|i| unstuffed.segment(i)).map(|(all, n)| &all[..n]).collect();
         assert_eq!(segments, [&[1, 0xff, 2][..], &[3], &[]]);
         assert_eq!(unstuffed.fill(&[1, 0xff, 0xd1]), Err(Damage::Restart));
-        assert_eq!(unstuffed.fill(&[1, 0xff]), Ok(End::File));
-        assert_eq!(unstuffed.fill(&[1, 0xff, 0xda]), Ok(End::Other));
+        assert_eq!(unstuffed.fill(&[1, 0xff]), Ok(&[0xff][..]));
+        assert_eq!(unstuffed.fill(&[1, 2]), Ok(&[][..]));
+        assert_eq!(unstuffed.fill(&[1, 0xff, 0xda]), Ok(&[0xff, 0xda][..]));
     }
 
     #[test]
@@ -128,7 +117,7 @@ mod tests {
             let data: Vec<u8> = (0..length).map(|_| [0xff, 7, 0, 200][rng.below(4) as usize]).collect();
             let stuffed = data.iter().flat_map(|&byte| if byte == 0xff { vec![0xff, 0] } else { vec![byte] });
             let scan: Vec<u8> = stuffed.chain([0xff, 0xd9]).collect();
-            assert_eq!(unstuffed.fill(&scan), Ok(End::Image));
+            assert_eq!(unstuffed.fill(&scan), Ok(&[0xff, 0xd9][..]));
             let (found, count) = unstuffed.segment(0).unwrap();
             assert_eq!(found[..count], data);
         }

@@ -9,6 +9,26 @@ pub(in super::super) fn ycc_to_rgb(y: &[u8], cb: &[u8], cr: &[u8], rgb: &mut [u8
     }
 }
 
+/// Rows of 255 minus ink, as Adobe writes them and Pillow always reads them, to RGB.
+pub(in super::super) fn cmyk_to_rgb([c, m, y, k]: [&[u8]; 4], rgb: &mut [u8]) {
+    for (i, out) in rgb.as_chunks_mut().0.iter_mut().enumerate() {
+        *out = [c[i], m[i], y[i]].map(|channel| without_ink(!channel, k[i]));
+    }
+}
+
+/// Rows of the YCbCr of 255 minus 255 minus ink, and of 255 minus black, to RGB (jdcolor.c, `ycck_cmyk_convert`).
+pub(in super::super) fn ycck_to_rgb([y, cb, cr, k]: [&[u8]; 4], rgb: &mut [u8]) {
+    for (i, out) in rgb.as_chunks_mut().0.iter_mut().enumerate() {
+        *out = rgb_from_ycc(y[i], cb[i], cr[i]).map(|ink| without_ink(ink, k[i]));
+    }
+}
+
+/// What is left of `white` after an ink: `white - ink * white / 255`, rounded as Pillow's `MULDIV255`.
+fn without_ink(ink: u8, white: u8) -> u8 {
+    let product = u32::from(ink) * u32::from(white) + 128;
+    white - (((product >> 8) + product) >> 8) as u8
+}
+
 /// Three rows to one of RGB.
 pub(in super::super) fn interleave(r: &[u8], g: &[u8], b: &[u8], rgb: &mut [u8]) {
     for (((out, &r), &g), &b) in rgb.as_chunks_mut().0.iter_mut().zip(r).zip(g).zip(b) {

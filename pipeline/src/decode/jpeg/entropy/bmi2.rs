@@ -2,9 +2,8 @@
 //!
 //! Functions of their own, not inlined, with a copy of the reader: so its state stays in registers.
 
-use super::{Coder, Damage};
+use super::{Coder, Damage, LongBlock};
 use crate::decode::jpeg::bits::Bits;
-use crate::decode::jpeg::idct::Block;
 
 /// As [`Coder::decode`].
 #[inline(never)]
@@ -13,7 +12,7 @@ pub(in super::super) fn decode(
     coder: &Coder<'_>,
     bits: &mut Bits<'_>,
     prediction: &mut i32,
-    block: &mut Block,
+    block: &mut LongBlock,
 ) -> Result<usize, Damage> {
     let mut local = bits.clone();
     let last = coder.decode(&mut local, prediction, block);

@@ -1,7 +1,9 @@
-//! A block of coefficients out of the Huffman-coded bits (ITU-T T.81, F.2.2), decoded or only passed over.
+//! A block of coefficients out of the Huffman-coded bits (ITU-T T.81, F.2.2), decoded or only passed over; and what a
+//! progressive scan adds to a block (annex G).
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod bmi2;
+pub(super) mod progressive;
 
 use super::bits::Bits;
 use super::huffman::{AcTable, Entry, HuffmanTable, extend};
@@ -16,11 +18,35 @@ pub(super) struct Coder<'a> {
     pub(super) steps: &'a Steps,
 }
 
+/// The block that is being decoded, and behind it where coefficients land that are beyond its last: so long that any byte
+/// is an index.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct LongBlock([Block; 4]);
+
+impl LongBlock {
+    pub(super) const EMPTY: Self = Self([[0; 64]; 4]);
+
+    /// The block itself.
+    #[inline(always)]
+    pub(super) fn block(&self) -> &Block {
+        &self.0[0]
+    }
+
+    /// Sets a coefficient by its zig-zag index.
+    #[inline(always)]
+    fn set(&mut self, index: usize, value: i16) {
+        self.0.as_flattened_mut()[usize::from(PLACES[index & 255])] = value;
+    }
+}
+
 /// What is wrong with entropy-coded data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Damage {
     Code,
     Index,
+    /// A coefficient that a refinement adds is of more than one bit.
+    Size,
     Ended,
     Restart,
 }
@@ -35,11 +61,11 @@ impl Coder<'_> {
         &self,
         bits: &mut Bits<'_>,
         prediction: &mut i32,
-        block: &mut Block,
+        block: &mut LongBlock,
     ) -> Result<usize, Damage> {
-        block.clear();
-        self.difference(bits, prediction)?;
-        block.0[0] = *prediction as i16;
+        block.0[0].fill(0);
+        difference(self.dc, bits, prediction)?;
+        block.0[0][0] = *prediction as i16;
         let mut k = 0;
         loop {
             // Two symbols that fit into the look-up leave enough bits for any third.
@@ -49,33 +75,33 @@ impl Coder<'_> {
                 || self.coefficient(bits, &mut k, block)?
             {
                 // Beyond the block's last index, the coefficient has gone behind the block.
-                return last_index(k, block.0[64].into());
+                return last_index(k, block.0[1][0].into());
             }
         }
     }
 
     /// Decodes the next coefficient, of an index beyond `k`. True if it was the last, or the end of the block.
     #[inline(always)]
-    fn coefficient(&self, bits: &mut Bits<'_>, k: &mut usize, block: &mut Block) -> Result<bool, Damage> {
+    fn coefficient(&self, bits: &mut Bits<'_>, k: &mut usize, block: &mut LongBlock) -> Result<bool, Damage> {
         let mut entry = self.ac.look_up(bits.window());
         let value = if entry.is_whole() {
             bits.consume(entry.bits());
             entry.value()
         } else {
-            let value;
-            (entry, value) = read_value(bits, entry, self.ac)?;
+            let (value, size);
+            (entry, value, size) = read_apart(bits, entry, self.ac)?;
             bits.refill();
-            value
+            extend(value, size)
         };
         *k += entry.advance();
-        block.0[usize::from(PLACES[*k & 255])] = value as i16;
+        block.set(*k, value as i16);
         Ok(*k >= 63)
     }
 
     /// Passes over a block; only the DC prediction is kept.
     #[inline(always)]
     pub(super) fn skip(&self, bits: &mut Bits<'_>, prediction: &mut i32) -> Result<(), Damage> {
-        self.difference(bits, prediction)?;
+        difference(self.dc, bits, prediction)?;
         let (mut k, mut value) = (0, 0);
         // A look-up, with at most 15 bits of value after it, leaves enough bits for a second one.
         while k < SAFE_FOR_TWO {
@@ -109,33 +135,34 @@ impl Coder<'_> {
         bits.refill();
         Ok(entry)
     }
-
-    /// Adds the next DC difference to the prediction.
-    #[inline(always)]
-    fn difference(&self, bits: &mut Bits<'_>, prediction: &mut i32) -> Result<(), Damage> {
-        bits.refill();
-        let entry = self.dc.look_up(bits.window());
-        let value = if entry.is_whole() {
-            bits.consume(entry.bits());
-            entry.value()
-        } else {
-            read_value(bits, entry, self.dc)?.1
-        };
-        *prediction = prediction.wrapping_add(value);
-        Ok(())
-    }
 }
 
-/// Reads what the look-up could not hold: the whole code, or the value after it.
+/// Adds the next DC difference to the prediction.
 #[inline(always)]
-fn read_value(bits: &mut Bits<'_>, entry: Entry, table: &HuffmanTable) -> Result<(Entry, i32), Damage> {
+fn difference(table: &HuffmanTable, bits: &mut Bits<'_>, prediction: &mut i32) -> Result<(), Damage> {
+    bits.refill();
+    let entry = table.look_up(bits.window());
+    let value = if entry.is_whole() {
+        bits.consume(entry.bits());
+        entry.value()
+    } else {
+        let (_, value, size) = read_apart(bits, entry, table)?;
+        extend(value, size)
+    };
+    *prediction = prediction.wrapping_add(value);
+    Ok(())
+}
+
+/// Reads what the look-up could not hold: the whole code, or the bits of the value after it, and their number.
+#[inline(always)]
+fn read_apart(bits: &mut Bits<'_>, entry: Entry, table: &HuffmanTable) -> Result<(Entry, u32, u32), Damage> {
     let entry = if entry.is_long() { table.look_up_long(bits.window()).ok_or(Damage::Code)? } else { entry };
     let size = entry.value() as u32;
     bits.consume(entry.bits() - size);
     // Two shifts, because there may be no bits at all.
-    let value = extend((bits.window() >> 1 >> (63 - size)) as u32, size);
+    let value = (bits.window() >> 1 >> (63 - size)) as u32;
     bits.consume(size);
-    Ok((entry, value))
+    Ok((entry, value, size))
 }
 
 /// The last zig-zag index before the end-of-block symbol, if the block ended as it must: that symbol apart, with a
@@ -163,7 +190,8 @@ mod tests {
         let coder = Coder { dc: &dc, ac: &ac, steps: &Steps::new(&[1; 64]) };
         let codes = codes.bytes().filter(|&code| code != b' ').enumerate();
         let data = codes.fold(0u64, |data, (i, code)| data | u64::from(code & 1) << (63 - i)).to_be_bytes();
-        let decoded = coder.decode(&mut Bits::new(&data, 8), &mut 0, &mut Block::EMPTY.clone());
+        let mut block = LongBlock::EMPTY;
+        let decoded = coder.decode(&mut Bits::new(&data, 8), &mut 0, &mut block);
         assert_eq!(coder.skip(&mut Bits::new(&data, 8), &mut 0), decoded.map(|_| ()));
         decoded
     }

@@ -105,9 +105,9 @@ fn quarter_pass<const SHIFT: i32>([p04, p13, p57]: [__m256i; 3], rounding: i32) 
 #[inline]
 #[target_feature(enable = "avx2")]
 fn dequantised(block: &Block, steps: &Steps) -> [__m256i; 4] {
-    // SAFETY: each chunk is 32 bytes, and blocks and steps are aligned to 64.
-    let load = |chunk: &[i16; 16]| unsafe { _mm256_load_si256(chunk.as_ptr().cast()) };
-    let (coefficients, steps) = (block.0.as_chunks().0, steps.0.as_chunks().0);
+    // SAFETY: each chunk is 32 bytes.
+    let load = |chunk: &[i16; 16]| unsafe { _mm256_loadu_si256(chunk.as_ptr().cast()) };
+    let (coefficients, steps) = (block.as_chunks().0, steps.0.as_chunks().0);
     std::array::from_fn(|i| _mm256_mullo_epi16(load(&coefficients[i]), load(&steps[i])))
 }
 

@@ -12,25 +12,13 @@ mod tests;
 
 use super::steps::Steps;
 
-/// Coefficients in the order that the vector kernels load: see [`slot`]. So long that any byte is an index; only 64 are
-/// a block's.
-#[derive(Debug, Clone)]
-#[repr(C, align(64))]
-pub(super) struct Block(pub(super) [i16; 256]);
+/// Coefficients in the order that the vector kernels load: see [`slot`].
+pub(super) type Block = [i16; 64];
 
-impl Block {
-    pub(super) const EMPTY: Self = Self([0; 256]);
-
-    /// Sets all coefficients to 0.
-    #[inline(always)]
-    pub(super) fn clear(&mut self) {
-        self.0[..64].fill(0);
-    }
-
-    /// A coefficient times its step, by their place.
-    pub(super) fn dequantised(&self, steps: &Steps, place: usize) -> i16 {
-        self.0[place].wrapping_mul(steps.0[place])
-    }
+/// A coefficient times its step, by their place.
+#[inline(always)]
+pub(super) fn dequantised(block: &Block, steps: &Steps, place: usize) -> i16 {
+    block[place].wrapping_mul(steps.0[place])
 }
 
 /// Where a block holds the coefficient of vertical frequency `row` and horizontal frequency `column`.

@@ -1,12 +1,12 @@
 //! The transforms in plain arithmetic: what the vector kernels are tested against.
 
-use super::{Block, CONST_BITS, PASS1_BITS, Steps, slot};
+use super::{Block, CONST_BITS, PASS1_BITS, Steps, dequantised, slot};
 
 /// 8 x 8 samples (jidctint.c, `jpeg_idct_islow`, with its factored products multiplied out).
 pub(in super::super) fn full(block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
     let mut rows = [[0; 8]; 8];
     for column in 0..8 {
-        let input = std::array::from_fn(|row| block.dequantised(steps, slot(row, column)).into());
+        let input = std::array::from_fn(|row| dequantised(block, steps, slot(row, column)).into());
         for (row, value) in rows.iter_mut().zip(eight(input)) {
             row[column] = between_passes(value, CONST_BITS - PASS1_BITS);
         }
@@ -22,7 +22,7 @@ pub(in super::super) fn full(block: &Block, steps: &Steps, out: &mut [u8], strid
 pub(in super::super) fn half(block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
     let mut rows = [[0; 8]; 4];
     for column in 0..8 {
-        let input = std::array::from_fn(|row| block.dequantised(steps, slot(row, column)).into());
+        let input = std::array::from_fn(|row| dequantised(block, steps, slot(row, column)).into());
         for (row, value) in rows.iter_mut().zip(four(input)) {
             row[column] = between_passes(value, CONST_BITS - PASS1_BITS + 1);
         }
@@ -38,7 +38,7 @@ pub(in super::super) fn half(block: &Block, steps: &Steps, out: &mut [u8], strid
 pub(in super::super) fn quarter(block: &Block, steps: &Steps, out: &mut [u8], stride: usize) {
     let mut rows = [[0; 8]; 2];
     for column in [0, 1, 3, 5, 7] {
-        let input = std::array::from_fn(|row| block.dequantised(steps, slot(row, column)).into());
+        let input = std::array::from_fn(|row| dequantised(block, steps, slot(row, column)).into());
         for (row, value) in rows.iter_mut().zip(two(input)) {
             row[column] = between_passes(value, CONST_BITS - PASS1_BITS + 2);
         }

@@ -44,9 +44,10 @@ pub(in super::super) fn between(near: &[u8], far: &[u8], rounding: u16, out: &mu
     }
 }
 
-/// Twice as wide, each sample repeated (`h2v1_upsample`).
-pub(in super::super) fn repeat(row: &[u8], wide: &mut [u8]) {
-    for (out, &sample) in wide.as_chunks_mut::<2>().0.iter_mut().zip(row) {
-        *out = [sample; 2];
+/// `times` as wide, each sample repeated (`h2v1_upsample`, `int_upsample`).
+pub(in super::super) fn repeat(row: &[u8], times: usize, wide: &mut [u8]) {
+    match times {
+        2 => wide.as_chunks_mut::<2>().0.iter_mut().zip(row).for_each(|(out, &sample)| *out = [sample; 2]),
+        _ => wide.chunks_exact_mut(times).zip(row).for_each(|(out, &sample)| out.fill(sample)),
     }
 }
