@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::ImageFormat;
 
 /// Why bytes did not become an image. Messages name what was found, not where: the caller knows shard and key.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Error)]
 pub enum DecodeError {
     /// No known format starts like this.
     #[error("not an image (starts with {0})")]
@@ -33,6 +33,16 @@ pub enum DecodeError {
         format: ImageFormat,
         /// What the decoder found.
         reason: String,
+    },
+    /// Another decoder makes something else of the file: see [`Decoder::verify`](super::Decoder::verify).
+    #[error(
+        "two decoders differ on this {format}, in {percent:.1} % of its values by more than rounding explains"
+    )]
+    Disputed {
+        /// Format of the file.
+        format: ImageFormat,
+        /// How much of it differs.
+        percent: f64,
     },
     /// The header gives no pixels.
     #[error("zero-size {format} ({width} x {height})")]

@@ -79,6 +79,25 @@ impl Decoder {
         Ok(RgbImage { width, height, pixels })
     }
 
+    /// Decodes an image file and asks a second decoder, where there is one that is known to read files of its kind:
+    /// zune-jpeg, for ordinary JPEGs.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), and when the two differ by more than their rounding in 1 % of the values.
+    pub fn verify(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
+        let info = probe(bytes)?;
+        let RgbPart { width, height, pixels, .. } = self.decode_known(bytes, &info, &Wanted::WHOLE)?;
+        if info.format != ImageFormat::Jpeg {
+            return Ok(());
+        }
+        match jpeg::differing_share(bytes, RgbImage { width, height, pixels })? {
+            Some(share) if share > 0.01 => {
+                Err(DecodeError::Disputed { format: info.format, percent: 100.0 * share })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Decodes a part of an image file to RGB, with the very pixels that the whole image would have there.
     ///
     /// From a JPEG only that part is decoded. At a reduced scale its pixels are those that libjpeg's reduced

@@ -58,8 +58,8 @@ impl Coefficients {
 
     /// Frees buffers that are too large to be kept for an image of `pixels`.
     pub(super) fn free_oversized(&mut self, pixels: usize, kept_bytes: usize) {
-        // Four components in full; and MCUs reach beyond the edges.
-        let blocks = pixels / 16 + (1 << 10);
+        // Four components, none of them subsampled.
+        let blocks = pixels / 16;
         free_oversized(&mut self.blocks, blocks * size_of::<AlignedBlock>(), kept_bytes);
         free_oversized(&mut self.nonzero, blocks * size_of::<u64>(), kept_bytes);
     }

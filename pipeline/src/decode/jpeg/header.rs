@@ -145,6 +145,11 @@ impl Frame {
         &self.all[..self.count]
     }
 
+    /// Whether the components are numbered from 1 on, as JFIF has it.
+    pub(super) fn has_usual_numbers(&self) -> bool {
+        self.components().iter().map(|component| component.id).eq(1..=self.count as u8)
+    }
+
     /// The largest sampling factors: the blocks of an MCU where a component is not subsampled.
     pub(super) fn most(&self) -> (usize, usize) {
         let most = |factor: fn(&Component) -> usize| self.components().iter().map(factor).max().unwrap_or(1);

@@ -16,6 +16,7 @@ mod layout;
 mod markers;
 mod rows;
 mod scans;
+mod second_opinion;
 mod segment;
 mod sequential;
 mod smooth;
@@ -29,6 +30,7 @@ mod upsample;
 mod tests;
 
 pub(super) use header::probe;
+pub(super) use second_opinion::differing_share;
 
 use coefficients::{Coefficients, Render};
 use entropy::{Coder, Damage};
@@ -126,7 +128,7 @@ impl JpegDecoder {
         for selected in scan.components() {
             self.tables.build_sequential(selected.dc, selected.ac)?;
         }
-        reader.rest = self.unstuffed.fill(reader.rest)?;
+        self.read_data(reader)?;
         let first = scan.components()[0];
         let coder = |selected: &header::Selected| Coder {
             dc: self.tables.dc(selected.dc),
@@ -170,7 +172,7 @@ impl JpegDecoder {
             self.keep_steps(frame, &scan, &mut kept)?;
             self.build_tables(frame, &scan)?;
             let restart_interval = reader.restart_interval;
-            reader.rest = self.unstuffed.fill(reader.rest)?;
+            self.read_data(reader)?;
             let pass = Pass {
                 data: &self.unstuffed,
                 tables: &self.tables,
@@ -195,6 +197,12 @@ impl JpegDecoder {
             rows: Rows::new(layout, &mut self.samples, rgb),
         };
         Ok(kernels::run(self.instructions, render)?)
+    }
+
+    /// Reads a scan's data, up to the marker behind it.
+    fn read_data(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.rest = self.unstuffed.fill(reader.rest)?;
+        if reader.rest.len() < 2 { Err(TRUNCATED) } else { Ok(()) }
     }
 
     /// Keeps the quantisation steps of components that a scan is the first of: a later scan may redefine the table.

@@ -1,30 +1,47 @@
 //! Parts against the whole, instruction sets against each other, and damage of every kind.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
-use crate::decode::{DecodeLimits, Decoder, probe};
+use crate::decode::{DecodeLimits, Decoder, ImageInfo, probe};
 use crate::image::{Region, Scale, Wanted};
 use crate::instructions::Instructions;
 use crate::rng::ViewRng;
 
 const SCALES: [Scale; 4] = [Scale::Full, Scale::Half, Scale::Quarter, Scale::Eighth];
 
-/// Files that the project's own decoder reads: each sampling, gray, RGB, restart markers, a few odd sizes, and one of many
-/// MCUs, so that parts begin far inside and vector loops take several steps.
-const OWN: [&str; 11] = [
-    "baseline-444.jpg",
-    "baseline-422.jpg",
-    "baseline-420.jpg",
-    "sampling-440.jpg",
-    "cifar.jpg",
-    "gray.jpg",
-    "one-column-420.jpg",
-    "one-pixel.jpg",
-    "restart.jpg",
-    "rgb-ids.jpg",
-    "wide-420-restart.jpg",
-];
+/// Each sampling, gray, RGB, restart markers, a few odd sizes, and one of many MCUs, so that parts begin far inside and vector
+/// loops take several steps; progressive files and inks; then `odd-jpegs.tar`: all kinds of samplings and scans.
+fn files() -> Vec<(String, Vec<u8>)> {
+    let names = [
+        "baseline-444.jpg",
+        "baseline-422.jpg",
+        "baseline-420.jpg",
+        "sampling-440.jpg",
+        "cifar.jpg",
+        "gray.jpg",
+        "one-column-420.jpg",
+        "one-pixel.jpg",
+        "restart.jpg",
+        "rgb-ids.jpg",
+        "wide-420-restart.jpg",
+        "progressive-444.jpg",
+        "progressive-420.jpg",
+        "gray-progressive.jpg",
+        "cmyk-progressive.jpg",
+        "ycck-adobe.jpg",
+    ];
+    let mut files: Vec<_> = names.into_iter().map(|name| (name.to_owned(), golden(name))).collect();
+    let odd = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/odd-jpegs.tar");
+    let mut archive = tar::Archive::new(fs::File::open(odd).unwrap());
+    files.extend(archive.entries().unwrap().map(|entry| {
+        let (mut entry, mut bytes) = (entry.unwrap(), Vec::new());
+        entry.read_to_end(&mut bytes).unwrap();
+        (entry.path().unwrap().to_str().unwrap().to_owned(), bytes)
+    }));
+    files
+}
 
 fn golden(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/files").join(name)).unwrap()
@@ -43,12 +60,11 @@ fn region(rng: &mut ViewRng, width: usize, height: usize) -> Region {
 #[test]
 fn a_part_is_what_the_whole_has_there() {
     let (mut decoder, mut whole_decoder) = (Decoder::default(), scalar());
-    for (number, file) in OWN.into_iter().enumerate() {
-        let bytes = golden(file);
+    for (number, (file, bytes)) in files().into_iter().enumerate() {
         let info = probe(&bytes).unwrap();
         for scale in SCALES {
             let whole = whole_decoder.decode_part(&bytes, &Wanted { scale, ..Wanted::WHOLE }).unwrap();
-            for trial in 0..100 {
+            for trial in 0..40 {
                 let mut rng = ViewRng::new(4, 0, number as u64, trial);
                 let region = region(&mut rng, info.width as usize, info.height as usize);
                 let part = decoder.decode_part(&bytes, &Wanted { region, scale }).unwrap();
@@ -79,26 +95,11 @@ fn a_part_beyond_the_image_is_cut_off() {
 }
 
 #[test]
-fn other_decoders_give_the_part_at_full_scale() {
-    let region = Region { left: 7, top: 20, width: 30, height: 11 };
-    for file in ["progressive-420.jpg", "cmyk-adobe.jpg", "rgb.png"] {
-        let (bytes, mut decoder) = (golden(file), Decoder::default());
-        let whole = scalar().decode(&bytes).unwrap().pixels.to_vec();
-        let part = decoder.decode_part(&bytes, &Wanted { region, scale: Scale::Half }).unwrap();
-        assert_eq!((part.scale, part.left, part.top), (Scale::Full, 7, 20), "{file}");
-        for (y, row) in part.rows().enumerate() {
-            assert_eq!(row, &whole[3 * ((20 + y) * 61 + 7)..][..3 * 30], "{file}");
-        }
-    }
-}
-
-#[test]
 fn damage_gives_the_same_on_every_instruction_set_and_never_panics() {
     let (mut detected, mut scalar) = (Decoder::default(), scalar());
-    for (number, file) in OWN.into_iter().enumerate() {
-        let bytes = golden(file);
-        let (width, height) = if file == "wide-420-restart.jpg" { (350, 210) } else { (61, 45) };
-        for trial in 0..500 {
+    for (number, (file, bytes)) in files().into_iter().enumerate() {
+        let ImageInfo { width, height, .. } = probe(&bytes).unwrap();
+        for trial in 0..150 {
             let mut rng = ViewRng::new(5, 0, number as u64, trial);
             let mut damaged = bytes.clone();
             for _ in 0..=rng.below(4) {
@@ -110,8 +111,10 @@ fn damage_gives_the_same_on_every_instruction_set_and_never_panics() {
                 damaged.truncate(rng.below(bytes.len() as u32) as usize);
                 damaged.extend([0xff, 0xd9]);
             }
-            let wanted =
-                Wanted { region: region(&mut rng, width, height), scale: SCALES[trial as usize % 4] };
+            let wanted = Wanted {
+                region: region(&mut rng, width as usize, height as usize),
+                scale: SCALES[trial as usize % 4],
+            };
             for wanted in [wanted, Wanted { region: Region::EVERYTHING, ..wanted }] {
                 // Damaged sizes can be large, which is slow and shows nothing.
                 if probe(&damaged).is_ok_and(|info| info.pixels() > 1 << 18) {
@@ -144,4 +147,118 @@ fn damaged_entropy_data_says_how() {
         pair.copy_from_slice(&[0xff, 0]);
     }
     assert_eq!(error(&ones), "malformed JPEG: a code that is not in its Huffman table");
+}
+
+#[test]
+fn what_libjpeg_lets_pass_passes() {
+    let bytes = golden("baseline-420.jpg");
+    let plain = scalar().decode(&bytes).unwrap().pixels.to_vec();
+    let decoded = |bytes: &[u8]| scalar().decode(bytes).unwrap().pixels.to_vec();
+    let comment = [&bytes[..2], &[0xff, 0xfe, 0, 0], &bytes[2..]].concat();
+    assert_eq!(decoded(&comment), plain, "a comment of length 0");
+    let scan = bytes.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+    let mut no_band = bytes.clone();
+    no_band[scan + 12] = 0;
+    assert_eq!(decoded(&no_band), plain, "a sequential scan of coefficients 0 to 0");
+    let end = bytes.len() - 2;
+    let more = [&bytes[..end], &[0; 50], &bytes[end..]].concat();
+    assert_eq!(decoded(&more), plain, "data behind the last block");
+    let behind = [&bytes[..end], &[0xff, 0xfe, 0, 4, 1, 2], &bytes[end..]].concat();
+    assert_eq!(decoded(&behind), plain, "a comment behind the scan");
+}
+
+#[test]
+fn files_without_huffman_tables_have_those_of_motion_jpeg() {
+    let bytes = golden("baseline-420.jpg");
+    let mut tables = Vec::new();
+    let mut without = bytes.clone();
+    while let Some(at) = without.windows(2).position(|pair| pair == [0xff, 0xc4]) {
+        let length = usize::from(u16::from_be_bytes([without[at + 2], without[at + 3]]));
+        tables.extend(without.drain(at..at + 2 + length));
+    }
+    assert!(tables.len() > 400, "the file has the standard tables");
+    assert_eq!(scalar().decode(&without).unwrap().pixels, scalar().decode(&bytes).unwrap().pixels);
+}
+
+#[test]
+fn colours_are_guessed_as_libjpeg_guesses_them() {
+    use super::header::{Coding, Reader};
+    let coding = |bytes: &[u8]| {
+        let mut reader = Reader::new(bytes).unwrap();
+        let (frame, _) = reader.next_scan(&mut super::Tables::default()).unwrap().unwrap();
+        reader.coding(&frame)
+    };
+    let jfif: &[u8] = b"\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0";
+    let adobe = |transform| [b"\xff\xee\0\x0eAdobe\0d\0\0\0\0", &[transform][..]].concat();
+    // Three components without a marker, and four.
+    let with = |bytes: &[u8], markers: &[&[u8]]| {
+        let plain = without_markers(bytes);
+        [&plain[..2], &markers.concat(), &plain[2..]].concat()
+    };
+    let (three, ink) = (golden("baseline-444.jpg"), golden("cmyk-adobe.jpg"));
+    let adobe: [Vec<u8>; 4] = [0, 1, 2, 3].map(adobe);
+    let adobe = adobe.each_ref().map(Vec::as_slice);
+    for (markers, expected, of_inks) in [
+        (&[][..], Coding::YCbCr, Coding::Cmyk),
+        (&[adobe[0]], Coding::Rgb, Coding::Cmyk),
+        (&[adobe[1]], Coding::YCbCr, Coding::Ycck),
+        (&[adobe[2]], Coding::YCbCr, Coding::Ycck),
+        (&[adobe[3]], Coding::YCbCr, Coding::Ycck),
+        (&[jfif, adobe[0]], Coding::YCbCr, Coding::Cmyk),
+        (&[adobe[1], adobe[0]], Coding::Rgb, Coding::Cmyk),
+    ] {
+        assert_eq!(coding(&with(&three, markers)), expected, "{markers:?}");
+        assert_eq!(coding(&with(&ink, markers)), of_inks, "{markers:?}");
+    }
+    assert_eq!(coding(&golden("rgb-ids.jpg")), Coding::Rgb);
+}
+
+/// The file without its JFIF and Adobe markers.
+fn without_markers(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = bytes.to_vec();
+    let mut at = 2;
+    while plain[at + 1] != 0xda {
+        let end = at + 2 + usize::from(u16::from_be_bytes([plain[at + 2], plain[at + 3]]));
+        match plain[at + 1] {
+            0xe0 | 0xee => drop(plain.drain(at..end)),
+            _ => at = end,
+        }
+    }
+    plain
+}
+
+#[test]
+fn scans_without_end_are_refused() {
+    let bytes = golden("progressive-444.jpg");
+    let first = bytes.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+    let rest = &bytes[first + 2..];
+    let length = 2 + rest.windows(2).position(|pair| matches!(pair, [0xff, 0xc4 | 0xda])).unwrap();
+    let (head, scan, rest) = (&bytes[..first], &bytes[first..first + length], &bytes[first + length..]);
+    let many = [head, &scan.repeat(super::MOST_SCANS + 1), rest].concat();
+    assert_eq!(
+        Decoder::default().decode(&many).unwrap_err().to_string(),
+        "malformed JPEG: more than 500 scans"
+    );
+}
+
+#[test]
+fn a_second_decoder_is_asked_where_it_is_known_to_be_right() {
+    let opinion = |bytes: &[u8]| {
+        let mut decoder = Decoder::default();
+        super::differing_share(bytes, decoder.decode(bytes).unwrap()).unwrap()
+    };
+    for file in
+        ["baseline-444.jpg", "baseline-422.jpg", "baseline-420.jpg", "progressive-420.jpg", "gray.jpg"]
+    {
+        assert!(opinion(&golden(file)).is_some_and(|share| share < 0.01), "{file}");
+    }
+    for file in ["sampling-440.jpg", "one-column-420.jpg", "rgb-ids.jpg", "cmyk-adobe.jpg"] {
+        assert_eq!(opinion(&golden(file)), None, "{file}");
+    }
+    // Pixels of another image.
+    let (bytes, mut decoder) = (golden("baseline-444.jpg"), Decoder::default());
+    let other = decoder.decode(&bytes).unwrap();
+    let inverted: Vec<u8> = other.pixels.iter().map(|&value| !value).collect();
+    let other = crate::image::RgbImage { pixels: &inverted, ..other };
+    assert!(super::differing_share(&bytes, other).unwrap().is_some_and(|share| share > 0.5));
 }
