@@ -3,7 +3,9 @@
 use super::coefficients::{AlignedBlock, Coefficients};
 use super::entropy::progressive::{self, Band};
 use super::entropy::{Coder, Damage, LongBlock};
-use super::header::{Frame, MOST_COMPONENTS, Scan};
+use super::header::{Frame, MOST_COMPONENTS, Scan, Selected};
+use super::huffman::HuffmanTable;
+use super::idct::Block;
 use super::kernels::{Kernels, Task};
 use super::layout::Layout;
 use super::segment::{Segment, Segments};
@@ -28,71 +30,144 @@ pub(super) struct Pass<'a> {
 impl Task for Pass<'_> {
     #[inline(always)]
     fn run<K: Kernels>(self, kernels: K) -> Result<(), Damage> {
-        let Scan { first, last, high, low, .. } = *self.scan;
+        let (tables, Scan { first, last, high, low, .. }) = (self.tables, *self.scan);
         let only = self.scan.components()[0];
-        // A sample that is a block's only one needs no more than DC.
-        let dc_is_enough = |component: usize| self.layout.planes[component].side == 1;
+        let band = || Band { table: tables.band(only.ac), first, last, low };
         match (self.frame.progressive, first, high) {
             (false, ..) => {
-                let mut long = LongBlock::EMPTY;
-                let coders = self.coders();
-                self.each_block(|segment, number, block, nonzero| {
-                    let Some(coder) = &coders[number] else { return Ok(()) };
-                    let prediction = &mut segment.predictions[number];
-                    let end = kernels.decode(coder, &mut segment.bits, prediction, &mut long)?;
-                    *block = *long.block();
-                    *nonzero = end as u64;
-                    Ok(())
-                })
+                let coders = self.each(|selected| Coder {
+                    dc: tables.dc(selected.dc),
+                    ac: tables.ac(selected.ac),
+                    steps: &self.steps[selected.component],
+                });
+                self.each_block(Whole { kernels, coders, long: LongBlock::EMPTY })
             }
             (true, 0, 0) => {
-                let tables = self.scan.components().iter().map(|selected| self.tables.dc(selected.dc));
-                let mut each = [None; MOST_COMPONENTS];
-                each.iter_mut().zip(tables).for_each(|(slot, table)| *slot = Some(table));
-                self.each_block(|segment, number, block, _| {
-                    let Some(table) = each[number] else { return Ok(()) };
-                    let prediction = &mut segment.predictions[number];
-                    progressive::first_dc(table, low, &mut segment.bits, prediction, block)
-                })
+                let tables = self.each(|selected| tables.dc(selected.dc));
+                self.each_block(FirstDc { tables, low })
             }
-            (true, 0, _) => self.each_block(|segment, _, block, _| {
-                progressive::refine_dc(low, &mut segment.bits, block);
-                Ok(())
-            }),
-            _ if dc_is_enough(only.component) => Ok(()),
-            (true, _, 0) => {
-                let band = Band { table: self.tables.band(only.ac), first, last, low };
-                self.each_block(|segment, _, block, nonzero| {
-                    band.decode(&mut segment.bits, &mut segment.ended, block, nonzero)
-                })
-            }
-            (true, ..) => {
-                let band = Band { table: self.tables.band(only.ac), first, last, low };
-                self.each_block(|segment, _, block, nonzero| {
-                    band.refine(&mut segment.bits, &mut segment.ended, block, nonzero)
-                })
-            }
+            (true, 0, _) => self.each_block(RefinedDc { low }),
+            // A sample that is a block's only one needs no more than DC.
+            (true, ..) if self.layout.planes[only.component].side == 1 => Ok(()),
+            (true, _, 0) => self.each_block(FirstBand(band())),
+            (true, ..) => self.each_block(RefinedBand(band())),
         }
     }
 }
 
-impl<'a> Pass<'a> {
-    fn coders(&self) -> [Option<Coder<'a>>; MOST_COMPONENTS] {
-        let mut coders = [None; MOST_COMPONENTS];
-        for (slot, selected) in coders.iter_mut().zip(self.scan.components()) {
-            let (dc, ac) = (self.tables.dc(selected.dc), self.tables.ac(selected.ac));
-            *slot = Some(Coder { dc, ac, steps: &self.steps[selected.component] });
-        }
-        coders
+/// What a kind of scan adds to a block: `number` is the component's within the scan, `nonzero` the set of the block's AC
+/// coefficients that are not 0.
+trait Kind {
+    fn add(
+        &mut self,
+        segment: &mut Segment<'_>,
+        number: usize,
+        block: &mut Block,
+        nonzero: &mut u64,
+    ) -> Result<(), Damage>;
+}
+
+struct Whole<'a, K> {
+    kernels: K,
+    coders: [Coder<'a>; MOST_COMPONENTS],
+    long: LongBlock,
+}
+
+impl<K: Kernels> Kind for Whole<'_, K> {
+    #[inline(always)]
+    fn add(
+        &mut self,
+        segment: &mut Segment<'_>,
+        number: usize,
+        block: &mut Block,
+        nonzero: &mut u64,
+    ) -> Result<(), Damage> {
+        let prediction = &mut segment.predictions[number];
+        let last =
+            self.kernels.decode(&self.coders[number], &mut segment.bits, prediction, &mut self.long)?;
+        *block = *self.long.block();
+        *nonzero = last as u64;
+        Ok(())
+    }
+}
+
+struct FirstDc<'a> {
+    tables: [&'a HuffmanTable; MOST_COMPONENTS],
+    low: u32,
+}
+
+impl Kind for FirstDc<'_> {
+    #[inline(always)]
+    fn add(
+        &mut self,
+        segment: &mut Segment<'_>,
+        number: usize,
+        block: &mut Block,
+        _: &mut u64,
+    ) -> Result<(), Damage> {
+        let prediction = &mut segment.predictions[number];
+        progressive::first_dc(self.tables[number], self.low, &mut segment.bits, prediction, block)
+    }
+}
+
+struct RefinedDc {
+    low: u32,
+}
+
+impl Kind for RefinedDc {
+    #[inline(always)]
+    fn add(
+        &mut self,
+        segment: &mut Segment<'_>,
+        _: usize,
+        block: &mut Block,
+        _: &mut u64,
+    ) -> Result<(), Damage> {
+        progressive::refine_dc(self.low, &mut segment.bits, block);
+        Ok(())
+    }
+}
+
+struct FirstBand<'a>(Band<'a>);
+
+impl Kind for FirstBand<'_> {
+    #[inline(always)]
+    fn add(
+        &mut self,
+        segment: &mut Segment<'_>,
+        _: usize,
+        block: &mut Block,
+        nonzero: &mut u64,
+    ) -> Result<(), Damage> {
+        self.0.decode(&mut segment.bits, &mut segment.ended, block, nonzero)
+    }
+}
+
+struct RefinedBand<'a>(Band<'a>);
+
+impl Kind for RefinedBand<'_> {
+    #[inline(always)]
+    fn add(
+        &mut self,
+        segment: &mut Segment<'_>,
+        _: usize,
+        block: &mut Block,
+        nonzero: &mut u64,
+    ) -> Result<(), Damage> {
+        self.0.refine(&mut segment.bits, &mut segment.ended, block, nonzero)
+    }
+}
+
+impl Pass<'_> {
+    /// Something for each component of the scan; the rest of the array is never looked at.
+    fn each<T: Copy>(&self, of: impl Fn(&Selected) -> T) -> [T; MOST_COMPONENTS] {
+        let components = self.scan.components();
+        std::array::from_fn(|number| of(&components[number.min(components.len() - 1)]))
     }
 
-    /// Goes through the scan's blocks in their order (A.2). `visit` gets the component's number within the scan, the block,
-    /// and the set of its AC coefficients that are not 0.
+    /// Goes through the scan's blocks in their order (A.2).
     #[inline(always)]
-    fn each_block(
-        self,
-        mut visit: impl FnMut(&mut Segment<'_>, usize, &mut [i16; 64], &mut u64) -> Result<(), Damage>,
-    ) -> Result<(), Damage> {
+    fn each_block(self, mut kind: impl Kind) -> Result<(), Damage> {
         let Coefficients { blocks, nonzero, grids } = self.coefficients;
         let mut segments = Segments::new(self.data, self.restart_interval, 0)?.0;
         if let [only] = self.scan.components() {
@@ -102,7 +177,7 @@ impl<'a> Pass<'a> {
                 for (AlignedBlock(block), nonzero) in
                     blocks[places.clone()].iter_mut().zip(&mut nonzero[places])
                 {
-                    visit(segments.next_mcu()?, 0, block, nonzero)?;
+                    kind.add(segments.next_mcu()?, 0, block, nonzero)?;
                 }
                 segments.check()?;
             }
@@ -117,7 +192,7 @@ impl<'a> Pass<'a> {
                     for y in 0..grid.v {
                         let first = grid.start + (row * grid.v + y) * grid.stride + column * h;
                         for place in first..first + h {
-                            visit(segment, number, &mut blocks[place].0, &mut nonzero[place])?;
+                            kind.add(segment, number, &mut blocks[place].0, &mut nonzero[place])?;
                         }
                     }
                 }

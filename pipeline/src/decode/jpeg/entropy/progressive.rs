@@ -58,20 +58,40 @@ impl Band<'_> {
             return Ok(());
         }
         let mut k = self.first - 1;
-        while k < self.last {
-            let (entry, value) = self.symbol(bits)?;
-            if entry.advance() == Entry::END {
-                *ended = value as u32 - 1;
-                break;
-            }
-            k += entry.advance();
-            // A run of 16 zeros has no value, and may cross the end.
-            if value != 0 {
-                block[place(k)?] = (value << self.low) as i16;
-                *nonzero |= 1 << k;
+        loop {
+            // Two symbols that fit into the look-up leave enough bits for any third.
+            bits.refill();
+            if self.coefficient(bits, &mut k, ended, block, nonzero)?
+                || self.coefficient(bits, &mut k, ended, block, nonzero)?
+                || self.coefficient(bits, &mut k, ended, block, nonzero)?
+            {
+                return Ok(());
             }
         }
-        Ok(())
+    }
+
+    /// Decodes the next coefficient, of an index beyond `k`. True if it was the last, or the end of the band.
+    #[inline(always)]
+    fn coefficient(
+        &self,
+        bits: &mut Bits<'_>,
+        k: &mut usize,
+        ended: &mut u32,
+        block: &mut Block,
+        nonzero: &mut u64,
+    ) -> Result<bool, Damage> {
+        let (entry, value) = self.symbol(bits)?;
+        if entry.advance() == Entry::END {
+            *ended = value as u32 - 1;
+            return Ok(true);
+        }
+        *k += entry.advance();
+        // A run of 16 zeros has no value, and may cross the end.
+        if value != 0 {
+            block[place(*k)?] = (value << self.low) as i16;
+            *nonzero |= 1 << *k;
+        }
+        Ok(*k >= self.last)
     }
 
     /// One more bit of a block's coefficients: of those that are not 0, and of those that become 1 or -1 by it.
@@ -86,6 +106,7 @@ impl Band<'_> {
         let band = from(self.first) & !from(self.last + 1);
         let mut k = self.first;
         while *ended == 0 && k <= self.last {
+            bits.refill();
             let (entry, value) = self.symbol(bits)?;
             if entry.advance() == Entry::END {
                 *ended = value as u32;
@@ -136,15 +157,17 @@ impl Band<'_> {
         }
     }
 
+    /// The next symbol and its value. It may be of any length when 31 bits are valid; where it takes more than the look-up's,
+    /// bits are refilled.
     #[inline(always)]
     fn symbol(&self, bits: &mut Bits<'_>) -> Result<(Entry, i32), Damage> {
-        bits.refill();
         let entry = self.table.look_up(bits.window());
         if entry.is_whole() {
             bits.consume(entry.bits());
             return Ok((entry, entry.value()));
         }
         let (entry, value, size) = read_apart(bits, entry, self.table)?;
+        bits.refill();
         Ok((entry, Class::Band.value(entry, value, size)))
     }
 }
