@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use simsiam_model::arch::Arch;
+use simsiam_pipeline::unpack::UnpackFormat;
 
 use crate::bench::Stage;
 use crate::config::{Device, Overrides, Precision, Preset, Workers};
@@ -43,6 +44,8 @@ pub enum Command {
     Import(Box<ImportArgs>),
     /// Write shards from a folder of class folders with images
     Pack(PackArgs),
+    /// Write the images of shards as files: those that were packed, or the pixels that training sees
+    Unpack(UnpackArgs),
     /// Count, measure and check the samples of shards
     Inspect(InspectArgs),
     /// Measure how many images a second the loader gives or the model learns from, and what holds them back
@@ -239,6 +242,41 @@ pub struct PackArgs {
     /// Beginning of the shards' names
     #[arg(long, default_value = "train")]
     pub prefix: String,
+}
+
+/// `simsiam unpack`.
+#[derive(Debug, Args)]
+pub struct UnpackArgs {
+    /// Shards: files, folders, globs or brace patterns
+    #[arg(required = true)]
+    pub shards: Vec<String>,
+    /// Empty or new folder for the images: a folder for each class in it; images without a label lie in OUT itself
+    #[arg(required = true)]
+    pub out: PathBuf,
+    /// What to write of each image
+    #[arg(long, value_enum, default_value = "original")]
+    pub format: UnpackedFormat,
+    /// Only the first N samples
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+/// What is written of each image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum UnpackedFormat {
+    /// The file as it was packed, byte for byte
+    Original,
+    /// Its decoded pixels as a PNG
+    Png,
+}
+
+impl From<UnpackedFormat> for UnpackFormat {
+    fn from(format: UnpackedFormat) -> Self {
+        match format {
+            UnpackedFormat::Original => Self::Original,
+            UnpackedFormat::Png => Self::Png,
+        }
+    }
 }
 
 /// `simsiam inspect`.

@@ -30,6 +30,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         cause.is::<InputError>()
             || cause.is::<simsiam_pipeline::shards::ShardError>()
             || cause.is::<simsiam_pipeline::pack::PackError>()
+            || cause.is::<simsiam_pipeline::unpack::UnpackError>()
             || matches!(cause.downcast_ref(), Some(crate::demo::DemoError::Occupied(_)))
             || cause
                 .downcast_ref::<ConfigError>()

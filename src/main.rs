@@ -52,6 +52,10 @@ fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
         Command::Export(args) => commands::export::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Import(args) => commands::import::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Pack(args) => commands::pack::run(args, console).map(|()| ExitCode::SUCCESS),
+        Command::Unpack(args) => {
+            let all_good = commands::unpack::run(args, console)?;
+            Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Command::Inspect(args) => {
             let all_good = commands::inspect::run(args, console)?;
             Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -15,7 +15,7 @@
 //! - [`Instructions`]: SIMD or plain code, with the same bytes.
 //! - `stages`: the loops between the queues; `batch`: buffers; `queue`: bounded channels that measure their waits.
 //! - [`batches`], [`stats`], [`quarantine`]: what a consumer sees; `watchdog`: who holds everything up.
-//! - [`pack`], [`inspect`]: making shards and looking into them.
+//! - [`pack`], [`unpack`], [`inspect`]: making shards, taking them apart, and looking into them.
 //!
 //! The bytes of every batch are a function of (shards, recipe, seed, epoch, step) alone: the same for any number of
 //! workers or ranks, and after a resume.
@@ -28,6 +28,7 @@ pub mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod image;
+mod in_shares;
 pub mod inspect;
 mod instructions;
 pub mod loader;
@@ -42,6 +43,7 @@ pub mod sampler;
 pub mod shards;
 mod stages;
 pub mod stats;
+pub mod unpack;
 pub mod views;
 mod watchdog;
 

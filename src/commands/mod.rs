@@ -11,3 +11,4 @@ pub mod inspect;
 pub mod pack;
 pub mod study;
 pub mod train;
+pub mod unpack;

@@ -12,4 +12,5 @@ mod interruption;
 mod methods;
 mod shards;
 mod training;
+mod unpack;
 mod weights;

@@ -20,6 +20,49 @@ pub(super) fn gray16(gray: &[u8], rgb: &mut [u8]) {
     each_pixel(gray, rgb, |value| [u16::from_ne_bytes(value).min(255) as u8; 3]);
 }
 
+/// 16-bit gray of which one value is transparent: as without.
+pub(super) fn gray16_transparent(gray: &[u8], rgb: &mut [u8]) {
+    each_pixel(gray, rgb, |[a, b, _, _]| [u16::from_ne_bytes([a, b]).min(255) as u8; 3]);
+}
+
+/// Gray of 1, 2 or 4 bits to RGB; each row begins with a byte of its own.
+pub(super) fn gray_bits(gray: &[u8], bits: usize, width: usize, rgb: &mut [u8]) {
+    let step = 255 / ((1 << bits) - 1);
+    let rows = gray.chunks((width * bits).div_ceil(8));
+    for (row, out) in rows.zip(rgb.chunks_mut(3 * width)) {
+        for (x, pixel) in out.as_chunks_mut().0.iter_mut().enumerate() {
+            let shade = row[x * bits / 8] >> (8 - bits - x * bits % 8) & ((1 << bits) - 1) as u8;
+            *pixel = [shade * step as u8; 3];
+        }
+    }
+}
+
+/// RGB that is multiplied by its alpha to RGB that is not, which is black where nothing is left of it.
+pub(super) fn premultiplied(rgba: &[u8], rgb: &mut [u8]) {
+    each_pixel(rgba, rgb, |[r, g, b, alpha]| [r, g, b].map(|channel| without_alpha(channel, alpha)));
+}
+
+/// As [`premultiplied`], of the high bytes.
+pub(super) fn premultiplied16(rgba: &[u8], rgb: &mut [u8]) {
+    each_pixel(rgba, rgb, |[r0, r1, g0, g1, b0, b1, a0, a1]| {
+        let alpha = high_byte(a0, a1);
+        [high_byte(r0, r1), high_byte(g0, g1), high_byte(b0, b1)].map(|channel| without_alpha(channel, alpha))
+    });
+}
+
+/// CMYK to RGB where the file holds the inks.
+pub(super) fn cmyk(cmyk: &[u8], rgb: &mut [u8]) {
+    each_pixel(cmyk, rgb, |[c, m, y, k]| [c, m, y].map(|ink| without_ink(ink, !k)));
+}
+
+/// As [`cmyk`], of the high bytes.
+pub(super) fn cmyk16(cmyk: &[u8], rgb: &mut [u8]) {
+    each_pixel(cmyk, rgb, |[c0, c1, m0, m1, y0, y1, k0, k1]| {
+        let white = !high_byte(k0, k1);
+        [high_byte(c0, c1), high_byte(m0, m1), high_byte(y0, y1)].map(|ink| without_ink(ink, white))
+    });
+}
+
 /// 16-bit gray and alpha to RGB: the high byte.
 pub(super) fn gray_alpha16(gray: &[u8], rgb: &mut [u8]) {
     each_pixel(gray, rgb, |[a, b, _, _]| [high_byte(a, b); 3]);
@@ -37,6 +80,17 @@ pub(super) fn rgba16(deep: &[u8], rgb: &mut [u8]) {
     each_pixel(deep, rgb, |[r0, r1, g0, g1, b0, b1, _, _]| {
         [high_byte(r0, r1), high_byte(g0, g1), high_byte(b0, b1)]
     });
+}
+
+/// What is left of `white` after an ink: `white - ink * white / 255`, rounded as Pillow's `MULDIV255`.
+fn without_ink(ink: u8, white: u8) -> u8 {
+    let product = u32::from(ink) * u32::from(white) + 128;
+    white - (((product >> 8) + product) >> 8) as u8
+}
+
+/// A channel that was multiplied by alpha, as Pillow's `unpackRGBa` divides.
+fn without_alpha(channel: u8, alpha: u8) -> u8 {
+    (u32::from(channel) * 255).checked_div(u32::from(alpha)).map_or(0, |channel| channel.min(255) as u8)
 }
 
 /// libjpeg's conversion in 16-bit fixed point (jdcolor.c, `build_ycc_rgb_table`).

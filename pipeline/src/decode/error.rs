@@ -12,6 +12,12 @@ pub enum DecodeError {
     /// No known format starts like this.
     #[error("not an image (starts with {0})")]
     NotAnImage(FirstBytes),
+    /// A format of images that is known by its first bytes, and not read.
+    #[error("{0}, which is not read; convert it to JPEG or PNG")]
+    OtherImage(&'static str),
+    /// A file that is known by its first bytes, and holds no image.
+    #[error("{0}, not an image")]
+    OtherFile(&'static str),
     /// There are no bytes at all.
     #[error("empty file")]
     Empty,

@@ -7,6 +7,7 @@
 
 mod convert;
 mod error;
+mod foreign;
 mod jpeg;
 mod probe;
 mod still;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{DecodeError, FirstBytes, jpeg, still};
+use super::{DecodeError, FirstBytes, foreign, jpeg, still};
 
 /// What a file's header says about its image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,20 +81,34 @@ impl ImageInfo {
 }
 
 impl ImageFormat {
+    /// The usual end of such a file's name.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpg",
+            Self::Png => "png",
+            Self::WebP => "webp",
+            Self::Gif => "gif",
+            Self::Bmp => "bmp",
+            Self::Tiff => "tiff",
+            Self::Pnm => "pnm",
+        }
+    }
+
     /// Tells the format by the first bytes.
     fn of(bytes: &[u8]) -> Result<Self, DecodeError> {
         if bytes.is_empty() {
             return Err(DecodeError::Empty);
         }
-        match image::guess_format(bytes) {
-            Ok(image::ImageFormat::Jpeg) => Ok(Self::Jpeg),
-            Ok(image::ImageFormat::Png) => Ok(Self::Png),
-            Ok(image::ImageFormat::WebP) => Ok(Self::WebP),
-            Ok(image::ImageFormat::Gif) => Ok(Self::Gif),
-            Ok(image::ImageFormat::Bmp) => Ok(Self::Bmp),
-            Ok(image::ImageFormat::Tiff) => Ok(Self::Tiff),
-            Ok(image::ImageFormat::Pnm) => Ok(Self::Pnm),
-            _ => Err(DecodeError::NotAnImage(FirstBytes::of(bytes))),
+        match bytes {
+            [0xff, 0xd8, 0xff, ..] => Ok(Self::Jpeg),
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Ok(Self::Png),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(Self::WebP),
+            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Ok(Self::Gif),
+            [b'B', b'M', ..] => Ok(Self::Bmp),
+            // The second of each is BigTIFF.
+            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Ok(Self::Tiff),
+            [b'P', b'1'..=b'7', b'#' | b' ' | b'\t'..=b'\r', ..] => Ok(Self::Pnm),
+            _ => Err(foreign::recognise(bytes).unwrap_or(DecodeError::NotAnImage(FirstBytes::of(bytes)))),
         }
     }
 }

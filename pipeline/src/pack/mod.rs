@@ -10,12 +10,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::thread;
 
 use self::encode::Encoding;
 pub use self::report::{PackError, PackReport, SkippedImage};
 use self::rolling::RollingShards;
 use self::source::{Source, SourceImage};
+use crate::in_shares::in_shares;
 use crate::shards::{AtomicFile, CLASSES_FILE, ShardError};
 
 mod encode;
@@ -123,24 +123,12 @@ type Loaded = Result<(String, Vec<u8>), String>;
 
 /// Reads, and where asked encodes, images on several threads; the result has their order.
 fn load(images: &[SourceImage], encoding: Encoding, threads: usize) -> Result<Vec<Loaded>, ShardError> {
-    let share = images.len().div_ceil(threads.max(1));
     let load_share = |share: &[SourceImage]| -> Result<Vec<Loaded>, ShardError> {
         share.iter().map(|image| encode::load(image, encoding)).collect()
     };
-    thread::scope(|scope| {
-        let mut shares = images.chunks(share);
-        let own = shares.next().unwrap_or_default();
-        let spawn = |(number, share)| {
-            let builder = thread::Builder::new().name(format!("pack-{number}"));
-            builder.spawn_scoped(scope, move || load_share(share)).expect("the system can start a thread")
-        };
-        let workers: Vec<_> = shares.enumerate().map(spawn).collect();
-        let mut loaded = load_share(own)?;
-        for worker in workers {
-            loaded.extend(worker.join().expect("the decoder's panics are caught")?);
-        }
-        Ok(loaded)
-    })
+    let shares: Vec<_> =
+        in_shares(images, threads, "pack", load_share).into_iter().collect::<Result<_, _>>()?;
+    Ok(shares.into_iter().flatten().collect())
 }
 
 fn write_classes(out: &Path, classes: &[String]) -> Result<(), ShardError> {

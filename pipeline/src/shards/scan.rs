@@ -103,7 +103,7 @@ impl<'a> Group<'a> {
 }
 
 /// Key and extension: before and behind the first dot of the base name. WebDataset's rule; without both there is no sample.
-fn split_name(name: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split_name(name: &[u8]) -> Option<(&[u8], &[u8])> {
     let base = name.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
     let dot = name[base..].iter().position(|&byte| byte == b'.')?;
     (dot > 0).then(|| (&name[..base + dot], &name[base + dot + 1..]))

@@ -1,5 +1,6 @@
 //! One mapped tar and its index.
 
+use std::collections::HashMap;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,8 @@ use super::error::{ReadCause, ReadError};
 use super::index::{Index, Record};
 use super::mapping::Mapping;
 use super::sample::{EncodedSample, Location};
+use super::scan;
+use super::tar::Members;
 
 /// One shard: a tar archive in memory, and where its samples lie.
 ///
@@ -48,6 +51,18 @@ impl Shard {
     /// A hash of every sample's place, checksum, label and key.
     pub(super) fn contents_hash(&self) -> u64 {
         self.index.contents_hash()
+    }
+
+    /// What stands behind the first dot of the images' names (`jpg`, `left.png`), by where the images begin. The
+    /// index does not keep it.
+    pub(crate) fn extensions(&self) -> HashMap<u64, String> {
+        let members = Members::new(self.mapping.bytes()).map_while(Result::ok);
+        let named = members.filter_map(|member| {
+            let (_, extension) = scan::split_name(&member.name)?;
+            let extension = String::from_utf8_lossy(extension).into_owned();
+            scan::is_image(extension.as_bytes()).then_some((member.offset as u64, extension))
+        });
+        named.collect()
     }
 
     pub(super) fn label(&self, position: u64) -> Option<u32> {

@@ -1,0 +1,48 @@
+//! Every format but JPEG.
+//!
+//! PNG and WebP go through the `image` crate, GIF and TIFF through the crates `gif` and `tiff`, whose indices and samples
+//! become RGB here; BMP and PNM are read here. The rules are Pillow's, which `image` does not have: how 5 bits become 8, what a
+//! frame does not cover, what an associated alpha means.
+
+mod bmp;
+mod gif;
+mod pnm;
+mod through_image;
+mod tiff;
+
+use super::{DecodeError, ImageFormat, ImageInfo};
+
+/// Reads the header.
+pub(super) fn probe(bytes: &[u8], format: ImageFormat) -> Result<ImageInfo, DecodeError> {
+    match format {
+        ImageFormat::Png => through_image::probe_png(bytes),
+        ImageFormat::WebP | ImageFormat::Jpeg => through_image::probe(bytes, format),
+        ImageFormat::Gif => gif::probe(bytes),
+        ImageFormat::Bmp => bmp::probe(bytes),
+        ImageFormat::Tiff => tiff::probe(bytes),
+        ImageFormat::Pnm => pnm::probe(bytes),
+    }
+}
+
+/// Decodes to RGB, through `stored` when the file's pixels have another layout.
+pub(super) fn decode(
+    bytes: &[u8],
+    info: &ImageInfo,
+    stored: &mut Vec<u8>,
+    rgb: &mut Vec<u8>,
+) -> Result<(), DecodeError> {
+    match info.format {
+        ImageFormat::Png | ImageFormat::WebP | ImageFormat::Jpeg => {
+            through_image::decode(bytes, info, stored, rgb)
+        }
+        ImageFormat::Gif => gif::decode(bytes, info, stored, rgb),
+        ImageFormat::Bmp => bmp::decode(bytes, info, stored, rgb),
+        ImageFormat::Tiff => tiff::decode(bytes, info, stored, rgb),
+        ImageFormat::Pnm => pnm::decode(bytes, info, rgb),
+    }
+}
+
+/// Bytes of an image in RGB.
+fn rgb_len(info: &ImageInfo) -> usize {
+    info.width as usize * info.height as usize * 3
+}

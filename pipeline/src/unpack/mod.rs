@@ -1,0 +1,153 @@
+//! Writes a shard's images as files, the counterpart of [`pack`](crate::pack).
+//!
+//! ```text
+//! train-000.tar: n01440764/x.JPEG, label 0   ->  OUT/n01440764/x.JPEG   where classes.txt names label 0 so
+//!                0001.jpg, label 7               OUT/7/0001.jpg         where nothing names label 7
+//!                a/b.png, no label               OUT/a_b.png            so that it is no class folder's
+//! ```
+//! No file is ever written outside of `OUT`, whatever the keys are.
+
+use std::collections::HashMap;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+use std::thread;
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder};
+
+use self::folder::{NewFolder, WriteError};
+use self::names::Names;
+pub use self::report::{UnpackError, UnpackReport};
+use crate::decode::{DecodeLimits, Decoder, probe};
+use crate::in_shares::in_shares;
+use crate::shards::ShardSet;
+
+mod folder;
+mod names;
+mod report;
+
+/// How to write images.
+#[derive(Debug, Clone)]
+pub struct UnpackOptions {
+    /// What is written of each image.
+    pub format: UnpackFormat,
+    /// At most so many samples, the first ones. Default: all.
+    pub limit: Option<u64>,
+    /// Threads that read and decode. Default: as many as the machine has cores.
+    pub threads: usize,
+}
+
+/// What is written of each image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnpackFormat {
+    /// The file as it was packed, byte for byte, with its own extension.
+    #[default]
+    Original,
+    /// The decoded pixels, those that augmentation sees, as a PNG.
+    Png,
+}
+
+impl Default for UnpackOptions {
+    fn default() -> Self {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        UnpackOptions { format: UnpackFormat::default(), limit: None, threads }
+    }
+}
+
+/// How far [`unpack`] has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnpackProgress {
+    /// Samples written or left out.
+    pub done: u64,
+    /// Samples that were asked for.
+    pub total: u64,
+}
+
+/// Writes the images of `set` into `out`, which is made if need be: in a folder for each class, images without a label in
+/// `out` itself. Images that cannot be used are left out and listed.
+///
+/// # Errors
+/// `out` holds something already, or cannot be written.
+pub fn unpack(
+    set: &ShardSet,
+    out: &Path,
+    options: &UnpackOptions,
+    progress: &mut dyn FnMut(UnpackProgress),
+) -> Result<UnpackReport, UnpackError> {
+    let mut folder = NewFolder::create(out)?;
+    let names = Names::new(set);
+    let mut report = UnpackReport::default();
+    let total = options.limit.map_or(set.len(), |limit| limit.min(set.len()));
+    let (mut done, mut after) = (0, 0);
+    for shard in set.shards() {
+        let samples: Vec<u64> = (after..total.min(after + shard.samples())).collect();
+        after += shard.samples();
+        let extensions = match options.format {
+            UnpackFormat::Original if !samples.is_empty() => shard.extensions(),
+            _ => HashMap::new(),
+        };
+        // Bounds what is in memory, and gives each thread a few images between two waits for the writer.
+        for chunk in samples.chunks(4 * options.threads.max(1)) {
+            let load_share = |share: &[u64]| load(set, share, options.format);
+            let loaded = in_shares(chunk, options.threads, "unpack", load_share);
+            for (&sample, image) in chunk.iter().zip(loaded.into_iter().flatten()) {
+                let at = set.locate(sample);
+                let extension = extensions.get(&at.offset).map(String::as_str);
+                let label = set.label(sample);
+                let put = |image: Image| {
+                    let place = names.place(&at.key, extension.unwrap_or(image.extension), label);
+                    folder.write(&place, &image.bytes)
+                };
+                match image.map(put) {
+                    Ok(Ok(name)) => report.count(label, name),
+                    Ok(Err(WriteError::Name(cause))) | Err(cause) => report.leave_out(sample, at, cause),
+                    Ok(Err(WriteError::Folder(error))) => return Err(error.into()),
+                }
+                done += 1;
+            }
+            progress(UnpackProgress { done, total });
+        }
+    }
+    Ok(report)
+}
+
+/// What is to be written, and the extension that it has where its member's name gives none.
+struct Image {
+    bytes: Vec<u8>,
+    extension: &'static str,
+}
+
+/// What becomes of each sample, or why it cannot be used.
+fn load(set: &ShardSet, samples: &[u64], format: UnpackFormat) -> Vec<Result<Image, String>> {
+    let mut decoder = Decoder::new(DecodeLimits::default());
+    let mut load_one = |sample| {
+        let encoded = set.read(sample).map_err(|error| error.cause.to_string())?;
+        let image = match format {
+            UnpackFormat::Original => Ok(original(encoded.bytes)),
+            UnpackFormat::Png => {
+                // The decoder keeps nothing but scratch memory from one image to the next, so a panic leaves no broken state.
+                let decoded = panic::catch_unwind(AssertUnwindSafe(|| png(encoded.bytes, &mut decoder)));
+                decoded.unwrap_or_else(|_| Err("the decoder panicked".to_owned()))
+            }
+        };
+        encoded.check_intact().map_err(|error| error.cause.to_string())?;
+        image
+    };
+    samples.iter().map(|&sample| load_one(sample)).collect()
+}
+
+fn original(bytes: &[u8]) -> Image {
+    let extension = probe(bytes).map_or("jpg", |info| info.format.extension());
+    Image { bytes: bytes.to_owned(), extension }
+}
+
+fn png(bytes: &[u8], decoder: &mut Decoder) -> Result<Image, String> {
+    let decoded = decoder.decode(bytes).map_err(|error| error.to_string())?;
+    let side = |pixels: usize| u32::try_from(pixels).map_err(|error| error.to_string());
+    let (width, height) = (side(decoded.width)?, side(decoded.height)?);
+    let mut bytes = Vec::new();
+    PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive)
+        .write_image(decoded.pixels, width, height, ExtendedColorType::Rgb8)
+        .map_err(|error| error.to_string())?;
+    Ok(Image { bytes, extension: "png" })
+}

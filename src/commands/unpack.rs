@@ -1,0 +1,46 @@
+//! `simsiam unpack`: shards become folders of images again.
+
+use anyhow::Result;
+use simsiam_pipeline::ShardSet;
+use simsiam_pipeline::shards::OpenOptions;
+use simsiam_pipeline::unpack::{UnpackOptions, unpack};
+
+use crate::cli::UnpackArgs;
+use crate::console::{Console, thousands};
+use crate::error::InputError;
+
+/// Unpacks, and says what was written; true if nothing was left out.
+///
+/// # Errors
+/// If the shards cannot be opened, or the folder holds something already or cannot be written.
+pub fn run(args: &UnpackArgs, console: &Console) -> Result<bool> {
+    if args.limit == Some(0) {
+        return Err(InputError::new("--limit 0: must be at least 1").into());
+    }
+    let shards = ShardSet::open(&args.shards, &OpenOptions::default())?;
+    let options = UnpackOptions { format: args.format.into(), limit: args.limit, ..UnpackOptions::default() };
+    let bar = console.bar(0, 0, "{wide_bar} {pos}/{len} images");
+    let report = unpack(&shards, &args.out, &options, &mut |progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+    })?;
+    bar.finish_and_clear();
+    for left_out in &report.left_out {
+        console.line(format_args!("left out {}: {}", left_out.at, left_out.cause));
+    }
+    let mut notes = vec![format!("{} without a label", thousands(report.images - report.labelled))];
+    if report.renamed > 0 {
+        let renamed = thousands(report.renamed);
+        notes.push(format!("{renamed} not named as their keys, which other files have or no file can have"));
+    }
+    if !report.left_out.is_empty() {
+        notes.push(format!("{} left out", thousands(report.left_out.len() as u64)));
+    }
+    console.line(format_args!(
+        "unpacked {} images into {}: {}",
+        thousands(report.images),
+        args.out.display(),
+        notes.join(", ")
+    ));
+    Ok(report.left_out.is_empty())
+}

@@ -1,0 +1,117 @@
+//! Shards become files again: the same ones, or their pixels, and never anywhere but in the named folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use simsiam_pipeline::decode::Decoder;
+use simsiam_pipeline::shards::ShardWriter;
+
+use crate::fixture::{Fixture, damage, refused, simsiam, succeed, text};
+
+/// Every file below a folder: its path and its bytes.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            found.extend(files(&path).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
+        } else {
+            found.insert(name, fs::read(path).unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn what_was_packed_comes_out_again() {
+    let fixture = Fixture::new();
+    let out = fixture.path("out");
+    let printed = succeed(simsiam().arg("unpack").arg(fixture.path("train")).arg(&out));
+    assert!(
+        printed.contains("unpacked 200 images into ") && printed.contains("0 without a label"),
+        "{printed}"
+    );
+    let packed = files(&fixture.path("images/train"));
+    assert_eq!(packed.len(), 200);
+    assert!(files(&out) == packed, "the same class folders, names and bytes");
+
+    let printed = refused(simsiam().arg("unpack").arg(fixture.path("train")).arg(&out));
+    assert!(printed.contains("out: is not empty (found "), "{printed}");
+    let printed = refused(simsiam().arg("unpack").arg(fixture.path("train")).arg(fixture.shard()));
+    assert!(printed.contains("train-000.tar: is no folder"), "{printed}");
+    let other = fixture.path("other");
+    let printed =
+        refused(simsiam().arg("unpack").arg(fixture.path("train")).arg(&other).args(["--limit", "0"]));
+    assert!(printed.contains("--limit 0: must be at least 1"), "{printed}");
+    assert!(!other.exists());
+}
+
+#[test]
+fn pixels_are_those_that_training_sees() {
+    let fixture = Fixture::new();
+    damage(&fixture.shard(), 512);
+    let mut unpack = simsiam();
+    unpack.arg("unpack").arg(fixture.path("train")).arg(fixture.path("out"));
+    let output = unpack.args(["--format", "png", "--limit", "12"]).output().unwrap();
+    let printed = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("left out shard ") && printed.contains("train-000.tar, sample 0 "), "{printed}");
+    assert!(printed.contains("unpacked 11 images into ") && printed.contains("1 left out"), "{printed}");
+    let packed = files(&fixture.path("images/train"));
+    let unpacked = files(&fixture.path("out"));
+    assert_eq!(unpacked.len(), 11);
+    for (name, png) in unpacked {
+        let mut decoder = Decoder::default();
+        let jpeg = &packed[&name.replace(".png", ".jpg")];
+        let expected = decoder.decode(jpeg).unwrap();
+        let found = image::load_from_memory(&png).unwrap().into_rgb8();
+        assert_eq!(found.dimensions(), (expected.width as u32, expected.height as u32));
+        assert!(found.as_raw() == expected.pixels, "{name}");
+    }
+}
+
+#[test]
+fn no_key_leads_out_of_the_folder_and_none_overwrites_another() {
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.path("hostile")).unwrap();
+    let mut writer = ShardWriter::create(&fixture.path("hostile/a.tar")).unwrap();
+    let samples = [
+        ("x/../../../outside", Some(0)),
+        ("a/b", None),
+        ("same", Some(3)),
+        ("same/in/a/folder", Some(3)),
+        ("in.a.folder/named/as/a/file.d/x", Some(12)),
+    ];
+    for (key, label) in samples {
+        writer.append(key, "JPEG", key.as_bytes(), label).unwrap();
+    }
+    writer.append("same", "JPEG", b"another", Some(3)).unwrap();
+    writer.finish().unwrap();
+    fs::write(fixture.path("hostile/classes.txt"), "x\n../evil\n").unwrap();
+    let before = files(&fixture.path("")).len();
+    let unpack = |source: &str, out: &str| {
+        succeed(simsiam().current_dir(fixture.path("")).args(["unpack", source, out]))
+    };
+    let printed = unpack("hostile", "out");
+    assert!(
+        printed.contains("unpacked 6 images into out: 1 without a label, 2 not named as their keys"),
+        "{printed}"
+    );
+    let unpacked = files(&fixture.path("out"));
+    let names: Vec<&str> = unpacked.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "03/same-2.JPEG",
+            "03/same.JPEG",
+            "03/same/in/a/folder.JPEG",
+            "12/in.a.folder/named/as/a/file.d/x.JPEG",
+            "a_b.JPEG",
+            "x/__/__/__/outside.JPEG",
+        ]
+    );
+    assert_eq!(unpacked["03/same-2.JPEG"], b"another");
+    assert_eq!(files(&fixture.path("")).len(), before + 7, "six images and an index");
+}
