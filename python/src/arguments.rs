@@ -1,6 +1,8 @@
 //! From Python's values to shards, a recipe and settings.
 
 use std::fs;
+use std::io;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -56,7 +58,9 @@ pub(crate) fn recipe(recipe: &Bound<'_, PyAny>) -> PyResult<Recipe> {
         );
         return Err(PyValueError::new_err(text));
     }
-    let mut fields: Map<String, Value> = toml::from_str(&fs::read_to_string(&path)?)
+    let text = fs::read_to_string(&path)
+        .map_err(|error| io::Error::new(error.kind(), format!("recipe {}: {error}", path.display())))?;
+    let mut fields: Map<String, Value> = toml::from_str(&text)
         .map_err(|error| PyValueError::new_err(format!("recipe {}: {error}", path.display())))?;
     if let Some(Value::Object(recipe)) = fields.get_mut("recipe") {
         fields = std::mem::take(recipe); // a run's whole configuration
@@ -84,12 +88,32 @@ fn from_fields(mut fields: Map<String, Value>) -> Result<Recipe, String> {
     };
     for (name, value) in fields {
         if value.is_null() {
+            check_name(&name)?;
             recipe.remove(&name);
         } else {
             recipe.insert(name, value);
         }
     }
     serde_json::from_value(Value::Object(recipe)).map_err(|error| error.to_string())
+}
+
+/// Whether a recipe has such a field: serde refuses a name before it looks at a value.
+fn check_name(name: &str) -> Result<(), String> {
+    let alone = Map::from_iter([(name.to_owned(), Value::Null)]);
+    match serde_json::from_value::<Recipe>(Value::Object(alone)).map_err(|error| error.to_string()) {
+        Err(error) if error.starts_with("unknown field") => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A number that the loader can take; otherwise an error that names it, as in `batch_size -1: must be at least 1`.
+pub(crate) fn whole<T: TryFrom<u64>>(name: &str, value: i128, allowed: RangeInclusive<u64>) -> PyResult<T> {
+    let number = u64::try_from(value).ok().filter(|value| allowed.contains(value));
+    number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
+        let (least, most) = allowed.into_inner();
+        let bound = if value < i128::from(least) { format!("least {least}") } else { format!("most {most}") };
+        PyValueError::new_err(format!("{name} {value}: must be at {bound}"))
+    })
 }
 
 /// `NCHW` or `NHWC`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyIterator, PyList, PyTuple};
 use simsiam_pipeline::ShardSet;
 
 use crate::array::{Array, Kind, Owner};
@@ -14,7 +14,7 @@ use crate::process::OfProcess;
 /// The label of an image without one.
 const NO_LABEL: i64 = -1;
 
-/// Augmented views of some images, with their labels and keys.
+/// Augmented views of some images, with their labels and keys: ``x1, x2, labels = batch``.
 #[pyclass(frozen, module = "simsiam")]
 pub(crate) struct Batch {
     /// Epoch of this batch, from 0.
@@ -101,6 +101,12 @@ impl Batch {
     fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let keys = self.samples.iter().map(|&sample| self.shards.locate(sample).key.into_owned());
         PyList::new(py, keys)
+    }
+
+    /// The views and then the labels, so that ``x1, x2, labels = batch``.
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        let parts = self.views.iter().chain([&self.labels]).map(|part| part.clone_ref(py));
+        PyTuple::new(py, parts.collect::<Vec<_>>())?.try_iter()
     }
 
     fn __len__(&self) -> usize {

@@ -2,7 +2,7 @@
 //!
 //! - `loader`: the loader and its epochs; `arguments`: from Python's values to a recipe and settings.
 //! - `batch`: what an epoch gives; `array`: its memory, by the buffer protocol; `dlpack`: and by DLPack.
-//! - `process`: what a fork must not touch; `error`: Python's own exceptions.
+//! - `process`: what a fork must not touch; `torch`: PyTorch's worker processes; `error`: Python's own exceptions.
 
 mod arguments;
 mod array;
@@ -11,6 +11,7 @@ mod dlpack;
 mod error;
 mod loader;
 mod process;
+mod torch;
 
 use pyo3::prelude::*;
 

@@ -13,11 +13,11 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyTuple};
-use simsiam_pipeline::{LoaderState, ShardSet, World};
+use simsiam_pipeline::{LoaderState, PipelineConfig, ShardSet, World};
 
 use crate::batch::Batch;
 use crate::process::OfProcess;
-use crate::{arguments, error};
+use crate::{arguments, error, torch};
 
 /// How long a wait for a batch goes on before Python is asked whether the user wants to stop.
 const TICK: Duration = Duration::from_millis(50);
@@ -38,7 +38,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// batch_size:
 ///     Images a batch over all ranks: each of them gets ``batch_size / world_size``.
 /// workers:
-///     Threads that decode and augment, 1 to 1024. They are threads, not processes, and change the speed alone.
+///     Threads that decode and augment, 1 to 1024. They are threads, not processes, and change the speed alone. A PyTorch
+///     ``DataLoader`` is not needed; around the loader it has ``num_workers=0`` or 1, for each of several worker
+///     processes would give every image, and is refused.
 /// seed:
 ///     The only source of randomness.
 /// rank, world_size:
@@ -108,23 +110,33 @@ impl Loader {
         py: Python<'_>,
         shards: Bound<'_, PyAny>,
         recipe: Option<Bound<'_, PyAny>>,
-        batch_size: usize,
-        workers: usize,
-        seed: u64,
-        rank: u64,
-        world_size: u64,
-        epoch: u64,
+        batch_size: i128,
+        workers: i128,
+        seed: i128,
+        rank: i128,
+        world_size: i128,
+        epoch: i128,
         evaluation: bool,
-        views: Option<usize>,
+        views: Option<i128>,
         shuffle: Option<bool>,
         drop_last: Option<bool>,
         layout: &str,
         dtype: &str,
-        prefetch: usize,
+        prefetch: i128,
         on_bad_sample: &str,
         bad_sample_budget: f64,
         cache_dir: Option<std::path::PathBuf>,
     ) -> PyResult<Self> {
+        let batch_size: usize = arguments::whole("batch_size", batch_size, 1..=u64::MAX)?;
+        let workers: usize = arguments::whole("workers", workers, 1..=PipelineConfig::MAX_WORKERS as u64)?;
+        let prefetch: usize = arguments::whole("prefetch", prefetch, 1..=u64::MAX)?;
+        let views = views.map(|views| arguments::whole("views", views, 1..=u64::MAX)).transpose()?;
+        let world_size: u64 = arguments::whole("world_size", world_size, 1..=u64::MAX)?;
+        let rank: u64 = arguments::whole("rank", rank, 0..=world_size - 1)?;
+        let (seed, epoch): (u64, u64) = (
+            arguments::whole("seed", seed, 0..=u64::MAX)?,
+            arguments::whole("epoch", epoch, 0..=u64::MAX - 1)?,
+        );
         let recipe = match recipe {
             Some(recipe) => recipe,
             None => "imagenet".into_pyobject(py)?.into_any(),
@@ -182,7 +194,13 @@ impl Loader {
     }
 
     /// The batches of the present epoch: from its beginning, or from where a loaded state was.
+    ///
+    /// Raises
+    /// ------
+    /// RuntimeError
+    ///     In one of several worker processes of a PyTorch ``DataLoader``, each of which would give every image.
     fn __iter__(slf: Bound<'_, Self>) -> PyResult<Epoch> {
+        torch::refuse_several_workers(slf.py())?;
         let mut inner = slf.get().lock(slf.py())?;
         let inner = &mut *inner;
         let (epoch, step) = inner.loader.position();
@@ -196,7 +214,8 @@ impl Loader {
 
     /// Makes ``epoch`` the one of the next iteration; in the midst of that epoch, as after ``load_state_dict``, it changes
     /// nothing.
-    fn set_epoch(&self, py: Python<'_>, epoch: u64) -> PyResult<()> {
+    fn set_epoch(&self, py: Python<'_>, epoch: i128) -> PyResult<()> {
+        let epoch: u64 = arguments::whole("epoch", epoch, 0..=u64::MAX - 1)?;
         let mut inner = self.lock(py)?;
         let inner = &mut *inner;
         if inner.loader.position().0 != epoch {

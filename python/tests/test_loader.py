@@ -80,6 +80,14 @@ def test_ranks_share_the_batch(make_loader):
     assert [a + b for a, b in zip(*ranks)] == whole
 
 
+def test_a_batch_unpacks_into_its_views_and_labels(make_loader):
+    batch = next(iter(make_loader()))
+    x1, x2, labels = batch
+    assert (bytes(x1), bytes(x2), bytes(labels)) == (bytes(batch.view1), bytes(batch.view2), bytes(batch.labels))
+    image, labels = next(iter(make_loader(evaluation=True)))
+    assert image.shape == (8, 3, 32, 32) and labels.shape == (8,) and len(batch) == 8
+
+
 def test_evaluation_is_one_plain_view_in_order(make_loader):
     loader = make_loader(evaluation=True, batch_size=12)
     for epoch in range(2):
@@ -149,18 +157,32 @@ def test_what_cannot_work_is_refused(make_loader, shards):
     for arguments, message in [
         ({"batch_size": 41}, "larger than the data"),
         ({"batch_size": 8, "world_size": 3}, "equal share"),
-        ({"workers": 0}, "at least one worker"),
-        ({"workers": 1025}, "at most 1024"),
-        ({"rank": 2, "world_size": 2}, "rank 2 is not one of the 2 ranks"),
+        ({"workers": 0}, "workers 0: must be at least 1"),
+        ({"workers": 1025}, "workers 1025: must be at most 1024"),
+        ({"batch_size": -1}, "batch_size -1: must be at least 1"),
+        ({"batch_size": 0}, "batch_size 0: must be at least 1"),
+        ({"prefetch": 0}, "prefetch 0: must be at least 1"),
+        ({"views": -2}, "views -2: must be at least 1"),
+        ({"seed": -1}, "seed -1: must be at least 0"),
+        ({"seed": 2**64}, "seed 18446744073709551616: must be at most 18446744073709551615"),
+        ({"epoch": -1}, "epoch -1: must be at least 0"),
+        ({"world_size": 0}, "world_size 0: must be at least 1"),
+        ({"rank": 2, "world_size": 2}, "rank 2: must be at most 1"),
         ({"recipe": "imagnet"}, 'expected "imagenet", "cifar10" or a .toml file'),
         ({"recipe": {"preset": "cifar10", "sise": 3}}, "unknown field `sise`"),
+        ({"recipe": {"preset": "cifar10", "sise": None}}, "unknown field `sise`"),
+        ({"recipe": {"preset": "cifar10", "size": None}}, "missing field `size`"),
         ({"recipe": {"preset": "cifar10", "size": 0}}, "augmentation size: 0"),
         ({"layout": "CHWN"}, "expected \"NCHW\" or \"NHWC\""),
         ({"dtype": "float64"}, "expected \"uint8\", \"float16\" or \"float32\""),
     ]:
         with pytest.raises(ValueError, match=message):
             make_loader(**arguments)
+    with pytest.raises(FileNotFoundError, match="recipe .*nowhere.toml"):
+        make_loader(recipe=shards / "nowhere.toml")
     loader = make_loader()
+    with pytest.raises(ValueError, match="epoch -1: must be at least 0"):
+        loader.set_epoch(-1)
     state = loader.state_dict()
     with pytest.raises(ValueError, match="batches of 4, this loader of 8"):
         loader.load_state_dict(state | {"batch_size": 4})

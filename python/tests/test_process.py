@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import types
 
 import pytest
 
@@ -100,3 +101,31 @@ def test_a_signals_handler_may_use_the_loader_that_waits(shards):
     finally:
         process.kill()
     assert (out, process.returncode) == ("handled\n", 0)
+
+
+@pytest.mark.parametrize("workers", [None, 1, 4])
+def test_several_worker_processes_of_a_data_loader_are_refused(make_loader, monkeypatch, workers):
+    # PyTorch's own question, without its processes.
+    worker = workers and types.SimpleNamespace(id=0, num_workers=workers)
+    data = types.SimpleNamespace(get_worker_info=lambda: worker)
+    monkeypatch.setitem(sys.modules, "torch.utils.data", data)
+    if workers == 4:
+        with pytest.raises(RuntimeError, match="num_workers=4: each of these processes would give every image"):
+            iter(make_loader())
+    else:
+        assert len(list(make_loader())) == 5
+
+
+def test_pytorchs_data_loader(make_loader):
+    torch = pytest.importorskip("torch")
+    from torch.utils.data import DataLoader, IterableDataset
+
+    class Views(IterableDataset):
+        def __iter__(self):
+            return (torch.from_dlpack(batch.labels).clone() for batch in make_loader())
+
+    expected = [bytes(batch.labels) for batch in make_loader()]
+    for workers in (0, 1):
+        assert [bytes(labels.numpy()) for labels in DataLoader(Views(), batch_size=None, num_workers=workers)] == expected
+    with pytest.raises(RuntimeError, match="num_workers=2"):
+        list(DataLoader(Views(), batch_size=None, num_workers=2))

@@ -2,7 +2,7 @@
 
 >>> loader = simsiam.Loader("shards/", recipe="imagenet", batch_size=256, workers=8)   # doctest: +SKIP
 >>> for batch in loader:                                                                # doctest: +SKIP
-...     x1, x2 = torch.from_dlpack(batch.view1), torch.from_dlpack(batch.view2)
+...     x1, x2, labels = map(torch.from_dlpack, batch)
 
 Images are decoded and augmented by threads of the Rust crate ``simsiam-pipeline``; the tensors are its memory, not a copy.
 """

@@ -11,6 +11,8 @@ _Path: TypeAlias = str | os.PathLike[str]
 
 @type_check_only
 class BadSample(TypedDict):
+    """An image that could not be used."""
+
     sample: int
     place: str
     offset: int
@@ -18,12 +20,18 @@ class BadSample(TypedDict):
 
 @final
 class Array:
-    """Numbers in C order that PyTorch, JAX and NumPy use in place (DLPack and the buffer protocol)."""
+    """Up to four dimensions of numbers in C order, which PyTorch, JAX and NumPy use in place.
+
+    ``torch.from_dlpack(array)``, ``jax.dlpack.from_dlpack(array)`` and ``numpy.asarray(array)`` copy nothing. The memory goes
+    back to the loader when the last of these, and the batch itself, are gone.
+    """
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """The dimensions."""
     @property
-    def dtype(self) -> Literal["float32", "float16", "uint8", "int64"]: ...
+    def dtype(self) -> Literal["float32", "float16", "uint8", "int64"]:
+        """The numbers' type: ``"float32"``, ``"float16"``, ``"uint8"`` or ``"int64"``."""
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __dlpack_device__(self) -> tuple[int, int]: ...
@@ -38,22 +46,30 @@ class Array:
 
 @final
 class Batch:
-    """Augmented views of some images, with their labels and keys."""
+    """Augmented views of some images, with their labels and keys: ``x1, x2, labels = batch``."""
 
     @property
-    def epoch(self) -> int: ...
+    def epoch(self) -> int:
+        """Epoch of this batch, from 0."""
     @property
-    def step(self) -> int: ...
+    def step(self) -> int:
+        """Its place in the epoch, from 0."""
     @property
-    def view1(self) -> Array: ...
+    def view1(self) -> Array:
+        """The first view of every image: ``(len, 3, size, size)``, or ``(len, size, size, 3)`` with ``layout="NHWC"``."""
     @property
-    def view2(self) -> Array: ...
+    def view2(self) -> Array:
+        """The second view of every image."""
     @property
-    def views(self) -> tuple[Array, ...]: ...
+    def views(self) -> tuple[Array, ...]:
+        """All views."""
     @property
-    def labels(self) -> Array: ...
+    def labels(self) -> Array:
+        """The class of each image as int64; -1 where its shard has none."""
     @property
-    def keys(self) -> list[str]: ...
+    def keys(self) -> list[str]:
+        """The key of each image: its name in the shard, up to the first dot."""
+    def __iter__(self) -> Iterator[Array]: ...
     def __len__(self) -> int: ...
 
 @final
@@ -64,7 +80,51 @@ class Epoch(Iterator[Batch]):
 
 @final
 class Loader:
-    """Streams augmented views of the images in WebDataset shards, epoch by epoch."""
+    """Streams augmented views of the images in WebDataset shards, epoch by epoch.
+
+    Iterating gives the batches of one epoch (:class:`Batch`), and the next iteration those of the next epoch. The bytes of
+    every batch are a function of shards, recipe, seed, epoch and step alone: the same for any number of workers and ranks,
+    and after a restart from ``state_dict()``.
+
+    Parameters
+    ----------
+    shards:
+        Files, folders, globs or brace patterns (``"data/train-{000..146}.tar"``), or a ``shardindex.json`` of widsindex.
+    recipe:
+        ``"imagenet"``, ``"cifar10"``, the path of a TOML file, or a dict or another mapping; ``{"preset": "imagenet", "size": 96,
+        "blur": None}`` is a preset with other fields.
+    batch_size:
+        Images a batch over all ranks: each of them gets ``batch_size / world_size``.
+    workers:
+        Threads that decode and augment, 1 to 1024. They are threads, not processes, and change the speed alone. A PyTorch
+        ``DataLoader`` is not needed; around the loader it has ``num_workers=0`` or 1, for each of several worker
+        processes would give every image, and is refused.
+    seed:
+        The only source of randomness.
+    rank, world_size:
+        This process among those that share each batch.
+    epoch:
+        The first epoch.
+    evaluation:
+        One plain view of every image (resize and centre crop), in order, with a smaller last batch.
+    views, shuffle, drop_last:
+        2, True and True; 1, False and False with ``evaluation``.
+    layout, dtype:
+        ``"NCHW"`` or ``"NHWC"``; ``"float32"``, ``"float16"`` (both normalised) or ``"uint8"`` (as they are).
+    prefetch:
+        Finished batches that may wait for the consumer, at least 1. Two more are under way at most, so that ``prefetch + 3``
+        are in memory with the one that the consumer has; those that it keeps come on top.
+    on_bad_sample, bad_sample_budget:
+        ``"skip"`` replaces images that cannot be used, until more than this share of all is bad; ``"fail"`` raises at the
+        first.
+    cache_dir:
+        Where indexes go when a shard's folder is read-only.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, OSError
+        If shards are missing, settings cannot work, or a shard cannot be read.
+    """
 
     def __new__(
         cls,
@@ -91,14 +151,28 @@ class Loader:
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]: ...
     def __iter__(self) -> Epoch: ...
     def __len__(self) -> int: ...
-    def set_epoch(self, epoch: int) -> None: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def set_epoch(self, epoch: int) -> None:
+        """Makes ``epoch`` the one of the next iteration; in the midst of that epoch, as after ``load_state_dict``, it changes
+        nothing.
+        """
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader is, after the last batch that was taken: a small dict that JSON can hold."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on where the loader of ``state`` was, with its seed and the same bytes. Workers and ranks may differ.
+
+        Raises
+        ------
+        ValueError
+            If it had other data, another batch size, recipe or number of views, or another ``shuffle`` or ``drop_last``.
+        """
     @property
-    def bad_samples(self) -> list[BadSample]: ...
+    def bad_samples(self) -> list[BadSample]:
+        """Images that could not be used so far: dicts of ``sample``, ``place`` (shard and key), ``offset`` and ``cause``."""
     @property
-    def class_names(self) -> list[str] | None: ...
-    def close(self) -> None: ...
+    def class_names(self) -> list[str] | None:
+        """The names of the classes, from ``classes.txt`` beside the shards; None if there is none."""
+    def close(self) -> None:
+        """Stops the threads. Batches stay as they are, and the next iteration starts them again."""
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
