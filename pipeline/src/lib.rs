@@ -60,3 +60,14 @@ pub use pipeline::{PipelineConfig, start};
 pub use quarantine::{BadSample, OnBadSample, Quarantine};
 pub use sampler::{LastBatch, Order, Part, World};
 pub use shards::ShardSet;
+
+/// The Rust of the READMEs compiles as it is written.
+#[cfg(doctest)]
+mod readme {
+    #[doc = include_str!("../README.md")]
+    struct OfTheCrate;
+    #[doc = include_str!("../../README.md")]
+    struct OfTheRepository;
+    #[doc = include_str!("../../docs/embedding.md")]
+    struct Embedding;
+}

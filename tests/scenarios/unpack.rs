@@ -5,7 +5,6 @@ use std::fs;
 use std::path::Path;
 
 use simsiam_pipeline::decode::Decoder;
-use simsiam_pipeline::shards::ShardWriter;
 
 use crate::fixture::{Fixture, damage, refused, simsiam, succeed, text};
 
@@ -76,19 +75,29 @@ fn pixels_are_those_that_training_sees() {
 fn no_key_leads_out_of_the_folder_and_none_overwrites_another() {
     let fixture = Fixture::new();
     fs::create_dir(fixture.path("hostile")).unwrap();
-    let mut writer = ShardWriter::create(&fixture.path("hostile/a.tar")).unwrap();
-    let samples = [
-        ("x/../../../outside", Some(0)),
-        ("a/b", None),
-        ("same", Some(3)),
-        ("same/in/a/folder", Some(3)),
-        ("in.a.folder/named/as/a/file.d/x", Some(12)),
-    ];
-    for (key, label) in samples {
-        writer.append(key, "JPEG", key.as_bytes(), label).unwrap();
+    let mut archive = tar::Builder::new(fs::File::create(fixture.path("hostile/a.tar")).unwrap());
+    // `Builder::append_data` would refuse the names.
+    let mut append = |name: &str, contents: &[u8]| {
+        let mut header = tar::Header::new_old();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_size(contents.len() as u64);
+        header.set_cksum();
+        archive.append(&header, contents).unwrap();
+    };
+    for (key, label, contents) in [
+        ("x/../../../outside", "0", "1"),
+        ("a/b", "", "2"),
+        ("same", "3", "3"),
+        ("same/in/a/folder", "3", "4"),
+        ("in.a.folder/named/as/a/file.d/x", "12", "5"),
+        ("/same", "3", "another"),
+    ] {
+        append(&format!("{key}.JPEG"), contents.as_bytes());
+        if !label.is_empty() {
+            append(&format!("{key}.cls"), label.as_bytes());
+        }
     }
-    writer.append("same", "JPEG", b"another", Some(3)).unwrap();
-    writer.finish().unwrap();
+    archive.finish().unwrap();
     fs::write(fixture.path("hostile/classes.txt"), "x\n../evil\n").unwrap();
     let before = files(&fixture.path("")).len();
     let unpack = |source: &str, out: &str| {
@@ -114,4 +123,28 @@ fn no_key_leads_out_of_the_folder_and_none_overwrites_another() {
     );
     assert_eq!(unpacked["03/same-2.JPEG"], b"another");
     assert_eq!(files(&fixture.path("")).len(), before + 7, "six images and an index");
+}
+
+/// Where a file can have no more than a kilobyte, the system answers as a full disk does.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_an_error_and_leaves_whole_files_only() {
+    let fixture = Fixture::new();
+    let mut unpack = std::process::Command::new("sh");
+    unpack.args([
+        "-c",
+        "trap '' XFSZ; ulimit -f 1; exec \"$@\"",
+        "sh",
+        env!("CARGO_BIN_EXE_simsiam"),
+        "unpack",
+    ]);
+    unpack.arg(fixture.path("train")).arg(fixture.path("out")).args(["--format", "png"]);
+    let printed = refused(&mut unpack);
+    assert!(
+        printed.contains("error: cannot write ") && printed.contains(".png: File too large"),
+        "{printed}"
+    );
+    for (name, png) in files(&fixture.path("out")) {
+        assert!(image::load_from_memory(&png).is_ok(), "{name}");
+    }
 }

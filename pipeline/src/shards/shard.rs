@@ -53,14 +53,13 @@ impl Shard {
         self.index.contents_hash()
     }
 
-    /// What stands behind the first dot of the images' names (`jpg`, `left.png`), by where the images begin. The
-    /// index does not keep it.
+    /// What stands behind the first dot of the members' names (`jpg`, `left.png`), by where their contents begin. The index
+    /// does not keep it.
     pub(crate) fn extensions(&self) -> HashMap<u64, String> {
         let members = Members::new(self.mapping.bytes()).map_while(Result::ok);
         let named = members.filter_map(|member| {
             let (_, extension) = scan::split_name(&member.name)?;
-            let extension = String::from_utf8_lossy(extension).into_owned();
-            scan::is_image(extension.as_bytes()).then_some((member.offset as u64, extension))
+            Some((member.offset as u64, String::from_utf8_lossy(extension).into_owned()))
         });
         named.collect()
     }

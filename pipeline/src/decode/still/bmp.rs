@@ -86,8 +86,11 @@ fn value(row: &[u8], x: usize, bits: usize) -> u32 {
 /// The bits under the mask, to 0 to 255, rounded down.
 fn channel(value: u32, mask: u32) -> u8 {
     let shift = mask.trailing_zeros() % 32;
-    let max = u64::from(mask >> shift).max(1);
-    (u64::from((value & mask) >> shift) * 255 / max) as u8
+    let (bits, max) = ((value & mask) >> shift, mask >> shift);
+    match max {
+        255 => bits as u8,
+        _ => (u64::from(bits) * 255 / u64::from(max).max(1)) as u8,
+    }
 }
 
 /// Runs to indices, a byte each, rows in the file's order. What is stepped over has index 0.

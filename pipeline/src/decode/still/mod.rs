@@ -46,3 +46,6 @@ pub(super) fn decode(
 fn rgb_len(info: &ImageInfo) -> usize {
     info.width as usize * info.height as usize * 3
 }
+
+#[cfg(test)]
+mod tests;

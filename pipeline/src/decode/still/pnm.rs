@@ -59,6 +59,10 @@ pub(super) fn decode(bytes: &[u8], info: &ImageInfo, rgb: &mut Vec<u8>) -> Resul
     }
     rgb.clear();
     rgb.reserve(super::rgb_len(info));
+    // Gray of more than 8 bits holds numbers, not shades: Pillow scales them to 16 bits, and clips them at 255.
+    let top = if channels == 1 && max > 255 { 65_535.0 } else { 255.0 };
+    let scale = |value: u32| (f64::from(value) / f64::from(max) * top).round_ties_even().min(255.0) as u8;
+    let scaled: Vec<u8> = (0..=max).map(scale).collect();
     let mut pixel = [0; 4];
     for y in 0..info.height as usize {
         for sample in 0..row {
@@ -73,24 +77,13 @@ pub(super) fn decode(bytes: &[u8], info: &ImageInfo, rgb: &mut Vec<u8>) -> Resul
                 Samples::Plain => text.sample(max)?,
             };
             let channel = sample % channels;
-            pixel[channel] =
-                if channels == 1 && max > 255 { clipped(value, max) } else { scaled(value, max) };
+            pixel[channel] = scaled.get(value as usize).copied().unwrap_or(255);
             if channel + 1 == channels {
                 rgb.extend(if channels > 2 { [pixel[0], pixel[1], pixel[2]] } else { [pixel[0]; 3] });
             }
         }
     }
     Ok(())
-}
-
-/// To 0 to 255, rounded as Python rounds.
-fn scaled(value: u32, max: u32) -> u8 {
-    (f64::from(value) / f64::from(max) * 255.0).round_ties_even().min(255.0) as u8
-}
-
-/// Gray of more than 8 bits holds numbers, not shades: Pillow scales them to 16 bits and clips them at 255.
-fn clipped(value: u32, max: u32) -> u8 {
-    (f64::from(value) / f64::from(max) * 65_535.0).round_ties_even().min(255.0) as u8
 }
 
 impl Header {

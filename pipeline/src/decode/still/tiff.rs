@@ -72,8 +72,8 @@ pub(super) fn decode(
     let mut reader = reader(bytes)?;
     let layout = Layout::read(&mut reader)?;
     let buffer = reader.image_buffer_layout().map_err(decode_error)?;
-    // The longest run of an encoded byte is far below this: a small file must not allocate what it promises.
-    if buffer.complete_len / 4096 > bytes.len() {
+    // No byte of LZW or Deflate stands for more: a small file must not allocate what it promises. Faxes may be blank.
+    if layout.bits > 1 && buffer.complete_len / 4096 > bytes.len() {
         return Err(DecodeError::Truncated(FORMAT));
     }
     stored.clear();
@@ -203,10 +203,10 @@ impl Layout {
 }
 
 fn reader(bytes: &[u8]) -> Result<Reader<'_>, DecodeError> {
-    // The caller bounds the pixels, and the buffer is ours.
+    // The caller bounds the pixels, whose buffer is ours. A strip, and what the tags say, is no larger than the file.
     let mut limits = Limits::default();
-    limits.intermediate_buffer_size = usize::MAX;
-    limits.decoding_buffer_size = usize::MAX;
+    limits.intermediate_buffer_size = bytes.len();
+    limits.decoding_buffer_size = bytes.len().saturating_mul(64);
     Ok(Decoder::new(Cursor::new(bytes)).map_err(decode_error)?.with_limits(limits))
 }
 
