@@ -83,7 +83,7 @@ pub(super) fn rgba16(deep: &[u8], rgb: &mut [u8]) {
 }
 
 /// What is left of `white` after an ink: `white - ink * white / 255`, rounded as Pillow's `MULDIV255`.
-fn without_ink(ink: u8, white: u8) -> u8 {
+pub(super) fn without_ink(ink: u8, white: u8) -> u8 {
     let product = u32::from(ink) * u32::from(white) + 128;
     white - (((product >> 8) + product) >> 8) as u8
 }

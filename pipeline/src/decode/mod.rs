@@ -1,7 +1,7 @@
 //! Encoded bytes become RGB pixels, those of Pillow's `Image.open(file).convert("RGB")`.
 //!
 //! JPEGs go through the project's own decoder, which can also decode a part of an image or a smaller one, and every other
-//! format through the `image` crate. Gray, CMYK and YCCK, 16-bit, palette and
+//! format through `still`. Gray, CMYK and YCCK, 16-bit, palette and
 //! alpha inputs are converted with Pillow's rules: alpha is dropped, not blended. EXIF orientation is NOT
 //! applied, as torchvision's `ImageFolder` loader does not apply it either.
 

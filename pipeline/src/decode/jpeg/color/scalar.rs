@@ -1,6 +1,6 @@
 //! The conversions in plain arithmetic: what the vector kernel is tested against.
 
-use crate::decode::convert::rgb_from_ycc;
+use crate::decode::convert::{rgb_from_ycc, without_ink};
 
 /// YCbCr to RGB. All rows have the same number of pixels.
 pub(in super::super) fn ycc_to_rgb(y: &[u8], cb: &[u8], cr: &[u8], rgb: &mut [u8]) {
@@ -21,12 +21,6 @@ pub(in super::super) fn ycck_to_rgb([y, cb, cr, k]: [&[u8]; 4], rgb: &mut [u8]) 
     for (i, out) in rgb.as_chunks_mut().0.iter_mut().enumerate() {
         *out = rgb_from_ycc(y[i], cb[i], cr[i]).map(|ink| without_ink(ink, k[i]));
     }
-}
-
-/// What is left of `white` after an ink: `white - ink * white / 255`, rounded as Pillow's `MULDIV255`.
-fn without_ink(ink: u8, white: u8) -> u8 {
-    let product = u32::from(ink) * u32::from(white) + 128;
-    white - (((product >> 8) + product) >> 8) as u8
 }
 
 /// Three rows to one of RGB.
