@@ -31,7 +31,7 @@ pub fn run(args: &UnpackArgs, console: &Console) -> Result<bool> {
     let mut notes = vec![format!("{} without a label", thousands(report.images - report.labelled))];
     if report.renamed > 0 {
         let renamed = thousands(report.renamed);
-        notes.push(format!("{renamed} not named as their keys, which other files have or no file can have"));
+        notes.push(format!("{renamed} under changed names (taken already, or not possible for a file)"));
     }
     if !report.left_out.is_empty() {
         notes.push(format!("{} left out", thousands(report.left_out.len() as u64)));

@@ -105,7 +105,7 @@ fn no_key_leads_out_of_the_folder_and_none_overwrites_another() {
     };
     let printed = unpack("hostile", "out");
     assert!(
-        printed.contains("unpacked 6 images into out: 1 without a label, 2 not named as their keys"),
+        printed.contains("unpacked 6 images into out: 1 without a label, 2 under changed names"),
         "{printed}"
     );
     let unpacked = files(&fixture.path("out"));
