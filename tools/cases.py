@@ -49,7 +49,7 @@ def main():
     rows = []
     for name, (expected, text, verdict) in zip(names, seen):
         what, said = known.get(name, ("", ""))
-        rows.append(Row(name, what, said if name.endswith(".tar") and said else expected, text, verdict))
+        rows.append(Row(name, what, expected or said, text, verdict))
     report = "\n".join(write(rows, len(jpegs)))
     if args.out == "-":
         print(report)
@@ -95,14 +95,16 @@ class Program:
         (self.folder / path.name).write_bytes(path.read_bytes())
         first, (code, out, err) = (self.run("inspect", path.name, "--verify", "--json") for _ in range(2))
         said = list(dict.fromkeys(line.strip() for line in err.splitlines() if line.strip()))
+        expected = "" if path.parent.name == "tar" else "every image is a sample or counted"
         if code == 2:
-            return "", " ".join(said), "refused" if len(said) == 1 else "fault"
+            return expected, " ".join(said), "refused" if len(said) == 1 else "fault"
         report = json.loads(out)
         found = {one["kind"]: one for one in report.get("found", [])}
         unused = sum(one["count"] for kind, one in found.items() if kind in UNUSED_IMAGES)
         said += [f"{one['count']} {one['description']}" for one in found.values()] + report.get("notes", [])
         said = list(dict.fromkeys(said))
-        seen = [f"samples {report['samples']}", f"unlabelled {report['unlabelled']}", f"labels {report['labels']}"]
+        labels = ", ".join(f"{images} x {label}" for label, images in report["labels"].items()) or "none"
+        seen = [f"samples {report['samples']}", f"labels {labels}", f"unlabelled {report['unlabelled']}"]
         seen += [f"unused {unused}", f"bad {len(report['bad'])}", *said]
         verdict = "ok"
         if first != (code, out, err):
@@ -111,7 +113,7 @@ class Program:
             seen, verdict = [*seen, f"{images(path)} images are there"], "fault"
         elif report["unlabelled"] and has_labels(path) and not said:
             seen, verdict = [*seen, "silent about labels"], "fault"
-        return "", "; ".join(seen), verdict
+        return expected, "; ".join(seen), verdict
 
 
 def judge_pixels(encoded, png, cause):
