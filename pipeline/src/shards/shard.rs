@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::{ReadCause, ReadError};
-use super::index::{Index, Record};
+use super::finding::{Finding, FindingKind};
+use super::index::{Index, Record, StoredLabel};
 use super::mapping::Mapping;
 use super::sample::{EncodedSample, Location};
 
@@ -18,11 +19,14 @@ pub struct Shard {
     path: PathBuf,
     mapping: Mapping,
     index: Index,
+    /// The label that each of the index's names stands for in the set.
+    named_labels: Vec<Option<u32>>,
 }
 
 impl Shard {
     pub(super) fn new(path: PathBuf, mapping: Mapping, index: Index) -> Shard {
-        Shard { path, mapping, index }
+        let named_labels = vec![None; index.names().len()];
+        Shard { path, mapping, index, named_labels }
     }
 
     /// The file, as the patterns named it.
@@ -37,7 +41,40 @@ impl Shard {
 
     /// Samples that have a label.
     pub fn labelled(&self) -> u64 {
-        self.index.labelled()
+        let names = self.index.names().iter().zip(&self.named_labels);
+        let named = names.filter(|(_, label)| label.is_some()).map(|((_, samples), _)| samples);
+        self.index.numbered() + named.sum::<u64>()
+    }
+
+    /// How often indexing found each kind of thing that became no sample or no label, of those that it found.
+    pub fn finding_counts(&self) -> impl Iterator<Item = (FindingKind, u64)> {
+        self.index.finding_counts()
+    }
+
+    /// What indexing found besides samples: the first 10,000 of each kind.
+    pub fn findings(&self) -> impl Iterator<Item = Finding<'_>> {
+        self.index.findings().map(|(kind, offset, member, found)| Finding {
+            kind,
+            shard: self.path.as_path().into(),
+            member: member.into(),
+            offset,
+            found: found.into(),
+        })
+    }
+
+    /// Names that are labels, and how many samples have each.
+    pub(super) fn names(&self) -> &[(String, u64)] {
+        self.index.names()
+    }
+
+    /// Samples whose label is a number.
+    pub(super) fn numbered(&self) -> u64 {
+        self.index.numbered()
+    }
+
+    /// Settles which label each of the [names](Self::names) stands for.
+    pub(super) fn name_labels(&mut self, label: impl Fn(&str) -> Option<u32>) {
+        self.named_labels = self.index.names().iter().map(|(name, _)| label(name)).collect();
     }
 
     /// Size of the archive, in bytes.
@@ -51,7 +88,14 @@ impl Shard {
     }
 
     pub(super) fn label(&self, position: u64) -> Option<u32> {
-        self.index.record(position)?.label
+        self.settled(self.index.record(position)?.label?)
+    }
+
+    fn settled(&self, label: StoredLabel) -> Option<u32> {
+        match label {
+            StoredLabel::Number(number) => Some(number),
+            StoredLabel::Name(place) => *self.named_labels.get(place as usize)?,
+        }
     }
 
     pub(super) fn locate(&self, position: u64) -> Location<'_> {
@@ -78,7 +122,8 @@ impl Shard {
         let (Some(bytes), Some(key)) = (bytes, self.index.key(position)) else {
             return Err(self.error(position, ReadCause::Index));
         };
-        Ok(EncodedSample { bytes, label: record.label, key, shard: self, position })
+        let label = record.label.and_then(|label| self.settled(label));
+        Ok(EncodedSample { bytes, label, key, shard: self, position })
     }
 
     /// Whether the sample's bytes are those that were indexed.
