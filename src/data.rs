@@ -68,6 +68,18 @@ impl Source {
         (!patterns.is_empty()).then(|| Self::open_with(patterns, config, &options)).transpose()
     }
 
+    /// Names the samples that could not be used.
+    pub fn warn_of_unusable(&self) {
+        const MOST_NAMED: usize = 10;
+        let bad = self.quarantine.list();
+        for bad in bad.iter().take(MOST_NAMED) {
+            tracing::warn!("left out: {bad}");
+        }
+        if let Some(more @ 1..) = bad.len().checked_sub(MOST_NAMED) {
+            tracing::warn!("left out: {more} more samples, which `simsiam inspect --verify` lists");
+        }
+    }
+
     /// Number of samples.
     pub fn len(&self) -> u64 {
         self.part.len(self.shards.len())
@@ -183,6 +195,14 @@ impl KnnData {
             Some(queries) => Self { bank, queries },
             None => Self::with_held_out(bank),
         })
+    }
+
+    /// Names the samples that could not be used.
+    pub fn warn_of_unusable(&self) {
+        self.bank.warn_of_unusable();
+        if !Arc::ptr_eq(&self.bank.quarantine, &self.queries.quarantine) {
+            self.queries.warn_of_unusable();
+        }
     }
 
     /// Sets a tenth of the samples apart: never trained on, they are what the kNN monitor asks.
