@@ -152,6 +152,9 @@ impl Loader {
             builder = builder.cache_dir(folder);
         }
         let mut loader = py.detach(|| builder.build()).map_err(error::loader)?;
+        for warning in loader.shards().warnings() {
+            PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(warning)?, 1)?;
+        }
         loader.seek(epoch, 0);
 
         let arguments = PyDict::new(py);

@@ -8,8 +8,10 @@ use crate::shards::Subject;
 
 /// Classes that are listed one by one; of more, only the smallest and largest count is shown.
 const MOST_CLASSES: usize = 20;
-/// Things of one kind that are listed; the serialised report has all.
-const MOST_LISTED: usize = 100;
+/// Bad samples that are listed; the serialised report has all.
+const MOST_BAD: usize = 100;
+/// Findings of one kind that are listed; as above.
+const MOST_FOUND: usize = 20;
 /// Characters of the longest bar.
 const BAR: u64 = 40;
 
@@ -71,7 +73,7 @@ impl Report {
                 if let Some(advice) = found.advice {
                     write!(f, "\n  ({advice})")?;
                 }
-                list(f, found.count, found.list.iter())?;
+                list(f, found.count, found.list.iter().take(MOST_FOUND))?;
                 writeln!(f)?;
             }
         }
@@ -82,7 +84,8 @@ impl Report {
         let looked_at = if self.verified { "all images decoded" } else { "headers read, nothing decoded" };
         let count = self.bad.len() as u64;
         write!(f, "bad       {} ({looked_at})", grouped(count))?;
-        list(f, count, self.bad.iter().map(|bad| format!("{}: {}", bad.at, bad.cause)))?;
+        let bad = self.bad.iter().take(MOST_BAD);
+        list(f, count, bad.map(|bad| format!("{}: {}", bad.at, bad.cause)))?;
         if !self.broken_shards.is_empty() {
             write!(
                 f,
@@ -94,14 +97,14 @@ impl Report {
     }
 }
 
-/// The first of `count` things, one a line, and how many more there are.
+/// Some of `count` things, one a line, and how many more there are.
 fn list(
     f: &mut fmt::Formatter<'_>,
     count: u64,
     lines: impl Iterator<Item = impl fmt::Display>,
 ) -> fmt::Result {
     let mut shown = 0;
-    for line in lines.take(MOST_LISTED) {
+    for line in lines {
         write!(f, "\n  {line}")?;
         shown += 1;
     }

@@ -174,6 +174,7 @@ fn list_left_out(
 }
 
 fn write_lines(path: &Path, lines: &[String]) -> Result<(), ShardError> {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    // A name may have line ends in it.
+    let text: String = lines.iter().map(|line| line.replace(['\n', '\r'], " ") + "\n").collect();
     AtomicFile::write_all_to(path, text.as_bytes()).map_err(ShardError::io("write", path))
 }

@@ -65,7 +65,7 @@ pub enum PackError {
     },
     /// Images lie beside folders with images.
     #[error(
-        "{}: {loose} images lie in the folder itself and {in_folders} in folders of it; --labels top packs those in folders, \
+        "{}: images lie in the folder itself ({loose}) and in folders of it ({in_folders}); --labels top packs those in folders, \
          which are their classes, and --labels none packs all without labels",
         .path.display()
     )]
@@ -134,6 +134,6 @@ pub enum PackError {
 fn first_of(others: &[SkippedFile]) -> String {
     match others {
         [] => String::new(),
-        [first, ..] => format!(" among its {} files (first: {first})", others.len()),
+        [first, ..] => format!(" (other files: {}; first: {first})", others.len()),
     }
 }

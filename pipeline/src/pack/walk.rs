@@ -30,7 +30,8 @@ pub(super) struct FoundImage {
     pub(super) extension: String,
 }
 
-/// Goes through `source` in the order of names. Those that begin with a dot are passed over, as in a shell; links are followed.
+/// Goes through `source` in the order of names. Those that begin with a dot are passed over, as in a shell, and images among them
+/// named; links are followed.
 pub(super) fn walk(source: &Path) -> Result<Found, ShardError> {
     let real = fs::canonicalize(source).map_err(ShardError::io("list", source))?;
     let mut found = Found::default();
@@ -55,8 +56,14 @@ fn walk_folder(folder: &Path, place: &mut Place, found: &mut Found) -> Result<()
     entries.sort();
     for path in entries {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with('.') {
+            // Those of macOS's `._x.jpg` are no images.
+            if !name.starts_with("._") && has_images_extension(&path) && path.is_file() {
+                found.others.push(SkippedFile { path, cause: "its name begins with a dot".into() });
+            }
+            continue;
+        }
         let kind = match Kind::of(&path, &place.ancestors) {
-            _ if name.starts_with('.') => continue,
             Ok(kind) => kind,
             Err(cause) => {
                 found.others.push(SkippedFile { path, cause });
@@ -116,12 +123,16 @@ impl Kind {
     }
 }
 
+fn has_images_extension(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| is_image(extension.as_encoded_bytes()))
+}
+
 /// The extension of an image, by its name or where that says nothing by its contents; else what the file is.
 fn image_extension(path: &Path) -> Result<String, String> {
     let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
     // Disk images are named so, too.
     let is_plain = extension.is_empty() || extension.eq_ignore_ascii_case("img");
-    if is_image(extension.as_bytes()) && !is_plain {
+    if has_images_extension(path) && !is_plain {
         return Ok(extension);
     }
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();

@@ -6,8 +6,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::ShardError;
 use super::shard::Shard;
+use super::{ShardError, warnings};
 
 /// One class name a line; line `i` names label `i`.
 pub(crate) const FILE_NAME: &str = "classes.txt";
@@ -54,10 +54,7 @@ impl Classes {
     /// Gives every name that is a label its number: its place in the list `given`, or in the file beside the shards, or among all
     /// names of these shards.
     pub(super) fn settle(mut self, shards: &mut [Shard], given: Option<&[String]>) -> Classes {
-        let mut samples: BTreeMap<String, u64> = BTreeMap::new();
-        for (name, count) in shards.iter().flat_map(Shard::names).filter(|(_, count)| *count > 0) {
-            *samples.entry(name.clone()).or_default() += count;
-        }
+        let samples = samples_by_name(shards);
         if samples.is_empty() {
             return self;
         }
@@ -65,31 +62,52 @@ impl Classes {
             (self.names, self.listed) = (Some(given.to_vec()), true);
         }
         let mut names = self.names.take().unwrap_or_default();
+        let has_numbers = shards.iter().any(|shard| shard.numbered() > 0);
         let listed: BTreeSet<&str> = names.iter().map(|name| name.trim()).collect();
-        samples.retain(|name, _| !listed.contains(name.as_str()));
-        let unlisted = samples;
-        if shards.iter().all(|shard| shard.numbered() == 0) {
-            if let (true, Some(first)) = (self.listed, unlisted.keys().next()) {
-                self.warnings.push(format!(
-                    "{} names that are labels are not in the list of {} classes, and are numbered behind it (first: {first:?})",
-                    unlisted.len(),
-                    names.len()
-                ));
-            }
-            names.extend(unlisted.into_keys());
-        } else if let Some(first) = unlisted.keys().next() {
-            self.warnings.push(format!(
-                "{} labels are not used: they are names beside others that are numbers (first: {first:?}); a {FILE_NAME} beside the shards says which number a name has",
-                unlisted.values().sum::<u64>()
-            ));
+        let unlisted: BTreeMap<_, _> =
+            samples.into_iter().filter(|(name, _)| !listed.contains(name.as_str())).collect();
+        if !unlisted.is_empty() && (self.listed || has_numbers) {
+            self.warnings.push(unlisted_names(&unlisted, names.len(), has_numbers));
         }
-        let labels: HashMap<&str, u32> =
-            names.iter().rev().map(|name| name.trim()).zip((0..names.len() as u32).rev()).collect();
+        if !has_numbers {
+            names.extend(unlisted.into_keys());
+        }
+        // From the back, so that the first of two lines with the same name counts.
+        let labels = (0..names.len() as u32).zip(&names).rev();
+        let labels: HashMap<&str, u32> = labels.map(|(label, name)| (name.trim(), label)).collect();
         for shard in shards {
             shard.name_labels(|name| labels.get(name).copied());
         }
         self.names = Some(names).filter(|names| !names.is_empty());
         self
+    }
+}
+
+/// The names that are labels, and how many samples have each.
+fn samples_by_name(shards: &[Shard]) -> BTreeMap<String, u64> {
+    let mut samples = BTreeMap::new();
+    for (name, count) in shards.iter().flat_map(Shard::names).filter(|(_, count)| *count > 0) {
+        *samples.entry(name.clone()).or_default() += count;
+    }
+    samples
+}
+
+/// What becomes of labels whose names are in no list.
+fn unlisted_names(samples: &BTreeMap<String, u64>, classes: usize, has_numbers: bool) -> String {
+    const MOST_SHOWN: usize = 10;
+    let labels = warnings::are(samples.values().sum(), "label");
+    let mut which: Vec<_> = samples.iter().map(|(name, count)| format!("{name:?} {count}")).collect();
+    if which.len() > MOST_SHOWN {
+        which.truncate(MOST_SHOWN);
+        which.push("...".into());
+    }
+    let which = which.join(", ");
+    if has_numbers {
+        format!(
+            "{labels} not used, being names beside others that are numbers ({which}); a {FILE_NAME} beside the shards says which number a name has"
+        )
+    } else {
+        format!("{labels} not in the list of {classes} classes, so numbered behind it ({which})")
     }
 }
 

@@ -25,10 +25,9 @@ pub(super) fn of_findings(shards: &[Shard]) -> Vec<String> {
     };
     let unused = |(subject, noun)| {
         let total = causes(subject).map(|(_, count, _)| count).sum::<u64>();
-        let are = if total == 1 { " is" } else { "s are" };
         let list: Vec<_> =
             causes(subject).map(|(kind, count, first)| format!("{count} {}", cause(kind, first))).collect();
-        (total > 0).then(|| format!("{total} {noun}{are} not used: {}; {LISTED}", list.join("; ")))
+        (total > 0).then(|| format!("{} not used: {}; {LISTED}", are(total, noun), list.join("; ")))
     };
     let ended = |(kind, count, first)| {
         let plural = if count == 1 { "" } else { "s" };
@@ -43,12 +42,14 @@ pub(super) fn of_findings(shards: &[Shard]) -> Vec<String> {
 /// A line for compressed tars, where there are any.
 pub(super) fn of_compressed(compressed: &[PathBuf]) -> Option<String> {
     let first = compressed.first()?;
-    let (are, count) = (if compressed.len() == 1 { "tar is" } else { "tars are" }, compressed.len());
+    let tars = are(compressed.len() as u64, "compressed tar");
     let advice = foreign::decompress(first);
-    Some(format!(
-        "{count} compressed {are} not used (first: {}): they cannot be mapped; {advice}",
-        first.display()
-    ))
+    Some(format!("{tars} not used (first: {}): they cannot be mapped; {advice}", first.display()))
+}
+
+/// `1 image is` or `2 images are`.
+pub(super) fn are(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun} is") } else { format!("{count} {noun}s are") }
 }
 
 const LISTED: &str = "`simsiam inspect` lists all";

@@ -148,7 +148,7 @@ fn what_cannot_be_packed_is_refused_with_the_reason() {
     assert_eq!(error(&source), "DIR/source: no images");
     fs::write(source.join("a.heic"), b"x").unwrap();
     let expected =
-        "DIR/source: no images among its 1 files (first: DIR/source/a.heic: HEIC, which is not read)";
+        "DIR/source: no images (other files: 1; first: DIR/source/a.heic: HEIC, which is not read)";
     assert_eq!(error(&source), expected);
     assert!(!out.exists());
     fs::write(source.join("cat/a.jpg"), jpeg(1, 8, 8)).unwrap();
@@ -242,7 +242,7 @@ fn folders_within_folders_are_asked_for_and_the_answers_work() {
 fn images_beside_class_folders_are_asked_for_and_listed_when_left_out() {
     let names = ["loose.jpg", "cat/a.jpg", "dog/b.jpg"];
     let error = packed(&names, None).unwrap_err();
-    let expected_error = "DIR/source: 1 images lie in the folder itself and 2 in folders of it; --labels top packs those in folders, \
+    let expected_error = "DIR/source: images lie in the folder itself (1) and in folders of it (2); --labels top packs those in folders, \
         which are their classes, and --labels none packs all without labels";
     assert_eq!(error, expected_error);
     let samples = [("cat/a", Some(0)), ("dog/b", Some(1))];
@@ -278,6 +278,8 @@ fn what_cannot_be_read_is_left_out_and_named_and_nothing_is_waited_for() {
     symlink("..", source.join("cat/up")).unwrap();
     symlink("../dog", source.join("cat/pack")).unwrap();
     symlink("/dev/zero", source.join("cat/zero.jpg")).unwrap();
+    fs::write(source.join("cat/.hidden.jpg"), b"x").unwrap();
+    fs::write(source.join("cat/.DS_Store"), b"x").unwrap();
     let pipe = source.join("cat/pipe.jpg");
     assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
     let _socket = UnixListener::bind(source.join("dog/s.jpg")).unwrap();
@@ -289,6 +291,7 @@ fn what_cannot_be_read_is_left_out_and_named_and_nothing_is_waited_for() {
     };
     let others: Vec<_> = report.others.iter().map(name).collect();
     let expected = [
+        "cat/.hidden.jpg: its name begins with a dot",
         "cat/dangling.jpg: a link to /nowhere.jpg, which does not exist",
         "cat/itself.jpg: a link to itself.jpg",
         "cat/pack/s.jpg: a socket",
