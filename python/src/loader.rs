@@ -1,5 +1,6 @@
 //! The loader and its epochs.
 
+use std::ffi::CString;
 use std::pin::Pin;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -9,7 +10,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use futures_core::Stream;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyTuple};

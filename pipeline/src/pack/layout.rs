@@ -98,15 +98,15 @@ fn guess(source: &Path, out: &Path, found: &Found) -> Result<ClassFolders, PackE
     let is_nested = |image: &&FoundImage| tops[&*image.folders[0]].direct == 0;
     if let Some(first) = found.images.iter().find(is_nested) {
         let parents: BTreeSet<_> = found.images.iter().map(|image| &image.folders).collect();
-        return Err(PackError::Nested {
-            path: source.to_owned(),
-            first: first.path.clone(),
-            top: first.folders[0].clone(),
-            tops: tops.len(),
-            parent: first.folders.join("/"),
-            parents: parents.len(),
-            command: command(&source.join(&first.folders[0]), out, "train"),
-        });
+        let (top, parent) = (&first.folders[0], first.folders.join("/"));
+        let choices = format!(
+            "--labels top (the class is the first folder: {top:?}; {} classes), --labels parent (the folder of the image: \
+             {parent:?}; {} classes), --labels none (all images, without labels), or a folder by itself: {}",
+            tops.len(),
+            parents.len(),
+            command(&source.join(top), out, "train")
+        );
+        return Err(PackError::Nested { path: source.to_owned(), first: first.path.clone(), choices });
     }
     Ok(ClassFolders::Top)
 }

@@ -79,9 +79,7 @@ pub enum PackError {
     },
     /// Images lie in folders within folders.
     #[error(
-        "{}: images lie in folders within folders (first: {}), which can be meant in several ways: --labels top (the class is \
-         the first folder: {top:?}; {tops} classes), --labels parent (the folder of the image: {parent:?}; {parents} classes), \
-         --labels none (all images, without labels), or a folder by itself: {command}",
+        "{}: images lie in folders within folders (first: {}), which can be meant in several ways: {choices}",
         .path.display(), .first.display()
     )]
     Nested {
@@ -89,16 +87,8 @@ pub enum PackError {
         path: PathBuf,
         /// The first such image.
         first: PathBuf,
-        /// Its first folder.
-        top: String,
-        /// How many of these there are.
-        tops: usize,
-        /// All its folders.
-        parent: String,
-        /// How many of these there are.
-        parents: usize,
-        /// What packs its first folder.
-        command: String,
+        /// What can be meant, and the flag or command for it.
+        choices: String,
     },
     /// The target holds shards already.
     #[error("{}: already holds shards (found {found})", .path.display())]
