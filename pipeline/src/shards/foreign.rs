@@ -50,7 +50,7 @@ enum Remedy {
 
 type Kind = (&'static [u8], &'static str, Remedy);
 
-const KINDS: [Kind; 19] = [
+const KINDS: [Kind; 17] = [
     (b"\x1f\x8b", "gzip-compressed", Remedy::Decompress("gzip")),
     (b"\x28\xb5\x2f\xfd", "Zstandard-compressed", Remedy::Decompress("zstd")),
     (b"BZh", "bzip2-compressed", Remedy::Decompress("bzip2")),
@@ -62,18 +62,20 @@ const KINDS: [Kind; 19] = [
     (b"Rar!\x1a\x07", "a RAR archive", Remedy::Extract("unrar x")),
     (b"version https://git-lfs", "a Git LFS pointer", Remedy::Fetch),
     (b"<!DOCTYPE html", "an HTML page", Remedy::Load),
-    (b"<!doctype html", "an HTML page", Remedy::Load),
     (b"<html", "an HTML page", Remedy::Load),
     (b"<?xml", "an XML text", Remedy::Load),
     (b"\xff\xd8\xff", "a JPEG image", Remedy::Pack),
     (b"\x89PNG\r\n", "a PNG image", Remedy::Pack),
     (b"PAR1", "a Parquet file", Remedy::Pack),
     (b"\x89HDF\r\n", "an HDF5 file", Remedy::Pack),
-    (b"SIMSIDX\n", "the index of a shard", Remedy::Pack),
 ];
 
+/// White space may stand before a text, and letters of either case be in it.
 fn kind(bytes: &[u8]) -> Option<&'static Kind> {
-    KINDS.iter().find(|(magic, ..)| bytes.starts_with(magic))
+    let bytes = bytes.trim_ascii_start();
+    KINDS
+        .iter()
+        .find(|(magic, ..)| bytes.get(..magic.len()).is_some_and(|start| start.eq_ignore_ascii_case(magic)))
 }
 
 /// The name of the decompressed file: `a.tar` for `a.tar.gz` and `a.tgz`, and another than that of the file in any case.
@@ -99,6 +101,8 @@ mod tests {
         assert_eq!(advice("a.tgz", b"\x1f\x8b\x08"), gzip("a.tgz > a.tar"));
         assert_eq!(advice("a.tar", b"\x1f\x8b\x08"), gzip("a.tar > a-plain.tar"));
         assert!(advice("a.tar", b"PK\x03\x04...").unwrap().starts_with("a zip archive: `unzip a.tar` in a"));
+        let page = advice("a.tar", b"\r\n<HTML><body>404");
+        assert_eq!(page.as_deref(), Some("an HTML page: download it again"));
         assert_eq!(advice("a.tar", b"GIF89a"), None);
     }
 }

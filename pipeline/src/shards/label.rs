@@ -81,6 +81,8 @@ fn of_value(value: &Value) -> Result<Label, BadLabel> {
 
 fn of_text(text: &str) -> Result<Label, BadLabel> {
     let text = text.trim();
+    // As JSON writes a text.
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     if let Ok(number) = text.parse::<f64>() {
         // All that a `u32` can be is exact as an `f64`.
         let fits = number.fract() == 0.0 && (0.0..f64::from(u32::MAX)).contains(&number);
@@ -161,8 +163,10 @@ mod tests {
 
     #[test]
     fn a_cls_is_a_number_or_a_name() {
-        let cases: [(&[u8], Option<Label>); 20] = [
+        let cases: [(&[u8], Option<Label>); 22] = [
             (b"7", number(7)),
+            (b"\"7\"", number(7)),
+            (b"\"cat\"", name("cat")),
             (b" 007\r\n", number(7)),
             (b"3.0", number(3)),
             (b"\xef\xbb\xbf7", number(7)),

@@ -26,14 +26,14 @@ pub(super) fn scan(archive: &[u8]) -> Result<Scan, TarError> {
     let mut scan = Scan::default();
     let mut members = Members::new(archive);
     let mut group: Option<Group<'_>> = None;
-    let mut joined = 0;
+    let mut begin = 0;
     while let Some(member) = members.next() {
         let member = member?;
-        if mem::replace(&mut joined, members.joined()) < members.joined() {
+        if mem::replace(&mut begin, members.begin()) < members.begin() {
             scan.close(group.take())?;
             // Each archive is whole by itself; another may have the same keys.
             scan.apart.join(&mut scan.index);
-            scan.index.findings.push(FindingKind::Joined, b"", member.offset, "");
+            scan.index.findings.push(FindingKind::Joined, b"", begin, "");
         }
         scan.members += u64::from(!member.is_link);
         let Some(keyed) = scan.keyed(member) else { continue };

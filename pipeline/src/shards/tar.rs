@@ -63,18 +63,18 @@ pub(super) struct Members<'a> {
     at: usize,
     /// From the last global pax header.
     global: pax::Overrides<'a>,
-    joined: u64,
+    begin: usize,
     ending: Ending,
 }
 
 impl<'a> Members<'a> {
     pub(super) fn new(archive: &'a [u8]) -> Members<'a> {
-        Members { archive, at: 0, global: pax::Overrides::default(), joined: 0, ending: Ending::Closed }
+        Members { archive, at: 0, global: pax::Overrides::default(), begin: 0, ending: Ending::Closed }
     }
 
-    /// Archives that began behind the end of another so far.
-    pub(super) fn joined(&self) -> u64 {
-        self.joined
+    /// Where the archive begins that the last member is in: not at 0, if it was joined to the end of another.
+    pub(super) fn begin(&self) -> usize {
+        self.begin
     }
 
     /// Ask after the last member.
@@ -86,9 +86,9 @@ impl<'a> Members<'a> {
         let mut local = self.global.clone();
         let mut long_name = None;
         loop {
-            let joined = self.joined;
+            let begin = self.begin;
             let Some(header) = self.next_header()? else { return Ok(None) };
-            if self.joined > joined {
+            if self.begin > begin {
                 (local, long_name) = (self.global.clone(), None);
             }
             let offset = self.at + BLOCK;
@@ -155,7 +155,7 @@ impl<'a> Members<'a> {
             Some(Ok(header)) => {
                 self.at = offset;
                 if zeros > 1 {
-                    self.joined += 1;
+                    self.begin = offset;
                     self.global = pax::Overrides::default();
                 }
                 return Ok(Some(header));
