@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use simsiam_model::arch::Arch;
 use simsiam_pipeline::unpack::UnpackFormat;
 
@@ -42,7 +42,7 @@ pub enum Command {
     /// Begin a run with weights from elsewhere: an export, torchvision's, or facebookresearch/simsiam's
     #[command(args_override_self = true)]
     Import(Box<ImportArgs>),
-    /// Write shards from a folder of class folders with images
+    /// Write shards from a folder of images, or of class folders with images
     Pack(PackArgs),
     /// Write the images of shards as files: those that were packed, or the pixels that training sees
     Unpack(UnpackArgs),
@@ -223,7 +223,7 @@ pub struct ImportArgs {
 /// `simsiam pack`.
 #[derive(Debug, Args)]
 pub struct PackArgs {
-    /// Folder with one folder of images for each class
+    /// Folder with one folder of images for each class, or with images, which have no labels then
     pub source: PathBuf,
     /// Folder to write the shards to
     pub out: PathBuf,
@@ -233,6 +233,9 @@ pub struct PackArgs {
     /// Scale images down whose longer side has more pixels than this
     #[arg(long, value_name = "PIXELS")]
     pub max_side: Option<u32>,
+    /// What the class of an image is [default: its folder, if all folders in SOURCE have images of their own]
+    #[arg(long, value_name = "FOLDER")]
+    pub labels: Option<ClassFolders>,
     /// Encode every image anew as a JPEG of this quality, 1 to 100
     #[arg(long)]
     pub quality: Option<u8>,
@@ -277,6 +280,17 @@ impl From<UnpackedFormat> for UnpackFormat {
             UnpackedFormat::Png => Self::Png,
         }
     }
+}
+
+/// What the class of a packed image is.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ClassFolders {
+    /// The first folder below SOURCE
+    Top,
+    /// The folder that the image lies in
+    Parent,
+    /// Nothing: no image has a label
+    None,
 }
 
 /// `simsiam inspect`.

@@ -44,18 +44,40 @@ impl Source {
     /// # Errors
     /// If there are none, or they are broken.
     pub fn open(patterns: &[String], config: &TrainConfig) -> Result<Self> {
+        Self::open_with(patterns, config, &OpenOptions::default())
+    }
+
+    fn open_with(patterns: &[String], config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
         let policy = match config.on_bad_sample {
             BadSamplePolicy::Skip => OnBadSample::Skip { budget: config.bad_sample_budget },
             BadSamplePolicy::Fail => OnBadSample::Fail,
         };
-        let shards = ShardSet::open(patterns, &OpenOptions::default())?;
+        let shards = ShardSet::open(patterns, options)?;
+        for warning in shards.warnings() {
+            tracing::warn!("{}: {warning}", patterns.join(" "));
+        }
         let quarantine = Arc::new(Quarantine::new(policy, shards.len()));
         Ok(Self { shards: Arc::new(shards), part: Part::All, quarantine })
     }
 
-    fn open_val(config: &TrainConfig) -> Result<Option<Self>> {
+    /// The validation shards, with the numbers that the training shards give to labels that are names.
+    fn open_val(config: &TrainConfig, train: &Self) -> Result<Option<Self>> {
         let patterns = &config.val_shards;
-        (!patterns.is_empty()).then(|| Self::open(patterns, config)).transpose()
+        let class_names = train.shards.class_names().map(<[String]>::to_vec);
+        let options = OpenOptions { class_names, ..OpenOptions::default() };
+        (!patterns.is_empty()).then(|| Self::open_with(patterns, config, &options)).transpose()
+    }
+
+    /// Names the samples that could not be used.
+    pub fn warn_of_unusable(&self) {
+        const MOST_NAMED: usize = 10;
+        let bad = self.quarantine.list();
+        for bad in bad.iter().take(MOST_NAMED) {
+            tracing::warn!("left out: {bad}");
+        }
+        if let Some(more @ 1..) = bad.len().checked_sub(MOST_NAMED) {
+            tracing::warn!("left out: {more} more samples, which `simsiam inspect --verify` lists");
+        }
     }
 
     /// Number of samples.
@@ -79,7 +101,7 @@ impl Data {
     /// If shards are missing or broken, the batch is larger than the data, or labels are missing that are asked for.
     pub fn open(config: &TrainConfig) -> Result<Self> {
         let all = Source::open(&config.shards, config)?;
-        let val = Source::open_val(config)?;
+        let val = Source::open_val(config, &all)?;
         let data = match (wants_knn(config, &all, val.as_ref())?, val) {
             (false, _) => Self { train: all, knn: None },
             (true, Some(queries)) => Self { knn: Some(KnnData { bank: all.clone(), queries }), train: all },
@@ -157,20 +179,30 @@ impl KnnData {
     /// # Errors
     /// If shards are missing or broken, or samples have no label.
     pub fn open(config: &TrainConfig) -> Result<Self> {
-        let (bank, val) = (Source::open(&config.shards, config)?, Source::open_val(config)?);
+        let bank = Source::open(&config.shards, config)?;
+        let val = Source::open_val(config, &bank)?;
         for (source, patterns) in [(Some(&bank), &config.shards), (val.as_ref(), &config.val_shards)] {
             if source.is_some_and(|source| !source.shards.has_labels()) {
                 return Err(InputError::new(format!(
-                    "evaluation needs a label for every sample, but some in {} have none (no .cls member)",
+                    "evaluation needs a label for every sample, but some in {} have none (`simsiam inspect` counts them)",
                     patterns.join(" ")
                 ))
                 .into());
             }
         }
+        check_shared_labels(config, &bank, val.as_ref())?;
         Ok(match val {
             Some(queries) => Self { bank, queries },
             None => Self::with_held_out(bank),
         })
+    }
+
+    /// Names the samples that could not be used.
+    pub fn warn_of_unusable(&self) {
+        self.bank.warn_of_unusable();
+        if !Arc::ptr_eq(&self.bank.quarantine, &self.queries.quarantine) {
+            self.queries.warn_of_unusable();
+        }
     }
 
     /// Sets a tenth of the samples apart: never trained on, they are what the kNN monitor asks.
@@ -190,12 +222,33 @@ fn wants_knn(config: &TrainConfig, all: &Source, val: Option<&Source>) -> Result
     let unlabelled =
         sources.into_iter().find(|(source, _)| source.is_some_and(|source| !source.shards.has_labels()));
     match unlabelled {
-        None => Ok(true),
-        Some(_) if val.is_none() && config.knn_every.is_none() => Ok(false),
+        None => check_shared_labels(config, all, val).map(|()| true),
+        Some(_) if val.is_none() && config.knn_every.is_none() => {
+            let labelled = all.shards.shards().map(|shard| shard.labelled()).sum::<u64>();
+            if labelled > 0 {
+                let (all, patterns) = (all.shards.len(), config.shards.join(" "));
+                tracing::warn!("{patterns}: only {labelled} of {all} samples have a label, so there is no kNN");
+            }
+            Ok(false)
+        }
         Some((_, patterns)) => Err(InputError::new(format!(
-            "kNN needs a label for every sample, but some in {} have none (no .cls member); --knn-every 0 trains without it",
+            "kNN needs a label for every sample, but some in {} have none (`simsiam inspect` counts them); --knn-every 0 trains without it",
             patterns.join(" ")
         ))
         .into()),
     }
+}
+
+/// Refuses to compare labels that are numbers with labels that are names.
+fn check_shared_labels(config: &TrainConfig, train: &Source, val: Option<&Source>) -> Result<()> {
+    if val.is_none_or(|val| train.shards.shares_labels_with(&val.shards)) {
+        return Ok(());
+    }
+    Err(InputError::new(format!(
+        "the labels of {} and of {} cannot be compared: the ones are numbers and the others names; a classes.txt beside the \
+         training shards says which number a name has",
+        config.shards.join(" "),
+        config.val_shards.join(" ")
+    ))
+    .into())
 }

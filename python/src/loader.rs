@@ -1,5 +1,6 @@
 //! The loader and its epochs.
 
+use std::ffi::CString;
 use std::pin::Pin;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -9,7 +10,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use futures_core::Stream;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyDict, PyTuple};
@@ -164,6 +165,9 @@ impl Loader {
             builder = builder.cache_dir(folder);
         }
         let mut loader = py.detach(|| builder.build()).map_err(error::loader)?;
+        for warning in loader.shards().warnings() {
+            PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(warning)?, 1)?;
+        }
         loader.seek(epoch, 0);
 
         let arguments = PyDict::new(py);

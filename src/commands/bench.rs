@@ -79,6 +79,9 @@ fn bench_loader(args: &BenchArgs) -> Result<String> {
         .into());
     }
     let shards = Arc::new(ShardSet::open(&args.shards, &OpenOptions::default())?);
+    for warning in shards.warnings() {
+        tracing::warn!("{warning}");
+    }
     let overrides = overrides(args)?;
     let preset = match args.preset.or(overrides.preset) {
         Some(preset) => preset,

@@ -50,5 +50,6 @@ pub fn run(args: &EmbedArgs, console: &Console) -> Result<()> {
         args.out.display(),
         if left_out > 0 { format!("; {left_out} unusable samples were left out") } else { String::new() }
     ));
+    source.warn_of_unusable();
     Ok(())
 }

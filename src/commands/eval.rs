@@ -66,6 +66,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
     for subject in &subjects {
         evaluation.judge(subject)?;
     }
+    evaluation.data.warn_of_unusable();
     Ok(())
 }
 
@@ -237,7 +238,7 @@ fn classes(data: &KnnData) -> Result<usize, InputError> {
         && train != val
     {
         tracing::warn!(
-            "the classes.txt of the training and the validation shards differ: are their labels the same?"
+            "the class names of the training and the validation shards differ: are their labels the same?"
         );
     }
     let labels = shards.into_iter().flat_map(|shards| (0..shards.len()).filter_map(|at| shards.label(at)));

@@ -1,9 +1,9 @@
-//! `simsiam pack`: an ImageFolder becomes shards.
+//! `simsiam pack`: a folder of images becomes shards.
 
 use anyhow::Result;
-use simsiam_pipeline::pack::{PackOptions, pack};
+use simsiam_pipeline::pack::{ClassFolders, PackOptions, pack};
 
-use crate::cli::PackArgs;
+use crate::cli::{self, PackArgs};
 use crate::console::{Console, thousands};
 
 /// Packs, and says what was written.
@@ -16,6 +16,11 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         seed: args.seed,
         max_side: args.max_side,
         quality: args.quality,
+        classes: args.labels.map(|labels| match labels {
+            cli::ClassFolders::Top => ClassFolders::Top,
+            cli::ClassFolders::Parent => ClassFolders::Parent,
+            cli::ClassFolders::None => ClassFolders::None,
+        }),
         prefix: args.prefix.clone(),
         ..PackOptions::default()
     };
@@ -25,22 +30,27 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         bar.set_position(progress.done);
     })?;
     bar.finish_and_clear();
-    for skipped in &report.skipped {
-        console.line(format_args!("skipped {}: {}", skipped.path.display(), skipped.cause));
+    for skipped in report.skipped.iter().chain(&report.others).take(MOST_LISTED) {
+        console.line(format_args!("left out {skipped}"));
     }
+    let classes = match report.classes.len() {
+        0 => "without labels".to_owned(),
+        classes => format!("of {classes} classes"),
+    };
+    let left_out = report.left_out.as_ref().map_or_else(String::new, |list| {
+        let files = (report.skipped.len() + report.others.len()) as u64;
+        format!("; {} files were left out: see {}", thousands(files), list.display())
+    });
     console.line(format_args!(
-        "packed {} images of {} classes into {} shards, {} MiB, in {}{}",
+        "packed {} images {classes} into {} shards, {} MiB, in {}{left_out}",
         thousands(report.images),
-        report.classes.len(),
         report.shards.len(),
         report.bytes >> 20,
         args.out.display(),
-        if report.ignored_files > 0 {
-            format!("; {} files that are no images of a class were left out", thousands(report.ignored_files))
-        } else {
-            String::new()
-        }
     ));
     console.line(format_args!("try: simsiam inspect {} --verify", args.out.display()));
     Ok(())
 }
+
+/// Left-out files that are named on the console; the list in the target folder has all.
+const MOST_LISTED: usize = 10;

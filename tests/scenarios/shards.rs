@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
+use simsiam_pipeline::shards::ShardWriter;
 
 use crate::fixture::{Fixture, damage, refused, simsiam, succeed, text};
 
@@ -70,6 +71,63 @@ fn inspect_counts_and_verify_lists_the_bad() {
     {
         assert!(printed.contains(expected), "{expected} in {printed}");
     }
+}
+
+#[test]
+fn what_no_sample_uses_is_named_by_inspect_and_said_by_train_each_time() {
+    let fixture = Fixture::new();
+    let image = fs::read(fixture.path("images/train/dots/00000.jpg")).unwrap();
+    let mut writer = ShardWriter::create(&fixture.path("a.tar")).unwrap();
+    for index in 0..16 {
+        writer.append(&format!("{index}"), "jpg", &image, None).unwrap();
+    }
+    writer.append("phone", "heic", &image, Some(3)).unwrap();
+    writer.finish().unwrap();
+    for _ in 0..2 {
+        let printed = succeed(simsiam().current_dir(fixture.path("")).args(["inspect", "a.tar"]));
+        for expected in [
+            "samples   16 (",
+            "unused    images: 1 of a format that is not read\n  shard a.tar, member \"phone.heic\" (HEIC)\n",
+            "unused    labels: 1 without an image of the same key in the shard\n  shard a.tar, member \"phone.cls\" (3)\n",
+            "bad       0 (",
+        ] {
+            assert!(printed.contains(expected), "{expected} in {printed}");
+        }
+    }
+    let mut train = simsiam();
+    train.current_dir(fixture.path("")).args([
+        "train",
+        "--preset",
+        "demo",
+        "--batch-size",
+        "8",
+        "--epochs",
+        "1",
+    ]);
+    let printed = succeed(train.args(["--shards", "a.tar", "--run-dir", "run"]));
+    let line = "a.tar: 1 image is not used: 1 of a format that is not read (first: shard a.tar, member \"phone.heic\" (HEIC))";
+    assert_eq!(printed.matches(line).count(), 1, "{printed}");
+}
+
+#[test]
+fn pack_asks_for_what_is_meant_with_commands_that_work() {
+    let fixture = Fixture::new();
+    let pack = |source: &str, out: &str| {
+        let mut command = simsiam();
+        command.current_dir(fixture.path("")).args(["pack", source, out]);
+        command
+    };
+    let printed = refused(&mut pack("images", "packed"));
+    let expected = "error: images: train and val are parts of a data set rather than classes; pack each by itself: \
+        `simsiam pack images/train packed/train` and `simsiam pack images/val packed/val --prefix val`\n";
+    assert_eq!(printed, expected);
+    succeed(&mut pack("images/train", "packed/train"));
+    let printed = succeed(pack("images/val", "packed/val").args(["--prefix", "val"]));
+    assert!(printed.contains("packed 50 images of 10 classes"), "{printed}");
+    let printed = succeed(&mut pack("images/val/dots", "flat"));
+    assert!(printed.contains("packed 5 images without labels into 1 shards"), "{printed}");
+    let printed = succeed(pack("images", "all").args(["--labels", "none"]));
+    assert!(printed.contains("packed 250 images without labels"), "{printed}");
 }
 
 #[test]

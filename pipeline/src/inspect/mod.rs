@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-pub use self::report::{Report, Spread, UnusableSample};
+pub use self::report::{Found, Report, Spread, UnusableSample};
 use self::tally::Tally;
 use crate::decode::{DecodeLimits, Decoder, ImageInfo, probe};
 use crate::shards::ShardSet;

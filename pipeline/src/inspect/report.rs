@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::shards::Location;
+use crate::shards::{Finding, FindingKind, Location};
 
 /// What a set of shards holds. Displays as a table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,6 +35,10 @@ pub struct Report {
     pub verified: bool,
     /// Samples that cannot be used, in order.
     pub bad: Vec<UnusableSample>,
+    /// What indexing found besides samples: images and labels that are not used, and archives with an odd end.
+    pub found: Vec<Found>,
+    /// What else is to be said of the shards ([`ShardSet::notes`](crate::ShardSet::notes)).
+    pub notes: Vec<String>,
     /// What is wrong with shards that could not be opened ([`ShardSet::open_usable`](crate::ShardSet::open_usable)); whoever
     /// opened them says so.
     pub broken_shards: Vec<String>,
@@ -49,6 +53,21 @@ pub struct Spread {
     pub median: u32,
     /// The greatest.
     pub max: u32,
+}
+
+/// Everything of one kind that indexing found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// The kind.
+    pub kind: FindingKind,
+    /// The kind in words, behind a number of images, labels or shards.
+    pub description: String,
+    /// What to do about it.
+    pub advice: Option<&'static str>,
+    /// How many there are.
+    pub count: u64,
+    /// Which: the first 10,000 of each shard.
+    pub list: Vec<Finding<'static>>,
 }
 
 /// A sample that cannot be used.

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Report;
+use crate::shards::Subject;
 
 /// Classes that are listed one by one; of more, only the smallest and largest count is shown.
 const MOST_CLASSES: usize = 20;
 /// Bad samples that are listed; the serialised report has all.
 const MOST_BAD: usize = 100;
+/// Findings of one kind that are listed; as above.
+const MOST_FOUND: usize = 20;
 /// Characters of the longest bar.
 const BAR: u64 = 40;
 
@@ -27,6 +30,7 @@ impl fmt::Display for Report {
             bars(f, self.shorter_side.iter().map(|(bound, &count)| (format!("<= {bound}"), count)))?;
         }
         self.labels(f)?;
+        self.found(f)?;
         self.bad(f)
     }
 }
@@ -57,15 +61,31 @@ impl Report {
         name.map_or_else(|| label.to_string(), |name| format!("{label} {name}"))
     }
 
+    /// What is in no sample, by kind.
+    fn found(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (subject, title) in [
+            (Subject::Image, "unused    images: "),
+            (Subject::Label, "unused    labels: "),
+            (Subject::Shard, "archives  "),
+        ] {
+            for found in self.found.iter().filter(|found| found.kind.subject() == subject) {
+                write!(f, "{title}{} {}", grouped(found.count), found.description)?;
+                if let Some(advice) = found.advice {
+                    write!(f, "\n  ({advice})")?;
+                }
+                list(f, found.count, found.list.iter().take(MOST_FOUND))?;
+                writeln!(f)?;
+            }
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "note      {note}"))
+    }
+
     fn bad(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let looked_at = if self.verified { "all images decoded" } else { "headers read, nothing decoded" };
-        write!(f, "bad       {} ({looked_at})", grouped(self.bad.len() as u64))?;
-        for bad in self.bad.iter().take(MOST_BAD) {
-            write!(f, "\n  {}: {}", bad.at, bad.cause)?;
-        }
-        if let Some(more @ 1..) = self.bad.len().checked_sub(MOST_BAD) {
-            write!(f, "\n  and {} more", grouped(more as u64))?;
-        }
+        let count = self.bad.len() as u64;
+        write!(f, "bad       {} ({looked_at})", grouped(count))?;
+        let bad = self.bad.iter().take(MOST_BAD);
+        list(f, count, bad.map(|bad| format!("{}: {}", bad.at, bad.cause)))?;
         if !self.broken_shards.is_empty() {
             write!(
                 f,
@@ -74,6 +94,24 @@ impl Report {
             )?;
         }
         self.broken_shards.iter().try_for_each(|shard| write!(f, "\n  {shard}"))
+    }
+}
+
+/// Some of `count` things, one a line, and how many more there are.
+fn list(
+    f: &mut fmt::Formatter<'_>,
+    count: u64,
+    lines: impl Iterator<Item = impl fmt::Display>,
+) -> fmt::Result {
+    let mut shown = 0;
+    for line in lines {
+        write!(f, "\n  {line}")?;
+        shown += 1;
+    }
+    if count > shown {
+        write!(f, "\n  and {} more, which --json lists", grouped(count - shown))
+    } else {
+        Ok(())
     }
 }
 
@@ -125,8 +163,8 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::{Spread, UnusableSample};
-    use crate::shards::Location;
+    use crate::inspect::{Found, Spread, UnusableSample};
+    use crate::shards::{Finding, FindingKind, Location};
 
     #[test]
     fn numbers_are_readable() {
@@ -142,6 +180,21 @@ mod tests {
             offset: 512,
             key: "n0144".into(),
         };
+        let kind = FindingKind::SecondImage;
+        let finding = Finding {
+            kind,
+            shard: std::path::Path::new("train-003.tar").into(),
+            member: "x.png".into(),
+            offset: 512,
+            found: "the sample has \"x.jpg\"".into(),
+        };
+        let found = Found {
+            kind,
+            description: kind.to_string(),
+            advice: kind.advice(),
+            count: 1_001,
+            list: vec![finding],
+        };
         let report = Report {
             shards: 2,
             samples: 2_501,
@@ -155,6 +208,8 @@ mod tests {
             labels: BTreeMap::from([(0, 1_500), (1, 1_000)]),
             class_names: Some(vec!["cat".into()]),
             verified: true,
+            found: vec![found],
+            notes: vec!["classes.txt: not UTF-8".into()],
             bad: vec![UnusableSample { sample: 2_042, at, cause: "empty file".into() }],
             broken_shards: vec!["b.tar: not a tar archive".into()],
         };
@@ -169,6 +224,11 @@ shorter side, pixels
 labels    2 classes, 1 without
   0 cat  1,500  ########################################
   1      1,000  ###########################
+unused    images: 1,001 under the key of another image
+  (a sample has one image)
+  shard train-003.tar, member "x.png" (the sample has "x.jpg")
+  and 1,000 more, which --json lists
+note      classes.txt: not UTF-8
 bad       1 (all images decoded)
   shard train-003.tar, sample 1042 "n0144": empty file
 broken    1 (shards that cannot be opened)

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{LookedAt, Report, Spread, UnusableSample};
-use crate::shards::ShardSet;
+use super::{Found, LookedAt, Report, Spread, UnusableSample};
+use crate::shards::{FindingKind, ShardSet};
 
 /// What some samples hold. Its size depends on how many different values there are, not on how many samples.
 #[derive(Debug, Default)]
@@ -69,9 +69,33 @@ impl Tally {
             class_names: set.class_names().map(<[String]>::to_vec),
             verified,
             bad: self.bad,
+            found: found(set),
+            notes: set.notes(),
             broken_shards: Vec::new(),
         }
     }
+}
+
+/// What indexing found, by kind.
+fn found(set: &ShardSet) -> Vec<Found> {
+    let mut found: BTreeMap<FindingKind, Found> = BTreeMap::new();
+    let new = |kind: FindingKind| Found {
+        kind,
+        description: kind.to_string(),
+        advice: kind.advice(),
+        count: 0,
+        list: Vec::new(),
+    };
+    for shard in set.shards() {
+        for (kind, count) in shard.finding_counts() {
+            found.entry(kind).or_insert_with(|| new(kind)).count += count;
+        }
+        for finding in shard.findings() {
+            let kind = finding.kind;
+            found.entry(kind).or_insert_with(|| new(kind)).list.push(finding.into_owned());
+        }
+    }
+    found.into_values().collect()
 }
 
 fn add_counts<K: Ord>(counts: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {

@@ -151,6 +151,9 @@ impl LoaderBuilder {
     pub fn build(self) -> Result<Loader, LoaderError> {
         self.config.validate()?;
         let shards = Arc::new(ShardSet::open(&self.patterns, &self.options)?);
+        for warning in shards.warnings() {
+            tracing::warn!("{warning}");
+        }
         let steps_per_epoch = self.config.sampler(shards.len())?.steps_per_epoch();
         let quarantine = Arc::new(Quarantine::new(self.on_bad_sample, shards.len()));
         Ok(Loader { shards, quarantine, config: self.config, steps_per_epoch, running: None })

@@ -1,27 +1,36 @@
-//! Writes shards from an ImageFolder: one folder of images for each class.
+//! Writes shards from a folder of images, or from an ImageFolder: one folder of images for each class.
 //!
 //! ```text
 //! SRC/n01440764/x.JPEG  ->  OUT/train-000.tar: n01440764/x.JPEG, n01440764/x.cls   (label 0)
 //! SRC/n01443537/sub/y.png                     n01443537/sub/y.png, ...             (label 1)
 //!                           OUT/classes.txt:   n01440764, n01443537
 //! ```
-//! Labels are numbered in the order of the class folders' names, as torchvision's `ImageFolder` numbers them.
+//! Labels are numbered in the order of the class folders' names, as torchvision's `ImageFolder` numbers them. Images that lie in the
+//! source itself have no labels. What could be meant in several ways (folders within folders, `SRC/train/CLASS` beside `SRC/val/CLASS`,
+//! images beside folders) is an error that says so, unless [`PackOptions::classes`] settles it.
+//!
+//! Links are followed. Links that lead nowhere or back, pipes, sockets and devices are left out and listed, as are files that are no
+//! images; names that begin with a dot are passed over.
+//!
 //! The same source, options and seed give the same bytes, in whatever order the file system lists the files.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::encode::Encoding;
-pub use self::report::{PackError, PackReport, SkippedImage};
+pub use self::layout::ClassFolders;
+pub use self::report::{PackError, PackReport, SkippedFile};
 use self::rolling::RollingShards;
 use self::source::{Source, SourceImage};
 use crate::in_shares::in_shares;
 use crate::shards::{AtomicFile, CLASSES_FILE, ShardError};
 
 mod encode;
+mod layout;
 mod report;
 mod rolling;
 mod source;
+mod walk;
 
 /// How to write shards.
 #[derive(Debug, Clone)]
@@ -35,6 +44,8 @@ pub struct PackOptions {
     /// JPEG quality, 1 to 100, that every image is encoded anew with. Default: images that need not be scaled are copied
     /// byte for byte, and the others encoded at quality 95.
     pub quality: Option<u8>,
+    /// What the class of an image is. Default: the source's folders are the classes, if each has images of its own.
+    pub classes: Option<ClassFolders>,
     /// Names begin with this: `train` gives `train-000.tar`.
     pub prefix: String,
     /// Threads that read and encode. Default: as many as the machine has cores.
@@ -49,6 +60,7 @@ impl Default for PackOptions {
             seed: 0,
             max_side: None,
             quality: None,
+            classes: None,
             prefix: "train".into(),
             threads,
         }
@@ -80,7 +92,7 @@ pub fn pack(
     progress: &mut dyn FnMut(PackProgress),
 ) -> Result<PackReport, PackError> {
     let encoding = Encoding::new(options)?;
-    let Source { classes, mut images, ignored_files } = source::list(source)?;
+    let Source { classes, mut images, others } = source::list(source, out, options.classes)?;
     check_out(out)?;
     fs::create_dir_all(out).map_err(ShardError::io("create", out))?;
     source::shuffle(&mut images, options.seed);
@@ -92,7 +104,7 @@ pub fn pack(
         for (image, loaded) in chunk.iter().zip(load(chunk, encoding, options.threads)?) {
             match loaded {
                 Ok((extension, bytes)) => shards.append(image, &extension, &bytes)?,
-                Err(cause) => skipped.push(SkippedImage { path: image.path.clone(), cause }),
+                Err(cause) => skipped.push(SkippedFile { path: image.path.clone(), cause }),
             }
             done += 1;
         }
@@ -101,10 +113,13 @@ pub fn pack(
     if skipped.len() == images.len() {
         return Err(PackError::AllSkipped { images: done, first: skipped.swap_remove(0) });
     }
-    write_classes(out, &classes)?;
+    if !classes.is_empty() {
+        write_lines(&out.join(CLASSES_FILE), &classes)?;
+    }
     let images = done - skipped.len() as u64;
     let (shards, bytes) = shards.finish()?;
-    Ok(PackReport { classes, shards, images, bytes, skipped, ignored_files })
+    let left_out = list_left_out(out, &skipped, &others)?;
+    Ok(PackReport { classes, shards, images, bytes, skipped, others, left_out })
 }
 
 fn check_out(out: &Path) -> Result<(), PackError> {
@@ -131,8 +146,23 @@ fn load(images: &[SourceImage], encoding: Encoding, threads: usize) -> Result<Ve
     Ok(shares.into_iter().flatten().collect())
 }
 
-fn write_classes(out: &Path, classes: &[String]) -> Result<(), ShardError> {
-    let path = out.join(CLASSES_FILE);
-    let lines: String = classes.iter().map(|class| format!("{class}\n")).collect();
-    AtomicFile::write_all_to(&path, lines.as_bytes()).map_err(ShardError::io("write", &path))
+/// Writes the list of all files that are in no shard, if there are any; gives back its path.
+fn list_left_out(
+    out: &Path,
+    skipped: &[SkippedFile],
+    others: &[SkippedFile],
+) -> Result<Option<PathBuf>, ShardError> {
+    let lines: Vec<_> = skipped.iter().chain(others).map(SkippedFile::to_string).collect();
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let path = out.join("left-out.txt");
+    write_lines(&path, &lines)?;
+    Ok(Some(path))
+}
+
+fn write_lines(path: &Path, lines: &[String]) -> Result<(), ShardError> {
+    // A name may have line ends in it.
+    let text: String = lines.iter().map(|line| line.replace(['\n', '\r'], " ") + "\n").collect();
+    AtomicFile::write_all_to(path, text.as_bytes()).map_err(ShardError::io("write", path))
 }

@@ -1,5 +1,6 @@
 //! What packing wrote, left out, or stopped at.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -18,29 +19,76 @@ pub struct PackReport {
     /// Bytes of all shards.
     pub bytes: u64,
     /// Images that could not be decoded, where that was asked for.
-    pub skipped: Vec<SkippedImage>,
-    /// Files that are no images, or lie outside the class folders.
-    pub ignored_files: u64,
+    pub skipped: Vec<SkippedFile>,
+    /// Other files in the source that are in no shard.
+    pub others: Vec<SkippedFile>,
+    /// The file that lists both, if there are any.
+    pub left_out: Option<PathBuf>,
 }
 
-/// An image that [`pack`](super::pack) left out.
+/// A file that [`pack`](super::pack) left out.
 #[derive(Debug, Clone, Serialize)]
-pub struct SkippedImage {
+pub struct SkippedFile {
     /// The file.
     pub path: PathBuf,
     /// Why it could not be used.
     pub cause: String,
 }
 
+impl fmt::Display for SkippedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.cause)
+    }
+}
+
 /// Why [`pack`](super::pack) stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {
-    /// The source has no class folder with an image in it.
-    #[error("{}: no class folders with images (expected FOLDER/CLASS/IMAGE.jpg)", .path.display())]
+    /// The source has no image.
+    #[error("{}: no images{}", .path.display(), first_of(.others))]
     NoImages {
         /// The source folder.
         path: PathBuf,
+        /// What it has instead.
+        others: Vec<SkippedFile>,
+    },
+    /// The folders of the source are parts of a data set.
+    #[error("{}: {parts} are parts of a data set rather than classes; pack each by itself: {commands}", .path.display())]
+    Parts {
+        /// The source folder.
+        path: PathBuf,
+        /// The parts.
+        parts: String,
+        /// What packs them.
+        commands: String,
+    },
+    /// Images lie beside folders with images.
+    #[error(
+        "{}: images lie in the folder itself ({loose}) and in folders of it ({in_folders}); --labels top packs those in folders, \
+         which are their classes, and --labels none packs all without labels",
+        .path.display()
+    )]
+    Loose {
+        /// The source folder.
+        path: PathBuf,
+        /// Images in the source itself.
+        loose: u64,
+        /// Images in its folders.
+        in_folders: u64,
+    },
+    /// Images lie in folders within folders.
+    #[error(
+        "{}: images lie in folders within folders (first: {}), which can be meant in several ways: {choices}",
+        .path.display(), .first.display()
+    )]
+    Nested {
+        /// The source folder.
+        path: PathBuf,
+        /// The first such image.
+        first: PathBuf,
+        /// What can be meant, and the flag or command for it.
+        choices: String,
     },
     /// The target holds shards already.
     #[error("{}: already holds shards (found {found})", .path.display())]
@@ -61,14 +109,21 @@ pub enum PackError {
         found: u64,
     },
     /// None of the images could be decoded.
-    #[error("none of the {images} images could be decoded (first: {}: {})", .first.path.display(), .first.cause)]
+    #[error("none of the {images} images could be decoded (first: {first})")]
     AllSkipped {
         /// Images tried.
         images: u64,
         /// The first of them.
-        first: SkippedImage,
+        first: SkippedFile,
     },
     /// Reading the source, or writing a shard, failed.
     #[error(transparent)]
     Shard(#[from] ShardError),
+}
+
+fn first_of(others: &[SkippedFile]) -> String {
+    match others {
+        [] => String::new(),
+        [first, ..] => format!(" (other files: {}; first: {first})", others.len()),
+    }
 }

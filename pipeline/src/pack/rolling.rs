@@ -43,7 +43,7 @@ impl<'a> RollingShards<'a> {
                 self.open.insert((path, writer))
             }
         };
-        writer.append(&image.key, extension, bytes, Some(image.label))?;
+        writer.append(&image.key, extension, bytes, image.label)?;
         if writer.bytes() >= self.options.shard_bytes { self.close() } else { Ok(()) }
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Location;
+use super::{Location, foreign};
 
 /// Why a set of shards could not be opened or written.
 #[derive(Debug, thiserror::Error)]
@@ -18,11 +18,32 @@ pub enum ShardError {
         /// The path after brace expansion.
         path: PathBuf,
     },
+    /// A link to a file that is not there.
+    #[error("{}: a link to {}, which does not exist", .path.display(), .target.display())]
+    Dangling {
+        /// The link.
+        path: PathBuf,
+        /// What it points to.
+        target: PathBuf,
+    },
     /// A glob or a folder holds no shard.
     #[error("{pattern}: matches no .tar file")]
     NoMatch {
         /// The pattern after brace expansion.
         pattern: String,
+    },
+    /// A folder of shards that are compressed.
+    #[error(
+        "{}: holds no .tar file but {tars} compressed, which cannot be mapped (first: {}); {}",
+        .path.display(), .first.display(), foreign::decompress(.first)
+    )]
+    Compressed {
+        /// The folder.
+        path: PathBuf,
+        /// Compressed tars in it.
+        tars: usize,
+        /// The first of them.
+        first: PathBuf,
     },
     /// A folder of images that are not in shards yet.
     #[error("{}: holds images but no .tar file; `simsiam pack` makes shards of class folders", .path.display())]
@@ -48,6 +69,16 @@ pub enum ShardError {
         /// What stands there.
         found: String,
     },
+    /// A file of another kind, by how it begins.
+    #[error("shard {}: not a tar archive but {what}; {advice}", .path.display())]
+    Foreign {
+        /// The shard.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+        /// What makes a shard of it.
+        advice: String,
+    },
     /// The archive ends before its last member does.
     #[error("shard {}: truncated ({found} at offset {offset})", .path.display())]
     Truncated {
@@ -69,12 +100,14 @@ pub enum ShardError {
         found: String,
     },
     /// The archive is sound and holds no image.
-    #[error("shard {}: no images among its {members} members", .path.display())]
+    #[error("shard {}: no images among its {members} members{unused}", .path.display())]
     NoImages {
         /// The shard.
         path: PathBuf,
         /// Regular files in the archive.
         members: u64,
+        /// Which images it has that cannot be used, behind a separator.
+        unused: String,
     },
     /// A key that would not be read back as it was written.
     #[error("shard {}: key {key:?} cannot be stored ({cause})", .path.display())]

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::index::{Index, VERSION};
+use super::index::{HASHED_HEADER_BYTES, HEADER_BYTES, Index, VERSION};
 use super::mapping::FileStamp;
 use super::scan::scan;
 use super::tar::BLOCK;
@@ -43,29 +43,40 @@ fn read_tar(archive: &[u8]) {
 /// Reads an index as it is, and once more with its version and its hashes put right.
 pub fn index(bytes: &[u8]) {
     const VERSION_FIELD: Range<usize> = 8..12;
-    const BODY_HASH: Range<usize> = 48..56;
-    const HEADER_HASH: Range<usize> = 56..64;
+    const FINDING_BYTES: usize = 56;
+    const HASHES: Range<usize> = 64..80;
     read_index(bytes.to_owned());
-    if let Some((header, body)) = bytes.split_first_chunk::<64>() {
+    if let Some((header, body)) = bytes.split_first_chunk::<HEADER_BYTES>() {
         let mut header = *header;
+        let finding_bytes = usize::try_from(u64_at(&header, FINDING_BYTES)).unwrap_or(usize::MAX);
+        let (contents, findings) = body.split_at(body.len().saturating_sub(finding_bytes));
         header[VERSION_FIELD].copy_from_slice(&VERSION.to_le_bytes());
-        header[BODY_HASH].copy_from_slice(&xxh3_64(body).to_le_bytes());
-        let hash = xxh3_64(&header[..HEADER_HASH.start]);
-        header[HEADER_HASH].copy_from_slice(&hash.to_le_bytes());
+        for (place, section) in header[HASHES].chunks_exact_mut(8).zip([contents, findings]) {
+            place.copy_from_slice(&xxh3_64(section).to_le_bytes());
+        }
+        let hash = xxh3_64(&header[..HASHED_HEADER_BYTES]);
+        header[HASHED_HEADER_BYTES..].copy_from_slice(&hash.to_le_bytes());
         read_index([&header, body].concat());
     }
 }
 
 fn read_index(bytes: Vec<u8>) {
     // The shard that the header names, so that it is not turned away for another.
-    let field =
-        |at: usize| bytes.get(at..).and_then(|field| field.first_chunk()).copied().unwrap_or_default();
-    let shard = FileStamp { bytes: u64::from_le_bytes(field(16)), mtime_ns: i64::from_le_bytes(field(24)) };
+    let shard = FileStamp { bytes: u64_at(&bytes, 16), mtime_ns: u64_at(&bytes, 24).cast_signed() };
     let Ok(index) = Index::from_bytes(bytes, shard) else { return };
     for position in 0..index.samples() {
         let record = index.record(position).expect("every sample has a record");
         assert!(record.offset.checked_add(record.length.into()).is_some_and(|end| end <= shard.bytes));
         let _ = index.key(position); // may be no text, and is `None` then
     }
-    assert!(index.record(index.samples()).is_none() && index.labelled() <= index.samples());
+    let named = index.names().iter().map(|(_, samples)| samples).sum::<u64>();
+    assert!(index.record(index.samples()).is_none() && index.numbered() + named <= index.samples());
+    // As many as it says, or fewer where they are not what a builder wrote.
+    let _ = (index.finding_counts().count(), index.findings().count());
+}
+
+/// Zero behind the end.
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let field = bytes.get(at..).and_then(|field| field.first_chunk());
+    u64::from_le_bytes(field.copied().unwrap_or_default())
 }

@@ -12,36 +12,51 @@
 //! | `open` | maps and indexes many shards in parallel |
 //! | `pattern`, `classes` | which files, also by WebDataset's `shardindex.json`; the names of the classes |
 //! | `index` | the sidecar's format, and where it lives |
-//! | `scan`, `label`, `tar` | members to samples and their labels; bytes to members |
+//! | `scan`, `name`, `label`, `tar` | members to samples and their labels; bytes to members |
+//! | `finding`, `warnings` | [`Finding`]: what became no sample, and the lines that say so |
+//! | `foreign` | what a file is that is no tar |
 //! | `mapping`, `fault` | the memory map, and what happens when its file shrinks |
 //! | `writer`, `atomic_file` | [`ShardWriter`]; [`AtomicFile`]: complete or not there |
 //!
 //! # What a sample is
 //! Consecutive members with the same key, which is the path up to the first dot of the base name. The rest is
-//! the extension: the image is the first member whose extension is `jpg`, `jpeg`, `png`, `webp`, `gif`, `bmp`,
-//! `tif`, `tiff`, `ppm`, `pgm`, `pbm` or `pnm` in any case, or failing that ends in one of them (`left.jpg`); `cls` is
-//! the label, a decimal number. Without `cls`, it is the number under `label` or `cls` of the object in `json`, if there is one and
-//! they don't differ. Other members are ignored. An extension that comes twice under one key begins another sample, so
-//! keys need not be unique. That covers what the `webdataset` package, Hugging Face and img2dataset write.
+//! the extension: the image is the first member whose extension is `jpg`, `jpeg`, `jpe`, `jfif`, `pjpeg`, `png`, `webp`, `gif`, `bmp`,
+//! `dib`, `tif`, `tiff`, `ppm`, `pgm`, `pbm`, `pnm`, `pam` or `img` in any case, or failing that ends in one of them (`left.jpg`), or
+//! failing that is an image whatever its extension. `cls` is the label, a decimal number or the name of a class. Without `cls`, it
+//! is what stands under `label` or `cls` of the object in `json`, if there is one and they don't differ. A label that lies elsewhere
+//! in the shard counts if exactly one sample has its key. Other members are ignored. An extension that comes twice under one key
+//! begins another sample, so keys need not be unique. That covers what the `webdataset` package, Hugging Face and img2dataset write.
+//!
+//! Images and labels that end up in no sample are [`Finding`]s: the index keeps them.
+//!
+//! # Names as labels
+//! They are the lines of `classes.txt`, where there is one; otherwise the classes are all names of the set in their order, so that
+//! the number of a class does not depend on the shard. [`OpenOptions::class_names`] gives another set's, for the same numbers in both.
+//! Beside labels that are numbers, a name is one only if `classes.txt` has it.
 
 pub use self::atomic_file::AtomicFile;
+pub(crate) use self::classes::FILE_NAME as CLASSES_FILE;
 pub use self::error::{ReadCause, ReadError, ShardError};
+pub use self::finding::{Finding, FindingKind, Subject};
+pub(crate) use self::name::{is_image, unread_format};
 pub use self::sample::{EncodedSample, Location};
 pub use self::set::{OpenOptions, ShardSet};
 pub use self::shard::Shard;
 pub use self::writer::ShardWriter;
-pub(crate) use self::{classes::FILE_NAME as CLASSES_FILE, scan::is_image};
 
 mod atomic_file;
 mod classes;
 mod error;
 #[cfg(unix)]
 mod fault;
+mod finding;
+mod foreign;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod index;
 mod label;
 mod mapping;
+mod name;
 mod open;
 mod pattern;
 mod sample;
@@ -49,4 +64,5 @@ mod scan;
 mod set;
 mod shard;
 mod tar;
+mod warnings;
 mod writer;

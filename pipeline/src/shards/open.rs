@@ -5,11 +5,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use super::index::{Index, sidecar::Sidecar};
+use super::finding::Subject;
+use super::index::{FindingsBuilder, Index, sidecar::Sidecar};
 use super::mapping::{FileStamp, Mapping};
 use super::scan::scan;
 use super::tar::{TarError, TarErrorKind};
-use super::{OpenOptions, Shard, ShardError};
+use super::{OpenOptions, Shard, ShardError, foreign};
 
 /// Opens every shard, in the order of `paths`. With `stop`, no more are begun after an error: all before it are in the result.
 pub(super) fn open_all(
@@ -67,15 +68,10 @@ fn build_index(
         let found = "pages that cannot be read: the file shrank, or the disk failed".into();
         return Err(ShardError::Truncated { path: path.into(), offset: intact_until as u64, found });
     }
-    let scan = scanned.map_err(|error| tar_error(path, error))?;
+    let scan = scanned.map_err(|error| tar_error(path, mapping.bytes(), error))?;
     if scan.index.samples() == 0 {
-        return Err(ShardError::NoImages { path: path.into(), members: scan.members });
-    }
-    if scan.bad_labels > 0 {
-        tracing::warn!("shard {}: {} .cls members are no decimal numbers", path.display(), scan.bad_labels);
-    }
-    if scan.data_follows {
-        tracing::warn!("shard {}: ignoring data behind the end of the archive", path.display());
+        let unused = unused_images(&scan.index.findings);
+        return Err(ShardError::NoImages { path: path.into(), members: scan.members, unused });
     }
     let samples = scan.index.samples();
     let bytes = scan.index.finish(stamp);
@@ -92,12 +88,25 @@ fn build_index(
     Ok(sidecar.load(stamp).unwrap_or_else(|| in_memory(bytes, stamp)))
 }
 
+/// For the error that a shard has no images.
+fn unused_images(findings: &FindingsBuilder) -> String {
+    let images = findings.counts().filter(|(kind, _)| kind.subject() == Subject::Image);
+    let images: Vec<_> = images.map(|(kind, count)| format!("{count} {kind}")).collect();
+    if images.is_empty() { String::new() } else { format!("; not used: {}", images.join(", ")) }
+}
+
 fn in_memory(index: Vec<u8>, stamp: FileStamp) -> Index {
     Index::from_bytes(index, stamp).expect("an index that was just built is valid")
 }
 
-fn tar_error(path: &Path, TarError { offset, kind, found }: TarError) -> ShardError {
+fn tar_error(path: &Path, archive: &[u8], TarError { offset, kind, found }: TarError) -> ShardError {
     let (path, offset) = (path.to_owned(), offset as u64);
+    if kind == TarErrorKind::NotTar
+        && offset == 0
+        && let Some((what, advice)) = foreign::advice(&path, archive)
+    {
+        return ShardError::Foreign { path, what, advice };
+    }
     match kind {
         TarErrorKind::NotTar => ShardError::NotTar { path, offset, found },
         TarErrorKind::Truncated => ShardError::Truncated { path, offset, found },

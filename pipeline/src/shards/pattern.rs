@@ -10,46 +10,67 @@ use super::{ShardError, is_image};
 mod braces;
 mod wids;
 
-/// The shards that `patterns` name: each once, sorted by path.
-pub(super) fn resolve<P: AsRef<str>>(patterns: &[P]) -> Result<Vec<PathBuf>, ShardError> {
+/// What patterns name.
+#[derive(Debug, Default)]
+pub(super) struct Resolved {
+    /// Each once, sorted by path.
+    pub(super) shards: Vec<PathBuf>,
+    /// Compressed tars in folders that are patterns, which are no shards.
+    pub(super) compressed: Vec<PathBuf>,
+}
+
+/// The shards that `patterns` name.
+pub(super) fn resolve<P: AsRef<str>>(patterns: &[P]) -> Result<Resolved, ShardError> {
     if patterns.is_empty() {
         return Err(ShardError::NoPatterns);
     }
-    let mut paths = Vec::new();
+    let mut found = Resolved::default();
     for pattern in patterns {
         let pattern = pattern.as_ref();
         // A file whose name has braces in it is taken at its word.
         if Path::new(pattern).exists() {
-            expand(pattern, &mut paths)?;
+            expand(pattern, &mut found)?;
             continue;
         }
         let expanded = braces::expand(pattern)
             .map_err(|cause| ShardError::BadPattern { pattern: pattern.to_owned(), cause })?;
         for path in expanded {
-            expand(&path, &mut paths)?;
+            expand(&path, &mut found)?;
         }
     }
-    sort_once_each(paths)
+    let Resolved { shards, mut compressed } = found;
+    // What was decompressed beside it is there.
+    compressed.retain(|path| !shards.contains(&path.with_extension("")));
+    compressed.sort();
+    Ok(Resolved { shards: sort_once_each(shards)?, compressed })
 }
 
 /// The shards of a pattern without braces: a file, a list of files, a folder or a glob.
-fn expand(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
+fn expand(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
     let path = Path::new(pattern);
-    let before = paths.len();
+    let before = (found.shards.len(), found.compressed.len());
     match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => tars_in(path, paths)?,
-        Ok(_) if wids::is_index(path) => paths.extend(wids::shards(path)?),
-        Ok(_) => paths.push(path.to_owned()),
+        Ok(metadata) if metadata.is_dir() => tars_in(path, found)?,
+        Ok(_) if wids::is_index(path) => found.shards.extend(wids::shards(path)?),
+        Ok(_) => found.shards.push(path.to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            return Err(dangling(path));
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if !pattern.contains(['*', '?', '[']) {
                 return Err(ShardError::NotFound { path: path.to_owned() });
             }
-            glob(pattern, paths)?;
+            glob(pattern, found)?;
         }
         Err(error) => return Err(ShardError::io("open", path)(error)),
     }
-    if paths.len() > before {
+    if found.shards.len() > before.0 {
         return Ok(());
+    }
+    let compressed = &found.compressed[before.1..];
+    if let Some(first) = compressed.iter().min() {
+        let (path, first) = (path.to_owned(), first.clone());
+        return Err(ShardError::Compressed { path, tars: compressed.len(), first });
     }
     if holds_images(path) || entries(path).any(|entry| holds_images(&entry)) {
         return Err(ShardError::NotPacked { path: path.to_owned() });
@@ -57,11 +78,13 @@ fn expand(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
     Err(ShardError::NoMatch { pattern: pattern.to_owned() })
 }
 
-fn tars_in(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
+fn tars_in(folder: &Path, found: &mut Resolved) -> Result<(), ShardError> {
     for entry in fs::read_dir(folder).map_err(ShardError::io("list", folder))? {
         let path = entry.map_err(ShardError::io("list", folder))?.path();
-        if is_tar(&path) {
-            paths.push(path);
+        if is_compressed_tar(&path) {
+            found.compressed.push(path);
+        } else if is_tar(&path)? {
+            found.shards.push(path);
         }
     }
     Ok(())
@@ -80,26 +103,53 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
-/// Only `.tar` files: `train-*` is not to match the indexes beside the shards.
-fn glob(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
+/// Only `.tar` files: `train-*` is not to match the indexes beside the shards. As in a shell, `*` matches no name that begins with
+/// a dot.
+fn glob(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
     let bad = |error: glob::PatternError| ShardError::BadPattern {
         pattern: pattern.to_owned(),
         cause: format!("{} at character {}", error.msg, error.pos),
     };
-    for entry in glob::glob(pattern).map_err(bad)? {
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
+    for entry in glob::glob_with(pattern, options).map_err(bad)? {
         let path = entry.map_err(|error| {
             let path = error.path().to_owned();
             ShardError::io("list", &path)(error.into())
         })?;
-        if is_tar(&path) {
-            paths.push(path);
+        if is_tar(&path)? {
+            found.shards.push(path);
         }
     }
     Ok(())
 }
 
-fn is_tar(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar")) && path.is_file()
+/// Whether a folder's entry is a shard by its name. Whatever else than a folder has such a name is meant to be one.
+fn is_tar(path: &Path) -> Result<bool, ShardError> {
+    let has_name = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar"));
+    if !has_name || is_hidden(path) {
+        return Ok(false);
+    }
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(!metadata.is_dir()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(dangling(path)),
+        Err(error) => Err(ShardError::io("open", path)(error)),
+    }
+}
+
+fn is_compressed_tar(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let compressed = [".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz", ".tar.lz4"];
+    !is_hidden(path) && compressed.iter().any(|end| name.ends_with(end))
+}
+
+/// Names that begin with a dot are those of files that are being written, or of the system.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().unwrap_or_default().as_encoded_bytes().starts_with(b".")
+}
+
+fn dangling(path: &Path) -> ShardError {
+    let target = fs::read_link(path).unwrap_or_default();
+    ShardError::Dangling { path: path.to_owned(), target }
 }
 
 /// Sorts by the folder's real path and the file's name, so that `./a.tar` and `/data/a.tar` have the same

@@ -14,7 +14,7 @@ use super::shard::Shard;
 pub struct EncodedSample<'a> {
     /// The image file, byte for byte.
     pub bytes: &'a [u8],
-    /// From the sample's `.cls` member, or its `.json`.
+    /// From the sample's `.cls` member, or its `.json`; a name is numbered.
     pub label: Option<u32>,
     /// The members' common name, up to the first dot of the base name.
     pub key: &'a str,

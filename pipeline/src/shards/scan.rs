@@ -1,142 +1,119 @@
 //! Groups the members of a tar to samples.
 
-use std::collections::BTreeSet;
+use std::mem;
 
+use self::apart::{Apart, ApartLabel};
+use self::group::Group;
+use super::finding::FindingKind;
 use super::index::{IndexBuilder, IndexFull, Record};
-use super::label;
-use super::tar::{Member, Members, TarError, TarErrorKind};
+use super::tar::{Ending, Member, Members, TarError, TarErrorKind};
+use super::{foreign, name};
+
+mod apart;
+mod group;
 
 /// What one pass over an archive found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) index: IndexBuilder,
     /// Regular files of any kind.
     pub(super) members: u64,
-    /// `.cls` members that are no decimal number.
-    pub(super) bad_labels: u64,
-    /// Whether something lies behind the end of the archive.
-    pub(super) data_follows: bool,
+    apart: Apart,
 }
 
 /// Reads the whole archive, checksums every image, and lists the samples.
 pub(super) fn scan(archive: &[u8]) -> Result<Scan, TarError> {
-    let mut scan = Scan { index: IndexBuilder::default(), members: 0, bad_labels: 0, data_follows: false };
+    let mut scan = Scan::default();
     let mut members = Members::new(archive);
     let mut group: Option<Group<'_>> = None;
-    for member in &mut members {
+    let mut begin = 0;
+    while let Some(member) = members.next() {
         let member = member?;
-        scan.members += 1;
-        let Some((key, extension)) = split_name(&member.name) else { continue };
-        if !group.as_ref().is_some_and(|group| group.takes(key, extension)) {
+        if mem::replace(&mut begin, members.begin()) < members.begin() {
+            scan.close(group.take())?;
+            // Each archive is whole by itself; another may have the same keys.
+            scan.apart.join(&mut scan.index);
+            scan.index.findings.push(FindingKind::Joined, b"", begin, "");
+        }
+        scan.members += u64::from(!member.is_link);
+        let Some(keyed) = scan.keyed(member) else { continue };
+        if !group.as_ref().is_some_and(|group| group.takes(&keyed)) {
             scan.close(group.take())?;
         }
-        group.get_or_insert_with(|| Group::new(key)).push(extension, &member, &mut scan.bad_labels);
+        group.get_or_insert_with(|| Group::new(&keyed.key)).push(keyed);
     }
     scan.close(group)?;
-    scan.data_follows = members.data_follows();
+    scan.apart.finish(&mut scan.index);
+    scan.note_ending(members.ending(), archive);
     Ok(scan)
 }
 
+/// A member that has a key.
+#[derive(Debug)]
+struct Keyed<'a> {
+    key: Vec<u8>,
+    extension: Vec<u8>,
+    member: Member<'a>,
+}
+
 impl Scan {
-    fn close(&mut self, group: Option<Group<'_>>) -> Result<(), TarError> {
-        let Some(Group { key, label, json_label, image: Some(image), .. }) = group else { return Ok(()) };
-        let label = label.unwrap_or(json_label);
-        let offset = image.offset as u64;
-        let unsupported = |found: &str| TarError {
-            offset: image.offset,
-            kind: TarErrorKind::Unsupported,
-            found: found.into(),
+    /// The member, if it may be a part of a sample; images that cannot be are noted.
+    fn keyed<'a>(&mut self, member: Member<'a>) -> Option<Keyed<'a>> {
+        let Member { name, offset, contents, is_link } = &member;
+        let mut note = |kind, found: &str| self.index.findings.push(kind, name, *offset, found);
+        let Some((key, extension)) = name::split(name) else {
+            let is_hidden =
+                name.contains(&b'.') && name::is_image(name) && !contents.starts_with(APPLE_DOUBLE);
+            if is_hidden {
+                note(FindingKind::HiddenName, "");
+            } else if name::holds_image(contents) {
+                note(FindingKind::NoExtension, "");
+            }
+            return None;
         };
-        let length =
-            u32::try_from(image.contents.len()).map_err(|_| unsupported("an image of 4 GiB or more"))?;
-        let record = Record { offset, length, crc32: crc32fast::hash(image.contents), label };
-        let pushed = self.index.push(record, &String::from_utf8_lossy(&key));
+        if *is_link {
+            if name::is_image(extension) {
+                note(FindingKind::Link, "");
+            }
+            return None;
+        }
+        if let Some(format) = name::unread_format(extension) {
+            note(FindingKind::UnreadFormat, &format);
+            return None;
+        }
+        let (key, extension) = (key.to_owned(), extension.to_owned());
+        Some(Keyed { key, extension, member })
+    }
+
+    fn close(&mut self, group: Option<Group<'_>>) -> Result<(), TarError> {
+        let Some(settled) = group.map(|group| group.settle(&mut self.index.findings)) else { return Ok(()) };
+        let key = String::from_utf8_lossy(&settled.key);
+        let Some(image) = settled.image else {
+            self.apart.labels.extend(settled.label.map(|found| ApartLabel::new(&key, found)));
+            return Ok(());
+        };
+        let label = settled.label.and_then(|found| found.store(&mut self.index));
+        let Member { offset, contents, .. } = image;
+        let unsupported =
+            |found: &str| TarError { offset, kind: TarErrorKind::Unsupported, found: found.into() };
+        let length = u32::try_from(contents.len()).map_err(|_| unsupported("an image of 4 GiB or more"))?;
+        let record = Record { offset: offset as u64, length, crc32: crc32fast::hash(contents), label };
+        let pushed = self.index.push(record, &key);
         pushed.map_err(|IndexFull| unsupported("more than 4 GiB of keys"))
     }
-}
 
-/// Consecutive members with the same key.
-#[derive(Debug)]
-struct Group<'a> {
-    key: Vec<u8>,
-    /// A set, because nothing bounds how many members a key has.
-    extensions: BTreeSet<Vec<u8>>,
-    /// What the `.cls` member says, if there is one.
-    label: Option<Option<u32>>,
-    json_label: Option<u32>,
-    image: Option<Image<'a>>,
-}
-
-#[derive(Debug)]
-struct Image<'a> {
-    offset: usize,
-    contents: &'a [u8],
-    /// `left.jpg` rather than `jpg`.
-    is_qualified: bool,
-}
-
-impl<'a> Group<'a> {
-    fn new(key: &[u8]) -> Group<'a> {
-        Group { key: key.to_owned(), extensions: BTreeSet::new(), label: None, json_label: None, image: None }
-    }
-
-    /// Whether a member belongs to this sample rather than to one of the same key that follows it.
-    fn takes(&self, key: &[u8], extension: &[u8]) -> bool {
-        self.key == key && !self.extensions.contains(extension)
-    }
-
-    fn push(&mut self, extension: &[u8], member: &Member<'a>, bad_labels: &mut u64) {
-        self.extensions.insert(extension.to_owned());
-        if extension.eq_ignore_ascii_case(b"cls") {
-            let label = label::in_cls(member.contents);
-            *bad_labels += u64::from(label.is_none());
-            self.label = Some(label);
-        } else if extension.eq_ignore_ascii_case(b"json") {
-            self.json_label = label::in_json(member.contents);
-        }
-        let is_qualified = extension.contains(&b'.');
-        let is_better = self.image.as_ref().is_none_or(|image| image.is_qualified && !is_qualified);
-        if is_image(extension) && is_better {
-            self.image = Some(Image { offset: member.offset, contents: member.contents, is_qualified });
+    fn note_ending(&mut self, ending: Ending, archive: &[u8]) {
+        let findings = &mut self.index.findings;
+        match ending {
+            Ending::Closed => {}
+            Ending::Early => findings.push(FindingKind::EndsEarly, b"", archive.len(), ""),
+            Ending::Trailing { offset } => {
+                let what = foreign::name(&archive[offset..]).unwrap_or("no tar header");
+                findings.push(FindingKind::Trailing, b"", offset, what);
+            }
         }
     }
 }
 
-/// Key and extension: before and behind the first dot of the base name. WebDataset's rule; without both there is no sample.
-pub(super) fn split_name(name: &[u8]) -> Option<(&[u8], &[u8])> {
-    let base = name.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
-    let dot = name[base..].iter().position(|&byte| byte == b'.')?;
-    (dot > 0).then(|| (&name[..base + dot], &name[base + dot + 1..]))
-}
-
-/// Whether an extension, or the last part of one such as `left.jpg`, is that of an image.
-pub(crate) fn is_image(extension: &[u8]) -> bool {
-    const IMAGES: [&[u8]; 12] =
-        [b"jpg", b"jpeg", b"png", b"webp", b"gif", b"bmp", b"tif", b"tiff", b"ppm", b"pgm", b"pbm", b"pnm"];
-    let last = extension.rsplit(|&byte| byte == b'.').next().unwrap_or(extension);
-    IMAGES.iter().any(|image| image.eq_ignore_ascii_case(last))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_split_at_the_first_dot_of_the_base_name() {
-        let split = |name: &'static str| split_name(name.as_bytes());
-        assert_eq!(split("n01.v2/img_1.left.JPG"), Some((&b"n01.v2/img_1"[..], &b"left.JPG"[..])));
-        assert_eq!(split("./a.jpg"), Some((&b"./a"[..], &b"jpg"[..])));
-        assert_eq!(split("dir/.hidden.jpg"), None);
-        assert_eq!(split("README"), None);
-    }
-
-    #[test]
-    fn images_by_extension() {
-        for yes in ["jpg", "JPEG", "left.png", "a.b.Tiff", "ppm", "pgm", "PBM", "pnm"] {
-            assert!(is_image(yes.as_bytes()), "{yes}");
-        }
-        for no in ["", "json", "jpg.txt", "cls", "jpgx"] {
-            assert!(!is_image(no.as_bytes()), "{no}");
-        }
-    }
-}
+/// How the files begin that macOS stores beside others, under their name behind `._`: no images, whatever that name says.
+const APPLE_DOUBLE: &[u8] = &[0, 5, 0x16, 7];

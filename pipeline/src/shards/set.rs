@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::classes::Classes;
 use super::error::{ReadCause, ReadError, ShardError};
+use super::pattern::Resolved;
 use super::sample::{EncodedSample, Location};
 use super::shard::Shard;
-use super::{classes, open, pattern};
+use super::{open, pattern, warnings};
 
 /// How to open a set of shards.
 #[derive(Debug, Clone)]
@@ -17,12 +19,15 @@ pub struct OpenOptions {
     pub cache_dir: Option<PathBuf>,
     /// Threads that index shards, at most one a shard. Default: as many as the machine has cores.
     pub threads: usize,
+    /// The classes that labels which are names stand for, as [`ShardSet::class_names`] of another set gives them. `None`: those of
+    /// `classes.txt`, or of these shards.
+    pub class_names: Option<Vec<String>>,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        OpenOptions { cache_dir: None, threads }
+        OpenOptions { cache_dir: None, threads, class_names: None }
     }
 }
 
@@ -35,7 +40,9 @@ pub struct ShardSet {
     shards: Vec<Shard>,
     /// `first_samples[i]` is the number of the first sample of shard `i`; one more entry holds the total.
     first_samples: Vec<u64>,
-    class_names: Option<Vec<String>>,
+    classes: Classes,
+    /// Compressed tars beside the shards.
+    compressed: Vec<PathBuf>,
     /// A fault that a test injects into every read: a disk that is slow, that hangs, or a reader that panics.
     #[cfg(test)]
     pub(crate) before_read: BeforeRead,
@@ -63,10 +70,10 @@ impl ShardSet {
     /// # Errors
     /// A path or pattern that names nothing; a shard that is not a tar, is truncated or holds no image; I/O.
     pub fn open<P: AsRef<str>>(patterns: &[P], options: &OpenOptions) -> Result<ShardSet, ShardError> {
-        let paths = pattern::resolve(patterns)?;
+        let resolved = pattern::resolve(patterns)?;
         // Where several shards are bad, the first in order is the one to be named.
-        let shards = open::open_all(&paths, options, true).into_iter().collect::<Result<_, _>>()?;
-        Ok(Self::of(shards, classes::beside(&paths)?))
+        let shards = open::open_all(&resolved.shards, options, true).into_iter().collect::<Result<_, _>>()?;
+        Self::of(shards, &resolved, options)
     }
 
     /// As [`open`](Self::open), but past shards that cannot be opened: the set of the others, and what is wrong with each.
@@ -77,9 +84,9 @@ impl ShardSet {
         patterns: &[P],
         options: &OpenOptions,
     ) -> Result<(ShardSet, Vec<ShardError>), ShardError> {
-        let paths = pattern::resolve(patterns)?;
+        let resolved = pattern::resolve(patterns)?;
         let (mut shards, mut errors) = (Vec::new(), Vec::new());
-        for opened in open::open_all(&paths, options, false) {
+        for opened in open::open_all(&resolved.shards, options, false) {
             match opened {
                 Ok(shard) => shards.push(shard),
                 Err(error) => errors.push(error),
@@ -88,23 +95,25 @@ impl ShardSet {
         if shards.is_empty() {
             return Err(errors.swap_remove(0));
         }
-        Ok((Self::of(shards, classes::beside(&paths)?), errors))
+        Ok((Self::of(shards, &resolved, options)?, errors))
     }
 
-    fn of(shards: Vec<Shard>, class_names: Option<Vec<String>>) -> Self {
+    fn of(mut shards: Vec<Shard>, resolved: &Resolved, options: &OpenOptions) -> Result<Self, ShardError> {
+        let classes = Classes::beside(&resolved.shards)?.settle(&mut shards, options.class_names.as_deref());
         let mut first_samples = vec![0];
         let mut total = 0;
         for shard in &shards {
             total += shard.samples();
             first_samples.push(total);
         }
-        Self {
+        Ok(Self {
             shards,
             first_samples,
-            class_names,
+            classes,
+            compressed: resolved.compressed.clone(),
             #[cfg(test)]
             before_read: BeforeRead::default(),
-        }
+        })
     }
 
     /// Samples in all shards together; at least 1.
@@ -154,9 +163,30 @@ impl ShardSet {
         self.shards.iter().all(|shard| shard.labelled() == shard.samples())
     }
 
-    /// The lines of the `classes.txt` beside the shards; entry `i` names label `i`.
+    /// The names of the classes; entry `i` names label `i`: the lines of the `classes.txt` beside the shards, and labels that are names.
     pub fn class_names(&self) -> Option<&[String]> {
-        self.class_names.as_deref()
+        self.classes.names.as_deref()
+    }
+
+    /// Whether a label means the same class in `other`, as far as can be told. Not where the one has numbers and the other has
+    /// names that no list has.
+    pub fn shares_labels_with(&self, other: &ShardSet) -> bool {
+        let has_names = |set: &Self| set.shards.iter().any(|shard| !shard.names().is_empty());
+        let has_numbers = |set: &Self| set.shards.iter().any(|shard| shard.numbered() > 0);
+        let differ = |one, another| has_names(one) && !one.classes.listed && has_numbers(another);
+        !differ(self, other) && !differ(other, self)
+    }
+
+    /// What is to be said of these shards, in a line each: images and labels that no sample has, archives that end early, and the
+    /// [notes](Self::notes). The same each time that they are opened.
+    pub fn warnings(&self) -> Vec<String> {
+        warnings::of_findings(&self.shards).into_iter().chain(self.notes()).collect()
+    }
+
+    /// What is to be said of these shards besides the [findings](Shard::findings): class names that cannot be read or numbered, and
+    /// compressed tars beside them.
+    pub fn notes(&self) -> Vec<String> {
+        self.classes.warnings.iter().cloned().chain(warnings::of_compressed(&self.compressed)).collect()
     }
 
     /// Where a sample lies, for error texts. A number out of range gives an empty place.

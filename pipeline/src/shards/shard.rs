@@ -6,10 +6,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::{ReadCause, ReadError};
-use super::index::{Index, Record};
+use super::finding::{Finding, FindingKind};
+use super::index::{Index, Record, StoredLabel};
 use super::mapping::Mapping;
+use super::name;
 use super::sample::{EncodedSample, Location};
-use super::scan;
 use super::tar::Members;
 
 /// One shard: a tar archive in memory, and where its samples lie.
@@ -21,11 +22,14 @@ pub struct Shard {
     path: PathBuf,
     mapping: Mapping,
     index: Index,
+    /// The label that each of the index's names stands for in the set.
+    named_labels: Vec<Option<u32>>,
 }
 
 impl Shard {
     pub(super) fn new(path: PathBuf, mapping: Mapping, index: Index) -> Shard {
-        Shard { path, mapping, index }
+        let named_labels = vec![None; index.names().len()];
+        Shard { path, mapping, index, named_labels }
     }
 
     /// The file, as the patterns named it.
@@ -40,7 +44,40 @@ impl Shard {
 
     /// Samples that have a label.
     pub fn labelled(&self) -> u64 {
-        self.index.labelled()
+        let names = self.index.names().iter().zip(&self.named_labels);
+        let named = names.filter(|(_, label)| label.is_some()).map(|((_, samples), _)| samples);
+        self.index.numbered() + named.sum::<u64>()
+    }
+
+    /// How often indexing found each kind of thing that became no sample or no label, of those that it found.
+    pub fn finding_counts(&self) -> impl Iterator<Item = (FindingKind, u64)> {
+        self.index.finding_counts()
+    }
+
+    /// What indexing found besides samples: the first 10,000 of each kind.
+    pub fn findings(&self) -> impl Iterator<Item = Finding<'_>> {
+        self.index.findings().map(|(kind, offset, member, found)| Finding {
+            kind,
+            shard: self.path.as_path().into(),
+            member: member.into(),
+            offset,
+            found: found.into(),
+        })
+    }
+
+    /// Names that are labels, and how many samples have each.
+    pub(super) fn names(&self) -> &[(String, u64)] {
+        self.index.names()
+    }
+
+    /// Samples whose label is a number.
+    pub(super) fn numbered(&self) -> u64 {
+        self.index.numbered()
+    }
+
+    /// Settles which label each of the [names](Self::names) stands for.
+    pub(super) fn name_labels(&mut self, label: impl Fn(&str) -> Option<u32>) {
+        self.named_labels = self.index.names().iter().map(|(name, _)| label(name)).collect();
     }
 
     /// Size of the archive, in bytes.
@@ -58,14 +95,21 @@ impl Shard {
     pub(crate) fn extensions(&self) -> HashMap<u64, String> {
         let members = Members::new(self.mapping.bytes()).map_while(Result::ok);
         let named = members.filter_map(|member| {
-            let (_, extension) = scan::split_name(&member.name)?;
+            let (_, extension) = name::split(&member.name)?;
             Some((member.offset as u64, String::from_utf8_lossy(extension).into_owned()))
         });
         named.collect()
     }
 
     pub(super) fn label(&self, position: u64) -> Option<u32> {
-        self.index.record(position)?.label
+        self.settled(self.index.record(position)?.label?)
+    }
+
+    fn settled(&self, label: StoredLabel) -> Option<u32> {
+        match label {
+            StoredLabel::Number(number) => Some(number),
+            StoredLabel::Name(place) => *self.named_labels.get(place as usize)?,
+        }
     }
 
     pub(super) fn locate(&self, position: u64) -> Location<'_> {
@@ -92,7 +136,8 @@ impl Shard {
         let (Some(bytes), Some(key)) = (bytes, self.index.key(position)) else {
             return Err(self.error(position, ReadCause::Index));
         };
-        Ok(EncodedSample { bytes, label: record.label, key, shard: self, position })
+        let label = record.label.and_then(|label| self.settled(label));
+        Ok(EncodedSample { bytes, label, key, shard: self, position })
     }
 
     /// Whether the sample's bytes are those that were indexed.

@@ -1,6 +1,6 @@
 //! Shards that other programs write.
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, jpeg};
 
 /// Key, label and first byte of each sample.
 fn samples(fixture: &Fixture) -> Vec<(String, Option<u32>, u8)> {
@@ -24,7 +24,8 @@ fn webdatasets_writer() {
             ("train/001.target.cls", b"1"),
         ],
     );
-    assert_eq!(samples(&fixture), [("train/000".into(), Some(4), b'1'), ("train/001".into(), None, b'2')]);
+    let expected = [("train/000".into(), Some(4), b'1'), ("train/001".into(), Some(1), b'2')];
+    assert_eq!(samples(&fixture), expected);
 }
 
 #[test]
@@ -48,7 +49,7 @@ fn hugging_faces_json_labels() {
 #[test]
 fn a_bad_cls_is_not_overruled() {
     let fixture = Fixture::new();
-    fixture.members("a.tar", &[("x.cls", b"cat"), ("x.json", br#"{"label": 3}"#), ("x.jpg", b"1")]);
+    fixture.members("a.tar", &[("x.cls", b"-1"), ("x.json", br#"{"label": 3}"#), ("x.jpg", b"1")]);
     assert_eq!(samples(&fixture), [("x".into(), None, b'1')]);
 }
 
@@ -64,4 +65,13 @@ fn img2datasets_folder() {
     std::fs::write(fixture.path("00000.parquet"), b"PAR1").unwrap();
     std::fs::write(fixture.path("00000_stats.json"), b"{}").unwrap();
     assert_eq!(samples(&fixture), [("000000000".into(), None, b'1')]);
+}
+
+#[test]
+fn clip_retrievals_and_cameras_extensions() {
+    let fixture = Fixture::new();
+    fixture
+        .members("a.tar", &[("a.img", b"1"), ("a.cls", b"1"), ("b.jfif", b"2"), ("c.image", &jpeg(1, 8, 8))]);
+    let expected = [("a", Some(1), b'1'), ("b", None, b'2'), ("c", None, 0xff)];
+    assert_eq!(samples(&fixture), expected.map(|(key, label, byte)| (key.into(), label, byte)));
 }

@@ -4,11 +4,13 @@
 
 mod damage;
 mod disk;
+mod findings;
 mod fixture;
 mod foreign;
 mod hostile;
 mod index;
 mod inspect;
+mod labels;
 mod pack;
 mod real_data;
 mod samples;

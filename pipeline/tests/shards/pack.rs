@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use simsiam_pipeline::decode::probe;
-use simsiam_pipeline::pack::{PackOptions, PackProgress, PackReport, pack};
+use simsiam_pipeline::pack::{ClassFolders, PackOptions, PackProgress, PackReport, SkippedFile, pack};
 use simsiam_pipeline::shards::ShardSet;
 
 use crate::fixture::{Fixture, jpeg};
@@ -39,7 +39,7 @@ fn images_are_packed_byte_for_byte_with_their_labels() {
     let options = PackOptions { shard_bytes: 30_000, threads: 3, ..Default::default() };
     let mut seen = Vec::new();
     let report = pack(&source, &out, &options, &mut |progress| seen.push(progress)).unwrap();
-    assert_eq!((report.images, report.skipped.len(), report.ignored_files), (60, 0, 2));
+    assert_eq!((report.images, report.skipped.len(), report.others.len()), (60, 0, 2));
     assert_eq!(seen.last(), Some(&PackProgress { done: 60, total: 60, bytes: seen.last().unwrap().bytes }));
     assert!(report.shards.len() > 2 && report.shards[1].ends_with("train-001.tar"), "{:?}", report.shards);
     assert_eq!(report.bytes, report.shards.iter().map(|path| fs::metadata(path).unwrap().len()).sum::<u64>());
@@ -145,11 +145,160 @@ fn what_cannot_be_packed_is_refused_with_the_reason() {
     };
     assert_eq!(error(&source), "cannot list DIR/source");
     fs::create_dir_all(source.join("cat")).unwrap();
-    fs::write(source.join("loose.jpg"), jpeg(1, 8, 8)).unwrap();
-    let expected = "DIR/source: no class folders with images (expected FOLDER/CLASS/IMAGE.jpg)";
+    assert_eq!(error(&source), "DIR/source: no images");
+    fs::write(source.join("a.heic"), b"x").unwrap();
+    let expected =
+        "DIR/source: no images (other files: 1; first: DIR/source/a.heic: HEIC, which is not read)";
     assert_eq!(error(&source), expected);
     assert!(!out.exists());
     fs::write(source.join("cat/a.jpg"), jpeg(1, 8, 8)).unwrap();
     run(&source, &out, &PackOptions::default());
     assert_eq!(error(&source), "DIR/out: already holds shards (found train-000.tar)");
+}
+
+/// A folder with a tiny image under each of these names.
+fn images(fixture: &Fixture, names: &[&str]) -> PathBuf {
+    let source = fixture.path("source");
+    for (seed, name) in (0..).zip(names) {
+        fs::create_dir_all(source.join(name).parent().unwrap()).unwrap();
+        fs::write(source.join(name), jpeg(seed, 8, 8)).unwrap();
+    }
+    source
+}
+
+/// The text of the error that these images are packed with, or the classes, and the key and label of each sample.
+type Packed = Result<(Vec<String>, Vec<(String, Option<u32>)>), String>;
+
+fn packed(names: &[&str], classes: Option<ClassFolders>) -> Packed {
+    let fixture = Fixture::new();
+    let (source, out) = (images(&fixture, names), fixture.path("out"));
+    let options = PackOptions { classes, ..Default::default() };
+    let report = pack(&source, &out, &options, &mut |_| ())
+        .map_err(|error| error.to_string().replace(fixture.shards().to_str().unwrap(), "DIR"))?;
+    let set = open(&out);
+    let sample = |i| set.read(i).map(|sample| (sample.key.to_owned(), sample.label)).unwrap();
+    let mut samples: Vec<_> = (0..set.len()).map(sample).collect();
+    samples.sort();
+    assert_eq!(set.class_names().is_some(), !report.classes.is_empty());
+    Ok((report.classes, samples))
+}
+
+fn expected(classes: &[&str], samples: &[(&str, Option<u32>)]) -> Packed {
+    let samples = samples.iter().map(|&(key, label)| (key.to_owned(), label));
+    Ok((classes.iter().map(|&class| class.to_owned()).collect(), samples.collect()))
+}
+
+#[test]
+fn a_flat_folder_is_packed_without_labels() {
+    let names = ["b.jpg", "a.JPEG", "c.jfif", "IMG.0001.jpg"];
+    let samples = [("IMG_0001", None), ("a", None), ("b", None), ("c", None)];
+    assert_eq!(packed(&names, None), expected(&[], &samples));
+}
+
+#[test]
+fn parts_of_a_data_set_are_no_classes() {
+    for names in [
+        &["train/cat/a.jpg", "train/dog/b.jpg", "val/cat/c.jpg"][..],
+        &["train/a.jpg", "val/c.jpg"],
+        &["train/cat/a.jpg", "val/c.jpg"],
+        &["train/cat/a.jpg", "val/cat/c.jpg", "other/x.jpg"],
+        &["train/cat/a.jpg", "val/cat/c.jpg", "loose.jpg"],
+    ] {
+        let expected = "DIR/source: train and val are parts of a data set rather than classes; pack each by itself: \
+            `simsiam pack DIR/source/train DIR/out/train` and \
+            `simsiam pack DIR/source/val DIR/out/val --prefix val`";
+        assert_eq!(packed(names, None).unwrap_err(), expected, "{names:?}");
+    }
+    let only = packed(&["Train 2017/a.jpg"], None).unwrap_err();
+    assert!(
+        only.ends_with("`simsiam pack 'DIR/source/Train 2017' 'DIR/out/Train 2017' --prefix 'Train 2017'`"),
+        "{only}"
+    );
+    let vehicles = packed(&["train/a.jpg", "car/b.jpg"], None);
+    assert_eq!(vehicles, expected(&["car", "train"], &[("car/b", Some(0)), ("train/a", Some(1))]));
+}
+
+#[test]
+fn folders_within_folders_are_asked_for_and_the_answers_work() {
+    let names = ["2023/may/a.jpg", "2023/june/b.jpg", "2024/c.jpg"];
+    let error = packed(&names, None).unwrap_err();
+    let expected_error = "DIR/source: images lie in folders within folders (first: DIR/source/2023/june/b.jpg), which can be meant in \
+        several ways: --labels top (the class is the first folder: \"2023\"; 2 classes), --labels parent (the folder of the \
+        image: \"2023/june\"; 3 classes), --labels none (all images, without labels), or a folder by itself: `simsiam pack \
+        DIR/source/2023 DIR/out`";
+    assert_eq!(error, expected_error);
+    let samples = |labels: [Option<u32>; 3]| {
+        ["2023/june/b", "2023/may/a", "2024/c"].into_iter().zip(labels).collect::<Vec<_>>()
+    };
+    let top = samples([Some(0), Some(0), Some(1)]);
+    assert_eq!(packed(&names, Some(ClassFolders::Top)), expected(&["2023", "2024"], &top));
+    let parent = samples([Some(0), Some(1), Some(2)]);
+    let classes = ["2023/june", "2023/may", "2024"];
+    assert_eq!(packed(&names, Some(ClassFolders::Parent)), expected(&classes, &parent));
+    assert_eq!(packed(&names, Some(ClassFolders::None)), expected(&[], &samples([None; 3])));
+}
+
+#[test]
+fn images_beside_class_folders_are_asked_for_and_listed_when_left_out() {
+    let names = ["loose.jpg", "cat/a.jpg", "dog/b.jpg"];
+    let error = packed(&names, None).unwrap_err();
+    let expected_error = "DIR/source: images lie in the folder itself (1) and in folders of it (2); --labels top packs those in folders, \
+        which are their classes, and --labels none packs all without labels";
+    assert_eq!(error, expected_error);
+    let samples = [("cat/a", Some(0)), ("dog/b", Some(1))];
+    assert_eq!(packed(&names, Some(ClassFolders::Top)), expected(&["cat", "dog"], &samples));
+    let samples = [("cat/a", None), ("dog/b", None), ("loose", None)];
+    assert_eq!(packed(&names, Some(ClassFolders::None)), expected(&[], &samples));
+}
+
+#[test]
+fn the_contents_decide_where_the_name_says_nothing() {
+    let fixture = Fixture::new();
+    let source = images(&fixture, &["plain", "x.img", "disk.img", "y.thm", "z.jpg"]);
+    fs::write(source.join("disk.img"), [0; 9_000]).unwrap();
+    fs::write(source.join("caption"), "a cat").unwrap();
+    let report = run(&source, &fixture.path("out"), &PackOptions::default());
+    assert_eq!(report.images, 3);
+    let list = fs::read_to_string(report.left_out.unwrap()).unwrap();
+    let list = list.replace(source.to_str().unwrap(), "SRC");
+    let expected =
+        ["caption: no image", "disk.img: no image", "y.thm: a JPEG by its contents, not by its extension"];
+    assert_eq!(list, expected.map(|line| format!("SRC/{line}\n")).concat());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_read_is_left_out_and_named_and_nothing_is_waited_for() {
+    use std::os::unix::{fs::symlink, net::UnixListener};
+    let fixture = Fixture::new();
+    let source = images(&fixture, &["cat/a.jpg", "dog/b.jpg"]);
+    symlink("../dog/b.jpg", source.join("cat/linked.jpg")).unwrap();
+    symlink("/nowhere.jpg", source.join("cat/dangling.jpg")).unwrap();
+    symlink("itself.jpg", source.join("cat/itself.jpg")).unwrap();
+    symlink("..", source.join("cat/up")).unwrap();
+    symlink("../dog", source.join("cat/pack")).unwrap();
+    symlink("/dev/zero", source.join("cat/zero.jpg")).unwrap();
+    fs::write(source.join("cat/.hidden.jpg"), b"x").unwrap();
+    fs::write(source.join("cat/.DS_Store"), b"x").unwrap();
+    let pipe = source.join("cat/pipe.jpg");
+    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let _socket = UnixListener::bind(source.join("dog/s.jpg")).unwrap();
+    let report = run(&source, &fixture.path("out"), &PackOptions::default());
+    assert_eq!((report.images, report.classes.len()), (4, 2), "a, b, and b by two links");
+    let name = |other: &SkippedFile| {
+        let cause = other.cause.split(" that cannot be followed").next().unwrap();
+        format!("{}: {cause}", other.path.strip_prefix(&source).unwrap().display())
+    };
+    let others: Vec<_> = report.others.iter().map(name).collect();
+    let expected = [
+        "cat/.hidden.jpg: its name begins with a dot",
+        "cat/dangling.jpg: a link to /nowhere.jpg, which does not exist",
+        "cat/itself.jpg: a link to itself.jpg",
+        "cat/pack/s.jpg: a socket",
+        "cat/pipe.jpg: a pipe",
+        "cat/up: a link to a folder that it lies in",
+        "cat/zero.jpg: a device",
+        "dog/s.jpg: a socket",
+    ];
+    assert_eq!(others, expected);
 }

@@ -1,18 +1,25 @@
 //! The index's bytes.
 
+use std::collections::BTreeMap;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::mapping::FileStamp;
-use super::Record;
+use super::{Record, StoredLabel};
 
 pub(super) const MAGIC: &[u8; 8] = b"SIMSIDX\n";
-/// Raised with every change of the format; an index of another version is built anew.
-/// 2: labels also come from `.json` members. 3: `.pgm`, `.pbm` and `.pnm` members are images.
-pub(in crate::shards) const VERSION: u32 = 3;
-pub(super) const HEADER_BYTES: usize = 64;
+/// Raised with every change of the format, and of what is a sample; an index of another version is built anew.
+/// 2: labels also come from `.json` members. 3: `.pgm`, `.pbm` and `.pnm` members are images. 4: names as labels, labels apart from
+/// their images, images by content, joined archives, findings.
+pub(in crate::shards) const VERSION: u32 = 4;
+/// What the header's own hash is over; the hash stands behind it.
+pub(in crate::shards) const HASHED_HEADER_BYTES: usize = 16 + 8 * 8;
+pub(in crate::shards) const HEADER_BYTES: usize = HASHED_HEADER_BYTES + 8;
 pub(super) const RECORD_BYTES: usize = 24;
 /// The label of a sample without one.
-pub(super) const NO_LABEL: u32 = u32::MAX;
+const NO_LABEL: u32 = u32::MAX;
+/// Set in the offset of a record whose label is the place of a name. No file is so long that its offsets need this bit.
+const IS_NAME: u64 = 1 << 63;
 
 /// Why an index is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,15 +34,19 @@ pub(in crate::shards) enum Stale {
     Shard,
 }
 
-/// The first 64 bytes: magic, version and a reserved zero (4 bytes each), then the fields below in order, then
-/// xxh3 of all before it.
+/// The first bytes: magic, version and a reserved zero (4 bytes each), then the fields below in order, then xxh3 of all
+/// before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) shard: FileStamp,
     pub(super) samples: u64,
     pub(super) key_bytes: u64,
-    /// xxh3 of the records and keys.
-    pub(super) body_hash: u64,
+    pub(super) name_bytes: u64,
+    pub(super) finding_bytes: u64,
+    /// xxh3 of the records, keys and names: what the samples are.
+    pub(super) contents_hash: u64,
+    /// xxh3 of the findings.
+    pub(super) findings_hash: u64,
 }
 
 impl Header {
@@ -43,13 +54,21 @@ impl Header {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        let mtime = self.shard.mtime_ns.cast_unsigned();
-        let fields = [self.shard.bytes, mtime, self.samples, self.key_bytes, self.body_hash];
-        for (place, field) in bytes[16..56].chunks_exact_mut(8).zip(fields) {
+        let fields = [
+            self.shard.bytes,
+            self.shard.mtime_ns.cast_unsigned(),
+            self.samples,
+            self.key_bytes,
+            self.name_bytes,
+            self.finding_bytes,
+            self.contents_hash,
+            self.findings_hash,
+        ];
+        for (place, field) in bytes[16..HASHED_HEADER_BYTES].chunks_exact_mut(8).zip(fields) {
             place.copy_from_slice(&field.to_le_bytes());
         }
-        let hash = xxh3_64(&bytes[..56]);
-        bytes[56..].copy_from_slice(&hash.to_le_bytes());
+        let hash = xxh3_64(&bytes[..HASHED_HEADER_BYTES]);
+        bytes[HASHED_HEADER_BYTES..].copy_from_slice(&hash.to_le_bytes());
         bytes
     }
 
@@ -58,65 +77,131 @@ impl Header {
         if !MAGIC.starts_with(magic) {
             return Err(Stale::Foreign);
         }
-        let bytes: &[u8; HEADER_BYTES] = file.first_chunk().ok_or(Stale::Corrupt)?;
-        let version = u32_at(bytes, 8);
-        if version != VERSION {
+        let version = file.get(8..12).map(|_| u32_at(file, 8));
+        if let Some(version) = version.filter(|&version| version != VERSION) {
             return Err(Stale::Version(version));
         }
-        if xxh3_64(&bytes[..56]) != u64_at(bytes, 56) {
+        let bytes: &[u8; HEADER_BYTES] = file.first_chunk().ok_or(Stale::Corrupt)?;
+        if xxh3_64(&bytes[..HASHED_HEADER_BYTES]) != u64_at(bytes, HASHED_HEADER_BYTES) {
             return Err(Stale::Corrupt);
         }
-        let shard = FileStamp { bytes: u64_at(bytes, 16), mtime_ns: u64_at(bytes, 24).cast_signed() };
-        let (samples, key_bytes) = (u64_at(bytes, 32), u64_at(bytes, 40));
-        Ok(Header { shard, samples, key_bytes, body_hash: u64_at(bytes, 48) })
+        let [shard_bytes, mtime, samples, key_bytes, name_bytes, finding_bytes, contents_hash, findings_hash] =
+            std::array::from_fn(|field| u64_at(bytes, 16 + 8 * field));
+        let shard = FileStamp { bytes: shard_bytes, mtime_ns: mtime.cast_signed() };
+        Ok(Header { shard, samples, key_bytes, name_bytes, finding_bytes, contents_hash, findings_hash })
     }
 
     pub(super) fn check_shard(&self, shard: FileStamp) -> Result<(), Stale> {
         if self.shard == shard { Ok(()) } else { Err(Stale::Shard) }
     }
 
-    /// Records and keys of a file that is exactly as long as this header says.
-    pub(super) fn body<'a>(&self, file: &'a [u8]) -> Result<&'a [u8], Stale> {
-        let records = self.samples.checked_mul(RECORD_BYTES as u64);
-        let length = records.and_then(|records| records.checked_add(self.key_bytes));
-        let body = &file[HEADER_BYTES.min(file.len())..];
-        if length == Some(body.len() as u64) { Ok(body) } else { Err(Stale::Corrupt) }
+    /// The sections of a file that is exactly as long as this header says.
+    pub(super) fn sections<'a>(&self, file: &'a [u8]) -> Result<Sections<'a>, Stale> {
+        let length = |bytes: u64| usize::try_from(bytes).map_err(|_| Stale::Corrupt);
+        let record_bytes = length(self.samples.checked_mul(RECORD_BYTES as u64).ok_or(Stale::Corrupt)?)?;
+        let lengths = [record_bytes, length(self.key_bytes)?, length(self.name_bytes)?];
+        let mut at = HEADER_BYTES;
+        let mut sections = [&file[..0]; 3];
+        for (section, length) in sections.iter_mut().zip(lengths) {
+            let end = at.checked_add(length).ok_or(Stale::Corrupt)?;
+            *section = file.get(at..end).ok_or(Stale::Corrupt)?;
+            at = end;
+        }
+        let [records, keys, names] = sections;
+        let findings = &file[at..];
+        if findings.len() as u64 != self.finding_bytes {
+            return Err(Stale::Corrupt);
+        }
+        Ok(Sections { contents: &file[HEADER_BYTES..at], records, keys, names, findings })
     }
 }
 
-/// Verifies that every record lies in the shard and every key in the keys; returns how many samples have labels.
+/// What follows the header.
+pub(super) struct Sections<'a> {
+    /// Records, keys and names.
+    pub(super) contents: &'a [u8],
+    records: &'a [u8],
+    keys: &'a [u8],
+    pub(super) names: &'a [u8],
+    pub(super) findings: &'a [u8],
+}
+
+/// Labelled samples: those with a number, and those of each name.
+pub(super) struct Labelled {
+    pub(super) numbers: u64,
+    pub(super) by_name: Vec<u64>,
+}
+
+/// Verifies that every record lies in the shard, every key in the keys and every label in the names, of which there are `names`;
+/// counts the labels.
 ///
 /// Only a faulty writer gets past the hash with anything else: this is the second line.
-pub(super) fn check_records(body: &[u8], header: &Header) -> Result<u64, Stale> {
-    let (records, keys) = body.split_at(body.len() - header.key_bytes as usize);
-    let (mut labelled, mut key_start) = (0, 0);
-    for raw in records.as_chunks::<RECORD_BYTES>().0 {
+pub(super) fn check_records(
+    sections: &Sections<'_>,
+    shard: FileStamp,
+    names: usize,
+) -> Result<Labelled, Stale> {
+    let mut labelled = Labelled { numbers: 0, by_name: vec![0; names] };
+    let mut key_start = 0;
+    for raw in sections.records.as_chunks::<RECORD_BYTES>().0 {
         let (record, key_end) = parse_record(raw);
         let end = record.offset.checked_add(u64::from(record.length));
-        if key_end < key_start || end.is_none_or(|end| end > header.shard.bytes) {
+        if key_end < key_start || end.is_none_or(|end| end > shard.bytes) {
             return Err(Stale::Corrupt);
         }
         key_start = key_end;
-        labelled += u64::from(record.label.is_some());
+        match record.label {
+            Some(StoredLabel::Number(_)) => labelled.numbers += 1,
+            Some(StoredLabel::Name(place)) => {
+                *labelled.by_name.get_mut(place as usize).ok_or(Stale::Corrupt)? += 1;
+            }
+            None => {}
+        }
     }
-    if key_start as usize != keys.len() {
-        return Err(Stale::Corrupt);
+    if key_start as usize == sections.keys.len() { Ok(labelled) } else { Err(Stale::Corrupt) }
+}
+
+/// Class names, each behind its length in 2 bytes.
+pub(super) fn names_to_bytes(names: &BTreeMap<String, u32>) -> Vec<u8> {
+    let mut by_place = vec![""; names.len()];
+    names.iter().for_each(|(name, &place)| by_place[place as usize] = name);
+    by_place
+        .iter()
+        .flat_map(|name| (name.len() as u16).to_le_bytes().into_iter().chain(name.bytes()))
+        .collect()
+}
+
+pub(super) fn parse_names(mut section: &[u8]) -> Result<Vec<String>, Stale> {
+    let mut names = Vec::new();
+    while !section.is_empty() {
+        let (length, rest) = section.split_first_chunk().ok_or(Stale::Corrupt)?;
+        let (name, rest) = rest.split_at_checked(u16::from_le_bytes(*length).into()).ok_or(Stale::Corrupt)?;
+        names.push(std::str::from_utf8(name).map_err(|_| Stale::Corrupt)?.to_owned());
+        section = rest;
     }
-    Ok(labelled)
+    Ok(names)
 }
 
 /// A record, and where its key ends in the keys; it begins where the one before ends.
 pub(super) fn parse_record(raw: &[u8; RECORD_BYTES]) -> (Record, u32) {
-    let label = Some(u32_at(raw, 16)).filter(|&label| label != NO_LABEL);
-    let record = Record { offset: u64_at(raw, 0), length: u32_at(raw, 8), crc32: u32_at(raw, 12), label };
+    let (offset, label) = (u64_at(raw, 0), u32_at(raw, 16));
+    let label = match offset & IS_NAME {
+        0 => Some(label).filter(|&label| label != NO_LABEL).map(StoredLabel::Number),
+        _ => Some(StoredLabel::Name(label)),
+    };
+    let record = Record { offset: offset & !IS_NAME, length: u32_at(raw, 8), crc32: u32_at(raw, 12), label };
     (record, u32_at(raw, 20))
 }
 
 pub(super) fn record_bytes(record: &Record, key_end: u32) -> [u8; RECORD_BYTES] {
     let mut raw = [0; RECORD_BYTES];
-    raw[..8].copy_from_slice(&record.offset.to_le_bytes());
-    let rest = [record.length, record.crc32, record.label.unwrap_or(NO_LABEL), key_end];
-    for (place, field) in raw[8..].chunks_exact_mut(4).zip(rest) {
+    let (flag, label) = match record.label {
+        Some(StoredLabel::Number(number)) => (0, number),
+        Some(StoredLabel::Name(place)) => (IS_NAME, place),
+        None => (0, NO_LABEL),
+    };
+    raw[..8].copy_from_slice(&(record.offset | flag).to_le_bytes());
+    for (place, field) in raw[8..].chunks_exact_mut(4).zip([record.length, record.crc32, label, key_end]) {
         place.copy_from_slice(&field.to_le_bytes());
     }
     raw

@@ -1,3 +1,4 @@
+use super::super::label::Label;
 use super::*;
 
 const SHARD: FileStamp = FileStamp { bytes: 10_000, mtime_ns: 1_700_000_000_123_456_789 };
@@ -5,28 +6,39 @@ const SHARD: FileStamp = FileStamp { bytes: 10_000, mtime_ns: 1_700_000_000_123_
 fn records() -> Vec<(Record, &'static str)> {
     let record = |offset, length, label| Record { offset, length, crc32: length ^ 0xabcd, label };
     vec![
-        (record(512, 100, Some(3)), "n01/first"),
+        (record(512, 100, Some(StoredLabel::Number(3))), "n01/first"),
         (record(1536, 0, None), ""),
-        (record(9_000, 1_000, Some(u32::MAX - 1)), "dritter/größer"),
+        (record(2048, 7, Some(StoredLabel::Name(1))), "named"),
+        (record(9_000, 1_000, Some(StoredLabel::Number(u32::MAX - 1))), "dritter/größer"),
     ]
 }
 
 fn built() -> Vec<u8> {
     let mut builder = IndexBuilder::default();
+    for name in ["no sample's", "cat"] {
+        builder.store(&Label::Name(name.into())).unwrap();
+    }
     for (record, key) in records() {
         builder.push(record, key).unwrap();
     }
+    builder.findings.push(FindingKind::Link, b"caf\xe9.jpg", 512, "");
+    builder.findings.push(FindingKind::NotALabel, b"a.cls", 1024, "-1");
     builder.finish(SHARD)
 }
 
 #[test]
 fn gives_back_what_was_put_in() {
     let index = Index::from_bytes(built(), SHARD).unwrap();
-    assert_eq!((index.samples(), index.labelled()), (3, 2));
+    assert_eq!((index.samples(), index.numbered()), (4, 2));
+    assert_eq!(index.names(), [("no sample's".to_owned(), 0), ("cat".to_owned(), 1)]);
     for (position, (record, key)) in (0..).zip(records()) {
         assert_eq!((index.record(position), index.key(position)), (Some(record), Some(key)));
     }
-    assert_eq!((index.record(3), index.key(3), index.key(u64::MAX)), (None, None, None));
+    assert_eq!((index.record(4), index.key(4), index.key(u64::MAX)), (None, None, None));
+    let found =
+        [(FindingKind::Link, 512, "caf\u{fffd}.jpg", ""), (FindingKind::NotALabel, 1024, "a.cls", "-1")];
+    assert_eq!(index.findings().collect::<Vec<_>>(), found);
+    assert!(index.finding_counts().eq([(FindingKind::Link, 1), (FindingKind::NotALabel, 1)]));
 }
 
 #[test]
@@ -73,12 +85,40 @@ fn records_outside_the_shard_are_refused_even_with_the_right_hash() {
 }
 
 #[test]
+fn labels_without_a_name_are_refused_even_with_the_right_hash() {
+    let mut builder = IndexBuilder::default();
+    let label = Some(StoredLabel::Name(0));
+    builder.push(Record { offset: 0, length: 11, crc32: 0, label }, "a").unwrap();
+    assert_eq!(Index::from_bytes(builder.finish(SHARD), SHARD).unwrap_err(), Stale::Corrupt);
+}
+
+#[test]
+fn any_number_of_findings_and_names_is_counted_and_a_bounded_number_kept() {
+    let mut builder = IndexBuilder::default();
+    let long = "n".repeat(4096);
+    for number in 0..70_000_usize {
+        builder.findings.push(FindingKind::SecondImage, long.as_bytes(), number, "");
+        let stored = builder.store(&Label::Name(number.to_string()));
+        assert_eq!(stored.is_ok(), number < 65_536);
+    }
+    let index = Index::from_bytes(builder.finish(SHARD), SHARD).unwrap();
+    assert!(index.finding_counts().eq([(FindingKind::SecondImage, 70_000)]));
+    assert_eq!(index.findings().count(), 10_000);
+    assert!(index.findings().all(|(.., member, _)| member == &long[..1024]));
+    assert_eq!(index.names().len(), 65_536);
+}
+
+#[test]
 fn a_million_samples_open_quickly() {
     let mut builder = IndexBuilder::default();
     let shard = FileStamp { bytes: u64::MAX, mtime_ns: 0 };
     for i in 0..1_300_000_u64 {
-        let record =
-            Record { offset: i << 17, length: 110_000, crc32: i as u32, label: Some((i % 1000) as u32) };
+        let record = Record {
+            offset: i << 17,
+            length: 110_000,
+            crc32: i as u32,
+            label: Some(StoredLabel::Number((i % 1000) as u32)),
+        };
         builder.push(record, &format!("n01440764/n01440764_{i:07}")).unwrap();
     }
     let dir = tempfile::tempdir().unwrap();

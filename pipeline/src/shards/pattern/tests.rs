@@ -15,7 +15,7 @@ fn names(dir: &tempfile::TempDir, patterns: &[&str]) -> Result<Vec<String>, Shar
     let patterns: Vec<String> =
         patterns.iter().map(|pattern| dir.path().join(pattern).to_str().unwrap().to_owned()).collect();
     let name = |path: &PathBuf| path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned();
-    Ok(resolve(&patterns)?.iter().map(name).collect())
+    Ok(resolve(&patterns)?.shards.iter().map(name).collect())
 }
 
 #[test]
@@ -89,6 +89,46 @@ fn an_index_of_shards_names_them() {
     fs::write(dir.path().join("other.json"), "{}").unwrap();
     let error = names(&dir, &["other.json"]).unwrap_err().to_string();
     assert!(error.contains("other.json: not an index of shards (missing field `shardlist`"), "{error}");
+}
+
+#[test]
+fn names_that_begin_with_a_dot_are_no_shards() {
+    let dir = folder(&["a.tar", ".b.tar", "._a.tar", ".hidden/c.tar"]);
+    for pattern in ["", "*", "*.tar", "*/*.tar", ".*"] {
+        let found = names(&dir, &[pattern]);
+        match pattern {
+            "*/*.tar" | ".*" => assert!(found.is_err(), "{pattern}: {found:?}"),
+            _ => assert_eq!(found.unwrap(), ["a.tar"], "{pattern}"),
+        }
+    }
+    assert_eq!(names(&dir, &[".b.tar"]).unwrap(), [".b.tar"], "a file may have any name");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_is_named_and_so_is_a_loop() {
+    let dir = folder(&["a.tar"]);
+    std::os::unix::fs::symlink("/nowhere/b.tar", dir.path().join("b.tar")).unwrap();
+    for pattern in ["", "*.tar", "b.tar", "{a,b}.tar"] {
+        let error = names(&dir, &[pattern]).unwrap_err().to_string();
+        let link = dir.path().join("b.tar").display().to_string();
+        assert_eq!(error, format!("{link}: a link to /nowhere/b.tar, which does not exist"), "{pattern}");
+    }
+    fs::remove_file(dir.path().join("b.tar")).unwrap();
+    std::os::unix::fs::symlink("b.tar", dir.path().join("b.tar")).unwrap();
+    let error = names(&dir, &[""]).unwrap_err().to_string();
+    assert!(error.starts_with("cannot open ") && error.ends_with("b.tar"), "{error}");
+}
+
+#[test]
+fn compressed_tars_are_named_with_what_to_do() {
+    let dir = folder(&["x/a.tar.gz", "x/b.tgz", "y/a.tar", "y/a.tar.gz", "y/c.tar.zst"]);
+    let error = names(&dir, &["x"]).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "DIR");
+    let expected = "DIR/x: holds no .tar file but 2 compressed, which cannot be mapped (first: DIR/x/a.tar.gz); \
+        `gzip -dc < DIR/x/a.tar.gz > DIR/x/a.tar` makes a shard of it";
+    assert_eq!(error, expected);
+    let found = resolve(&[dir.path().join("y").to_str().unwrap()]).unwrap();
+    assert_eq!(found.compressed, [dir.path().join("y/c.tar.zst")], "a.tar.gz was decompressed already");
 }
 
 #[test]

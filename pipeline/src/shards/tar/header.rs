@@ -20,8 +20,10 @@ pub(super) struct Header<'a>(&'a [u8; BLOCK]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Regular,
-    /// A link, device or pipe: has no contents, whatever its size field says.
+    /// A hard or symbolic link: has no contents, whatever its size field says.
     Link,
+    /// A device or pipe: likewise.
+    Special,
     Folder,
     GnuLongName,
     GnuSparse,
@@ -47,7 +49,8 @@ impl<'a> Header<'a> {
     pub(super) fn kind(&self) -> Kind {
         match self.0[TYPE_FLAG] {
             b'0' | 0 | b'7' => Kind::Regular,
-            b'1'..=b'4' | b'6' => Kind::Link,
+            b'1' | b'2' => Kind::Link,
+            b'3' | b'4' | b'6' => Kind::Special,
             b'5' => Kind::Folder,
             b'L' => Kind::GnuLongName,
             b'S' => Kind::GnuSparse,

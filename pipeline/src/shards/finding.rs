@@ -1,0 +1,172 @@
+//! What indexing found in a shard besides its samples.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+/// Something in a shard that became no sample and no label, or a peculiarity of the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding<'a> {
+    /// Which of the things that can be found.
+    pub kind: FindingKind,
+    /// The shard, as it was named by the patterns.
+    pub shard: Cow<'a, Path>,
+    /// Name of the member; empty where the archive itself is meant.
+    pub member: Cow<'a, str>,
+    /// Where the contents begin in the shard, in bytes.
+    pub offset: u64,
+    /// What was found there, in words; perhaps nothing.
+    pub found: Cow<'a, str>,
+}
+
+impl Finding<'_> {
+    /// The same finding, free of the set that it came from.
+    pub fn into_owned(self) -> Finding<'static> {
+        Finding {
+            kind: self.kind,
+            shard: Cow::Owned(self.shard.into_owned()),
+            member: Cow::Owned(self.member.into_owned()),
+            offset: self.offset,
+            found: Cow::Owned(self.found.into_owned()),
+        }
+    }
+}
+
+/// Displays as ``shard a.tar, member "x.2.jpg" (found)``.
+impl fmt::Display for Finding<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shard {}", self.shard.display())?;
+        if self.member.is_empty() {
+            write!(f, ", offset {}", self.offset)?;
+        } else {
+            write!(f, ", member {:?}", self.member)?;
+        }
+        if self.found.is_empty() { Ok(()) } else { write!(f, " ({})", self.found) }
+    }
+}
+
+/// What can be found. The order is that of the index's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FindingKind {
+    /// An image that is taken for a further one of a sample, because a key ends at the first dot.
+    DottedName,
+    /// A further image of a sample.
+    SecondImage,
+    /// An image whose name begins with a dot, so that it has no key.
+    HiddenName,
+    /// An image without an extension, so without a key.
+    NoExtension,
+    /// A link under an image's name.
+    Link,
+    /// An image of a format that cannot be read.
+    UnreadFormat,
+    /// A label that is neither a number nor a name.
+    NotALabel,
+    /// A `.json` that cannot be parsed, beside an image without another label.
+    NotJson,
+    /// Two labels of one sample that are not the same.
+    LabelsDiffer,
+    /// A label with no image of its key in the shard.
+    NoImage,
+    /// A label whose key several images have.
+    ManyImages,
+    /// A label that is one name too many.
+    TooManyNames,
+    /// An archive without the zeros at its end.
+    EndsEarly,
+    /// Something behind the end of the archive that is no other archive.
+    Trailing,
+    /// An archive that begins behind the end of another.
+    Joined,
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// Images that are in no sample.
+    Image,
+    /// Labels that no sample has.
+    Label,
+    /// Archives.
+    Shard,
+}
+
+impl FindingKind {
+    /// All of them.
+    pub const ALL: [FindingKind; 15] = [
+        FindingKind::DottedName,
+        FindingKind::SecondImage,
+        FindingKind::HiddenName,
+        FindingKind::NoExtension,
+        FindingKind::Link,
+        FindingKind::UnreadFormat,
+        FindingKind::NotALabel,
+        FindingKind::NotJson,
+        FindingKind::LabelsDiffer,
+        FindingKind::NoImage,
+        FindingKind::ManyImages,
+        FindingKind::TooManyNames,
+        FindingKind::EndsEarly,
+        FindingKind::Trailing,
+        FindingKind::Joined,
+    ];
+
+    /// What it is about.
+    pub fn subject(self) -> Subject {
+        match self {
+            Self::DottedName
+            | Self::SecondImage
+            | Self::HiddenName
+            | Self::NoExtension
+            | Self::Link
+            | Self::UnreadFormat => Subject::Image,
+            Self::NotALabel
+            | Self::NotJson
+            | Self::LabelsDiffer
+            | Self::NoImage
+            | Self::ManyImages
+            | Self::TooManyNames => Subject::Label,
+            Self::EndsEarly | Self::Trailing | Self::Joined => Subject::Shard,
+        }
+    }
+
+    /// What to do about it, where that is not plain.
+    pub fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::DottedName => Some(
+                "WebDataset's rule: a key ends at the first dot of the name; to use each, extract the files and `simsiam pack` their folder",
+            ),
+            Self::SecondImage => Some("a sample has one image"),
+            Self::Link => Some("`tar --dereference --hard-dereference` stores the files instead"),
+            Self::EndsEarly => Some("compare its size with the original's"),
+            _ => None,
+        }
+    }
+}
+
+/// Completes a sentence that begins with a number of images, labels or shards.
+impl fmt::Display for FindingKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DottedName => "with a further dot in the name, so under the key of another image",
+            Self::SecondImage => "under the key of another image",
+            Self::HiddenName => "whose name begins with a dot, so without a key",
+            Self::NoExtension => "without an extension, so without a key",
+            Self::Link => "stored as a link, so without contents",
+            Self::UnreadFormat => "of a format that is not read",
+            Self::NotALabel => "neither a whole number from 0 to 4294967294 nor a name",
+            Self::NotJson => "in a .json that is not JSON",
+            Self::LabelsDiffer => "unlike another one of the same sample",
+            Self::NoImage => "without an image of the same key in the shard",
+            Self::ManyImages => "under a key that several images have",
+            Self::TooManyNames => "beyond 65,536 different names in a shard, more than classes can be",
+            Self::EndsEarly => "without a tar's closing zeros, so perhaps cut short",
+            Self::Trailing => "with data behind the end that is no tar archive and is not read",
+            Self::Joined => "of several archives joined, which are all read",
+        })
+    }
+}
