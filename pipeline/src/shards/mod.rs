@@ -27,7 +27,7 @@
 pub use self::atomic_file::AtomicFile;
 pub use self::error::{ReadCause, ReadError, ShardError};
 pub use self::sample::{EncodedSample, Location};
-pub use self::set::{OpenOptions, ShardSet};
+pub use self::set::{IndexProgress, OpenOptions, ShardSet};
 pub use self::shard::Shard;
 pub use self::writer::ShardWriter;
 pub(crate) use self::{classes::FILE_NAME as CLASSES_FILE, scan::is_image};

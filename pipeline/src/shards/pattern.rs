@@ -86,6 +86,7 @@ fn glob(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
         pattern: pattern.to_owned(),
         cause: format!("{} at character {}", error.msg, error.pos),
     };
+    refuse_unmatched(pattern)?;
     for entry in glob::glob(pattern).map_err(bad)? {
         let path = entry.map_err(|error| {
             let path = error.path().to_owned();
@@ -96,6 +97,23 @@ fn glob(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ShardError> {
         }
     }
     Ok(())
+}
+
+/// Refuses shards that a glob cannot name: the crate passes over names that are not UTF-8, without a word.
+fn refuse_unmatched(pattern: &str) -> Result<(), ShardError> {
+    let folder = Path::new(pattern).parent().and_then(Path::to_str).filter(|folder| !folder.is_empty());
+    let folders = glob::glob(folder.unwrap_or(".")).into_iter().flatten().flatten();
+    let not_utf_8 = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_str().is_none());
+    match folders
+        .flat_map(|folder| entries(&folder).collect::<Vec<_>>())
+        .find(|path| not_utf_8(path) && is_tar(path))
+    {
+        Some(path) => {
+            let why = "no glob can, because its name is not UTF-8; name the folder instead";
+            Err(ShardError::io("match", &path)(io::Error::new(io::ErrorKind::InvalidInput, why)))
+        }
+        None => Ok(()),
+    }
 }
 
 fn is_tar(path: &Path) -> bool {

@@ -18,13 +18,14 @@ pub(super) struct Scan {
     pub(super) data_follows: bool,
 }
 
-/// Reads the whole archive, checksums every image, and lists the samples.
-pub(super) fn scan(archive: &[u8]) -> Result<Scan, TarError> {
+/// Reads the whole archive, checksums every image, and lists the samples. `reached` is told each member's place.
+pub(super) fn scan(archive: &[u8], mut reached: impl FnMut(usize)) -> Result<Scan, TarError> {
     let mut scan = Scan { index: IndexBuilder::default(), members: 0, bad_labels: 0, data_follows: false };
     let mut members = Members::new(archive);
     let mut group: Option<Group<'_>> = None;
     for member in &mut members {
         let member = member?;
+        reached(member.offset);
         scan.members += 1;
         let Some((key, extension)) = split_name(&member.name) else { continue };
         if !group.as_ref().is_some_and(|group| group.takes(key, extension)) {
