@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use simsiam_pipeline::shards::OpenOptions;
 use simsiam_pipeline::{
     BadSample, Batches, Dtype, Format, Layout, OnBadSample, Part, PipelineConfig, Quarantine, ShardSet,
@@ -43,19 +43,19 @@ impl Source {
     ///
     /// # Errors
     /// If there are none, or they are broken.
-    pub fn open(patterns: &[String], config: &TrainConfig) -> Result<Self> {
+    pub fn open(patterns: &[String], config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
         let policy = match config.on_bad_sample {
             BadSamplePolicy::Skip => OnBadSample::Skip { budget: config.bad_sample_budget },
             BadSamplePolicy::Fail => OnBadSample::Fail,
         };
-        let shards = ShardSet::open(patterns, &OpenOptions::default())?;
+        let shards = ShardSet::open(patterns, options)?;
         let quarantine = Arc::new(Quarantine::new(policy, shards.len()));
         Ok(Self { shards: Arc::new(shards), part: Part::All, quarantine })
     }
 
-    fn open_val(config: &TrainConfig) -> Result<Option<Self>> {
+    fn open_val(config: &TrainConfig, options: &OpenOptions) -> Result<Option<Self>> {
         let patterns = &config.val_shards;
-        (!patterns.is_empty()).then(|| Self::open(patterns, config)).transpose()
+        (!patterns.is_empty()).then(|| Self::open(patterns, config, options)).transpose()
     }
 
     /// Number of samples.
@@ -77,9 +77,9 @@ impl Data {
     ///
     /// # Errors
     /// If shards are missing or broken, the batch is larger than the data, or labels are missing that are asked for.
-    pub fn open(config: &TrainConfig) -> Result<Self> {
-        let all = Source::open(&config.shards, config)?;
-        let val = Source::open_val(config)?;
+    pub fn open(config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
+        let all = Source::open(&config.shards, config, options)?;
+        let val = Source::open_val(config, options)?;
         let data = match (wants_knn(config, &all, val.as_ref())?, val) {
             (false, _) => Self { train: all, knn: None },
             (true, Some(queries)) => Self { knn: Some(KnnData { bank: all.clone(), queries }), train: all },
@@ -109,7 +109,8 @@ impl Data {
     /// # Errors
     /// If the batch is larger than the data.
     pub fn steps_per_epoch(&self, config: &TrainConfig) -> Result<u64> {
-        Ok(self.pipeline(config).sampler(self.train.shards.len())?.steps_per_epoch())
+        let sampler = self.pipeline(config).sampler(self.train.shards.len());
+        Ok(sampler.with_context(|| format!("--batch-size {}", config.batch_size))?.steps_per_epoch())
     }
 
     /// The training batches from `step` on, counted over the whole run; channels first, in numbers of this type.
@@ -156,8 +157,9 @@ impl KnnData {
     ///
     /// # Errors
     /// If shards are missing or broken, or samples have no label.
-    pub fn open(config: &TrainConfig) -> Result<Self> {
-        let (bank, val) = (Source::open(&config.shards, config)?, Source::open_val(config)?);
+    pub fn open(config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
+        let bank = Source::open(&config.shards, config, options)?;
+        let val = Source::open_val(config, options)?;
         for (source, patterns) in [(Some(&bank), &config.shards), (val.as_ref(), &config.val_shards)] {
             if source.is_some_and(|source| !source.shards.has_labels()) {
                 return Err(InputError::new(format!(
@@ -171,6 +173,26 @@ impl KnnData {
             Some(queries) => Self { bank, queries },
             None => Self::with_held_out(bank),
         })
+    }
+
+    /// Queries that are in the bank, too.
+    pub fn shared(&self) -> u64 {
+        let held_out = Arc::ptr_eq(&self.bank.shards, &self.queries.shards);
+        if held_out { 0 } else { self.queries.shards.shared_with(&self.bank.shards) }
+    }
+
+    /// Warns of a validation set that is, in part, the training set.
+    pub fn warn_of_shared(&self) {
+        let (shared, queries) = (self.shared(), self.queries.len());
+        if shared == queries {
+            tracing::warn!(
+                "the validation set is a part of the training set: accuracies say nothing about new images"
+            );
+        } else if shared > 0 {
+            tracing::warn!(
+                "{shared} of the {queries} validation images are training images, too: accuracies on them say nothing about new ones"
+            );
+        }
     }
 
     /// Sets a tenth of the samples apart: never trained on, they are what the kNN monitor asks.
