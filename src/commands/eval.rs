@@ -41,11 +41,6 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
     };
     let config = subjects[0].config.with(&given)?.found_from_here(&args.run, &given, ShardFlags::EVAL)?;
     let own_shards = args.train_shards.is_none();
-    if config.shards.is_empty() {
-        let text =
-            format!("run {} has no shards: --train-shards and --val-shards name some", args.run.display());
-        return Err(InputError::new(text).into());
-    }
     let data = KnnData::open(&config, &console.open_options())
         .context("the shards (--train-shards and --val-shards name others)")?;
     data.warn_of_shared();
@@ -120,7 +115,8 @@ impl Evaluation<'_> {
             interrupt: &self.interrupt,
         };
         let features = |source: &Source| -> Result<LabelledFeatures> {
-            let phase = self.console.phase("encoding", source.len(), Unit::Things("images"));
+            let phase =
+                self.console.phase(format!("{subject}: encoding"), source.len(), Unit::Things("images"));
             extractor.collect(source, &phase)
         };
         let augmented = self.views() == ProbeViews::Augmented;
@@ -129,7 +125,11 @@ impl Evaluation<'_> {
         let queries = features(&data.queries)?;
         if args.judges(Judge::Knn) {
             let votes = KnnConfig { k: config.knn_k, temperature: config.knn_temperature };
-            let phase = self.console.phase("kNN: votes", data.queries.len(), Unit::Things("queries"));
+            let phase = self.console.phase(
+                format!("{subject}: kNN votes"),
+                data.queries.len(),
+                Unit::Things("queries"),
+            );
             let verdicts = knn(bank.clone(), queries.clone(), votes, &phase)?;
             drop(phase);
             let method = Method::Knn { k: votes.k.min(bank.labels.len()), temperature: votes.temperature };
@@ -143,7 +143,7 @@ impl Evaluation<'_> {
             let recipe = ProbeRecipe { batch_size, ..self.recipe.clone() };
             let (seed, views) = (args.probe.seed.unwrap_or(config.seed), self.views());
             let images = recipe.epochs * (examples.len() / batch_size * batch_size) as u64;
-            let phase = self.console.phase("linear probe", images, Unit::Things("images"));
+            let phase = self.console.phase(format!("{subject}: probe"), images, Unit::Things("images"));
             let trials = probe(&recipe, &examples, &queries, self.classes, seed, |images| {
                 phase.inc(images as u64);
                 Ok(self.interrupt.check()?)

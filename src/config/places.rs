@@ -45,7 +45,7 @@ impl TrainConfig {
     /// What `given` names is left to be opened, or refused, by that name.
     ///
     /// # Errors
-    /// If the shards that the run in `run` remembers are in neither place; run and flag are named.
+    /// If there are no training shards, or those that the run in `run` remembers are in neither place; run and flag are named.
     pub fn found_from_here(
         &self,
         run: &Path,
@@ -59,6 +59,10 @@ impl TrainConfig {
             ))
         };
         let mut here = self.clone();
+        if self.shards.is_empty() {
+            let text = format!("run {} has no shards: {} names some", run.display(), flags.train);
+            return Err(InputError::new(text));
+        }
         match found(&self.shards, &self.absolute_shards) {
             Ok(shards) => here.shards = shards,
             Err(error) if given.shards.is_none() => return Err(gone("training", &error, flags.train)),
