@@ -186,7 +186,7 @@ impl Evaluation<'_> {
             self.console.result(report.to_json()?.trim_end())?;
         } else {
             let path = saved.as_ref().map_or_else(|_| String::new(), |path| path.display().to_string());
-            self.console.result(format_args!("{report}  {path}"))?;
+            self.console.result(format_args!("{report}\n  {path}"))?;
         }
         saved.map(drop)
     }
