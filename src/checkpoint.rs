@@ -274,7 +274,7 @@ fn read(path: &Path) -> anyhow::Result<Checkpoint> {
     let tensors = |name: &str| -> anyhow::Result<Vec<NamedTensor>> {
         let bytes = fs::read(path.join(name))?;
         ensure!(manifest.files.get(name) == Some(&FileDigest::of(&bytes)), "checksum mismatch");
-        tensor_file::decode(&bytes, |_| true)
+        Ok(tensor_file::decode(&bytes, |_| true)?)
     };
     Ok(Checkpoint {
         model: tensors(MODEL).context(MODEL)?,

@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod hints;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -7,6 +9,7 @@ use simsiam_model::arch::Arch;
 use simsiam_pipeline::unpack::UnpackFormat;
 
 use crate::bench::Stage;
+use crate::config::values::{number, pattern, positive, whole, within};
 use crate::config::{Device, Overrides, Precision, Preset, Workers};
 use crate::evaluate::frozen::FeatureLayer;
 use crate::evaluate::probe::examples::ProbeViews;
@@ -96,10 +99,10 @@ pub struct EvalArgs {
     #[arg(long, value_delimiter = ',', value_name = "WHICH")]
     pub checkpoint: Vec<CheckpointChoice>,
     /// Labelled shards to learn from: the bank of kNN, the probe's examples [default: the run's]
-    #[arg(long, num_args = 1.., value_name = "PATH")]
+    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub train_shards: Option<Vec<String>>,
     /// Labelled shards to classify [default: the run's, else a tenth of the training shards, held out]
-    #[arg(long, num_args = 1.., value_name = "PATH")]
+    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub val_shards: Option<Vec<String>>,
     /// Whose output to judge
     #[arg(long, default_value = "backbone")]
@@ -108,10 +111,10 @@ pub struct EvalArgs {
     #[arg(long)]
     pub only: Option<Judge>,
     /// Neighbours that vote [default: the run's]
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub knn_k: Option<usize>,
     /// Votes weigh exp(similarity / temperature) [default: the run's]
-    #[arg(long)]
+    #[arg(long, value_parser = number::<f32>, allow_negative_numbers = true)]
     pub knn_temperature: Option<f32>,
     /// The linear probe's settings.
     #[command(flatten)]
@@ -150,19 +153,19 @@ pub struct ProbeArgs {
     #[arg(long = "probe-features", id = "probe-features")]
     pub views: Option<ProbeViews>,
     /// Passes over the data [default: the recipe's]
-    #[arg(long = "probe-epochs", id = "probe-epochs", value_name = "EPOCHS")]
+    #[arg(long = "probe-epochs", id = "probe-epochs", value_name = "EPOCHS", value_parser = within::<u64>(1, 1_000_000), allow_negative_numbers = true)]
     pub epochs: Option<u64>,
     /// Images a step, at most all; the learning rate is probe-lr * batch / 256 [default: the recipe's]
-    #[arg(long = "probe-batch-size", id = "probe-batch-size", value_name = "IMAGES")]
+    #[arg(long = "probe-batch-size", id = "probe-batch-size", value_name = "IMAGES", value_parser = within::<usize>(1, 1 << 30), allow_negative_numbers = true)]
     pub batch_size: Option<usize>,
     /// Learning rate at a batch of 256, or several with commas between: the best is reported [default: the recipe's]
-    #[arg(long = "probe-lr", id = "probe-lr", value_delimiter = ',', value_name = "LR")]
+    #[arg(long = "probe-lr", id = "probe-lr", value_delimiter = ',', value_name = "LR", value_parser = positive::<f64>, allow_negative_numbers = true)]
     pub lr: Vec<f64>,
     /// How the learning rate falls [default: cosine]
     #[arg(long = "probe-schedule", id = "probe-schedule")]
     pub schedule: Option<Schedule>,
     /// Source of its initial weights, order and crops [default: the run's seed]
-    #[arg(long = "probe-seed", id = "probe-seed", value_name = "SEED")]
+    #[arg(long = "probe-seed", id = "probe-seed", value_name = "SEED", value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub seed: Option<u64>,
 }
 
@@ -175,7 +178,7 @@ pub struct EmbedArgs {
     #[arg(long, value_name = "WHICH")]
     pub checkpoint: Option<CheckpointChoice>,
     /// Shards, labelled or not: files, folders, globs or brace patterns [default: the run's]
-    #[arg(long, num_args = 1.., value_name = "PATH")]
+    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub shards: Option<Vec<String>>,
     /// NAME.safetensors, or NAME.npy with NAME.labels.npy and NAME.keys.txt
     #[arg(long, value_name = "FILE")]
@@ -228,19 +231,19 @@ pub struct PackArgs {
     /// Folder to write the shards to
     pub out: PathBuf,
     /// Size of a shard in MiB
-    #[arg(long, default_value_t = 256, value_name = "MIB")]
+    #[arg(long, default_value_t = 256, value_name = "MIB", value_parser = within::<u64>(1, 1 << 30), allow_negative_numbers = true)]
     pub shard_size: u64,
     /// Scale images down whose longer side has more pixels than this
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = within::<u32>(1, 1 << 20), allow_negative_numbers = true)]
     pub max_side: Option<u32>,
     /// What the class of an image is [default: its folder, if all folders in SOURCE have images of their own]
     #[arg(long, value_name = "FOLDER")]
     pub labels: Option<ClassFolders>,
     /// Encode every image anew as a JPEG of this quality, 1 to 100
-    #[arg(long)]
+    #[arg(long, value_parser = within::<u8>(1, 100), allow_negative_numbers = true)]
     pub quality: Option<u8>,
     /// Seed of the shuffle
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub seed: u64,
     /// Beginning of the shards' names
     #[arg(long, default_value = "train")]
@@ -297,7 +300,7 @@ pub enum ClassFolders {
 #[derive(Debug, Args)]
 pub struct InspectArgs {
     /// Shards: files, folders, globs or brace patterns
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = pattern())]
     pub shards: Vec<String>,
     /// Decode everything and list every bad sample
     #[arg(long)]
@@ -311,7 +314,7 @@ pub struct InspectArgs {
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// Shards: files, folders, globs or brace patterns; not for `--stage train`
-    #[arg(long, num_args = 1.., value_name = "PATH")]
+    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub shards: Vec<String>,
     /// What to measure
     #[arg(long, default_value = "batches")]
@@ -323,7 +326,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Decode large JPEGs at a reduced size where crops allow it, as for `train`; 0 for never
-    #[arg(long, value_name = "GAP")]
+    #[arg(long, value_name = "GAP", value_parser = number::<f64>, allow_negative_numbers = true)]
     pub reducing_gap: Option<f64>,
     /// Encoder, for `--stage train`
     #[arg(long)]
@@ -341,19 +344,19 @@ pub struct BenchArgs {
     #[arg(long)]
     pub profile: bool,
     /// Images a batch
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = within::<usize>(1, 1 << 30), allow_negative_numbers = true)]
     pub batch_size: usize,
     /// Loaders that divide each batch among them, of which this is one; not for `--stage train`
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = within::<u64>(1, 1 << 20), allow_negative_numbers = true)]
     pub world_size: u64,
     /// This loader's number, from 0
-    #[arg(long, default_value_t = 0, value_name = "R")]
+    #[arg(long, default_value_t = 0, value_name = "R", value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub rank: u64,
     /// Decoding threads: a number, or `auto` for half the cores; not for `--stage train` [default: auto]
     #[arg(long)]
     pub workers: Option<Workers>,
     /// Length of the measurement: a third of it decodes only, and a sixth of each part warms up
-    #[arg(long, default_value_t = 12.0)]
+    #[arg(long, default_value_t = 12.0, value_parser = positive::<f64>, allow_negative_numbers = true)]
     pub seconds: f64,
     /// Print JSON
     #[arg(long)]
@@ -373,12 +376,12 @@ pub struct DoctorArgs {
     #[arg(long, default_value = "resnet8")]
     pub arch: Arch,
     /// Images a step
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = within::<usize>(2, 1 << 30), allow_negative_numbers = true)]
     pub batch_size: usize,
     /// Training steps
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = within::<usize>(1, 1 << 30), allow_negative_numbers = true)]
     pub steps: usize,
     /// Source of all values and sizes
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub seed: u64,
 }

@@ -2,10 +2,14 @@
 
 mod method;
 mod overrides;
+mod places;
 mod preset;
+mod validate;
+pub mod values;
 
 pub use method::{AlternateSteps, Method, MlpBn, Predictor, Similarity, Symmetry, Target};
 pub use overrides::Overrides;
+pub use places::ShardFlags;
 pub use preset::Preset;
 
 use std::fmt;
@@ -27,6 +31,12 @@ pub struct TrainConfig {
     pub shards: Vec<String>,
     /// Shards for the kNN monitor's queries. Empty: a tenth of the training data, at most 10,000 images, is held out.
     pub val_shards: Vec<String>,
+    /// Where `shards` are, whatever the current folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absolute_shards: Vec<String>,
+    /// Where `val_shards` are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absolute_val_shards: Vec<String>,
     /// What the encoder learns by.
     pub method: Method,
     /// The encoder.
@@ -232,8 +242,8 @@ impl TrainConfig {
             config.recipe.reducing_gap = (gap != 0.0).then_some(gap);
         }
         config.settle(overrides);
-        config.validate()?;
-        config.validate_method(overrides)?;
+        config.place(overrides);
+        config.validate(overrides)?;
         Ok(config)
     }
 
@@ -260,44 +270,15 @@ impl TrainConfig {
         every > 0 && (epochs.is_multiple_of(every) || epochs == self.epochs)
     }
 
-    fn validate(&self) -> Result<(), InputError> {
-        let refuse = |what: &str| Err(InputError::new(what));
-        if self.epochs == 0 || self.log_every == 0 || self.checkpoint_every == 0 || self.keep_checkpoints == 0
-        {
-            return refuse("epochs, log_every, checkpoint_every and keep_checkpoints must be at least 1");
-        }
-        if self.batch_size < 2 {
-            return refuse("batch_size must be at least 2: batch norm needs a variance");
-        }
-        if !(2..=3).contains(&self.projector_layers) {
-            return refuse("projector_layers must be 2 or 3");
-        }
-        if self.precision == Some(Precision::Tf32) && self.device == Device::Cpu {
-            return refuse("precision = tf32 is the GPU's (device = cuda): the CPU has f32 and bf16");
-        }
-        let rates = [self.base_lr, self.weight_decay, self.momentum];
-        if rates.iter().any(|rate| !rate.is_finite() || *rate < 0.0) || self.momentum >= 1.0 {
-            return refuse("base_lr and weight_decay must be 0 or more, momentum 0 to less than 1");
-        }
-        if !(0.0..=1.0).contains(&self.bad_sample_budget) {
-            return refuse("bad_sample_budget must be between 0 and 1");
-        }
-        if self.knn_k == 0 || !self.knn_temperature.is_finite() || self.knn_temperature <= 0.0 {
-            return refuse("knn_k and knn_temperature must be positive numbers");
-        }
-        if self.warmup_epochs >= self.epochs {
-            return refuse("warmup_epochs must be fewer than epochs");
-        }
-        self.recipe.validate().map_err(|error| InputError::new(format!("recipe: {error}")))
-    }
-
     /// The first setting in which `other` would make another run: (key, here, there). Settings that change neither
     /// batches, weights nor accuracies don't count; that the shards hold the same data is checked by their fingerprint.
     /// Validation shards may move, but not come or go: without any, a tenth of the data is not trained on.
     pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
-        const HARMLESS: [&str; 9] = [
+        const HARMLESS: [&str; 11] = [
             "shards",
             "val_shards",
+            "absolute_shards",
+            "absolute_val_shards",
             "workers",
             "log_every",
             "checkpoint_every",
@@ -358,7 +339,7 @@ fn checked_table<T: Serialize>(value: &T) -> Result<toml::Table, InputError> {
     let settings = settings.as_ref().and_then(serde_json::Value::as_object).into_iter().flatten();
     for (key, number) in settings {
         if number.as_u64().is_some_and(|number| i64::try_from(number).is_err()) {
-            return Err(InputError::new(format!("{key} is {number}, more than {}", i64::MAX)));
+            return Err(InputError::new(format!("{key} = {number}: must be at most {}", i64::MAX)));
         }
     }
     Ok(table(value))

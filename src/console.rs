@@ -1,54 +1,106 @@
-//! What a person sees: a progress bar on a terminal, plain lines otherwise.
+//! What a person sees: bars on a terminal, plain lines otherwise.
 
+mod phase;
+
+pub(crate) use phase::left;
+pub use phase::{Phase, Unit};
+
+use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::sync::OnceLock;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use simsiam_pipeline::shards::{IndexProgress, OpenOptions};
+use tracing::level_filters::LevelFilter;
 
-/// Lines on standard output; below them, on a terminal, a progress bar on standard error.
+use crate::error::InputError;
+
+/// Lines on standard output; below them, where standard error is a terminal, bars on it.
 #[derive(Clone)]
 pub struct Console {
     bars: MultiProgress,
-    terminal: bool,
+    /// Whether standard error can be drawn on.
+    draws: bool,
+    /// Whether what is printed stands above the bars.
+    same_screen: bool,
 }
 
 impl Console {
     /// A console on this process's streams.
     pub fn new() -> Self {
-        Self {
-            bars: MultiProgress::new(),
-            terminal: io::stdout().is_terminal() && io::stderr().is_terminal(),
-        }
+        let term = env::var("TERM");
+        let draws = io::stderr().is_terminal() && term.is_ok_and(|term| !term.is_empty() && term != "dumb");
+        let target = if draws { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bars = MultiProgress::with_draw_target(target);
+        Self { bars, draws, same_screen: draws && io::stdout().is_terminal() }
     }
 
-    /// Prints a line. That nobody reads it any more is no reason to stop.
-    pub fn line(&self, text: impl fmt::Display) {
-        self.bars.suspend(|| {
-            let _ = writeln!(io::stdout(), "{text}");
-        });
-    }
-
-    /// A bar over `total` things; hidden where there is no terminal.
-    pub fn bar(&self, total: u64, done: u64, template: &str) -> ProgressBar {
-        if !self.terminal {
-            return ProgressBar::hidden();
-        }
-        let style = ProgressStyle::with_template(template).expect("templates are literals");
-        let bar = self.bars.add(ProgressBar::new(total).with_position(done).with_style(style));
-        bar.enable_steady_tick(Duration::from_secs(1));
-        bar
-    }
-
-    /// Whether there is a terminal to draw on.
-    pub fn is_terminal(&self) -> bool {
-        self.terminal
-    }
-
-    /// A writer for log lines on standard error that doesn't tear the bars.
-    pub fn log_writer(&self) -> impl Fn() -> LogWriter + Send + Sync + 'static {
+    /// Logs on standard error from now on, above the bars: warnings, or what `SIMSIAM_LOG` says.
+    ///
+    /// # Errors
+    /// If that is no level.
+    pub fn log(&self) -> anyhow::Result<()> {
+        let level = match env::var_os("SIMSIAM_LOG").filter(|level| !level.is_empty()) {
+            None => LevelFilter::WARN,
+            Some(level) => level_of(level.to_str().unwrap_or_default()).ok_or_else(|| {
+                let (level, allowed) = (level.display(), LEVELS.join(", "));
+                InputError::new(format!("SIMSIAM_LOG={level}: must be one of {allowed}"))
+            })?,
+        };
+        let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let bars = self.bars.clone();
-        move || LogWriter(bars.clone())
+        tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_target(false)
+            .without_time()
+            .with_ansi(self.draws && !no_color)
+            .with_writer(move || LogWriter(bars.clone()))
+            .init();
+        Ok(())
+    }
+
+    /// Prints a line of what goes on. That nobody reads it any more is no reason to stop.
+    pub fn line(&self, text: impl fmt::Display) {
+        let _ = self.result(text);
+    }
+
+    /// Prints what the program was run for.
+    ///
+    /// # Errors
+    /// If it cannot be written; whoever read it may have left.
+    pub fn result(&self, text: impl fmt::Display) -> io::Result<()> {
+        self.bars.suspend(|| {
+            let mut out = io::stdout().lock();
+            writeln!(out, "{text}").and_then(|()| out.flush())
+        })
+    }
+
+    /// A phase of work over `total` things: a bar, or else a line now and then.
+    pub fn phase(&self, name: impl Into<String>, total: u64, unit: Unit) -> Phase {
+        let name = name.into();
+        if self.draws { Phase::bar(&self.bars, name, total, unit) } else { Phase::plain(name, total, unit) }
+    }
+
+    /// Options for opening shards, whose indexing is a phase of its own until they are dropped.
+    pub fn open_options(&self) -> OpenOptions {
+        let (console, phase) = (self.clone(), OnceLock::new());
+        let progress = IndexProgress::new(move |done, total| {
+            let phase: &Phase = phase.get_or_init(|| console.phase("indexing shards", total, Unit::Bytes));
+            phase.set_length(total);
+            phase.set_position(done);
+        });
+        OpenOptions { progress, ..OpenOptions::default() }
+    }
+
+    /// A bar of another form; hidden where it cannot be drawn.
+    pub fn bar(&self, total: u64, done: u64, style: ProgressStyle) -> ProgressBar {
+        self.bars.add(ProgressBar::new(total).with_position(done).with_style(style))
+    }
+
+    /// Whether bars stand under what is printed, and so show what a line now and then need not.
+    pub fn shows_bars(&self) -> bool {
+        self.same_screen
     }
 }
 
@@ -58,8 +110,16 @@ impl Default for Console {
     }
 }
 
+/// What `SIMSIAM_LOG` may say, from least to most.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+fn level_of(name: &str) -> Option<LevelFilter> {
+    let known = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(name));
+    name.parse().ok().filter(|_| known)
+}
+
 /// Writes whole log lines above the bars.
-pub struct LogWriter(MultiProgress);
+struct LogWriter(MultiProgress);
 
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -82,9 +142,20 @@ pub fn thousands(number: u64) -> String {
     groups.join(",")
 }
 
-/// A span of time in its two largest units: `2 h 05 min`, `3 min 07 s`, `12 s`.
+/// A number of things: `1 epoch`, `1,200 epochs`.
+pub fn counted(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
+/// A rate: `231`, and below ten `3.2`.
+pub fn per_second(rate: f64) -> String {
+    if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") }
+}
+
+/// A span of time in its two largest units: `2 h 05 min`, `3 min 07 s`, `12 s`; at most [`DURATION_WIDTH`] characters.
 pub fn duration(seconds: f64) -> String {
-    let seconds = seconds.max(0.0).round() as u64;
+    // What a loader that has stalled leads to is no better known than that.
+    let seconds = seconds.clamp(0.0, 9999.0 * 86_400.0).round() as u64;
     match (seconds / 86_400, seconds / 3600, seconds / 60) {
         (0, 0, 0) => format!("{seconds} s"),
         (0, 0, minutes) => format!("{minutes} min {:02} s", seconds % 60),
@@ -93,8 +164,12 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// Characters of the longest duration.
+pub const DURATION_WIDTH: usize = 11;
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    pub(crate) use super::phase::tests::Screen;
     use super::*;
 
     #[test]
@@ -103,5 +178,14 @@ mod tests {
         assert_eq!(numbers, ["0", "999", "1,000", "50,000", "1,281,167"]);
         let times = [0.4, 59.6, 187.0, 7500.0, 200_000.0].map(duration);
         assert_eq!(times, ["0 s", "1 min 00 s", "3 min 07 s", "2 h 05 min", "2 d 07 h"]);
+        for seconds in [3599.0, 86_399.0, 1e12, f64::INFINITY, f64::NAN] {
+            assert!(duration(seconds).len() <= DURATION_WIDTH, "{}", duration(seconds));
+        }
+    }
+
+    #[test]
+    fn log_levels_have_names() {
+        assert_eq!(["off", "Debug", "warn"].map(level_of).map(|level| level.is_some()), [true; 3]);
+        assert_eq!(["", "3", "verbose", "warning"].map(level_of), [None; 4]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use simsiam_pipeline::shards::OpenOptions;
 use simsiam_pipeline::{
     BadSample, Batches, Dtype, Format, Layout, OnBadSample, Part, PipelineConfig, Quarantine, ShardSet,
@@ -43,11 +43,7 @@ impl Source {
     ///
     /// # Errors
     /// If there are none, or they are broken.
-    pub fn open(patterns: &[String], config: &TrainConfig) -> Result<Self> {
-        Self::open_with(patterns, config, &OpenOptions::default())
-    }
-
-    fn open_with(patterns: &[String], config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
+    pub fn open(patterns: &[String], config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
         let policy = match config.on_bad_sample {
             BadSamplePolicy::Skip => OnBadSample::Skip { budget: config.bad_sample_budget },
             BadSamplePolicy::Fail => OnBadSample::Fail,
@@ -61,11 +57,11 @@ impl Source {
     }
 
     /// The validation shards, with the numbers that the training shards give to labels that are names.
-    fn open_val(config: &TrainConfig, train: &Self) -> Result<Option<Self>> {
+    fn open_val(config: &TrainConfig, train: &Self, options: &OpenOptions) -> Result<Option<Self>> {
         let patterns = &config.val_shards;
         let class_names = train.shards.class_names().map(<[String]>::to_vec);
-        let options = OpenOptions { class_names, ..OpenOptions::default() };
-        (!patterns.is_empty()).then(|| Self::open_with(patterns, config, &options)).transpose()
+        let options = OpenOptions { class_names, ..options.clone() };
+        (!patterns.is_empty()).then(|| Self::open(patterns, config, &options)).transpose()
     }
 
     /// Names the samples that could not be used.
@@ -99,9 +95,9 @@ impl Data {
     ///
     /// # Errors
     /// If shards are missing or broken, the batch is larger than the data, or labels are missing that are asked for.
-    pub fn open(config: &TrainConfig) -> Result<Self> {
-        let all = Source::open(&config.shards, config)?;
-        let val = Source::open_val(config, &all)?;
+    pub fn open(config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
+        let all = Source::open(&config.shards, config, options)?;
+        let val = Source::open_val(config, &all, options)?;
         let data = match (wants_knn(config, &all, val.as_ref())?, val) {
             (false, _) => Self { train: all, knn: None },
             (true, Some(queries)) => Self { knn: Some(KnnData { bank: all.clone(), queries }), train: all },
@@ -131,7 +127,8 @@ impl Data {
     /// # Errors
     /// If the batch is larger than the data.
     pub fn steps_per_epoch(&self, config: &TrainConfig) -> Result<u64> {
-        Ok(self.pipeline(config).sampler(self.train.shards.len())?.steps_per_epoch())
+        let sampler = self.pipeline(config).sampler(self.train.shards.len());
+        Ok(sampler.with_context(|| format!("--batch-size {}", config.batch_size))?.steps_per_epoch())
     }
 
     /// The training batches from `step` on, counted over the whole run; channels first, in numbers of this type.
@@ -178,9 +175,9 @@ impl KnnData {
     ///
     /// # Errors
     /// If shards are missing or broken, or samples have no label.
-    pub fn open(config: &TrainConfig) -> Result<Self> {
-        let bank = Source::open(&config.shards, config)?;
-        let val = Source::open_val(config, &bank)?;
+    pub fn open(config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
+        let bank = Source::open(&config.shards, config, options)?;
+        let val = Source::open_val(config, &bank, options)?;
         for (source, patterns) in [(Some(&bank), &config.shards), (val.as_ref(), &config.val_shards)] {
             if source.is_some_and(|source| !source.shards.has_labels()) {
                 return Err(InputError::new(format!(
@@ -202,6 +199,26 @@ impl KnnData {
         self.bank.warn_of_unusable();
         if !Arc::ptr_eq(&self.bank.quarantine, &self.queries.quarantine) {
             self.queries.warn_of_unusable();
+        }
+    }
+
+    /// Queries that are in the bank, too.
+    pub fn shared(&self) -> u64 {
+        let held_out = Arc::ptr_eq(&self.bank.shards, &self.queries.shards);
+        if held_out { 0 } else { self.queries.shards.shared_with(&self.bank.shards) }
+    }
+
+    /// Warns of a validation set that is, in part, the training set.
+    pub fn warn_of_shared(&self) {
+        let (shared, queries) = (self.shared(), self.queries.len());
+        if shared == queries {
+            tracing::warn!(
+                "the validation set is a part of the training set: accuracies say nothing about new images"
+            );
+        } else if shared > 0 {
+            tracing::warn!(
+                "{shared} of the {queries} validation images are training images, too: accuracies on them say nothing about new ones"
+            );
         }
     }
 

@@ -20,11 +20,19 @@ pub struct Diverged(pub String);
 /// Exit code of what was interrupted.
 pub const INTERRUPTED: u8 = 130;
 
-/// The exit code for an error: 2 for what the user can mend in the input, 130 for an interrupt, 1 for the rest.
+/// Exit code of what nobody reads any more, as a shell gives it to a program that SIGPIPE ended.
+pub const CLOSED_PIPE: u8 = 141;
+
+/// The exit code for an error: 2 for what the user can mend in the input, 130 for an interrupt, 141 for a closed pipe, 1 for
+/// the rest.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     use simsiam_pipeline::{ConfigError, PipelineError};
     if error.is::<crate::interrupt::Interrupted>() {
         return INTERRUPTED;
+    }
+    let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    if error.chain().any(|cause| cause.downcast_ref().is_some_and(closed)) {
+        return CLOSED_PIPE;
     }
     let input = error.chain().any(|cause| {
         cause.is::<InputError>()

@@ -6,11 +6,10 @@ use crate::tensor_file;
 
 /// Reads a configuration file; one that can work is the same after it was saved and read.
 pub fn config(bytes: &[u8]) {
-    let Some(overrides) = std::str::from_utf8(bytes).ok().and_then(|text| toml::from_str(text).ok()) else {
-        return;
-    };
-    let overrides = Overrides::over(&overrides, &Overrides::default());
-    let Ok(config) = overrides.and_then(|overrides| TrainConfig::resolve(&overrides)) else { return };
+    let parsed = std::str::from_utf8(bytes).ok().and_then(|text| Overrides::parse(text).ok());
+    let Some((overrides, _)) = parsed else { return };
+    let overrides = overrides.over(&Overrides::default());
+    let Ok(config) = TrainConfig::resolve(&overrides) else { return };
     let saved = config.to_string();
     let read: TrainConfig = toml::from_str(&saved).expect("what was saved can be read");
     assert_eq!(read, config, "{saved}");

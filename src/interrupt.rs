@@ -1,35 +1,61 @@
-//! Ctrl-C: the first ends the run after the step under way, the second ends it at once.
+//! Signals: to end a run, to save it, and those that must not kill it.
+//!
+//! | signal | what it does |
+//! |---|---|
+//! | SIGINT (Ctrl-C), SIGTERM, SIGHUP | ends the run after the step under way, and saves it |
+//! | SIGINT after any of these | ends it at once |
+//! | SIGUSR1 | saves it after the step under way, and it goes on |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(unix)]
+use signal_hook::consts::{SIGHUP, SIGUSR1, SIGXFSZ};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::error::INTERRUPTED;
+#[cfg(unix)]
+use crate::process::ignores;
 
-/// Set once the user or the system has asked the program to stop.
+/// What the user or the system has asked of the program.
 #[derive(Clone, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt {
+    stop: Arc<AtomicBool>,
+    save: Arc<AtomicBool>,
+}
 
 impl Interrupt {
-    /// Listens for SIGINT and SIGTERM.
+    /// Listens for the signals.
     ///
     /// # Errors
     /// If the system refuses a handler.
     pub fn listen() -> std::io::Result<Self> {
         let interrupt = Self::default();
-        for signal in [SIGINT, SIGTERM] {
-            // In this order: a second signal finds the flag set and exits.
-            flag::register_conditional_shutdown(signal, INTERRUPTED.into(), interrupt.0.clone())?;
-            flag::register(signal, interrupt.0.clone())?;
+        // In this order: a second Ctrl-C finds the flag set and exits. Of the others a second one means nothing: `timeout`
+        // sends its signal twice, and so does a terminal that closes.
+        flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), interrupt.stop.clone())?;
+        flag::register(SIGINT, interrupt.stop.clone())?;
+        flag::register(SIGTERM, interrupt.stop.clone())?;
+        #[cfg(unix)]
+        {
+            // `nohup` has it ignored.
+            if !ignores(SIGHUP) {
+                flag::register(SIGHUP, interrupt.stop.clone())?;
+            }
+            flag::register(SIGUSR1, interrupt.save.clone())?;
         }
         Ok(interrupt)
     }
 
     /// Whether to stop.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether to save, since this was last asked.
+    pub fn take_save(&self) -> bool {
+        self.save.swap(false, Ordering::Relaxed)
     }
 
     /// For work that has nothing to save.
@@ -45,3 +71,13 @@ impl Interrupt {
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted;
+
+/// Lets a write beyond the limit on a file's size (`ulimit -f`) fail as on a full disk; the signal would kill the program.
+///
+/// # Errors
+/// If the system refuses a handler.
+pub fn survive_file_size_limit() -> std::io::Result<()> {
+    #[cfg(unix)]
+    flag::register(SIGXFSZ, Arc::default())?;
+    Ok(())
+}

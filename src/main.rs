@@ -4,39 +4,32 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
-use simsiam::cli::{Cli, Command};
+use simsiam::cli::{Cli, Command, hints};
 use simsiam::commands;
 use simsiam::console::Console;
-use simsiam::error::{INTERRUPTED, exit_code};
+use simsiam::error::{CLOSED_PIPE, INTERRUPTED, exit_code};
 use simsiam::study::StudyOutcome;
 use simsiam::train::Outcome;
-use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
     simsiam::process::keep_freed_memory();
-    let cli = Cli::parse();
+    let cli = hints::parse();
     let console = Console::new();
-    // SIMSIAM_LOG=info or debug says more.
-    let level =
-        std::env::var("SIMSIAM_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::WARN);
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
-        .without_time()
-        .with_writer(console.log_writer())
-        .init();
-    match run(&cli, &console) {
+    match console.log().and_then(|()| run(&cli, &console)) {
         Ok(code) => code,
         Err(error) => {
-            // `eprintln` would panic where nobody listens any more.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            exit_code(&error).into()
+            let code = exit_code(&error);
+            if code != CLOSED_PIPE {
+                // `eprintln` would panic where nobody listens any more.
+                let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            }
+            code.into()
         }
     }
 }
 
 fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
+    simsiam::interrupt::survive_file_size_limit()?;
     match &cli.command {
         Command::Train(args) => Ok(match commands::train::run(args, console)? {
             Outcome::Finished(_) => ExitCode::SUCCESS,
@@ -64,6 +57,6 @@ fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
             let agrees = commands::doctor::run(args, console)?;
             Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Command::Bench(args) => commands::bench::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Bench(args) => commands::bench::run(args, console).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -42,6 +42,16 @@ pub fn keep_freed_memory() {
     }
 }
 
+/// Whether who started this process had it ignore a signal, as `nohup` does with SIGHUP.
+#[cfg(unix)]
+pub fn ignores(signal: libc::c_int) -> bool {
+    // SAFETY: a zeroed `sigaction` is a valid value, and without a new action the call only fills it in.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut now) == 0 && now.sa_sigaction == libc::SIG_IGN
+    }
+}
+
 /// Measures how many cores are busy.
 pub struct CpuClock {
     processor: ProcessTime,

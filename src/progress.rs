@@ -1,15 +1,19 @@
 //! How far a run is: counts steps, averages losses, and tells the terminal, the log and the checkpoint.
 
+mod bar;
+mod pace;
+
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use simsiam_model::LearningRates;
 use simsiam_model::objective::Spread;
 
+use self::bar::RunBar;
+use self::pace::Pace;
 use crate::config::TrainConfig;
-use crate::console::{Console, duration, thousands};
+use crate::console::{Console, duration, per_second, thousands};
 use crate::metrics::{EpochMetrics, Health, HealthRule, MetricsLog, StepMetrics};
 use crate::run_dir::RunDir;
 
@@ -36,6 +40,13 @@ pub struct Counters {
     pub best_knn: Option<(f64, u64)>,
     /// The latest log line's.
     pub health: Health,
+}
+
+impl Counters {
+    /// Whether the last of so many epochs has been reported.
+    pub fn is_finished(&self, epochs: u64) -> bool {
+        self.epochs_reported > epochs
+    }
 }
 
 /// A running mean that can be saved and goes on exactly.
@@ -78,7 +89,8 @@ pub struct Progress {
     counters: Counters,
     console: Console,
     metrics: MetricsLog,
-    bar: ProgressBar,
+    bar: RunBar,
+    pace: Pace,
     epochs: u64,
     steps_per_epoch: u64,
     batch_size: usize,
@@ -102,13 +114,13 @@ impl Progress {
         counters: Counters,
     ) -> Result<Self> {
         let metrics = MetricsLog::open(dir.path(), counters.step, counters.epochs_reported)?;
-        let total = config.epochs * steps_per_epoch;
-        let bar = console.bar(total, counters.step, "{wide_bar} step {pos}/{len}  {msg}");
+        let bar = RunBar::new(&console, config.epochs, steps_per_epoch, counters.step);
         Ok(Self {
             counters,
             console,
             metrics,
             bar,
+            pace: Pace::new(config, steps_per_epoch),
             epochs: config.epochs,
             steps_per_epoch,
             batch_size: config.batch_size,
@@ -142,6 +154,11 @@ impl Progress {
         self.counters.health
     }
 
+    /// Where lines and bars go.
+    pub fn console(&self) -> &Console {
+        &self.console
+    }
+
     /// What a checkpoint saves.
     pub fn counters(&self) -> &Counters {
         &self.counters
@@ -162,8 +179,11 @@ impl Progress {
         counters.epoch_loss.add(report.loss);
         self.images += report.images;
         self.waited += report.waited;
-        self.bar.set_position(counters.step);
+        self.bar.set_step(counters.step);
         let is_due = counters.step.is_multiple_of(self.log_every) || !report.loss.is_finite();
+        if let Some(estimate) = self.pace.stepped(counters.step) {
+            self.console.line(estimate);
+        }
         if is_due { self.log(&report.rates) } else { Ok(()) }
     }
 
@@ -175,6 +195,9 @@ impl Progress {
         let counters = &mut self.counters;
         let (step, epoch, epoch_loss) = (counters.step, counters.epochs_reported, counters.epoch_loss.take());
         counters.epochs_reported += 1;
+        if knn_top1.is_some() {
+            self.pace.evaluated();
+        }
         if let Some(top1) = knn_top1 {
             counters.first_knn = counters.first_knn.or(Some(top1));
             counters.last_knn = Some(top1);
@@ -197,6 +220,11 @@ impl Progress {
 
     /// Time that is not training's, such as an evaluation or a checkpoint, is over: rates are measured from here on.
     pub fn restart_clock(&mut self) {
+        self.begin_interval();
+        self.pace.restart();
+    }
+
+    fn begin_interval(&mut self) {
         self.since = Instant::now();
         self.images = 0;
         self.waited = Duration::ZERO;
@@ -223,22 +251,22 @@ impl Progress {
         };
         self.metrics.write(&metrics)?;
         self.show(&metrics);
-        self.restart_clock();
+        self.begin_interval();
         Ok(())
     }
 
     fn show(&mut self, metrics: &StepMetrics) {
         let StepMetrics { step, epoch, loss, z_std, z_std_even, z_rank, lr, images_per_s, data_wait, .. } =
             metrics;
-        let images_left = (self.epochs * self.steps_per_epoch - step) * self.batch_size as u64;
-        let left = images_left as f64 / images_per_s;
+        let left = self.pace.seconds_left(*step, self.batch_size as f64 / images_per_s);
         let text = format!(
-            "loss {loss:.4}  z_std {z_std:.4} (1/sqrt(d) {z_std_even:.4})  rank {z_rank:.1}  lr {lr:.4}  {images_per_s:.0} images/s  waiting {:.1} %  {} left",
+            "loss {loss:.4}  z_std {z_std:.4} (1/sqrt(d) {z_std_even:.4})  rank {z_rank:.1}  lr {lr:.4}  {} images/s  waiting {:.1} %  {} left",
+            per_second(*images_per_s),
             100.0 * data_wait,
             duration(left)
         );
-        self.bar.set_message(text.clone());
-        if !self.console.is_terminal() {
+        self.bar.show(metrics, left);
+        if !self.console.shows_bars() {
             self.console.line(format_args!(
                 "epoch {epoch}/{}  step {}/{}  {text}",
                 self.epochs,

@@ -15,7 +15,7 @@ pub use rows::{Group, Row, Study};
 
 use crate::cli::TrainArgs;
 use crate::commands::train;
-use crate::config::{Overrides, TrainConfig};
+use crate::config::{Overrides, ShardFlags, TrainConfig};
 use crate::console::Console;
 use crate::data::Data;
 use crate::error::{Diverged, InputError};
@@ -48,7 +48,7 @@ pub fn run(study: Study, common: &Overrides, out: &Path, console: &Console) -> R
             done += 1;
             console.line(format_args!("# run {done} of {total}: {}, seed {seed}", row.name));
             let dir = out.join("runs").join(format!("{}-seed{seed}", row.slug()));
-            let settings = Overrides { seed: Some(seed), ..row.flags.over(common)? };
+            let settings = Overrides { seed: Some(seed), ..row.flags.over(common) };
             if interrupt.is_set() || !one_run(&dir, settings, &interrupt, console)? {
                 return Ok(StudyOutcome::Interrupted);
             }
@@ -63,10 +63,12 @@ pub fn run(study: Study, common: &Overrides, out: &Path, console: &Console) -> R
 
 /// Leaves out the rows whose batches are larger than the data.
 fn that_fit(rows: Vec<Row>, common: &Overrides, console: &Console) -> Result<Vec<Row>> {
-    let data = Data::open(&TrainConfig::resolve(common)?)?;
+    let config = TrainConfig::resolve(common)?;
+    let here = config.found_from_here(Path::new(""), common, ShardFlags::TRAIN)?;
+    let data = Data::open(&here, &console.open_options())?;
     let mut fitting = Vec::new();
     for row in rows {
-        match data.steps_per_epoch(&TrainConfig::resolve(&row.flags.over(common)?)?) {
+        match data.steps_per_epoch(&TrainConfig::resolve(&row.flags.over(common))?) {
             Ok(_) => fitting.push(row),
             Err(error) => console.line(format_args!("# left out: {}: {error:#}", row.name)),
         }
@@ -98,9 +100,13 @@ fn one_run(dir: &Path, settings: Overrides, interrupt: &Interrupt, console: &Con
 /// A study's folder remembers its settings, those that were given and what they come to, so that its runs stay comparable.
 fn check_same_settings(out: &Path, study: Study, common: &Overrides) -> Result<()> {
     let path = out.join("study.toml");
-    let common = Overrides { workers: None, ..common.clone() }; // they change the speed only
+    // Workers change the speed only, and the folder that the study is run from changes nothing.
+    let common =
+        Overrides { workers: None, absolute_shards: None, absolute_val_shards: None, ..common.clone() };
     let given = toml::to_string(&common)?.replace('\n', "\n# ");
-    let settings = format!("# {study}, given:\n# {given}\n{}", TrainConfig::resolve(&common)?);
+    let mut resolved = TrainConfig::resolve(&common)?;
+    (resolved.absolute_shards, resolved.absolute_val_shards) = (Vec::new(), Vec::new());
+    let settings = format!("# {study}, given:\n# {given}\n{resolved}");
     match std::fs::read_to_string(&path) {
         Ok(before) if before == settings => Ok(()),
         Ok(_) => Err(InputError::new(format!(

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Result, ensure};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use anyhow::Result;
+use half::{bf16, f16};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use simsiam_model::state::NamedTensor;
 
 /// The tensors as the bytes of a file, with `metadata` in its header.
@@ -18,16 +19,83 @@ pub fn encode(tensors: &[NamedTensor], metadata: Option<HashMap<String, String>>
     Ok(safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, metadata)?)
 }
 
-/// The tensors of a file whose names are `wanted`.
+/// Why a file gives no tensors.
+#[derive(Debug, thiserror::Error)]
+pub enum TensorFileError {
+    /// The bytes are something else, or are cut.
+    #[error("no safetensors file ({0})")]
+    Format(#[from] SafeTensorError),
+    /// A wanted tensor holds no real numbers.
+    #[error("tensor \"{name}\" is {dtype}; F64, F32, F16 and BF16 can be read")]
+    Dtype {
+        /// The tensor's name.
+        name: String,
+        /// What it holds.
+        dtype: Dtype,
+    },
+}
+
+/// The tensors of a file whose names are `wanted`, rounded to f32 where they are wider.
 ///
 /// # Errors
-/// If the bytes are no safetensors file, or a wanted tensor is not f32.
-pub fn decode(bytes: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Vec<NamedTensor>> {
+/// If the bytes are no safetensors file, or a wanted tensor is of no float type.
+pub fn decode(bytes: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Vec<NamedTensor>, TensorFileError> {
     let tensors = SafeTensors::deserialize(bytes)?;
     let tensors = tensors.iter().filter(|(name, _)| wanted(name)).map(|(name, view)| {
-        ensure!(view.dtype() == Dtype::F32, "tensor \"{name}\" is {}, expected F32", view.dtype());
-        let data = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let data = values(view.dtype(), view.data())
+            .ok_or_else(|| TensorFileError::Dtype { name: name.to_owned(), dtype: view.dtype() })?;
         Ok(NamedTensor { name: name.to_owned(), shape: view.shape().to_vec(), data })
     });
     tensors.collect()
+}
+
+/// The names of a file's tensors.
+///
+/// # Errors
+/// If the bytes are no safetensors file.
+pub fn names(bytes: &[u8]) -> Result<Vec<String>, TensorFileError> {
+    Ok(SafeTensors::deserialize(bytes)?.names().into_iter().map(ToString::to_string).collect())
+}
+
+/// Little-endian numbers of a float type.
+fn values(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+        bytes.as_chunks::<N>().0.iter().map(|bytes| value(*bytes)).collect()
+    }
+    Some(match dtype {
+        Dtype::F64 => each(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
+        Dtype::F32 => each(bytes, f32::from_le_bytes),
+        Dtype::F16 => each(bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
+        Dtype::BF16 => each(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_float_type_is_read_and_others_only_when_they_are_wanted() {
+        let numbers = [1.5f32, -0.25, 65_504.0];
+        let bytes =
+            |write: &dyn Fn(f32) -> Vec<u8>| numbers.iter().flat_map(|&x| write(x)).collect::<Vec<u8>>();
+        let tensors = [
+            ("f64", Dtype::F64, bytes(&|x| f64::from(x).to_le_bytes().into())),
+            ("f32", Dtype::F32, bytes(&|x| x.to_le_bytes().into())),
+            ("f16", Dtype::F16, bytes(&|x| f16::from_f32(x).to_le_bytes().into())),
+            ("bf16", Dtype::BF16, bytes(&|x| bf16::from_f32(x).to_le_bytes().into())),
+            ("counter", Dtype::I64, bytes(&|x| (x as i64).to_le_bytes().into())),
+        ];
+        let views = tensors.iter().map(|(name, dtype, bytes)| {
+            (*name, TensorView::new(*dtype, vec![numbers.len()], bytes).unwrap())
+        });
+        let file = safetensors::serialize(views, None).unwrap();
+        for tensor in decode(&file, |name| name != "counter").unwrap() {
+            let expected = if tensor.name == "bf16" { [1.5, -0.25, 65_536.0] } else { numbers };
+            assert_eq!(tensor.data, expected, "{}", tensor.name);
+        }
+        let error = decode(&file, |_| true).unwrap_err().to_string();
+        assert_eq!(error, "tensor \"counter\" is I64; F64, F32, F16 and BF16 can be read");
+    }
 }

@@ -5,7 +5,7 @@ use dfdx::prelude::*;
 use simsiam_model::network::Network;
 use simsiam_model::{Backend, Sgd, SgdConfig, state};
 
-use crate::checkpoint::{Checkpoint, RunState};
+use crate::checkpoint::{Checkpoint, RunState, folder};
 use crate::config::{OnCollapse, TrainConfig};
 use crate::data::Data;
 use crate::error::Diverged;
@@ -77,7 +77,8 @@ pub fn train<D: Backend>(
     loop {
         if let Some(epoch) = progress.epoch_to_report() {
             let knn = data.knn.as_ref().filter(|_| config.knn_is_due(epoch));
-            let top1 = knn.map(|knn| knn_accuracy(model, knn, config, interrupt)).transpose()?.flatten();
+            let top1 = knn.map(|knn| knn_accuracy(model, knn, config, interrupt, progress.console()));
+            let top1 = top1.transpose()?.flatten();
             if !interrupt.is_set() {
                 progress.epoch_ended(top1)?;
                 save(model, &optimizer, progress)?;
@@ -113,8 +114,12 @@ pub fn train<D: Backend>(
         }
         model.end_step(progress.step(), progress.step() as f64 / total_steps as f64);
 
-        if progress.step().is_multiple_of(config.checkpoint_every) {
+        let is_asked = interrupt.take_save();
+        if is_asked || progress.step().is_multiple_of(config.checkpoint_every) {
             save(model, &optimizer, progress)?;
+        }
+        if is_asked {
+            progress.console().line(format_args!("saved {}", folder(progress.step())));
         }
     }
 }

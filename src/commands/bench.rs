@@ -1,30 +1,28 @@
 //! `simsiam bench`: measures the loader on given shards, or training steps, and says what it measured.
 
-use std::io::{self, Write};
 use std::sync::Arc;
 
 use anyhow::Result;
 use clap::ValueEnum;
 use simsiam_model::arch::Arch;
-use simsiam_pipeline::shards::OpenOptions;
 use simsiam_pipeline::{PipelineConfig, ShardSet, World};
 
 use crate::bench::{LoaderReport, OperationRow, Stage, StepReport, largest_batch, loader, steps};
 use crate::cli::BenchArgs;
 use crate::config::{Device, Overrides, Preset, TrainConfig, Workers};
+use crate::console::Console;
 use crate::error::InputError;
 
 /// Prints a report.
 ///
 /// # Errors
 /// If the shards cannot be opened, samples cannot be used, or settings make no sense.
-pub fn run(args: &BenchArgs) -> Result<()> {
-    if !(args.seconds > 0.0 && args.seconds < 1e6) {
-        return Err(InputError::new(format!("--seconds {}: expected a number above 0", args.seconds)).into());
+pub fn run(args: &BenchArgs, console: &Console) -> Result<()> {
+    if args.seconds > 1e6 {
+        return Err(InputError::new(format!("--seconds {}: must be at most 1000000", args.seconds)).into());
     }
-    let text = if args.stage == Stage::Train { bench_steps(args)? } else { bench_loader(args)? };
-    writeln!(io::stdout(), "{text}")?;
-    Ok(())
+    let text = if args.stage == Stage::Train { bench_steps(args)? } else { bench_loader(args, console)? };
+    Ok(console.result(text)?)
 }
 
 fn bench_steps(args: &BenchArgs) -> Result<String> {
@@ -64,7 +62,7 @@ fn bench_steps(args: &BenchArgs) -> Result<String> {
     Ok(if args.json { serde_json::to_string(&report)? } else { describe_steps(&report) })
 }
 
-fn bench_loader(args: &BenchArgs) -> Result<String> {
+fn bench_loader(args: &BenchArgs, console: &Console) -> Result<String> {
     refuse(&[
         (args.arch.is_some(), "--arch is for --stage train: the loader has no model"),
         (args.device.is_some(), "--device is for --stage train: the loader has no model"),
@@ -72,13 +70,19 @@ fn bench_loader(args: &BenchArgs) -> Result<String> {
         (args.largest_batch, "--largest-batch is for --stage train"),
         (args.profile, "--profile is for --stage train: the loader's steps are always measured"),
     ])?;
+    let (rank, ranks) = (args.rank, args.world_size);
+    if rank >= ranks {
+        return Err(
+            InputError::new(format!("--rank {rank}: must be less than the {ranks} of --world-size")).into()
+        );
+    }
     if args.shards.is_empty() {
         return Err(InputError::new(
             "no shards to measure with: --shards names them; --stage train needs none",
         )
         .into());
     }
-    let shards = Arc::new(ShardSet::open(&args.shards, &OpenOptions::default())?);
+    let shards = Arc::new(ShardSet::open(&args.shards, &console.open_options())?);
     for warning in shards.warnings() {
         tracing::warn!("{warning}");
     }

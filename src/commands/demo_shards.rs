@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use simsiam_pipeline::pack::{PackOptions, pack};
 
 use crate::config::{Overrides, Preset};
-use crate::console::{Console, thousands};
+use crate::console::{Console, Unit, thousands};
 use crate::demo::{self, DemoConfig};
 use crate::error::InputError;
 
@@ -40,9 +40,10 @@ pub(super) fn in_place_of_none(settings: Overrides, console: &Console) -> Result
 /// If images or shards cannot be written.
 fn prepare(console: &Console) -> Result<(Vec<String>, Vec<String>)> {
     let (dir, config) = (Path::new(DIR), DemoConfig::default());
-    let bar = console.bar(config.images() as u64, 0, "{wide_bar} {pos}/{len} demo images");
-    let images = demo::generate(dir, &config, &mut |done, _| bar.set_position(done as u64))?;
-    bar.finish_and_clear();
+    let total = config.images() as u64;
+    let phase = console.phase("drawing the demo", total, Unit::Things("images"));
+    let images = demo::generate(dir, &config, &mut |done, _| phase.set_position(done as u64))?;
+    drop(phase);
 
     let (shards, partial) = (dir.join("shards"), dir.join("shards.partial"));
     let lock = dir.join("shards.lock");
@@ -53,12 +54,16 @@ fn prepare(console: &Console) -> Result<(Vec<String>, Vec<String>)> {
         }
         for (source, prefix) in [(&images.train, "train"), (&images.val, "val")] {
             let options = PackOptions { prefix: prefix.into(), ..PackOptions::default() };
-            pack(source, &partial.join(prefix), &options, &mut |_| ())?;
+            let phase = console.phase("packing the demo", total, Unit::Things("images"));
+            pack(source, &partial.join(prefix), &options, &mut |progress| {
+                phase.set_length(progress.total);
+                phase.set_position(progress.done);
+            })?;
         }
         fs::rename(&partial, &shards).with_context(|| format!("cannot name {}", shards.display()))?;
         console.line(format_args!(
             "made {} procedural images for the demo, as JPEG files and shards, in {DIR}",
-            thousands(config.images() as u64)
+            thousands(total)
         ));
     }
     let pattern = |part: &str| vec![shards.join(part).join("*.tar").to_string_lossy().into_owned()];

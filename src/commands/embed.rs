@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use crate::cli::EmbedArgs;
-use crate::config::Overrides;
-use crate::console::{Console, thousands};
+use crate::config::{Overrides, ShardFlags};
+use crate::console::{Console, Unit, thousands};
 use crate::data::Source;
 use crate::embed::embed;
 use crate::evaluate::features::Extractor;
@@ -21,8 +21,9 @@ pub fn run(args: &EmbedArgs, console: &Console) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let subject = Subject::load(&args.run, args.checkpoint)?;
     let (shards, workers) = (args.shards.clone(), args.workers);
-    let config = subject.config.with(&Overrides { shards, workers, ..Overrides::default() })?;
-    let source = Source::open(&config.shards, &config)?;
+    let given = Overrides { shards, workers, ..Overrides::default() };
+    let config = subject.config.with(&given)?.found_from_here(&args.run, &given, ShardFlags::EMBED)?;
+    let source = Source::open(&config.shards, &config, &console.open_options())?;
     let encoder = subject.freeze(args.features)?;
     let metadata = [
         ("arch", config.arch.to_string()),
@@ -38,9 +39,9 @@ pub fn run(args: &EmbedArgs, console: &Console) -> Result<()> {
         workers: config.workers.count(),
         interrupt: &interrupt,
     };
-    let bar = console.bar(source.len(), 0, "{wide_bar} {pos}/{len} images");
-    let kept = embed(&extractor, &source, &args.out, &metadata, &bar)?;
-    bar.finish_and_clear();
+    let phase = console.phase("encoding", source.len(), Unit::Things("images"));
+    let kept = embed(&extractor, &source, &args.out, &metadata, &phase)?;
+    drop(phase);
     let left_out = source.len() - kept.len();
     console.line(format_args!(
         "{} embeddings of {} values ({subject}, {}) in {}{}",

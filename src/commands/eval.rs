@@ -1,12 +1,10 @@
 //! `simsiam eval`: kNN and the linear probe on networks of a run.
 
-use std::io::{self, Write};
-
 use anyhow::{Context, Result};
 
 use crate::cli::{EvalArgs, Judge, ProbeArgs};
-use crate::config::{Overrides, Preset, TrainConfig};
-use crate::console::{Console, thousands};
+use crate::config::{Overrides, Preset, ShardFlags, TrainConfig};
+use crate::console::{Console, Unit, thousands};
 use crate::data::{KnnData, Source};
 use crate::error::InputError;
 use crate::evaluate::features::{Extractor, LabelledFeatures};
@@ -33,26 +31,26 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
     let choices = if args.checkpoint.is_empty() { vec![None] } else { choices.collect() };
     let subjects =
         choices.into_iter().map(|choice| Subject::load(&args.run, choice)).collect::<Result<Vec<_>>>()?;
-    let config = subjects[0].config.with(&Overrides {
+    let given = Overrides {
         shards: args.train_shards.clone(),
         val_shards: args.val_shards.clone(),
         workers: args.workers,
         knn_k: args.knn_k,
         knn_temperature: args.knn_temperature,
         ..Overrides::default()
-    })?;
+    };
+    let config = subjects[0].config.with(&given)?.found_from_here(&args.run, &given, ShardFlags::EVAL)?;
     let own_shards = args.train_shards.is_none();
-    let data = KnnData::open(&config).with_context(|| {
-        let from = if own_shards { format!(" of {}/config.toml", args.run.display()) } else { String::new() };
-        format!("the shards{from} (--train-shards and --val-shards name others)")
-    })?;
+    let data = KnnData::open(&config, &console.open_options())
+        .context("the shards (--train-shards and --val-shards name others)")?;
+    data.warn_of_shared();
     if own_shards && config.val_shards.is_empty() && config.knn_every == Some(0) {
         tracing::warn!(
             "without kNN the run was trained on all of its images, those that are classified here too"
         );
     }
     let evaluation = Evaluation {
-        recipe: probe_recipe(&args.probe, &config, &data.bank)?,
+        recipe: probe_recipe(&args.probe, &config, &data.bank),
         classes: classes(&data)?,
         interrupt: Interrupt::listen()?,
         args,
@@ -61,7 +59,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
         console,
     };
     if !args.json {
-        evaluation.introduce();
+        evaluation.introduce()?;
     }
     for subject in &subjects {
         evaluation.judge(subject)?;
@@ -87,7 +85,7 @@ impl Evaluation<'_> {
         self.args.probe.views.unwrap_or(ProbeViews::Cached)
     }
 
-    fn introduce(&self) {
+    fn introduce(&self) -> Result<()> {
         let Self { args, config, data, recipe, .. } = self;
         let mut line = format!(
             "# {}, {} of {}: {} images of {} classes to learn from, {} to classify",
@@ -105,7 +103,7 @@ impl Evaluation<'_> {
         if args.judges(Judge::Probe) {
             line += &format!("\n# linear probe: {recipe}, {} views", self.views());
         }
-        self.console.line(line);
+        Ok(self.console.result(line)?)
     }
 
     fn judge(&self, subject: &Subject) -> Result<()> {
@@ -118,10 +116,9 @@ impl Evaluation<'_> {
             interrupt: &self.interrupt,
         };
         let features = |source: &Source| -> Result<LabelledFeatures> {
-            let bar = self.console.bar(source.len(), 0, "{wide_bar} {pos}/{len} images");
-            let features = extractor.collect(source, &bar);
-            bar.finish_and_clear();
-            features
+            let phase =
+                self.console.phase(format!("{subject}: encoding"), source.len(), Unit::Things("images"));
+            extractor.collect(source, &phase)
         };
         let augmented = self.views() == ProbeViews::Augmented;
         let bank =
@@ -129,7 +126,13 @@ impl Evaluation<'_> {
         let queries = features(&data.queries)?;
         if args.judges(Judge::Knn) {
             let votes = KnnConfig { k: config.knn_k, temperature: config.knn_temperature };
-            let verdicts = knn(bank.clone(), queries.clone(), votes)?;
+            let phase = self.console.phase(
+                format!("{subject}: kNN votes"),
+                data.queries.len(),
+                Unit::Things("queries"),
+            );
+            let verdicts = knn(bank.clone(), queries.clone(), votes, &phase)?;
+            drop(phase);
             let method = Method::Knn { k: votes.k.min(bank.labels.len()), temperature: votes.temperature };
             self.report(subject, &encoder, method, &verdicts)?;
         }
@@ -140,12 +143,13 @@ impl Evaluation<'_> {
             let batch_size = self.recipe.batch_size.min(examples.len());
             let recipe = ProbeRecipe { batch_size, ..self.recipe.clone() };
             let (seed, views) = (args.probe.seed.unwrap_or(config.seed), self.views());
-            let bar = self.console.bar(recipe.epochs, 0, "{wide_bar} epoch {pos}/{len} of the probe");
-            let trials = probe(&recipe, &examples, &queries, self.classes, seed, || {
-                bar.inc(1);
+            let images = recipe.epochs * (examples.len() / batch_size * batch_size) as u64;
+            let phase = self.console.phase(format!("{subject}: probe"), images, Unit::Things("images"));
+            let trials = probe(&recipe, &examples, &queries, self.classes, seed, |images| {
+                phase.inc(images as u64);
                 Ok(self.interrupt.check()?)
             })?;
-            bar.finish_and_clear();
+            drop(phase);
             let (chosen, all) = (highest(&trials), trials.iter().map(TrialReport::from).collect());
             let (base_lr, best) = (chosen.base_lr, chosen.best());
             let method = Method::Probe { recipe, views, seed, base_lr, best, trials: all };
@@ -174,15 +178,18 @@ impl Evaluation<'_> {
             dim: encoder.dim(),
             train: SourceReport::new(&data.bank, &config.shards),
             val: SourceReport::new(&data.queries, val_patterns),
+            val_in_train: data.shared(),
             scores: Scores::of(verdicts, self.classes, names),
         };
-        // Said first: what was computed is not lost where the run's folder cannot be written.
+        // Said also where the run's folder cannot be written, and saved also where nobody reads it.
+        let saved = report.save();
         if args.json {
-            io::stdout().write_all(report.to_json()?.as_bytes())?;
+            self.console.result(report.to_json()?.trim_end())?;
         } else {
-            self.console.line(format_args!("{report}  {}.json", report.path().display()));
+            let path = saved.as_ref().map_or_else(|_| String::new(), |path| path.display().to_string());
+            self.console.result(format_args!("{report}\n  {path}"))?;
         }
-        report.save()
+        saved.map(drop)
     }
 }
 
@@ -210,25 +217,20 @@ fn refuse_idle_flags(args: &EvalArgs) -> Result<(), InputError> {
 }
 
 /// The recipe that was asked for, else the one of the run's preset.
-fn probe_recipe(args: &ProbeArgs, config: &TrainConfig, train: &Source) -> Result<ProbeRecipe, InputError> {
+fn probe_recipe(args: &ProbeArgs, config: &TrainConfig, train: &Source) -> ProbeRecipe {
     let of_preset =
         if config.preset == Preset::Imagenet { ProbeOptimizer::Lars } else { ProbeOptimizer::Sgd };
     let named = match args.recipe.unwrap_or(of_preset) {
         ProbeOptimizer::Lars => ProbeRecipe::lars(),
         ProbeOptimizer::Sgd => ProbeRecipe::sgd(),
     };
-    let recipe = ProbeRecipe {
+    ProbeRecipe {
         epochs: args.epochs.unwrap_or(named.epochs),
         batch_size: args.batch_size.unwrap_or(named.batch_size).min(train.len() as usize),
         base_lrs: if args.lr.is_empty() { named.base_lrs.clone() } else { args.lr.clone() },
         schedule: args.schedule.unwrap_or(named.schedule),
         ..named
-    };
-    let rates_work = recipe.base_lrs.iter().all(|&rate| rate > 0.0 && rate.is_finite());
-    if recipe.epochs == 0 || recipe.batch_size == 0 || !rates_work {
-        return Err(InputError::new("--probe-epochs, --probe-batch-size and --probe-lr must be above 0"));
     }
-    Ok(recipe)
 }
 
 /// One more than the largest label, or as many as have names.

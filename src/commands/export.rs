@@ -13,6 +13,7 @@ use crate::weights::{EncoderWeights, WeightFormat, onnx};
 /// # Errors
 /// If the run cannot be read, or the file cannot be written.
 pub fn run(args: &ExportArgs, console: &Console) -> Result<()> {
+    args.format.check_name(&args.out)?;
     let subject = Subject::load(&args.run, args.checkpoint)?;
     let network = subject.network()?;
     let encoder = EncoderWeights::new(&subject.config, network.as_ref(), &subject.to_string());

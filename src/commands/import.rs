@@ -1,5 +1,6 @@
 //! `simsiam import`: a run that begins with weights from elsewhere.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -8,7 +9,7 @@ use simsiam_model::state;
 
 use crate::checkpoint::{Checkpoint, FORMAT, RunState};
 use crate::cli::ImportArgs;
-use crate::config::{Overrides, Preset, TrainConfig, default_run_dir};
+use crate::config::{Overrides, Preset, ShardFlags, TrainConfig, default_run_dir};
 use crate::console::Console;
 use crate::data::Data;
 use crate::error::InputError;
@@ -23,19 +24,25 @@ use crate::weights::foreign::{ForeignWeights, Taken};
 pub fn run(args: &ImportArgs, console: &Console) -> Result<()> {
     let file = args.file.display();
     let weights = ForeignWeights::read(&args.file)?;
-    let config =
-        configuration(&args.overrides.clone().over_file(args.config.as_deref())?, &args.file, &weights)?;
+    let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
+    let mut config = configuration(&overrides, &args.file, &weights)?;
     let path = args.run_dir.clone().unwrap_or_else(|| default_run_dir(&config));
     RunDir::check_free(&path)?;
     // Without shards the run can be evaluated, embedded and exported, but not trained.
-    let data = if config.shards.is_empty() { None } else { Some(Data::open(&config)?) };
+    let data = if config.shards.is_empty() {
+        None
+    } else {
+        let here = config.found_from_here(&path, &overrides, ShardFlags::TRAIN)?;
+        config.remember(&here);
+        Some(open_for(&mut config, here, &overrides, console)?)
+    };
     let (images, steps_per_epoch) = match &data {
         Some(data) => (data.train.shards.len() as usize, data.steps_per_epoch(&config)?),
         None => (1, 1),
     };
     let mut model = config.network(&Cpu::default(), images, steps_per_epoch);
     let arch = weights.arch;
-    let Taken { heads, left_out } = weights
+    let Taken { heads, used, left_out } = weights
         .read_into(model.as_mut())
         .map_err(|error| InputError::new(format!("{file}: its {arch} does not fit: {error}")))?;
     let state = RunState {
@@ -52,15 +59,47 @@ pub fn run(args: &ImportArgs, console: &Console) -> Result<()> {
     dir.checkpoints().save(&checkpoint, config.keep_checkpoints).context("the imported weights")?;
     dir.write_config(&config)?;
     let heads = if heads.is_empty() { "no heads".into() } else { heads.join(" and ") };
-    console.line(format_args!("took the {arch} encoder and {heads} from {file}"));
+    console.line(format_args!("took the {arch} encoder and {heads} from {file}: {used} tensors"));
     if !left_out.is_empty() {
-        console.line(format_args!("left out: {}", left_out.join(", ")));
+        console.line(format_args!("left out {} tensors: {}", left_out.len(), listed(left_out)));
     }
     console.line(format_args!(
         "run folder: {path}\nnext: simsiam eval {path} --train-shards ... --val-shards ...",
         path = path.display()
     ));
     Ok(())
+}
+
+/// Opens the shards. A batch size that nobody named, and that is larger than the data, becomes that of the data.
+fn open_for(
+    config: &mut TrainConfig,
+    here: TrainConfig,
+    given: &Overrides,
+    console: &Console,
+) -> Result<Data> {
+    let options = console.open_options();
+    if given.batch_size.is_none() {
+        let images = Data::open(&TrainConfig { batch_size: 1, ..here.clone() }, &options)?.train.len();
+        if images < config.batch_size as u64 {
+            config.batch_size = images as usize;
+            console.line(format_args!("batch size {images}, all images (--batch-size sets another)"));
+        }
+    }
+    Data::open(&TrainConfig { batch_size: config.batch_size, ..here }, &options)
+}
+
+/// Names with commas between; those that differ in a number or two only as one, with their count.
+fn listed(names: Vec<String>) -> String {
+    let mut alike: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in names {
+        let pattern = name.split('.').map(|part| if part.parse::<u64>().is_ok() { "*" } else { part });
+        alike.entry(pattern.collect::<Vec<_>>().join(".")).or_default().push(name);
+    }
+    let text = |(pattern, mut names): (String, Vec<String>)| match names.len() {
+        1 => names.swap_remove(0),
+        count => format!("{pattern} ({count})"),
+    };
+    alike.into_iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
 /// The settings of a run with this encoder: the presets are made for encoders of one image size each.
@@ -75,4 +114,15 @@ fn configuration(overrides: &Overrides, file: &Path, weights: &ForeignWeights) -
     let config = TrainConfig::resolve(&of_file)?;
     config.check_size()?;
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_in_numbers_are_listed_once() {
+        let names = ["queue", "fc.weight", "layer1.0.bn1.n", "layer1.1.bn1.n"].map(str::to_owned);
+        assert_eq!(listed(names.into()), "fc.weight, layer1.*.bn1.n (2), queue");
+    }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use simsiam_pipeline::pack::{ClassFolders, PackOptions, pack};
 
 use crate::cli::{self, PackArgs};
-use crate::console::{Console, thousands};
+use crate::console::{Console, Unit, thousands};
 
 /// Packs, and says what was written.
 ///
@@ -24,12 +24,12 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         prefix: args.prefix.clone(),
         ..PackOptions::default()
     };
-    let bar = console.bar(0, 0, "{wide_bar} {pos}/{len} images");
+    let phase = console.phase("packing", 0, Unit::Things("images"));
     let report = pack(&args.source, &args.out, &options, &mut |progress| {
-        bar.set_length(progress.total);
-        bar.set_position(progress.done);
+        phase.set_length(progress.total);
+        phase.set_position(progress.done);
     })?;
-    bar.finish_and_clear();
+    drop(phase);
     for skipped in report.skipped.iter().chain(&report.others).take(MOST_LISTED) {
         console.line(format_args!("left out {skipped}"));
     }

@@ -16,6 +16,6 @@ pub fn run(args: &StudyArgs, console: &Console) -> Result<StudyOutcome> {
     if common.shards.as_ref().is_none_or(Vec::is_empty) {
         common = demo_shards::in_place_of_none(common, console)?;
     }
-    let common = train::with_preset(common)?;
+    let common = train::with_preset(common, console)?;
     study::run(args.study, &common, &args.out, console)
 }

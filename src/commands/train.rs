@@ -6,14 +6,13 @@ use anyhow::Result;
 use simsiam_model::arch::Arch;
 use simsiam_model::network::Networks;
 use simsiam_pipeline::ShardSet;
-use simsiam_pipeline::shards::OpenOptions;
 
 use crate::checkpoint::Checkpoint;
 use crate::cli::TrainArgs;
 use crate::commands::demo_shards;
-use crate::config::{Device, Overrides, Precision, Preset, TrainConfig, default_run_dir};
-use crate::console::{Console, thousands};
-use crate::data::Data;
+use crate::config::{Device, Overrides, Precision, Preset, ShardFlags, TrainConfig, default_run_dir};
+use crate::console::{Console, counted, thousands};
+use crate::data::{Data, KnnData};
 use crate::device::{Work, on_device};
 use crate::error::InputError;
 use crate::feed::Feed;
@@ -36,17 +35,29 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<Outcome> {
 /// As [`run`].
 pub fn run_until(interrupt: Interrupt, args: &TrainArgs, console: &Console) -> Result<Outcome> {
     let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
-    let (config, dir, resumed) = match &args.resume {
-        Some(path) => resume(path, &overrides)?,
+    let Settled { config, given, dir, resumed } = match &args.resume {
+        Some(path) => resume(path, overrides)?,
         None => begin(args.run_dir.as_deref(), overrides, console)?,
     };
+    let here = config.found_from_here(dir.path(), &given, ShardFlags::TRAIN)?;
     let (device, precision) = (config.device, config.precision);
-    on_device(device, precision, Training { config, dir, resumed, interrupt, console })
+    on_device(device, precision, Training { config, here, dir, resumed, interrupt, console })
+}
+
+/// What is to be trained, and where.
+struct Settled {
+    config: TrainConfig,
+    /// What of the configuration was named now, and not remembered.
+    given: Overrides,
+    dir: Folder,
+    resumed: Option<Checkpoint>,
 }
 
 /// A run whose configuration is settled.
 struct Training<'a> {
     config: TrainConfig,
+    /// The same, with the names of the shards as they can be opened from the current folder.
+    here: TrainConfig,
     dir: Folder,
     resumed: Option<Checkpoint>,
     interrupt: Interrupt,
@@ -57,10 +68,17 @@ impl Work for Training<'_> {
     type Output = Outcome;
 
     fn run<D: Networks>(self, dev: &D) -> Result<Outcome> {
-        let Self { config, dir, resumed, interrupt, console } = self;
-        let data = Data::open(&config)?;
+        let Self { mut config, here, dir, resumed, interrupt, console } = self;
+        let data = Data::open(&here, &console.open_options())?;
+        config.remember(&here);
         data.check_memory(&config, Feed::<D>::DTYPE)?;
         let (mut run, resumed) = open(config, data, dir, resumed, interrupt, console)?;
+        let counters = run.progress.counters();
+        if counters.is_finished(run.config.epochs) {
+            let outcome = Outcome::Finished(counters.clone());
+            conclude(console, &outcome, &run);
+            return Ok(outcome);
+        }
         let Run { config, data, .. } = &run;
         let (images, steps_per_epoch) = (data.train.shards.len() as usize, data.steps_per_epoch(config)?);
         let mut model = config.network(dev, images, steps_per_epoch);
@@ -109,7 +127,8 @@ fn open(
     }
     dir.write_config(&config)?;
     warn_of_memory(&config);
-    introduce(console, &config, &data, &dir, counters.step);
+    data.knn.iter().for_each(KnnData::warn_of_shared);
+    introduce(console, &config, &data, &dir, &counters);
     let progress = Progress::new(console.clone(), &dir, &config, data.steps_per_epoch(&config)?, counters)?;
     Ok((Run { config, data, dir, interrupt, progress }, resumed))
 }
@@ -120,27 +139,33 @@ enum Folder {
     Opened(RunDir),
 }
 
-fn begin(
-    run_dir: Option<&Path>,
-    overrides: Overrides,
-    console: &Console,
-) -> Result<(TrainConfig, Folder, Option<Checkpoint>)> {
-    let overrides = with_preset(overrides)?;
-    let mut config = TrainConfig::resolve(&overrides)?;
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::New(path) => path,
+            Self::Opened(dir) => dir.path(),
+        }
+    }
+}
+
+fn begin(run_dir: Option<&Path>, overrides: Overrides, console: &Console) -> Result<Settled> {
+    let mut given = with_preset(overrides, console)?;
+    let mut config = TrainConfig::resolve(&given)?;
     config.check_size()?;
     let path = run_dir.map_or_else(|| default_run_dir(&config), Path::to_owned);
     RunDir::check_free(&path)?;
     if config.shards.is_empty() {
-        config = TrainConfig::resolve(&demo_shards::in_place_of_none(overrides, console)?)?;
+        given = demo_shards::in_place_of_none(given, console)?;
+        config = TrainConfig::resolve(&given)?;
     }
-    Ok((config, Folder::New(path), None))
+    Ok(Settled { config, given, dir: Folder::New(path), resumed: None })
 }
 
 /// Settings that name shards but no preset, with the one for the encoder, or else for images of that size.
 ///
 /// # Errors
 /// If the shards cannot be opened.
-pub(super) fn with_preset(settings: Overrides) -> Result<Overrides> {
+pub(super) fn with_preset(settings: Overrides, console: &Console) -> Result<Overrides> {
     let Some(shards) =
         settings.shards.as_ref().filter(|shards| settings.preset.is_none() && !shards.is_empty())
     else {
@@ -149,7 +174,7 @@ pub(super) fn with_preset(settings: Overrides) -> Result<Overrides> {
     let preset = match settings.arch {
         Some(arch) => Preset::for_arch(arch),
         None => {
-            let shards = ShardSet::open(shards, &OpenOptions::default())?;
+            let shards = ShardSet::open(shards, &console.open_options())?;
             // A first sample that is no image is a bad sample like any other.
             Preset::for_images(&shards).unwrap_or(Preset::Imagenet)
         }
@@ -157,13 +182,13 @@ pub(super) fn with_preset(settings: Overrides) -> Result<Overrides> {
     Ok(Overrides { preset: Some(preset), ..settings })
 }
 
-fn resume(path: &Path, overrides: &Overrides) -> Result<(TrainConfig, Folder, Option<Checkpoint>)> {
+fn resume(path: &Path, given: Overrides) -> Result<Settled> {
     let dir = RunDir::resume(path)?;
     // A run that was killed before its first checkpoint begins again.
-    let checkpoint = if dir.checkpoints().is_empty()? { None } else { Some(dir.checkpoints().newest()?) };
+    let resumed = if dir.checkpoints().is_empty()? { None } else { Some(dir.checkpoints().newest()?) };
     let saved = saved_config(path)?;
-    let config = saved.with(overrides)?;
-    let began = checkpoint.as_ref().map_or(&saved, |checkpoint| &checkpoint.state.config);
+    let config = saved.with(&given)?;
+    let began = resumed.as_ref().map_or(&saved, |checkpoint| &checkpoint.state.config);
     if let Some((key, before, now)) = began.first_difference(&config) {
         return Err(InputError::new(format!(
             "cannot resume {} with another configuration: {key} was {before}, now {now}; a new --run-dir starts a new run",
@@ -171,7 +196,7 @@ fn resume(path: &Path, overrides: &Overrides) -> Result<(TrainConfig, Folder, Op
         ))
         .into());
     }
-    Ok((config, Folder::Opened(dir), checkpoint))
+    Ok(Settled { config, given, dir: Folder::Opened(dir), resumed })
 }
 
 /// A step that does not fit ends the program without a word.
@@ -205,7 +230,7 @@ fn mib_an_image(arch: Arch) -> u64 {
     }
 }
 
-fn introduce(console: &Console, config: &TrainConfig, data: &Data, dir: &RunDir, step: u64) {
+fn introduce(console: &Console, config: &TrainConfig, data: &Data, dir: &RunDir, counters: &Counters) {
     console.line(format_args!(
         "# the resolved configuration, saved in {}",
         dir.path().join("config.toml").display()
@@ -219,8 +244,15 @@ fn introduce(console: &Console, config: &TrainConfig, data: &Data, dir: &RunDir,
         thousands(data.train.len()),
         data.train.shards.shards().len()
     ));
-    if step > 0 {
-        console.line(format_args!("# goes on after step {}", thousands(step)));
+    let step = thousands(counters.step);
+    if counters.is_finished(config.epochs) {
+        console.line(format_args!(
+            "# this run is finished: {} of {} done ({step} steps), nothing is left to train",
+            config.epochs,
+            counted(config.epochs, "epoch")
+        ));
+    } else if counters.step > 0 {
+        console.line(format_args!("# goes on after step {step}"));
     }
 }
 

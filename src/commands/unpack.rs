@@ -2,11 +2,10 @@
 
 use anyhow::Result;
 use simsiam_pipeline::ShardSet;
-use simsiam_pipeline::shards::OpenOptions;
 use simsiam_pipeline::unpack::{UnpackOptions, unpack};
 
 use crate::cli::UnpackArgs;
-use crate::console::{Console, thousands};
+use crate::console::{Console, Unit, thousands};
 use crate::error::InputError;
 
 /// Unpacks, and says what was written; true if nothing was left out.
@@ -17,14 +16,17 @@ pub fn run(args: &UnpackArgs, console: &Console) -> Result<bool> {
     if args.limit == Some(0) {
         return Err(InputError::new("--limit 0: must be at least 1").into());
     }
-    let shards = ShardSet::open(&args.shards, &OpenOptions::default())?;
+    let shards = ShardSet::open(&args.shards, &console.open_options())?;
     let options = UnpackOptions { format: args.format.into(), limit: args.limit, ..UnpackOptions::default() };
-    let bar = console.bar(0, 0, "{wide_bar} {pos}/{len} images");
+    for warning in shards.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let phase = console.phase("unpacking", 0, Unit::Things("images"));
     let report = unpack(&shards, &args.out, &options, &mut |progress| {
-        bar.set_length(progress.total);
-        bar.set_position(progress.done);
+        phase.set_length(progress.total);
+        phase.set_position(progress.done);
     })?;
-    bar.finish_and_clear();
+    drop(phase);
     for left_out in &report.left_out {
         console.line(format_args!("left out {}: {}", left_out.at, left_out.cause));
     }

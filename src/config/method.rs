@@ -1,4 +1,4 @@
-//! The method and its ablations: what can be chosen, what each method begins with, and what makes no sense.
+//! The method and its ablations: what can be chosen, and what each method begins with.
 
 use std::fmt;
 
@@ -8,10 +8,9 @@ use simsiam_model::heads::{HeadConfig, HeadNorm};
 use simsiam_model::methods::{
     self, ByolConfig, MoCoV2Config, SimClrConfig, SimSiamConfig, SwAvConfig, Targets,
 };
-use simsiam_model::network::{MethodConfig, Network, Networks, PROJECTOR_DIMS};
+use simsiam_model::network::{MethodConfig, Network, Networks};
 
 use super::{Overrides, PredictorLr, Preset, TrainConfig};
-use crate::error::InputError;
 
 /// What an encoder learns by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -187,79 +186,6 @@ impl TrainConfig {
                 self.predictor = Predictor::None;
             }
         }
-    }
-
-    /// Refuses what the method has not got, and what contradicts itself.
-    pub(super) fn validate_method(&self, overrides: &Overrides) -> Result<(), InputError> {
-        let refuse = |reason: String| Err(InputError::new(reason));
-        let method = self.method;
-        let has_predictor = matches!(method, Method::Simsiam | Method::Byol);
-        let simsiam_only = [
-            ("--stop-gradient", overrides.stop_gradient.is_some()),
-            ("--predictor", overrides.predictor.is_some()),
-            ("--similarity", overrides.similarity.is_some()),
-            ("--target", overrides.target.is_some()),
-            ("--alternate-steps", overrides.alternate_steps.is_some()),
-            ("--projector-dim", overrides.projector_dim.is_some()),
-        ];
-        if method != Method::Simsiam
-            && let Some((flag, _)) = simsiam_only.into_iter().find(|(_, given)| *given)
-        {
-            return refuse(format!("{flag} is SimSiam's: it says nothing about {method}"));
-        }
-        if overrides.predictor_lr.is_some() && !has_predictor {
-            return refuse(format!("--predictor-lr with --method {method}: it has no predictor"));
-        }
-        if self.symmetry != Symmetry::Symmetric && matches!(method, Method::Simclr | Method::Swav) {
-            return refuse(format!(
-                "--symmetry with --method {method}: its loss is symmetric in the two views"
-            ));
-        }
-        if self.temperature.is_some() && has_predictor {
-            return refuse(format!("--temperature with --method {method}: its loss has none"));
-        }
-        if self.queue.is_some() && method != Method::Mocov2 {
-            return refuse(format!("--queue with --method {method}: only mocov2 has a queue"));
-        }
-        let averages = self.target == Target::MovingAverage;
-        if self.target_momentum.is_some() && !averages && !matches!(method, Method::Byol | Method::Mocov2) {
-            return refuse(format!(
-                "--target-momentum with --method {method}: nothing follows anything (but with --target moving-average)"
-            ));
-        }
-        if self.predictor == Predictor::None && overrides.predictor_lr.is_some() {
-            return refuse("--predictor-lr without a predictor".into());
-        }
-        if self.predictor == Predictor::FixedRandom && overrides.predictor_lr.is_some() {
-            return refuse("--predictor-lr with a fixed predictor, which has no rate".into());
-        }
-        if self.mlp_bn == MlpBn::All && (!has_predictor || self.predictor == Predictor::None) {
-            return refuse("--mlp-bn all is about the predictor's output, but there is no predictor".into());
-        }
-        if !self.stop_gradient && (averages || self.alternate_steps.is_some()) {
-            return refuse("--stop-gradient false with targets that are computed beforehand: no gradient could flow into them".into());
-        }
-        if averages && self.alternate_steps.is_some() {
-            return refuse(
-                "--target moving-average with --alternate-steps: each replaces the targets".into(),
-            );
-        }
-        if method == Method::Simsiam && !PROJECTOR_DIMS.contains(&self.projector_dim) {
-            return refuse(format!(
-                "projector_dim {} was not compiled; compiled are {PROJECTOR_DIMS:?}",
-                self.projector_dim
-            ));
-        }
-        if self.temperature.is_some_and(|temperature| !(0.02..=100.0).contains(&temperature)) {
-            return refuse("temperature must be between 0.02 and 100".into());
-        }
-        if self.target_momentum.is_some_and(|momentum| !(0.0..=1.0).contains(&momentum)) {
-            return refuse("target_momentum must be between 0 and 1".into());
-        }
-        if self.queue.is_some_and(|queue| queue < self.batch_size || queue > 1 << 24) {
-            return refuse(format!("queue must hold a batch ({}) and at most 2^24 keys", self.batch_size));
-        }
-        Ok(())
     }
 
     /// Views of each image.

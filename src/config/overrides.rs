@@ -1,15 +1,18 @@
 //! What the command line and a configuration file may change.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use simsiam_model::arch::Arch;
 #[cfg(doc)]
 use simsiam_pipeline::Recipe;
 
+use super::values::{number, pattern, whole};
 use super::{
     AlternateSteps, BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Precision, Predictor, PredictorLr,
-    Preset, Similarity, Symmetry, Target, Workers, checked_table,
+    Preset, Similarity, Symmetry, Target, Workers, checked_table, table,
 };
 use crate::error::InputError;
 
@@ -21,10 +24,10 @@ const ABLATIONS: &str = "Ablations of SimSiam (Chen & He 2021, sections 4 and 5)
 #[serde(deny_unknown_fields)]
 pub struct Overrides {
     /// Training shards: files, folders, globs or brace patterns; none for the demo's own images
-    #[arg(long, num_args = 1.., value_name = "PATH")]
+    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub shards: Option<Vec<String>>,
     /// Labelled shards for the kNN monitor [default: a tenth of the training data, at most 10,000, held out]
-    #[arg(long, num_args = 1.., value_name = "PATH")]
+    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub val_shards: Option<Vec<String>>,
     /// Named set of values [default: demo without shards, cifar10 for --arch at 32 or images of at most 64 pixels, else imagenet]
     #[arg(long)]
@@ -36,16 +39,16 @@ pub struct Overrides {
     #[arg(long)]
     pub arch: Option<Arch>,
     /// Passes over the data
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub epochs: Option<u64>,
     /// Images a step; the learning rate is base-lr * batch-size / 256
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub batch_size: Option<usize>,
     /// Decoding threads: a number, or `auto` for half the cores; they change the speed, never the result
     #[arg(long)]
     pub workers: Option<Workers>,
     /// The only source of randomness
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// Where the model runs
     #[arg(long)]
@@ -54,22 +57,22 @@ pub struct Overrides {
     #[arg(long)]
     pub precision: Option<Precision>,
     /// Learning rate at a batch of 256
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub base_lr: Option<f64>,
     /// Epochs of linear warm-up
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub warmup_epochs: Option<u64>,
     /// SGD's momentum
-    #[arg(long)]
+    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub momentum: Option<f64>,
     /// L2 penalty on all parameters
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
     /// Whether the predictor's learning rate decays with the others
     #[arg(long, help_heading = ABLATIONS)]
     pub predictor_lr: Option<PredictorLr>,
     /// Layers of the projector
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub projector_layers: Option<usize>,
     /// `false` lets gradients flow into the targets: collapses
     #[arg(long, value_name = "BOOL", help_heading = ABLATIONS)]
@@ -87,7 +90,7 @@ pub struct Overrides {
     #[arg(long, help_heading = ABLATIONS)]
     pub symmetry: Option<Symmetry>,
     /// Channels of the projections: 256, 512, 1024 or 2048
-    #[arg(long, help_heading = ABLATIONS)]
+    #[arg(long, help_heading = ABLATIONS, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub projector_dim: Option<usize>,
     /// Renew the targets' network only every N steps, or each `epoch`: the EM view
     #[arg(long, value_name = "N", help_heading = ABLATIONS)]
@@ -96,47 +99,64 @@ pub struct Overrides {
     #[arg(long, help_heading = ABLATIONS)]
     pub target: Option<Target>,
     /// Momentum of moving targets [default: 0.8 of moving-average, 0.996 of byol, 0.999 or 0.99 (CIFAR) of mocov2]
-    #[arg(long)]
+    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub target_momentum: Option<f64>,
     /// Temperature of simclr, mocov2 and swav
-    #[arg(long)]
+    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub temperature: Option<f64>,
     /// Keys in the queue of mocov2
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub queue: Option<usize>,
     /// What to do when the outputs no longer tell images apart [default: warn]
     #[arg(long)]
     pub on_collapse: Option<OnCollapse>,
     /// Epochs between kNN evaluations, 0 for none [default: 1 if the data is labelled]
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub knn_every: Option<u64>,
     /// Neighbours that vote
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub knn_k: Option<usize>,
     /// Votes weigh exp(similarity / temperature)
-    #[arg(long)]
+    #[arg(long, value_parser = number::<f32>, allow_negative_numbers = true)]
     pub knn_temperature: Option<f32>,
     /// What to do with a sample that cannot be read or decoded
     #[arg(long)]
     pub on_bad_sample: Option<BadSamplePolicy>,
     /// Share of samples that may be unusable before the run stops; one may always be
-    #[arg(long)]
+    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub bad_sample_budget: Option<f64>,
     /// Steps between log lines
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub log_every: Option<u64>,
     /// Steps between checkpoints, besides the one at each epoch's end
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub checkpoint_every: Option<u64>,
     /// Checkpoints kept, besides the best
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub keep_checkpoints: Option<usize>,
+    /// Where [`shards`](Self::shards) are, whatever the current folder (configuration file only)
+    #[arg(skip)]
+    pub absolute_shards: Option<Vec<String>>,
+    /// Where [`val_shards`](Self::val_shards) are (configuration file only)
+    #[arg(skip)]
+    pub absolute_val_shards: Option<Vec<String>>,
     /// What differs from the preset's augmentation, a table like [`Recipe`] (configuration file only)
     #[arg(skip)]
     pub recipe: Option<toml::Table>,
     /// Decode large JPEGs at 1/2, 1/4 or 1/8 where each crop still has so many times a view's width and height; 0 for never
-    #[arg(long, value_name = "GAP")]
+    #[arg(long, value_name = "GAP", value_parser = number::<f64>, allow_negative_numbers = true)]
     pub reducing_gap: Option<f64>,
+    /// Which of these values a file has set
+    #[arg(skip)]
+    #[serde(skip)]
+    pub file: Option<ConfigFile>,
+}
+
+/// A configuration file, for errors about what it says.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    path: PathBuf,
+    keys: BTreeSet<String>,
 }
 
 impl Overrides {
@@ -145,30 +165,61 @@ impl Overrides {
     /// # Errors
     /// If it cannot be read, is not TOML, or has a key or value that means nothing; line and column are named.
     pub fn from_file(path: &Path) -> Result<Self, InputError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| InputError::new(format!("configuration {}: {error}", path.display())))?;
-        toml::from_str(&text)
-            .map_err(|error| InputError::new(format!("configuration {}: {error}", path.display())))
+        let wrong = |error: &dyn fmt::Display| {
+            InputError::new(format!("configuration {}: {error}", path.display()).trim_end().to_owned())
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+        let (settings, keys) = Self::parse(&text).map_err(|error| wrong(&error))?;
+        let file = ConfigFile { path: path.to_owned(), keys: keys.into_iter().collect() };
+        Ok(Self { file: Some(file), ..settings })
+    }
+
+    /// What a configuration file says, and the keys that it sets.
+    ///
+    /// # Errors
+    /// As [`from_file`](Self::from_file).
+    pub fn parse(text: &str) -> Result<(Self, Vec<String>), InputError> {
+        let settings: Self = toml::from_str(text).map_err(|error| InputError::new(error.to_string()))?;
+        let keys = checked_table(&settings)?.keys().cloned().collect();
+        Ok((settings, keys))
     }
 
     /// These values where they are set, else those of `below`.
-    ///
-    /// # Errors
-    /// If a number does not fit into a configuration file.
-    pub fn over(&self, below: &Self) -> Result<Self, InputError> {
-        let mut merged = checked_table(below)?;
-        merged.extend(checked_table(self)?);
-        Ok(merged.try_into().expect("two sets of overrides make one"))
+    #[must_use]
+    pub fn over(&self, below: &Self) -> Self {
+        let (mut merged, own) = (table(below), table(self));
+        for shards in ["shards", "val_shards"] {
+            if own.contains_key(shards) {
+                merged.remove(&format!("absolute_{shards}"));
+            }
+        }
+        let file = below.file.clone().map(|ConfigFile { path, mut keys }| {
+            keys.retain(|key| !own.contains_key(key));
+            ConfigFile { path, keys }
+        });
+        merged.extend(own);
+        let merged: Self = merged.try_into().expect("two sets of overrides make one");
+        Self { file, ..merged }
     }
 
     /// These values where they are set, else those of a configuration file, if there is one.
     ///
     /// # Errors
-    /// As [`from_file`](Self::from_file) and [`over`](Self::over).
+    /// As [`from_file`](Self::from_file).
     pub fn over_file(self, path: Option<&Path>) -> Result<Self, InputError> {
         match path {
-            Some(path) => self.over(&Self::from_file(path)?),
+            Some(path) => Ok(self.over(&Self::from_file(path)?)),
             None => Ok(self),
         }
+    }
+
+    /// Says that a value cannot be: by its flag, or by its key where a file has set it.
+    pub(super) fn refusal(&self, key: &str, value: impl fmt::Display, allowed: &str) -> InputError {
+        InputError::new(match &self.file {
+            Some(file) if file.keys.contains(key) => {
+                format!("configuration {}: {key} = {value}: {allowed}", file.path.display())
+            }
+            _ => format!("--{} {value}: {allowed}", key.replace('_', "-")),
+        })
     }
 }

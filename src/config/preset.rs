@@ -56,6 +56,8 @@ impl TrainConfig {
             preset: Preset::Imagenet,
             shards: Vec::new(),
             val_shards: Vec::new(),
+            absolute_shards: Vec::new(),
+            absolute_val_shards: Vec::new(),
             method: Method::Simsiam,
             arch: Arch::Resnet50,
             epochs: 100,

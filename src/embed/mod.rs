@@ -14,11 +14,11 @@ use std::io;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use indicatif::ProgressBar;
 
 use self::kept::Kept;
 use self::npy::NpyFiles;
 use self::safetensors::SafetensorsFile;
+use crate::console::Phase;
 use crate::data::Source;
 use crate::error::InputError;
 use crate::evaluate::features::Extractor;
@@ -42,7 +42,7 @@ pub fn embed<'a>(
     source: &'a Source,
     out: &Path,
     metadata: &BTreeMap<String, String>,
-    bar: &ProgressBar,
+    phase: &Phase,
 ) -> Result<Kept<'a>> {
     let failed = || format!("cannot write {}", out.display());
     let (dim, samples) = (extractor.encoder.dim(), source.len());
@@ -52,7 +52,7 @@ pub fn embed<'a>(
         }
         Some("npy") => Box::new(NpyFiles::create(out, dim).with_context(failed)?),
         _ => {
-            let text = format!("--out {}: expected a name that ends in .safetensors or .npy", out.display());
+            let text = format!("--out {}: must end in .safetensors or .npy", out.display());
             return Err(InputError::new(text).into());
         }
     };
@@ -61,7 +61,7 @@ pub fn embed<'a>(
         let batch = batch?;
         file.append(&batch.features).with_context(failed)?;
         batch.images.samples().for_each(|sample| kept.push(sample));
-        bar.inc(batch.images.len() as u64);
+        phase.inc(batch.images.len() as u64);
     }
     file.finish(&kept).with_context(failed)?;
     Ok(kept)

@@ -1,10 +1,10 @@
 //! What a frozen encoder makes of the samples of shards.
 
 use anyhow::Result;
-use indicatif::ProgressBar;
 use simsiam_pipeline::{Batch, LastBatch, PipelineConfig, Recipe};
 
 use super::frozen::FrozenEncoder;
+use crate::console::Phase;
 use crate::data::Source;
 use crate::error::Diverged;
 use crate::interrupt::Interrupt;
@@ -88,16 +88,16 @@ impl Extractor<'_> {
         self.stream(source, training)
     }
 
-    /// Every plain feature with its label; `bar` shows how far it is.
+    /// Every plain feature with its label; `phase` counts the images.
     ///
     /// # Errors
     /// As [`plain`](Self::plain).
-    pub fn collect(&self, source: &Source, bar: &ProgressBar) -> Result<LabelledFeatures> {
+    pub fn collect(&self, source: &Source, phase: &Phase) -> Result<LabelledFeatures> {
         let mut features = LabelledFeatures::new(self.encoder.dim());
         features.features.reserve_exact(source.len() as usize * features.dim);
         for batch in self.plain(source)? {
             let batch = batch?;
-            bar.inc(batch.images.len() as u64);
+            phase.inc(batch.images.len() as u64);
             features.extend(&batch);
         }
         Ok(features)

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::features::LabelledFeatures;
 use super::matrix::{Matrix, multiply};
 use super::scores::Verdict;
+use crate::console::Phase;
 
 /// Queries whose similarities are computed at once by one thread: at 50,000 features in the bank, 13 MB a thread.
 const QUERY_BLOCK: usize = 64;
@@ -81,7 +82,7 @@ pub enum KnnError {
 /// Classifies the queries by their nearest neighbours in the bank; no more neighbours than it holds are asked.
 ///
 /// Equal similarities go to the neighbour that comes first in the bank, and equal votes to the smaller label. The
-/// result is the same for any number of threads. Features are normalised in place, so that a large bank is in memory once.
+/// result is the same for any number of threads. `phase` counts the queries. Features are normalised in place, so that a large bank is in memory once.
 ///
 /// # Errors
 /// If there is nothing to compare, lengths disagree, a feature is not finite, or the configuration makes no sense.
@@ -89,6 +90,7 @@ pub fn knn(
     bank: LabelledFeatures,
     queries: LabelledFeatures,
     config: KnnConfig,
+    phase: &Phase,
 ) -> Result<Vec<Verdict>, KnnError> {
     let temperature_is_valid = config.temperature.is_finite() && config.temperature > 0.0;
     if config.k == 0 || !temperature_is_valid {
@@ -107,6 +109,7 @@ pub fn knn(
         .zip(queries.labels.par_chunks(QUERY_BLOCK))
         .flat_map_iter(|(rows, labels)| {
             let similarities = similarities(&bank.features, rows, dim);
+            phase.inc(labels.len() as u64);
             let mut vote = Vote::new(k, config.temperature);
             let verdict = move |(row, &label): (&[f32], &u32)| vote.verdict(row, &bank.labels, label);
             similarities.chunks_exact(bank.labels.len()).zip(labels).map(verdict).collect::<Vec<_>>()
@@ -204,7 +207,7 @@ mod tests {
         queries: &LabelledFeatures,
         config: KnnConfig,
     ) -> Result<Vec<Verdict>, KnnError> {
-        knn(bank.clone(), queries.clone(), config)
+        knn(bank.clone(), queries.clone(), config, &Phase::hidden())
     }
 
     fn top1(verdicts: &[Verdict]) -> f64 {

@@ -1,7 +1,6 @@
 //! The kNN monitor: how good the features are while they are learned.
 
 use anyhow::Result;
-use indicatif::ProgressBar;
 use simsiam_model::Backend;
 use simsiam_model::network::Network;
 
@@ -10,6 +9,7 @@ use super::frozen::FrozenEncoder;
 use super::knn::{KnnConfig, knn};
 use super::scores::accuracy;
 use crate::config::TrainConfig;
+use crate::console::{Console, Unit};
 use crate::data::KnnData;
 use crate::interrupt::{Interrupt, Interrupted};
 
@@ -23,15 +23,20 @@ pub fn knn_accuracy<D: Backend>(
     data: &KnnData,
     config: &TrainConfig,
     interrupt: &Interrupt,
+    console: &Console,
 ) -> Result<Option<f64>> {
     let encoder = &FrozenEncoder::new(model.features(), |images| model.encode(images));
     let extractor = Extractor { encoder, recipe: &config.recipe, workers: config.workers.count(), interrupt };
-    let features = |source| extractor.collect(source, &ProgressBar::hidden());
+    let images = data.bank.len() + data.queries.len();
+    let phase = console.phase("kNN: encoding", images, Unit::Things("images"));
+    let features = |source| extractor.collect(source, &phase);
     let sets = features(&data.bank).and_then(|bank| Ok((bank, features(&data.queries)?)));
+    drop(phase);
     let (bank, queries) = match sets {
         Err(error) if error.is::<Interrupted>() => return Ok(None),
         sets => sets?,
     };
     let votes = KnnConfig { k: config.knn_k, temperature: config.knn_temperature };
-    Ok(Some(accuracy(&knn(bank, queries, votes)?, 1)))
+    let phase = console.phase("kNN: votes", data.queries.len(), Unit::Things("queries"));
+    Ok(Some(accuracy(&knn(bank, queries, votes, &phase)?, 1)))
 }

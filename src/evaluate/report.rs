@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use simsiam_model::arch::Arch;
+use simsiam_pipeline::Part;
 use simsiam_pipeline::shards::AtomicFile;
 
 use super::chart;
@@ -24,6 +27,7 @@ pub struct Report {
     #[serde(flatten)]
     pub method: Method,
     /// The run's folder.
+    #[serde(serialize_with = "as_text")]
     pub run: PathBuf,
     /// Which of its networks: the checkpoint's folder, or `untrained`.
     pub checkpoint: String,
@@ -39,6 +43,8 @@ pub struct Report {
     pub train: SourceReport,
     /// What was classified.
     pub val: SourceReport,
+    /// Images of the latter that are in the former, too.
+    pub val_in_train: u64,
     /// The result.
     pub scores: Scores,
 }
@@ -94,6 +100,8 @@ pub struct SourceReport {
     pub shards: Vec<String>,
     /// Identifies their contents, in hexadecimal.
     pub fingerprint: String,
+    /// Whether it is the part that was held out of training.
+    pub held_out: bool,
     /// Samples asked for.
     pub samples: u64,
     /// Those of them and of the same shards' other part that were unusable.
@@ -106,6 +114,7 @@ impl SourceReport {
         Self {
             shards: patterns.to_vec(),
             fingerprint: format!("{:016x}", source.shards.fingerprint()),
+            held_out: matches!(source.part, Part::HeldOut { .. }),
             samples: source.len(),
             unusable: source.quarantine.len(),
         }
@@ -113,25 +122,43 @@ impl SourceReport {
 }
 
 impl Report {
-    /// `RUN/eval/CHECKPOINT-METHOD-FEATURES`, to which the files' extensions are added.
-    pub fn path(&self) -> PathBuf {
-        let name = format!("{}-{}-{}", self.checkpoint, self.method.name(), self.features);
-        self.run.join("eval").join(name)
+    /// The name of its files without their extensions: which network, judged how, on what.
+    /// `step-000000390-knn-backbone-k200-t0.1-train-8c1f09d2-val-held-out`.
+    pub fn name(&self) -> String {
+        let Self { checkpoint, method, features, train, val, .. } = self;
+        let train = &train.fingerprint[..8];
+        let val = if val.held_out { "held-out" } else { &val.fingerprint[..8] };
+        format!("{checkpoint}-{}-{features}-{}-train-{train}-val-{val}", method.name(), method.recipe())
     }
 
-    /// Writes a JSON file, and the matrix of confusions beside it as a PNG; either appears whole or not at all.
+    /// Writes a JSON file into `RUN/eval`, and the confusion matrix beside it as a PNG; either appears whole or not at all.
+    /// A file that says something else is left alone, and the name gets a number; the JSON file's path.
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn save(&self) -> Result<()> {
-        let path = self.path();
-        write_whole(&path.with_added_extension("json"), self.to_json()?.as_bytes())?;
-        if let Some(confusion) = &self.scores.confusion {
-            let names: Vec<String> = self.scores.per_class.iter().map(ToString::to_string).collect();
-            let png = chart::confusion_png(confusion, &names, &self.title())?;
-            write_whole(&path.with_added_extension("png"), &png)?;
+    pub fn save(&self) -> Result<PathBuf> {
+        let (dir, json) = (self.run.join("eval"), self.to_json()?);
+        fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        let numbered = (1..).map(|number| match number {
+            1 => self.name(),
+            _ => format!("{}-{number}", self.name()),
+        });
+        for name in numbered {
+            let path = dir.join(name + ".json");
+            match fs::read(&path) {
+                Ok(before) if result_in(&before) != result_in(json.as_bytes()) => continue,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => write_whole(&path, json.as_bytes())?,
+                Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            }
+            let picture = path.with_extension("png");
+            if let Some(confusion) = self.scores.confusion.as_ref().filter(|_| !picture.exists()) {
+                let names: Vec<String> = self.scores.per_class.iter().map(ToString::to_string).collect();
+                write_whole(&picture, &chart::confusion_png(confusion, &names, &self.title())?)?;
+            }
+            return Ok(path);
         }
-        Ok(())
+        unreachable!("there is always a next number")
     }
 
     /// One line of JSON.
@@ -172,12 +199,30 @@ impl Method {
             Self::Probe { .. } => "probe",
         }
     }
+
+    /// The settings, as a part of a file's name.
+    fn recipe(&self) -> String {
+        match self {
+            Self::Knn { k, temperature } => format!("k{k}-t{temperature}"),
+            Self::Probe { recipe, views, seed, .. } => format!("{}-{views}-seed{seed}", recipe.slug()),
+        }
+    }
+}
+
+/// What a report says, whatever the folder that run and shards were named from.
+fn result_in(json: &[u8]) -> Option<Value> {
+    let mut report: Value = serde_json::from_slice(json).ok()?;
+    for named in ["/run", "/train/shards", "/val/shards"] {
+        report.pointer_mut(named).map(Value::take);
+    }
+    Some(report)
+}
+
+/// JSON is UTF-8, which paths need not be.
+fn as_text<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&path.display())
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || -> std::io::Result<()> {
-        path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        AtomicFile::write_all_to(path, bytes)
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    AtomicFile::write_all_to(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -123,7 +123,7 @@ impl Study {
             Self::Ablations => ablations(&row, &base),
             Self::Methods => methods(&row),
         };
-        rows.iter().try_for_each(|row| TrainConfig::resolve(&row.flags.over(common)?).map(drop))?;
+        rows.iter().try_for_each(|row| TrainConfig::resolve(&row.flags.over(common)).map(drop))?;
         Ok(rows)
     }
 }

@@ -5,6 +5,7 @@
 //! | a checkpoint of this program | `encoder.conv1.weight` | `projector.0.weight` | `predictor.0.weight` |
 //! | `simsiam export`, torchvision | `conv1.weight` | | |
 //! | facebookresearch/simsiam | `module.encoder.conv1.weight` | `module.encoder.fc.0.weight` | `module.predictor.0.weight` |
+//! | facebookresearch/moco | `module.encoder_q.conv1.weight` | `module.encoder_q.fc.0.weight` | |
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +18,7 @@ use simsiam_model::state::{self, NamedTensor, StateError};
 
 use super::ENCODER;
 use crate::error::InputError;
-use crate::tensor_file;
+use crate::tensor_file::{self, TensorFileError};
 
 /// The heads whose weights are taken where they fit.
 const HEADS: [&str; 2] = ["projector.", "predictor."];
@@ -28,6 +29,8 @@ pub struct ForeignWeights {
     pub arch: Arch,
     /// By this program's names.
     tensors: BTreeMap<String, NamedTensor>,
+    /// The file's name of each of them.
+    origins: BTreeMap<String, String>,
     /// Tensors that mean nothing here, such as a classifier's.
     unknown: Vec<String>,
 }
@@ -37,7 +40,9 @@ pub struct ForeignWeights {
 pub struct Taken {
     /// The heads that were replaced too: `projector`, `predictor`.
     pub heads: Vec<&'static str>,
-    /// Tensors that were not used.
+    /// Tensors that were used.
+    pub used: usize,
+    /// Tensors that were not.
     pub left_out: Vec<String>,
 }
 
@@ -49,27 +54,29 @@ impl ForeignWeights {
     pub fn read(path: &Path) -> Result<Self> {
         let wrong = |text: String| InputError::new(format!("{}: {text}", path.display()));
         let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-        // PyTorch counts batches, in integers, for an average that no network here uses.
-        let wanted = |name: &str| !name.ends_with(".num_batches_tracked");
-        let tensors = tensor_file::decode(&bytes, wanted).map_err(|error| {
-            wrong(format!("no safetensors file ({error:#}); docs/weights.md says how to make one of a .pth"))
-        })?;
-        Self::named(tensors).ok_or_else(|| {
-            let found = "expected tensors such as conv1.weight or encoder.conv1.weight of a ResNet";
-            wrong(format!("holds no encoder that this program knows ({found})")).into()
-        })
+        Ok(Self::parse(&bytes).map_err(wrong)?)
     }
 
-    fn named(tensors: Vec<NamedTensor>) -> Option<Self> {
-        let (mut named, mut unknown) = (BTreeMap::new(), Vec::new());
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let tensors = tensor_file::decode(bytes, |name| our_name(name).is_some());
+        let tensors = tensors.map_err(|error| match error {
+            TensorFileError::Format(_) => format!("{error}; docs/weights.md says how to make one of a .pth"),
+            TensorFileError::Dtype { .. } => error.to_string(),
+        })?;
+        let names = tensor_file::names(bytes).map_err(|error| error.to_string())?;
+        let unknown = names.into_iter().filter(|name| our_name(name).is_none()).collect();
+        let (mut named, mut origins) = (BTreeMap::new(), BTreeMap::new());
         for tensor in tensors {
-            match our_name(&tensor.name) {
-                Some(name) => drop(named.insert(name.clone(), NamedTensor { name, ..tensor })),
-                None => unknown.push(tensor.name),
+            let name = our_name(&tensor.name).expect("only those are read");
+            if let Some(first) = origins.insert(name.clone(), tensor.name.clone()) {
+                return Err(format!("tensors \"{first}\" and \"{}\" are the same layer's", tensor.name));
             }
+            named.insert(name.clone(), NamedTensor { name, ..tensor });
         }
-        let arch = arch_of(&named)?;
-        Some(Self { arch, tensors: named, unknown })
+        let arch = arch_of(&named).ok_or(
+            "holds no encoder that this program knows (expected tensors such as conv1.weight or encoder.conv1.weight of a ResNet)",
+        )?;
+        Ok(Self { arch, tensors: named, origins, unknown })
     }
 
     /// Replaces a network's encoder, and each head that fits as a whole.
@@ -105,9 +112,11 @@ impl ForeignWeights {
             return Err(StateError::Unknown(deeper.clone()));
         }
         state::import(network, &own)?;
-        let left_out = self.tensors.into_keys().chain(self.unknown).collect();
+        let used = self.origins.len() - self.tensors.len();
+        let idle = self.tensors.into_keys().map(|name| self.origins.remove(&name).unwrap_or(name));
+        let left_out = idle.chain(self.unknown).collect();
         let heads = heads.into_iter().map(|head| head.trim_end_matches('.')).collect();
-        Ok(Taken { heads, left_out })
+        Ok(Taken { heads, used, left_out })
     }
 
     /// A bias before batch norm changes nothing but the mean that is taken from it, and the networks here have none there:
@@ -134,9 +143,16 @@ fn bias_before(norm: &str) -> Option<String> {
     Some(format!("{head}.{}.bias", place.parse::<usize>().ok()?.checked_sub(1)?))
 }
 
-/// This program's name of a tensor; `None` for those of a classifier and others that mean nothing here.
+/// This program's name of a tensor; `None` for those of a classifier, MoCo's queue and others that mean nothing here.
 fn our_name(name: &str) -> Option<String> {
     let name = name.strip_prefix("module.").unwrap_or(name);
+    // Not `num_batches_tracked`: PyTorch counts batches, in integers, for an average that no network here uses.
+    const KINDS: [&str; 4] = [".weight", ".bias", ".running_mean", ".running_var"];
+    if !KINDS.iter().any(|kind| name.ends_with(kind)) {
+        return None;
+    }
+    let of_moco = name.strip_prefix("encoder_q.").map(|layer| format!("{ENCODER}{layer}"));
+    let name = of_moco.as_deref().unwrap_or(name);
     if let Some(layer) = name.strip_prefix("encoder.fc.") {
         return Some(format!("projector.{layer}"));
     }
@@ -168,12 +184,19 @@ fn arch_of(tensors: &BTreeMap<String, NamedTensor>) -> Option<Arch> {
 
 #[cfg(test)]
 mod tests {
+    use half::bf16;
+    use safetensors::tensor::{Dtype, TensorView};
+
     use super::*;
     use crate::config::{Method, Overrides, Preset, TrainConfig};
     use crate::weights::tests::network;
 
     fn resnet8(seed: u64) -> Box<dyn Network<Cpu>> {
         network(Preset::Cifar10, Arch::Resnet8, seed).1
+    }
+
+    fn of(file: &[NamedTensor]) -> ForeignWeights {
+        ForeignWeights::parse(&tensor_file::encode(file, None).unwrap()).unwrap()
     }
 
     fn renamed(tensors: &[NamedTensor], rename: impl Fn(&str) -> Option<String>) -> Vec<NamedTensor> {
@@ -195,8 +218,9 @@ mod tests {
             data: bias.clone(),
         });
         let mut network = resnet8(0);
-        let taken = ForeignWeights::named(file).unwrap().read_into(network.as_mut()).unwrap();
-        assert_eq!(taken, Taken { heads: vec!["projector", "predictor"], left_out: vec![] });
+        let used = file.len();
+        let taken = of(&file).read_into(network.as_mut()).unwrap();
+        assert_eq!(taken, Taken { heads: vec!["projector", "predictor"], used, left_out: vec![] });
         for (own, theirs) in state::export(network.as_ref()).into_iter().zip(theirs) {
             if own.name == "projector.4.running_mean" {
                 let expected: Vec<f32> =
@@ -209,13 +233,63 @@ mod tests {
     }
 
     #[test]
+    fn of_mocos_checkpoints_the_query_encoder_is_taken_in_half_precision_too() {
+        let theirs = state::export(resnet8(1).as_ref());
+        let encoder = renamed(&theirs, |name| name.starts_with(ENCODER).then(|| name.to_owned()));
+        let halves: Vec<(String, Vec<u8>)> = encoder
+            .iter()
+            .map(|tensor| {
+                let bytes = tensor.data.iter().flat_map(|&x| bf16::from_f32(x).to_le_bytes());
+                (tensor.name.replace(ENCODER, "module.encoder_q."), bytes.collect())
+            })
+            .collect();
+        let mut views: Vec<_> = halves
+            .iter()
+            .zip(&encoder)
+            .map(|((name, bytes), tensor)| {
+                (name.as_str(), Dtype::BF16, tensor.shape.clone(), bytes.as_slice())
+            })
+            .collect();
+        let integer = 7i64.to_le_bytes();
+        for name in
+            ["module.queue_ptr", "module.encoder_q.bn1.num_batches_tracked", "module.encoder_k.conv1.weight"]
+        {
+            views.push((name, Dtype::I64, vec![1], &integer));
+        }
+        let views = views
+            .into_iter()
+            .map(|(name, dtype, shape, bytes)| (name, TensorView::new(dtype, shape, bytes).unwrap()));
+        let file = safetensors::serialize(views, None).unwrap();
+        let mut network = resnet8(0);
+        let taken = ForeignWeights::parse(&file).unwrap().read_into(network.as_mut()).unwrap();
+        assert_eq!((taken.used, taken.left_out.len()), (encoder.len(), 3), "{:?}", taken.left_out);
+        for (own, theirs) in state::export(network.as_ref()).iter().zip(&encoder) {
+            let rounded: Vec<f32> = theirs.data.iter().map(|&x| bf16::from_f32(x).to_f32()).collect();
+            assert_eq!((&own.name, &own.data), (&theirs.name, &rounded));
+        }
+    }
+
+    #[test]
+    fn two_tensors_for_one_layer_and_integers_for_weights_are_refused() {
+        let tensor = |name: &str| NamedTensor { name: name.into(), shape: vec![1], data: vec![0.0] };
+        let twice = [tensor("conv1.weight"), tensor("encoder.conv1.weight")];
+        let error = ForeignWeights::parse(&tensor_file::encode(&twice, None).unwrap()).err().unwrap();
+        assert!(error.contains("are the same layer's"), "{error}");
+        let view = TensorView::new(Dtype::I64, vec![1], &[0; 8]).unwrap();
+        let file = safetensors::serialize([("conv1.weight", view)], None).unwrap();
+        let error = ForeignWeights::parse(&file).err().unwrap();
+        assert_eq!(error, "tensor \"conv1.weight\" is I64; F64, F32, F16 and BF16 can be read");
+    }
+
+    #[test]
     fn torchvisions_names_give_the_encoder_alone() {
         let theirs = state::export(resnet8(1).as_ref());
         let mut file = renamed(&theirs, |name| name.strip_prefix(ENCODER).map(str::to_owned));
         file.push(NamedTensor { name: "fc.bias".into(), shape: vec![10], data: vec![0.0; 10] });
         let (mut network, before) = (resnet8(0), state::export(resnet8(0).as_ref()));
-        let taken = ForeignWeights::named(file).unwrap().read_into(network.as_mut()).unwrap();
-        assert_eq!(taken, Taken { heads: vec![], left_out: vec!["fc.bias".into()] });
+        let taken = of(&file).read_into(network.as_mut()).unwrap();
+        let used = file.len() - 1;
+        assert_eq!(taken, Taken { heads: vec![], used, left_out: vec!["fc.bias".into()] });
         for ((own, before), theirs) in state::export(network.as_ref()).iter().zip(&before).zip(&theirs) {
             assert_eq!(own, if own.name.starts_with(ENCODER) { theirs } else { before });
         }
@@ -227,7 +301,7 @@ mod tests {
         file.retain(|tensor| tensor.name != "encoder.layer3.0.bn2.weight");
         let mut network = resnet8(0);
         let before = state::export(network.as_ref());
-        let error = ForeignWeights::named(file).unwrap().read_into(network.as_mut()).unwrap_err();
+        let error = of(&file).read_into(network.as_mut()).unwrap_err();
         assert_eq!(error, StateError::Missing("encoder.layer3.0.bn2.weight".into()));
         assert_eq!(state::export(network.as_ref()), before);
     }
@@ -239,7 +313,7 @@ mod tests {
         let name = "encoder.layer1.3.conv1.weight".to_owned();
         file.push(NamedTensor { name: name.clone(), shape: vec![1], data: vec![0.0] });
         let mut network = network(Preset::Cifar10, Arch::Resnet20, 0).1;
-        let error = ForeignWeights::named(file).unwrap().read_into(network.as_mut()).unwrap_err();
+        let error = of(&file).read_into(network.as_mut()).unwrap_err();
         assert_eq!(error, StateError::Unknown(name));
     }
 
@@ -255,7 +329,7 @@ mod tests {
             ..Overrides::default()
         });
         let mut network = of_momentum.unwrap().network(&Cpu::default(), 1, 1);
-        ForeignWeights::named(file.clone()).unwrap().read_into(network.as_mut()).unwrap();
+        of(&file).read_into(network.as_mut()).unwrap();
         let own = state::export(network.as_ref());
         for theirs in file {
             for name in [theirs.name.clone(), format!("target.{}", theirs.name)] {
@@ -267,16 +341,15 @@ mod tests {
 
     #[test]
     fn an_architecture_is_known_by_its_names_and_shapes() {
-        let of = |preset, arch| {
-            ForeignWeights::named(state::export(network(preset, arch, 0).1.as_ref())).unwrap().arch
-        };
+        let arch_of = |preset, arch| of(&state::export(network(preset, arch, 0).1.as_ref())).arch;
         for arch in [Arch::Resnet8, Arch::Resnet20, Arch::Resnet18Cifar] {
-            assert_eq!(of(Preset::Cifar10, arch), arch);
+            assert_eq!(arch_of(Preset::Cifar10, arch), arch);
         }
         for arch in [Arch::Resnet18, Arch::Resnet34, Arch::Resnet50] {
-            assert_eq!(of(Preset::Imagenet, arch), arch);
+            assert_eq!(arch_of(Preset::Imagenet, arch), arch);
         }
-        assert!(ForeignWeights::named(Vec::new()).is_none());
+        let nothing = ForeignWeights::parse(&tensor_file::encode(&[], None).unwrap()).err().unwrap();
+        assert!(nothing.starts_with("holds no encoder that this program knows"), "{nothing}");
     }
 
     #[test]
@@ -290,7 +363,7 @@ mod tests {
             };
             TrainConfig::resolve(&overrides).unwrap().network(&Cpu::default(), 1, 1)
         };
-        let deeper = ForeignWeights::named(state::export(network(3).as_ref())).unwrap();
+        let deeper = of(&state::export(network(3).as_ref()));
         let taken = deeper.read_into(network(2).as_mut()).unwrap();
         assert_eq!(taken.heads, ["predictor"]);
         assert!(taken.left_out.contains(&"projector.6.weight".to_owned()), "{:?}", taken.left_out);

@@ -6,13 +6,17 @@
 pub mod foreign;
 pub mod onnx;
 
+use std::path::Path;
+
 use anyhow::Result;
+use clap::ValueEnum;
 use dfdx::prelude::Cpu;
 use simsiam_model::arch::Arch;
 use simsiam_model::network::Network;
 use simsiam_model::state::{self, NamedTensor};
 
 use crate::config::TrainConfig;
+use crate::error::InputError;
 use crate::tensor_file;
 
 /// What an encoder is exported as.
@@ -22,6 +26,27 @@ pub enum WeightFormat {
     Torch,
     /// A graph from normalised images, batch x 3 x size x size, to pooled features.
     Onnx,
+}
+
+impl WeightFormat {
+    /// Refuses a file's name that says another format.
+    ///
+    /// # Errors
+    /// If so; flag, name and what is allowed are named.
+    pub fn check_name(self, out: &Path) -> Result<(), InputError> {
+        let extension = match self {
+            Self::Torch => "safetensors",
+            Self::Onnx => "onnx",
+        };
+        if out.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension)) {
+            return Ok(());
+        }
+        let format = self.to_possible_value().expect("no format is hidden").get_name().to_owned();
+        Err(InputError::new(format!(
+            "--out {}: must end in .{extension}, for --format {format}",
+            out.display()
+        )))
+    }
 }
 
 /// Prefix of an encoder's tensors in a network.

@@ -41,15 +41,26 @@ fn settings_that_cannot_work() {
     let fixture = Fixture::new();
     fs::write(fixture.path("config.toml"), "batch_sise = 8\n").unwrap();
     fs::write(fixture.path("jitter.toml"), "[recipe]\ncolor_jitter = { hues = 0.1 }\n").unwrap();
+    fs::write(fixture.path("momentum.toml"), "momentum = 1.5\n").unwrap();
     for (arguments, expected) in [
-        (&["--shards", "train", "--batch-size", "201"][..], "batch size 201 is larger than the data"),
+        (
+            &["--shards", "train", "--batch-size", "201"][..],
+            "error: --batch-size 201: the batch size 201 is larger than the data",
+        ),
         (
             &["--shards", "train", "--arch", "resnet50"],
             "resnet50 at 32 was not compiled; compiled are: resnet8 at 32,",
         ),
         (&["--shards", "train", "--config", "config.toml"], "unknown field `batch_sise`"),
-        (&["--shards", "train", "--epochs", "0"], "epochs"),
-        (&["--shards", "train", "--seed", "9223372036854775808"], "seed is 9223372036854775808, more than"),
+        (&["--shards", "train", "--epochs", "0"], "error: --epochs 0: must be at least 1"),
+        (&["--shards", "train", "--epochs", "-1"], "error: --epochs -1: must be at least 1"),
+        (&["--shards", "train", "--seed", "9223372036854775808"], "must be at most 9223372036854775807"),
+        (&["--shards", "train", "--lr", "0.1"], "here it is --base-lr"),
+        (&["--shards", "train", "--image-size", "64"], "--arch must be compiled for it"),
+        (
+            &["--shards", "train", "--config", "momentum.toml"],
+            "configuration momentum.toml: momentum = 1.5: must be from 0",
+        ),
         (&["--shards", "train", "--arch", "resnet99"], "resnet99"),
         (&["--shards", "train", "--workers", "none"], "neither `auto` nor a number from 1 to 1024"),
         (&["--shards", "train", "--workers", "9223372036854775808"], "nor a number from 1 to 1024"),
@@ -57,10 +68,10 @@ fn settings_that_cannot_work() {
             &["--shards", "train", "--alternate-steps", "9223372036854775808"],
             "neither `epoch` nor a positive",
         ),
-        (&["--shards", "train", "--knn-temperature", "inf"], "must be positive numbers"),
+        (&["--shards", "train", "--knn-temperature", "inf"], "--knn-temperature inf: must be above 0"),
         (&["--preset", "imagenet"], "no shards: --shards names them"),
         (&["--val-shards", "val"], "--val-shards without --shards: the demo has its own"),
-        (&["--shards", "train", "--base-lr", "-1"], "base_lr and weight_decay must be 0 or more"),
+        (&["--shards", "train", "--base-lr", "-1"], "error: --base-lr -1: must be 0 or more"),
         (&["--shards", "train", "--config", "jitter.toml"], "recipe: unknown field `hues`"),
     ] {
         let mut command = simsiam();

@@ -65,7 +65,9 @@ fn a_gpu_that_cannot_be_used_is_one_line() {
 #[test]
 fn what_only_one_device_has_is_refused_on_the_other() {
     let bench = |more: &[&str]| refused(simsiam().args(["bench", "--stage", "train"]).args(more));
-    assert!(bench(&["--precision", "tf32"]).contains("precision = tf32 is the GPU's"));
+    assert!(
+        bench(&["--precision", "tf32"]).contains("--precision tf32: must be f32 or bf16 with --device cpu")
+    );
     assert!(bench(&["--largest-batch"]).contains("--largest-batch is for --device cuda"));
     assert!(bench(&["--profile", "--device", "cuda"]).contains("--profile is the CPU's"));
 }

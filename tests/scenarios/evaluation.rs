@@ -71,13 +71,63 @@ fn both_judges_report_every_number_and_a_second_run_gives_the_same() {
 
     let files = names(&fixture.path("run/eval"));
     assert_eq!(files.len(), 8, "{files:?}");
-    let saved = fs::read_to_string(fixture.path("run/eval/step-000000025-probe-backbone.json")).unwrap();
+    let fingerprint = |part: &str| probe[part]["fingerprint"].as_str().unwrap()[..8].to_owned();
+    let data = format!("train-{}-val-{}", fingerprint("train"), fingerprint("val"));
+    let saved = format!(
+        "run/eval/step-000000025-probe-backbone-sgd-e5-b200-lr30+3+0.3-cosine-cached-seed0-{data}.json"
+    );
+    let saved = fs::read_to_string(fixture.path(&saved)).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&saved).unwrap(), *probe);
-    image::open(fixture.path("run/eval/untrained-knn-backbone.png")).unwrap();
+    image::open(fixture.path(&format!("run/eval/untrained-knn-backbone-k20-t0.1-{data}.png"))).unwrap();
 
     let workers = ["--workers", "2"];
     let mut again = eval(&fixture, &[&flags[..], &workers].concat());
     assert_eq!(succeed(again.env("RAYON_NUM_THREADS", "1")), printed);
+    assert_eq!(names(&fixture.path("run/eval")), files, "the same results need no other files");
+}
+
+/// kNN alone, on these validation shards.
+fn knn(fixture: &Fixture, val: &[&Path], more: &[&str]) -> String {
+    let mut command = simsiam();
+    command.arg("eval").arg(fixture.path("run")).args(["--only", "knn", "--val-shards"]).args(val);
+    succeed(command.args(more))
+}
+
+#[test]
+fn no_result_overwrites_another() {
+    let fixture = trained();
+    let (val, train) = (fixture.path("val"), fixture.path("train"));
+    let files = |val: &Path, more: &[&str]| {
+        knn(&fixture, &[val], more);
+        let names = names(&fixture.path("run/eval"));
+        names.into_iter().filter(|name| name.ends_with(".json")).collect::<Vec<_>>()
+    };
+    let first = files(&val, &[]);
+    let path = fixture.path("run/eval").join(&first[0]);
+    fs::write(&path, "{}").unwrap();
+    let second = files(&val, &[]);
+    assert_eq!((first.len(), second.len()), (1, 2), "{second:?}");
+    assert!(second.iter().any(|name| name.ends_with("-2.json")), "{second:?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{}");
+    assert_eq!(files(&val, &["--knn-k", "5"]).len(), 3);
+    assert_eq!(files(&train, &[]).len(), 4);
+}
+
+#[test]
+fn a_validation_set_from_the_training_set_is_warned_of() {
+    let fixture = trained();
+    let (val, part) = (fixture.path("val"), fixture.path("part.tar"));
+    fs::copy(fixture.shard(), &part).unwrap();
+    for from_train in [&fixture.path("train"), &part] {
+        let printed = knn(&fixture, &[from_train], &[]);
+        assert!(printed.contains("the validation set is a part of the training set"), "{printed}");
+    }
+    let printed = knn(&fixture, &[&val, &part], &[]);
+    assert!(printed.contains("validation images are training images, too"), "{printed}");
+    assert!(!knn(&fixture, &[&val], &[]).contains("training images, too"));
+    let flags = ["--epochs", "1", "--knn-every", "1", "--val-shards", part.to_str().unwrap()];
+    let printed = succeed(&mut fixture.train("monitored", &flags));
+    assert!(printed.contains("the validation set is a part of the training set"), "{printed}");
 }
 
 #[test]
@@ -95,7 +145,8 @@ fn a_person_reads_a_line_for_each_result() {
         "step-000000025 knn    top-1",
         "step-000000025 probe  top-1",
         "best top-1",
-        "step-000000025-probe-projector.json",
+        "step-000000025-probe-projector-lars-e2-b180-lr1-cosine-augmented-seed0-train-",
+        "-val-held-out.json",
     ] {
         assert!(printed.contains(part), "{part} in\n{printed}");
     }
@@ -135,8 +186,8 @@ fn what_cannot_work_is_refused_and_leaves_nothing() {
         (&["--checkpoint", "best"], "the run has not measured kNN"),
         (&["--checkpoint", "latest"], "neither `newest`, `best`, `untrained` nor a step's number"),
         (&["--train-shards", "nowhere.tar"], "nowhere.tar"),
-        (&["--probe-lr", "3,0"], "must be above 0"),
-        (&["--knn-k", "0"], "must be positive"),
+        (&["--probe-lr", "3,0"], "--probe-lr 0: must be a number above 0"),
+        (&["--knn-k", "0"], "--knn-k 0: must be at least 1"),
         (&["--only", "knn", "--probe-lr", "3"], "there is no probe"),
         (&["--only", "probe", "--knn-k", "5"], "kNN is not asked"),
     ] {
@@ -157,7 +208,7 @@ fn what_cannot_work_is_refused_and_leaves_nothing() {
     );
 
     let printed = refused(&mut embed(&fixture, "features.csv", &[]));
-    assert!(printed.contains("features.csv: expected a name that ends in .safetensors or .npy"), "{printed}");
+    assert!(printed.contains("features.csv: must end in .safetensors or .npy"), "{printed}");
     // More bad samples than the budget of 2 end it half way.
     for shard in ["train/train-000.tar", "train/train-001.tar", "train/train-002.tar"] {
         damage(&fixture.path(shard), 512);

@@ -8,14 +8,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use crate::fixture::{Fixture, damage, succeed, text};
+use crate::fixture::{Fixture, damage, simsiam, succeed, text};
 use crate::interruption::{resume, spawn, wait_for};
 
 /// The same command where no file grows beyond 200 KiB or so: larger than configuration and metrics, smaller than a
 /// checkpoint. The system then answers as a full disk does, after a part of the bytes.
 fn on_a_full_disk(command: &Command) -> Command {
     let mut limited = Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 400; exec \"$@\"", "sh"]);
+    limited.args(["-c", "ulimit -f 400; exec \"$@\"", "sh"]);
     limited.arg(command.get_program()).args(command.get_args());
     limited
 }
@@ -82,6 +82,14 @@ fn a_run_whose_output_nobody_reads_any_more_goes_on() {
     assert!(child.wait().unwrap().success());
     assert_eq!(fixture.metrics("run").iter().filter(|line| line.get("loss").is_some()).count(), 25);
     assert!(fixture.path("run/quarantine.json").is_file());
+
+    // What was run for its output ends quietly with the reader.
+    let mut command = simsiam();
+    let inspect = command.arg("inspect").arg(fixture.path("train")).arg("--json");
+    let mut child = inspect.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output).as_str()), (Some(141), ""));
 
     // An error goes unheard, and is an error all the same.
     let mut command = resume(&fixture, "no-such-run");

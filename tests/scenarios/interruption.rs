@@ -77,18 +77,43 @@ fn a_run_killed_again_and_again_ends_in_the_same_bits() {
 
 #[test]
 #[cfg(unix)]
-fn an_interrupt_or_a_termination_finishes_the_step_saves_and_exits_130() {
-    for signal in ["-INT", "-TERM"] {
+fn an_interrupt_a_termination_or_a_hangup_finishes_the_step_saves_and_exits_130() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
         let fixture = Fixture::new();
         let mut child = spawn(&mut fixture.train("run", &["--epochs", "50"]));
         wait_for(&fixture.path("run/checkpoints/step-000000025"), &mut child);
         send(signal, &child);
+        if signal != "-INT" {
+            send(signal, &child); // as `timeout` does
+        }
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(130), "{}", text(&output));
         assert!(text(&output).contains("go on with: simsiam train --resume"), "{}", text(&output));
         let done = fixture.metrics("run").iter().filter_map(|line| line["step"].as_u64()).max().unwrap();
         assert!(fixture.path(&format!("run/checkpoints/step-{done:09}")).is_dir(), "saved at step {done}");
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_run_saves_and_goes_on_when_it_is_asked_to_and_nohup_means_it() {
+    let fixture = Fixture::new();
+    let train = fixture.train("run", &["--epochs", "3", "--keep-checkpoints", "100"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(train.get_program()).args(train.get_args());
+    let mut child = spawn(&mut command);
+    wait_for(&fixture.path("run/checkpoints/step-000000000"), &mut child);
+    send("-HUP", &child);
+    send("-USR1", &child);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let printed = text(&output);
+    let saved = printed
+        .lines()
+        .find_map(|line| line.strip_prefix("saved step-"))
+        .unwrap_or_else(|| panic!("{printed}"));
+    assert!(fixture.path(&format!("run/checkpoints/step-{saved}/state.json")).is_file(), "{printed}");
+    assert_eq!(fixture.metrics("run").iter().filter(|line| line.get("loss").is_some()).count(), 75);
 }
 
 #[test]
@@ -170,9 +195,12 @@ fn shards_that_have_moved_are_remembered() {
     let fixture = Fixture::new();
     succeed(&mut fixture.train("run", &["--epochs", "1"]));
     std::fs::rename(fixture.path("train"), fixture.path("moved")).unwrap();
-    assert!(refused(&mut resume(&fixture, "run")).contains("train"));
+    let printed = refused(&mut resume(&fixture, "run"));
+    let expected = format!("error: run {}: its training shards are gone: ", fixture.path("run").display());
+    assert!(printed.contains(&expected) && printed.contains("; --shards says where"), "{printed}");
     succeed(resume(&fixture, "run").arg("--shards").arg(fixture.path("moved")));
-    succeed(&mut resume(&fixture, "run"));
+    let printed = succeed(&mut resume(&fixture, "run"));
+    assert!(printed.contains("finished: 1 of 1 epoch done (25 steps)"), "{printed}");
 }
 
 pub(crate) fn resume(fixture: &Fixture, run: &str) -> Command {

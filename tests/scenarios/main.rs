@@ -4,12 +4,14 @@
 
 mod bad_input;
 mod bench;
+mod console;
 mod device;
 mod evaluation;
 mod faults;
 mod fixture;
 mod interruption;
 mod methods;
+mod places;
 mod shards;
 mod training;
 mod unpack;

@@ -30,8 +30,9 @@ fn an_export_that_is_imported_gives_the_same_features_and_can_be_trained_on() {
 
     let mut import = simsiam();
     import.arg("import").arg(path("a.safetensors")).arg("--run-dir").arg(path("imported"));
-    import.arg("--shards").arg(path("train")).args(["--epochs", "1", "--batch-size", "64"]);
+    import.arg("--shards").arg(path("train")).args(["--epochs", "1"]);
     let printed = succeed(&mut import);
+    assert!(printed.contains("batch size 180, all images"), "{printed}");
     assert!(printed.contains("took the resnet8 encoder and no heads"), "{printed}");
 
     export("imported", "b.safetensors");
@@ -45,6 +46,25 @@ fn an_export_that_is_imported_gives_the_same_features_and_can_be_trained_on() {
 
     let printed = succeed(simsiam().arg("train").arg("--resume").arg(path("imported")));
     assert!(printed.contains("kNN top-1"), "{printed}");
+}
+
+#[test]
+fn a_file_is_not_given_another_formats_name() {
+    let fixture = trained();
+    for (format, name, allowed) in [
+        ("onnx", "x.safetensors", ".onnx"),
+        ("torch", "x.onnx", ".safetensors"),
+        ("torch", "x", ".safetensors"),
+    ] {
+        let mut command = simsiam();
+        command.arg("export").arg(fixture.path("run")).args(["--format", format, "--out"]);
+        let printed = refused(command.arg(fixture.path(name)));
+        assert!(
+            printed.contains(&format!("{name}: must end in {allowed}, for --format {format}")),
+            "{printed}"
+        );
+        assert!(!fixture.path(name).exists());
+    }
 }
 
 #[test]

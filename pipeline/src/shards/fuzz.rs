@@ -27,7 +27,7 @@ pub fn tar(bytes: &[u8]) {
 const CHECKSUM: Range<usize> = 148..156;
 
 fn read_tar(archive: &[u8]) {
-    let Ok(found) = scan(archive) else { return };
+    let Ok(found) = scan(archive, |_| ()) else { return };
     let samples = found.index.samples();
     assert!(samples <= found.members);
     let shard = FileStamp { bytes: archive.len() as u64, mtime_ns: 0 };

@@ -40,7 +40,7 @@ pub use self::error::{ReadCause, ReadError, ShardError};
 pub use self::finding::{Finding, FindingKind, Subject};
 pub(crate) use self::name::{is_image, unread_format};
 pub use self::sample::{EncodedSample, Location};
-pub use self::set::{OpenOptions, ShardSet};
+pub use self::set::{IndexProgress, OpenOptions, ShardSet};
 pub use self::shard::Shard;
 pub use self::writer::ShardWriter;
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use super::finding::Subject;
@@ -10,7 +10,7 @@ use super::index::{FindingsBuilder, Index, sidecar::Sidecar};
 use super::mapping::{FileStamp, Mapping};
 use super::scan::scan;
 use super::tar::{TarError, TarErrorKind};
-use super::{OpenOptions, Shard, ShardError, foreign};
+use super::{IndexProgress, OpenOptions, Shard, ShardError, foreign};
 
 /// Opens every shard, in the order of `paths`. With `stop`, no more are begun after an error: all before it are in the result.
 pub(super) fn open_all(
@@ -21,11 +21,12 @@ pub(super) fn open_all(
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let opened = Mutex::new(Vec::with_capacity(paths.len()));
+    let reading = Reading { done: 0.into(), total: 0.into(), progress: &options.progress };
     let work = || {
         while !failed.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = paths.get(number) else { break };
-            let shard = open_shard(path, options.cache_dir.as_deref());
+            let shard = open_shard(path, options.cache_dir.as_deref(), &reading);
             failed.fetch_or(stop && shard.is_err(), Ordering::Relaxed);
             opened.lock().expect("no thread panics while it holds the lock").push((number, shard));
         }
@@ -45,12 +46,27 @@ pub(super) fn open_all(
     opened.into_iter().map(|(_, shard)| shard).collect()
 }
 
-fn open_shard(path: &Path, cache_dir: Option<&Path>) -> Result<Shard, ShardError> {
+/// How far indexing is, over all shards.
+struct Reading<'a> {
+    done: AtomicU64,
+    total: AtomicU64,
+    progress: &'a IndexProgress,
+}
+
+impl Reading<'_> {
+    fn add(&self, done: u64, total: u64) {
+        let done = self.done.fetch_add(done, Ordering::Relaxed) + done;
+        let total = self.total.fetch_add(total, Ordering::Relaxed) + total;
+        self.progress.tell(done, total);
+    }
+}
+
+fn open_shard(path: &Path, cache_dir: Option<&Path>, reading: &Reading<'_>) -> Result<Shard, ShardError> {
     let (mapping, stamp) = Mapping::open(path).map_err(ShardError::io("map", path))?;
     let sidecar = Sidecar::of(path, cache_dir);
     let index = match sidecar.load(stamp) {
         Some(index) => index,
-        None => build_index(path, &mapping, stamp, &sidecar)?,
+        None => build_index(path, &mapping, stamp, &sidecar, reading)?,
     };
     Ok(Shard::new(path.to_owned(), mapping, index))
 }
@@ -61,8 +77,16 @@ fn build_index(
     mapping: &Mapping,
     stamp: FileStamp,
     sidecar: &Sidecar,
+    reading: &Reading<'_>,
 ) -> Result<Index, ShardError> {
-    let scanned = mapping.sequentially(scan);
+    reading.add(0, stamp.bytes);
+    let mut done = 0;
+    let mut reached = |place: usize| {
+        reading.add((place as u64).saturating_sub(done), 0);
+        done = done.max(place as u64);
+    };
+    let scanned = mapping.sequentially(|archive| scan(archive, &mut reached));
+    reading.add(stamp.bytes.saturating_sub(done), 0);
     let intact_until = mapping.intact_until();
     if intact_until < mapping.bytes().len() {
         let found = "pages that cannot be read: the file shrank, or the disk failed".into();

@@ -110,6 +110,7 @@ fn glob(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
         pattern: pattern.to_owned(),
         cause: format!("{} at character {}", error.msg, error.pos),
     };
+    refuse_unmatched(pattern)?;
     let options = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
     for entry in glob::glob_with(pattern, options).map_err(bad)? {
         let path = entry.map_err(|error| {
@@ -150,6 +151,23 @@ fn is_hidden(path: &Path) -> bool {
 fn dangling(path: &Path) -> ShardError {
     let target = fs::read_link(path).unwrap_or_default();
     ShardError::Dangling { path: path.to_owned(), target }
+}
+
+/// Refuses shards that a glob cannot name: the crate passes over names that are not UTF-8, without a word.
+fn refuse_unmatched(pattern: &str) -> Result<(), ShardError> {
+    let folder = Path::new(pattern).parent().and_then(Path::to_str).filter(|folder| !folder.is_empty());
+    let folders = glob::glob(folder.unwrap_or(".")).into_iter().flatten().flatten();
+    let not_utf_8 = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_str().is_none());
+    match folders
+        .flat_map(|folder| entries(&folder).collect::<Vec<_>>())
+        .find(|path| not_utf_8(path) && is_tar(path).unwrap_or(true))
+    {
+        Some(path) => {
+            let why = "no glob can, because its name is not UTF-8; name the folder instead";
+            Err(ShardError::io("match", &path)(io::Error::new(io::ErrorKind::InvalidInput, why)))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Sorts by the folder's real path and the file's name, so that `./a.tar` and `/data/a.tar` have the same

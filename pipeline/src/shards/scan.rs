@@ -21,14 +21,15 @@ pub(super) struct Scan {
     apart: Apart,
 }
 
-/// Reads the whole archive, checksums every image, and lists the samples.
-pub(super) fn scan(archive: &[u8]) -> Result<Scan, TarError> {
+/// Reads the whole archive, checksums every image, and lists the samples. `reached` is told each member's place.
+pub(super) fn scan(archive: &[u8], mut reached: impl FnMut(usize)) -> Result<Scan, TarError> {
     let mut scan = Scan::default();
     let mut members = Members::new(archive);
     let mut group: Option<Group<'_>> = None;
     let mut begin = 0;
     while let Some(member) = members.next() {
         let member = member?;
+        reached(member.offset);
         if mem::replace(&mut begin, members.begin()) < members.begin() {
             scan.close(group.take())?;
             // Each archive is whole by itself; another may have the same keys.

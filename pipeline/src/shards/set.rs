@@ -1,6 +1,8 @@
 //! Many shards as one numbered sequence of samples.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -22,12 +24,37 @@ pub struct OpenOptions {
     /// The classes that labels which are names stand for, as [`ShardSet::class_names`] of another set gives them. `None`: those of
     /// `classes.txt`, or of these shards.
     pub class_names: Option<Vec<String>>,
+    /// Told how far indexing is, from any thread. Default: nobody.
+    pub progress: IndexProgress,
+}
+
+/// Who is told how far indexing is: bytes read, and bytes of the shards that have to be.
+#[derive(Clone, Default)]
+pub struct IndexProgress(Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
+
+impl IndexProgress {
+    /// Calls `told(done, total)` every now and then, `total` growing as shards without a fresh index are met.
+    pub fn new(told: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(told)))
+    }
+
+    pub(super) fn tell(&self, done: u64, total: u64) {
+        if let Some(told) = &self.0 {
+            told(done, total);
+        }
+    }
+}
+
+impl std::fmt::Debug for IndexProgress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IndexProgress")
+    }
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        OpenOptions { cache_dir: None, threads, class_names: None }
+        OpenOptions { cache_dir: None, threads, class_names: None, progress: IndexProgress::default() }
     }
 }
 
@@ -61,6 +88,14 @@ impl std::fmt::Debug for BeforeRead {
 }
 
 impl ShardSet {
+    /// The files that the patterns name, in the order of their samples; see [`open`](Self::open).
+    ///
+    /// # Errors
+    /// A path or pattern that names nothing.
+    pub fn paths<P: AsRef<str>>(patterns: &[P]) -> Result<Vec<PathBuf>, ShardError> {
+        Ok(pattern::resolve(patterns)?.shards)
+    }
+
     /// Maps every shard that the patterns name, and indexes those that have no fresh index yet.
     ///
     /// A pattern is a file, a folder (its `*.tar`), a glob, or any of these with braces: `train-{000..003}.tar`,
@@ -215,6 +250,12 @@ impl ShardSet {
             hash.update(name);
         }
         hash.digest()
+    }
+
+    /// Samples of this set that `other` has, too: of shards that are the same there, under whatever name.
+    pub fn shared_with(&self, other: &ShardSet) -> u64 {
+        let others: HashSet<_> = other.shards.iter().map(Shard::contents_hash).collect();
+        self.shards.iter().filter(|shard| others.contains(&shard.contents_hash())).map(Shard::samples).sum()
     }
 
     /// The shard that holds a sample, and the sample's number there.

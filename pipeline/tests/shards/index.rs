@@ -2,6 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use simsiam_pipeline::ShardSet;
+use simsiam_pipeline::shards::{IndexProgress, OpenOptions};
 
 use crate::fixture::{Fixture, contents};
 
@@ -129,4 +133,31 @@ fn a_hundred_shards_are_indexed_at_once() {
     let names =
         set.shards().map(|shard| shard.path().file_stem().unwrap().to_str().unwrap().parse::<u32>().unwrap());
     assert!(names.eq(0..100));
+}
+
+#[test]
+fn indexing_says_how_far_it_is_and_an_index_needs_none() {
+    let fixture = Fixture::new();
+    let bytes: u64 =
+        ["a.tar", "b.tar"].map(|name| fs::metadata(fixture.shard(name, 9)).unwrap().len()).iter().sum();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let open = || {
+        let telling = told.clone();
+        let progress = IndexProgress::new(move |done, total| telling.lock().unwrap().push((done, total)));
+        let pattern = fixture.shards().to_str().unwrap().to_owned();
+        let options = OpenOptions { cache_dir: Some(fixture.cache()), threads: 1, progress, ..OpenOptions::default() };
+        ShardSet::open(&[pattern], &options).unwrap()
+    };
+    let set = open();
+    let lines = std::mem::take(&mut *told.lock().unwrap());
+    assert_eq!(lines.last(), Some(&(bytes, bytes)));
+    assert!(lines.is_sorted() && lines.iter().all(|(done, total)| done <= total), "{lines:?}");
+    open();
+    assert!(told.lock().unwrap().is_empty());
+
+    // A copy under another name holds the same samples.
+    let other = Fixture::new();
+    fs::copy(fixture.path("a.tar"), other.path("copy.tar")).unwrap();
+    let other = other.open().unwrap();
+    assert_eq!((other.shared_with(&set), other.len()), (9, 9));
 }

@@ -47,19 +47,19 @@ pub struct ProbeEpoch {
 }
 
 /// Trains a classifier of `classes` classes on `examples` at each of the recipe's learning rates, and judges it on `val`
-/// after each epoch, whose end `after_epoch` is told.
+/// after each epoch. `after_step` is told the images of each step.
 ///
 /// The result is a function of features, recipe and seed: the same for any number of threads.
 ///
 /// # Errors
-/// If examples cannot be had, a loss is no longer a number, or `after_epoch` fails.
+/// If examples cannot be had, a loss is no longer a number, or `after_step` fails.
 pub fn probe(
     recipe: &ProbeRecipe,
     examples: &Examples<'_>,
     val: &LabelledFeatures,
     classes: usize,
     seed: u64,
-    mut after_epoch: impl FnMut() -> Result<()>,
+    mut after_step: impl FnMut(usize) -> Result<()>,
 ) -> Result<Vec<Trial>> {
     let head = Head::new(val.dim, classes, seed);
     let mut trials: Vec<Trial> =
@@ -67,10 +67,10 @@ pub fn probe(
     for epoch in 0..recipe.epochs {
         let factor = recipe.lr_factor(epoch);
         examples.for_each_batch(epoch, recipe.batch_size, seed, |features, labels| {
-            trials.iter_mut().try_for_each(|trial| trial.step(features, labels, factor))
+            trials.iter_mut().try_for_each(|trial| trial.step(features, labels, factor))?;
+            after_step(labels.len())
         })?;
         trials.iter_mut().try_for_each(|trial| trial.end_epoch(epoch + 1, val))?;
-        after_epoch()?;
     }
     Ok(trials)
 }
@@ -150,7 +150,7 @@ mod tests {
     fn train(recipe: &ProbeRecipe, threads: usize, seed: u64) -> Vec<Trial> {
         let (train, val) = (clouds(900, 6), clouds(300, 6));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| probe(recipe, &Examples::Cached(&train), &val, 6, seed, || Ok(())).unwrap())
+        pool.install(|| probe(recipe, &Examples::Cached(&train), &val, 6, seed, |_| Ok(())).unwrap())
     }
 
     #[test]
@@ -180,12 +180,12 @@ mod tests {
         let mut train = clouds(256, 2);
         train.features[5] = f32::INFINITY;
         let (recipe, examples) = (ProbeRecipe::sgd(), Examples::Cached(&train));
-        let error = probe(&recipe, &examples, &clouds(10, 2), 2, 0, || Ok(())).err().unwrap();
+        let error = probe(&recipe, &examples, &clouds(10, 2), 2, 0, |_| Ok(())).err().unwrap();
         assert!(error.to_string().contains("the probe diverged: its loss is"), "{error}");
         // A rate beyond f32, in the only step.
         let recipe = ProbeRecipe { epochs: 1, batch_size: 10, base_lrs: vec![1e42], ..ProbeRecipe::sgd() };
         let set = clouds(10, 2);
-        let error = probe(&recipe, &Examples::Cached(&set), &set, 2, 0, || Ok(())).err().unwrap();
+        let error = probe(&recipe, &Examples::Cached(&set), &set, 2, 0, |_| Ok(())).err().unwrap();
         assert!(error.to_string().contains("its weights are not finite after epoch 1"), "{error}");
     }
 }

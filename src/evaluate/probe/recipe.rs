@@ -66,6 +66,17 @@ impl ProbeRecipe {
         }
     }
 
+    /// The recipe as a part of a file's name; of many learning rates, the first and how many there are.
+    pub fn slug(&self) -> String {
+        let Self { epochs, batch_size, base_lrs, .. } = self;
+        let rates = match &base_lrs[..] {
+            [first, .., _] if base_lrs.len() > 4 => format!("{first}-of-{}", base_lrs.len()),
+            rates => rates.iter().map(f64::to_string).collect::<Vec<_>>().join("+"),
+        };
+        let (optimizer, schedule) = (self.optimizer.name().to_lowercase(), self.schedule.name());
+        format!("{optimizer}-e{epochs}-b{batch_size}-lr{rates}-{schedule}")
+    }
+
     /// Learning rate over base rate in an epoch, from 0; it changes with the epoch, as in the released codes.
     pub fn lr_factor(&self, epoch: u64) -> f64 {
         let progress = epoch as f64 / self.epochs as f64;
@@ -79,17 +90,28 @@ impl ProbeRecipe {
     }
 }
 
+impl ProbeOptimizer {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Lars => "LARS",
+            Self::Sgd => "SGD",
+        }
+    }
+}
+
+impl Schedule {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cosine => "cosine",
+            Self::Steps => "steps",
+        }
+    }
+}
+
 impl fmt::Display for ProbeRecipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { epochs, batch_size, base_lrs, .. } = self;
-        let optimizer = match self.optimizer {
-            ProbeOptimizer::Lars => "LARS",
-            ProbeOptimizer::Sgd => "SGD",
-        };
-        let schedule = match self.schedule {
-            Schedule::Cosine => "cosine",
-            Schedule::Steps => "steps",
-        };
+        let (optimizer, schedule) = (self.optimizer.name(), self.schedule.name());
         let rates = base_lrs.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
         write!(
             f,
@@ -101,6 +123,14 @@ impl fmt::Display for ProbeRecipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recipe_is_a_part_of_a_files_name() {
+        assert_eq!(ProbeRecipe::lars().slug(), "lars-e90-b4096-lr0.1-cosine");
+        assert_eq!(ProbeRecipe::sgd().slug(), "sgd-e100-b256-lr30+3+0.3-cosine");
+        let many = ProbeRecipe { base_lrs: vec![0.5; 9], ..ProbeRecipe::sgd() };
+        assert_eq!(many.slug(), "sgd-e100-b256-lr0.5-of-9-cosine");
+    }
 
     #[test]
     fn rates_follow_the_batch_and_fall_with_the_epoch() {

@@ -1,0 +1,212 @@
+//! What values may be: each refusal names one setting, its value, and what is allowed.
+
+use std::fmt::Display;
+
+use simsiam_model::network::PROJECTOR_DIMS;
+
+use super::{Device, Method, MlpBn, Overrides, Precision, Predictor, Symmetry, Target, TrainConfig};
+use crate::error::InputError;
+
+impl TrainConfig {
+    /// Refuses the first value that cannot be, by its flag or by the key of the file that `overrides` was read from.
+    pub(super) fn validate(&self, overrides: &Overrides) -> Result<(), InputError> {
+        let check = Check(overrides);
+        let at_least_1 = [
+            ("epochs", self.epochs),
+            ("log_every", self.log_every),
+            ("checkpoint_every", self.checkpoint_every),
+            ("keep_checkpoints", self.keep_checkpoints as u64),
+            ("knn_k", self.knn_k as u64),
+        ];
+        for (key, value) in at_least_1 {
+            check.that(value >= 1, key, value, "must be at least 1")?;
+        }
+        let Self { batch_size, projector_layers: layers, warmup_epochs: warmup, epochs, .. } = *self;
+        check.that(
+            batch_size >= 2,
+            "batch_size",
+            batch_size,
+            "must be at least 2, for batch norm's variance",
+        )?;
+        check.that((2..=3).contains(&layers), "projector_layers", layers, "must be 2 or 3")?;
+        check.that(
+            warmup < epochs,
+            "warmup_epochs",
+            warmup,
+            &format!("must be less than the {epochs} epochs"),
+        )?;
+        for (key, value) in [("base_lr", self.base_lr), ("weight_decay", self.weight_decay)] {
+            check.that(value.is_finite() && value >= 0.0, key, value, "must be 0 or more")?;
+        }
+        let Self { momentum, bad_sample_budget: budget, knn_temperature: temperature, .. } = *self;
+        check.that((0.0..1.0).contains(&momentum), "momentum", momentum, "must be from 0 to less than 1")?;
+        check.that((0.0..=1.0).contains(&budget), "bad_sample_budget", budget, "must be from 0 to 1")?;
+        let is_positive = temperature.is_finite() && temperature > 0.0;
+        check.that(is_positive, "knn_temperature", temperature, "must be above 0")?;
+        let on_cpu = self.precision == Some(Precision::Tf32) && self.device == Device::Cpu;
+        check.that(
+            !on_cpu,
+            "precision",
+            "tf32",
+            "must be f32 or bf16 with --device cpu; tf32 is for cuda",
+        )?;
+        self.recipe.validate().map_err(|error| match (error.field, overrides.reducing_gap) {
+            ("reducing_gap", Some(gap)) => {
+                overrides.refusal("reducing_gap", gap, &format!("must be 0 or {}", error.expected))
+            }
+            _ => InputError::new(format!(
+                "recipe.{}: {}: must be {}",
+                error.field, error.found, error.expected
+            )),
+        })?;
+        self.validate_method(&check)
+    }
+
+    /// Refuses what the method has not got, and what contradicts itself.
+    fn validate_method(&self, check: &Check<'_>) -> Result<(), InputError> {
+        let Self { method, batch_size, projector_dim, .. } = self;
+        let given = check.0;
+        let has_predictor = matches!(method, Method::Simsiam | Method::Byol);
+        let simsiam_only = [
+            ("--stop-gradient", given.stop_gradient.is_some()),
+            ("--predictor", given.predictor.is_some()),
+            ("--similarity", given.similarity.is_some()),
+            ("--target", given.target.is_some()),
+            ("--alternate-steps", given.alternate_steps.is_some()),
+            ("--projector-dim", given.projector_dim.is_some()),
+        ];
+        if *method != Method::Simsiam
+            && let Some((flag, _)) = simsiam_only.into_iter().find(|(_, given)| *given)
+        {
+            return refuse(format!("{flag} is SimSiam's: it says nothing about {method}"));
+        }
+        if given.predictor_lr.is_some() && !has_predictor {
+            return refuse(format!("--predictor-lr with --method {method}: it has no predictor"));
+        }
+        if self.symmetry != Symmetry::Symmetric && matches!(method, Method::Simclr | Method::Swav) {
+            return refuse(format!(
+                "--symmetry with --method {method}: its loss is symmetric in the two views"
+            ));
+        }
+        if self.temperature.is_some() && has_predictor {
+            return refuse(format!("--temperature with --method {method}: its loss has none"));
+        }
+        if self.queue.is_some() && *method != Method::Mocov2 {
+            return refuse(format!("--queue with --method {method}: only mocov2 has a queue"));
+        }
+        let averages = self.target == Target::MovingAverage;
+        if self.target_momentum.is_some() && !averages && !matches!(method, Method::Byol | Method::Mocov2) {
+            return refuse(format!(
+                "--target-momentum with --method {method}: nothing follows anything (but with --target moving-average)"
+            ));
+        }
+        if self.predictor == Predictor::None && given.predictor_lr.is_some() {
+            return refuse("--predictor-lr without a predictor");
+        }
+        if self.predictor == Predictor::FixedRandom && given.predictor_lr.is_some() {
+            return refuse("--predictor-lr with a fixed predictor, which has no rate");
+        }
+        if self.mlp_bn == MlpBn::All && (!has_predictor || self.predictor == Predictor::None) {
+            return refuse("--mlp-bn all is about the predictor's output, but there is no predictor");
+        }
+        if !self.stop_gradient && (averages || self.alternate_steps.is_some()) {
+            return refuse(
+                "--stop-gradient false with targets that are computed beforehand: no gradient could flow into them",
+            );
+        }
+        if averages && self.alternate_steps.is_some() {
+            return refuse("--target moving-average with --alternate-steps: each replaces the targets");
+        }
+        let compiled = *method != Method::Simsiam || PROJECTOR_DIMS.contains(projector_dim);
+        let allowed = format!("must be one of {PROJECTOR_DIMS:?}, which were compiled");
+        check.that(compiled, "projector_dim", projector_dim, &allowed)?;
+        if let Some(temperature) = self.temperature {
+            let fits = (0.02..=100.0).contains(&temperature);
+            check.that(fits, "temperature", temperature, "must be from 0.02 to 100")?;
+        }
+        if let Some(momentum) = self.target_momentum {
+            let fits = (0.0..=1.0).contains(&momentum);
+            check.that(fits, "target_momentum", momentum, "must be from 0 to 1")?;
+        }
+        if let Some(queue) = self.queue {
+            let allowed = format!("must be from a batch ({batch_size} keys) to 2^24");
+            check.that((*batch_size..=1 << 24).contains(&queue), "queue", queue, &allowed)?;
+        }
+        Ok(())
+    }
+}
+
+/// Refusals in the name of what was given.
+struct Check<'a>(&'a Overrides);
+
+impl Check<'_> {
+    fn that(&self, holds: bool, key: &str, value: impl Display, allowed: &str) -> Result<(), InputError> {
+        if holds { Ok(()) } else { Err(self.0.refusal(key, value, allowed)) }
+    }
+}
+
+fn refuse(reason: impl Into<String>) -> Result<(), InputError> {
+    Err(InputError::new(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(overrides: Overrides) -> String {
+        TrainConfig::resolve(&overrides).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_refusal_names_one_flag_its_value_and_what_is_allowed() {
+        let none = Overrides::default;
+        for (overrides, expected) in [
+            (Overrides { epochs: Some(0), ..none() }, "--epochs 0: must be at least 1"),
+            (Overrides { keep_checkpoints: Some(0), ..none() }, "--keep-checkpoints 0: must be at least 1"),
+            (
+                Overrides { batch_size: Some(1), ..none() },
+                "--batch-size 1: must be at least 2, for batch norm's variance",
+            ),
+            (Overrides { base_lr: Some(-1.0), ..none() }, "--base-lr -1: must be 0 or more"),
+            (
+                Overrides { weight_decay: Some(f64::INFINITY), ..none() },
+                "--weight-decay inf: must be 0 or more",
+            ),
+            (Overrides { momentum: Some(1.0), ..none() }, "--momentum 1: must be from 0 to less than 1"),
+            (Overrides { knn_temperature: Some(0.0), ..none() }, "--knn-temperature 0: must be above 0"),
+            (
+                Overrides { warmup_epochs: Some(12), ..none() },
+                "--warmup-epochs 12: must be less than the 12 epochs",
+            ),
+            (Overrides { reducing_gap: Some(0.5), ..none() }, "--reducing-gap 0.5: must be 0 or 1 to 1000"),
+            (
+                Overrides { projector_dim: Some(7), ..none() },
+                "--projector-dim 7: must be one of [256, 512, 1024, 2048], which were compiled",
+            ),
+            (
+                Overrides { method: Some(Method::Mocov2), queue: Some(3), ..none() },
+                "--queue 3: must be from a batch (64 keys) to 2^24",
+            ),
+        ] {
+            assert_eq!(refusal(overrides), expected);
+        }
+    }
+
+    #[test]
+    fn a_value_of_a_file_is_refused_by_its_key_and_a_flag_over_it_by_the_flag() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.toml");
+        std::fs::write(&path, "epochs = 0\nmomentum = 2\n").unwrap();
+        let of_file = Overrides::from_file(&path).unwrap();
+        let expected = format!("configuration {}: epochs = 0: must be at least 1", path.display());
+        assert_eq!(refusal(of_file.clone()), expected);
+        std::fs::write(&path, "seed = 9223372036854775808\n").unwrap();
+        let error = Overrides::from_file(&path).unwrap_err().to_string();
+        assert!(
+            error.ends_with("seed = 9223372036854775808: must be at most 9223372036854775807"),
+            "{error}"
+        );
+        let flags = Overrides { epochs: Some(3), momentum: Some(1.5), ..Overrides::default() };
+        assert_eq!(refusal(flags.over(&of_file)), "--momentum 1.5: must be from 0 to less than 1");
+    }
+}
