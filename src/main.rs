@@ -37,6 +37,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
+    simsiam::instructions::limit_from_environment()?;
     match &cli.command {
         Command::Train(args) => Ok(match commands::train::run(args, console)? {
             Outcome::Finished(_) => ExitCode::SUCCESS,
