@@ -8,6 +8,7 @@ mod device;
 mod evaluation;
 mod faults;
 mod fixture;
+mod instructions;
 mod interruption;
 mod methods;
 mod shards;
