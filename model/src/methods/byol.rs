@@ -102,11 +102,11 @@ where
         });
         let pairs = predictions.into_iter().zip(targets);
         let loss = mean(pairs.map(|(p, z)| negative_cosine(p, z, TargetGradient::Stopped)));
-        StepLoss { loss, spreads }
+        StepLoss { loss, spreads, equal_loss: None }
     }
 
     fn end_step(&mut self, _: u64, progress: f64) {
-        let momentum = 1.0 - (1.0 - self.config.momentum) * ((PI * progress).cos() + 1.0) / 2.0;
+        let momentum = 1.0 - (1.0 - self.config.momentum) * (libm::cos(PI * progress) + 1.0) / 2.0;
         self.target.follow(&self.f, if self.config.momentum == 0.0 { 0.0 } else { momentum });
     }
 

@@ -9,15 +9,21 @@ use dfdx::prelude::Cpu;
 
 pub mod profile;
 
+mod instructions;
+pub use instructions::Instructions;
+use instructions::vectorized;
+
 mod tensor_view;
 
 mod planes;
 
 mod matrix;
+pub use matrix::Matrix;
 
 mod tile;
 
 mod product;
+pub use product::matrix_product;
 
 mod conv2d;
 
@@ -65,10 +71,4 @@ pub fn in_precision<R>(precision: Precision, work: impl FnOnce(&Cpu) -> R) -> R 
 
 fn precision() -> Precision {
     PRECISION.get()
-}
-
-/// Runs a loop compiled for the widest vectors that this machine has.
-#[inline(always)]
-fn vectorized<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
 }
