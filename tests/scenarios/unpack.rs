@@ -48,6 +48,33 @@ fn what_was_packed_comes_out_again() {
 }
 
 #[test]
+fn images_without_labels_and_classes_by_name_come_out_again() {
+    let fixture = Fixture::new();
+    let flat = fixture.path("images/train/dots");
+    succeed(simsiam().arg("pack").arg(&flat).arg(fixture.path("packed")));
+    let printed = succeed(simsiam().arg("unpack").arg(fixture.path("packed")).arg(fixture.path("flat")));
+    assert!(
+        printed.contains("unpacked 20 images into ") && printed.contains("20 without a label"),
+        "{printed}"
+    );
+    assert!(files(&fixture.path("flat")) == files(&flat));
+
+    let mut archive = tar::Builder::new(fs::File::create(fixture.path("names.tar")).unwrap());
+    for (name, contents) in
+        [("0.jpg", "first"), ("0.cls", "dog"), ("1.jpg", "second"), ("1.cls", "cat"), ("1.png", "unused")]
+    {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(contents.len() as u64);
+        archive.append_data(&mut header, name, contents.as_bytes()).unwrap();
+    }
+    archive.finish().unwrap();
+    let printed = succeed(simsiam().arg("unpack").arg(fixture.path("names.tar")).arg(fixture.path("named")));
+    assert!(printed.contains("1 image is not used"), "{printed}");
+    let named = files(&fixture.path("named"));
+    assert_eq!(named.keys().collect::<Vec<_>>(), ["cat/1.jpg", "dog/0.jpg"]);
+}
+
+#[test]
 fn pixels_are_those_that_training_sees() {
     let fixture = Fixture::new();
     damage(&fixture.shard(), 512);
