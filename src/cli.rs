@@ -254,7 +254,7 @@ pub struct PackArgs {
 #[derive(Debug, Args)]
 pub struct UnpackArgs {
     /// Shards: files, folders, globs or brace patterns
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = pattern())]
     pub shards: Vec<String>,
     /// Empty or new folder for the images: a folder for each class in it; images without a label lie in OUT itself
     #[arg(required = true)]
@@ -263,7 +263,7 @@ pub struct UnpackArgs {
     #[arg(long, value_enum, default_value = "original")]
     pub format: UnpackedFormat,
     /// Only the first N samples
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub limit: Option<u64>,
 }
 

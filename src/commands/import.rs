@@ -77,15 +77,13 @@ fn open_for(
     given: &Overrides,
     console: &Console,
 ) -> Result<Data> {
-    let options = console.open_options();
-    if given.batch_size.is_none() {
-        let images = Data::open(&TrainConfig { batch_size: 1, ..here.clone() }, &options)?.train.len();
-        if images < config.batch_size as u64 {
-            config.batch_size = images as usize;
-            console.line(format_args!("batch size {images}, all images (--batch-size sets another)"));
-        }
+    let data = Data::open(&TrainConfig { batch_size: 1, ..here }, &console.open_options())?;
+    let images = data.train.len();
+    if given.batch_size.is_none() && images < config.batch_size as u64 {
+        config.batch_size = images as usize;
+        console.line(format_args!("batch size {images}, all images (--batch-size sets another)"));
     }
-    Data::open(&TrainConfig { batch_size: config.batch_size, ..here }, &options)
+    Ok(data)
 }
 
 /// Names with commas between; those that differ in a number or two only as one, with their count.

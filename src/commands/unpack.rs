@@ -6,16 +6,12 @@ use simsiam_pipeline::unpack::{UnpackOptions, unpack};
 
 use crate::cli::UnpackArgs;
 use crate::console::{Console, Unit, thousands};
-use crate::error::InputError;
 
 /// Unpacks, and says what was written; true if nothing was left out.
 ///
 /// # Errors
 /// If the shards cannot be opened, or the folder holds something already or cannot be written.
 pub fn run(args: &UnpackArgs, console: &Console) -> Result<bool> {
-    if args.limit == Some(0) {
-        return Err(InputError::new("--limit 0: must be at least 1").into());
-    }
     let shards = ShardSet::open(&args.shards, &console.open_options())?;
     let options = UnpackOptions { format: args.format.into(), limit: args.limit, ..UnpackOptions::default() };
     for warning in shards.warnings() {
