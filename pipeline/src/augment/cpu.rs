@@ -1,5 +1,7 @@
 //! Which instructions the processor has, found out once.
 
+use crate::instructions::Instructions;
+
 /// The instruction set that kernels use. A value other than `Plain` proves that the processor has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cpu {
@@ -22,9 +24,21 @@ pub(super) struct Avx2(());
 pub(super) struct Avx512(());
 
 impl Cpu {
-    /// The best that this processor has.
-    pub(super) fn detect() -> Self {
-        Self::all().pop().expect("plain instructions are always there")
+    /// The best of `instructions` that this processor has.
+    pub(super) fn best(instructions: Instructions) -> Self {
+        let mut all = Self::all();
+        all.retain(|cpu| instructions.include(cpu.instructions()));
+        all.pop().expect("plain instructions are always there")
+    }
+
+    fn instructions(self) -> Instructions {
+        match self {
+            Self::Plain => Instructions::Plain,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => Instructions::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => Instructions::Avx512,
+        }
     }
 
     /// Everything that this processor has, from plain to best.

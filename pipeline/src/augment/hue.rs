@@ -127,7 +127,7 @@ mod tests {
 
     fn turned(pixels: &[u8], by: f64) -> Vec<u8> {
         let mut view = Planes::of_interleaved(pixels);
-        turn(Cpu::detect(), &mut view, by);
+        turn(Cpu::best(Default::default()), &mut view, by);
         view.interleaved()
     }
 

@@ -56,11 +56,7 @@ impl Augmenter {
 
     /// An augmenter that uses these instructions. The views are the same.
     pub fn with_instructions(recipe: Recipe, instructions: Instructions) -> Self {
-        let cpu = match instructions {
-            Instructions::Detected => Cpu::detect(),
-            Instructions::Plain => Cpu::Plain,
-        };
-        Self::with_cpu(recipe, cpu)
+        Self::with_cpu(recipe, Cpu::best(instructions))
     }
 
     fn with_cpu(recipe: Recipe, cpu: Cpu) -> Self {

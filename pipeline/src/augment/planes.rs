@@ -70,7 +70,7 @@ impl Planes {
 
     pub(super) fn interleaved(&self) -> Vec<u8> {
         let mut out = vec![0; self.bytes.len()];
-        self.interleave(Cpu::detect(), &mut out);
+        self.interleave(Cpu::best(Default::default()), &mut out);
         out
     }
 }

@@ -9,6 +9,10 @@ use dfdx::prelude::Cpu;
 
 pub mod profile;
 
+mod instructions;
+pub use instructions::Instructions;
+use instructions::vectorized;
+
 mod tensor_view;
 
 mod planes;
@@ -65,10 +69,4 @@ pub fn in_precision<R>(precision: Precision, work: impl FnOnce(&Cpu) -> R) -> R 
 
 fn precision() -> Precision {
     PRECISION.get()
-}
-
-/// Runs a loop compiled for the widest vectors that this machine has.
-#[inline(always)]
-fn vectorized<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
 }

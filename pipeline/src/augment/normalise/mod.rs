@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn planes_are_normalised() {
-        let normaliser = Normaliser::new(Cpu::detect(), [0.5, 0.0, 0.25], [0.5, 1.0, 0.25]);
+        let normaliser = Normaliser::new(Cpu::best(Default::default()), [0.5, 0.0, 0.25], [0.5, 1.0, 0.25]);
         let mut out = [0.0; 6];
         normaliser.planes(&[255, 0, 255, 0, 255, 0], &mut out);
         assert_eq!(out, [1.0, -1.0, 1.0, 0.0, 3.0, -1.0]);

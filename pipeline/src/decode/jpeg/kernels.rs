@@ -17,7 +17,7 @@ pub(super) trait Task {
 /// Does it with the best set that is allowed.
 pub(super) fn run(instructions: Instructions, task: impl Task) -> Result<(), Damage> {
     #[cfg(target_arch = "x86_64")]
-    if instructions == Instructions::Detected
+    if instructions.include(Instructions::Avx2)
         && let Some(avx2) = Avx2::detect()
     {
         // SAFETY: `avx2` proves that the processor has what the function needs.

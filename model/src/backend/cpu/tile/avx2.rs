@@ -3,15 +3,16 @@
 use std::arch::x86_64::*;
 
 use super::{Kernel, Store, Sums};
+use crate::backend::cpu::Instructions;
 
 /// Proof that the machine has AVX2 and fused multiply-add.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Avx2(());
 
 impl Avx2 {
-    /// `None` if the machine can't.
+    /// `None` if the machine can't, or [`Instructions::limit`] is below.
     pub(in super::super) fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+        Instructions::Avx2.are_usable().then_some(Self(()))
     }
 }
 

@@ -3,15 +3,16 @@
 use std::arch::x86_64::*;
 
 use super::{Kernel, Store, Sums};
+use crate::backend::cpu::Instructions;
 
 /// Proof that the machine has AVX-512.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Avx512(());
 
 impl Avx512 {
-    /// `None` if the machine can't.
+    /// `None` if the machine can't, or [`Instructions::limit`] is below.
     pub(in super::super) fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx512f")).then_some(Self(()))
+        Instructions::Avx512.are_usable().then_some(Self(()))
     }
 }
 

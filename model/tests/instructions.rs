@@ -1,0 +1,114 @@
+//! Whole training steps with each set of instructions, side by side: the same bits.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use dfdx::prelude::*;
+use simsiam_model::arch::Arch;
+use simsiam_model::backend::cpu::{Instructions, Precision, in_precision};
+use simsiam_model::encoders::ResNet50;
+use simsiam_model::heads::{HeadConfig, HeadNorm};
+use simsiam_model::methods::{
+    Batch, ByolConfig, Method, MoCoV2Config, SimClrConfig, SimSiam, SimSiamConfig, SwAvConfig, Symmetry,
+};
+use simsiam_model::network::{MethodConfig, Network, Networks};
+use simsiam_model::state::{self, NamedTensor};
+use simsiam_model::{LearningRates, Sgd, SgdConfig, images_from};
+
+const IMAGES: usize = 3;
+const STEPS: u64 = 2;
+
+/// What a run came to: losses, and everything that a checkpoint holds of the network.
+type Trained = (Vec<f64>, Vec<NamedTensor>);
+
+#[test]
+fn every_instruction_set_trains_to_the_same_bits() {
+    let runs = || -> Vec<(&str, Trained)> {
+        let mut runs: Vec<_> = methods().into_iter().map(|(name, method)| (name, trained(&method))).collect();
+        let bf16 = in_precision(Precision::Bf16, |_| trained(&methods()[0].1));
+        runs.extend([("simsiam in bf16", bf16), ("simsiam on ResNet-50", trained_resnet50())]);
+        runs
+    };
+    let mut expected = None;
+    for set in [Instructions::Scalar, Instructions::Avx2, Instructions::Avx512] {
+        if set > Instructions::detected() {
+            eprintln!("{set:?} is not compared: this processor does not have it");
+            continue;
+        }
+        set.limit();
+        let found = runs();
+        for ((name, found), (_, expected)) in found.iter().zip(expected.get_or_insert_with(|| found.clone()))
+        {
+            assert_eq!(found.0, expected.0, "{name}: losses with {set:?}");
+            assert!(found.1 == expected.1, "{name}: weights with {set:?}");
+        }
+    }
+}
+
+fn methods() -> [(&'static str, MethodConfig); 5] {
+    let heads = |norm| HeadConfig { projector_layers: 2, norm };
+    let symmetry = Symmetry::Symmetric;
+    let normed = heads(HeadNorm::Default);
+    let moco = MoCoV2Config {
+        heads: heads(HeadNorm::None),
+        symmetry,
+        temperature: 0.2,
+        queue: 1500,
+        momentum: 0.99,
+    };
+    [
+        ("simsiam", MethodConfig::SimSiam { config: SimSiamConfig::new(2), dim: 256 }),
+        (
+            "byol",
+            MethodConfig::Byol(ByolConfig { heads: heads(HeadNorm::Hidden), symmetry, momentum: 0.996 }),
+        ),
+        ("simclr", MethodConfig::SimClr(SimClrConfig { heads: normed, temperature: 0.5 })),
+        ("mocov2", MethodConfig::MoCoV2(moco)),
+        (
+            "swav",
+            MethodConfig::SwAv(SwAvConfig { heads: normed, temperature: 0.1, epsilon: 0.05, iterations: 3 }),
+        ),
+    ]
+}
+
+fn trained(method: &MethodConfig) -> Trained {
+    let mut model = Cpu::default().network(Arch::Resnet8, method, 0);
+    let model: &mut dyn Network<Cpu> = &mut *model;
+    let (mut sgd, mut grads) = (sgd(), model.alloc_grads());
+    let samples: Vec<usize> = (0..IMAGES).collect();
+    let mut losses = Vec::new();
+    for step in 1..=STEPS {
+        let views: Vec<_> = (0..model.views()).map(|view| pixels(view, 32)).collect();
+        let loss = model.loss(views.into_iter(), &samples, grads);
+        losses.push(loss.value());
+        losses.extend(loss.spreads.iter().flat_map(|spread| [spread.std, spread.effective_rank]));
+        grads = loss.loss.backward();
+        sgd.update(model, &mut grads, &LearningRates::all(0.05)).unwrap();
+        model.zero_grads(&mut grads);
+        model.end_step(step, step as f64 / STEPS as f64);
+    }
+    (losses, state::export(model))
+}
+
+/// A step of an encoder with the kernels that the small ones have no use for: 1x1 and 7x7 filters, and max pooling.
+fn trained_resnet50() -> Trained {
+    let dev = Cpu::default();
+    let mut model = SimSiam::<ResNet50<Cpu>, 2048, 64, 64, 16, Cpu>::new(&dev, &SimSiamConfig::new(3), 0);
+    let views = [0, 1].map(|view| images_from::<_, 3, 64>(&dev, &pixels(view, 64))).to_vec();
+    let grads = Method::<_, 64>::alloc_grads(&model);
+    let loss = model.loss(Batch { views, samples: &[] }, grads);
+    let value = loss.value();
+    let mut grads = loss.loss.backward();
+    sgd().update(&mut model, &mut grads, &LearningRates::all(0.05)).unwrap();
+    (vec![value], state::export(&model))
+}
+
+fn sgd() -> Sgd<Cpu> {
+    Sgd::new(SgdConfig { momentum: 0.9, weight_decay: 5e-4 })
+}
+
+/// One view of all images.
+fn pixels(view: usize, size: usize) -> Vec<f32> {
+    let image = 3 * size * size;
+    let pixel = |i: usize| ((i % image) as f32 * 0.01 * (i / image + 1) as f32 + view as f32).sin();
+    (0..IMAGES * image).map(pixel).collect()
+}

@@ -1,0 +1,69 @@
+//! `SIMSIAM_INSTRUCTIONS`: keeps the kernels of model and pipeline to a part of the processor's instructions. Losses, weights
+//! and views are the same bits with each; it is there to show that, and to look for a fault of one of them.
+
+use std::ffi::OsStr;
+
+use simsiam_model::backend::cpu;
+use simsiam_pipeline as pipeline;
+
+use crate::error::InputError;
+
+/// The variable's name.
+pub const VARIABLE: &str = "SIMSIAM_INSTRUCTIONS";
+
+/// A set by the name that the variable has for it, with what it is for model and pipeline.
+struct Set {
+    name: &'static str,
+    model: cpu::Instructions,
+    pipeline: pipeline::Instructions,
+}
+
+const SETS: [Set; 3] = [
+    Set { name: "scalar", model: cpu::Instructions::Scalar, pipeline: pipeline::Instructions::Plain },
+    Set { name: "avx2", model: cpu::Instructions::Avx2, pipeline: pipeline::Instructions::Avx2 },
+    Set { name: "avx512", model: cpu::Instructions::Avx512, pipeline: pipeline::Instructions::Avx512 },
+];
+
+/// Limits this process's kernels to the set that the environment names, if it names one.
+///
+/// # Errors
+/// If it names no set, or one that the processor has not.
+pub fn limit_from_environment() -> Result<(), InputError> {
+    if let Some(name) = std::env::var_os(VARIABLE) {
+        let set = find(&name)?;
+        set.model.limit();
+        set.pipeline.limit();
+    }
+    Ok(())
+}
+
+fn find(name: &OsStr) -> Result<&'static Set, InputError> {
+    let shown = name.display();
+    let Some(set) = SETS.iter().find(|set| name == set.name) else {
+        return Err(InputError::new(format!("{VARIABLE}={shown}: must be scalar, avx2 or avx512")));
+    };
+    let best = cpu::Instructions::detected();
+    if set.model > best {
+        let best = SETS.iter().find(|set| set.model == best).expect("every set has a name").name;
+        return Err(InputError::new(format!("{VARIABLE}={shown}: this processor has {best} at most")));
+    }
+    Ok(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_found_by_name_and_others_refused() {
+        assert_eq!(find(OsStr::new("scalar")).unwrap().model, cpu::Instructions::Scalar);
+        for name in ["sse2", "AVX2", ""] {
+            let error = find(OsStr::new(name)).err().unwrap().to_string();
+            assert_eq!(error, format!("SIMSIAM_INSTRUCTIONS={name}: must be scalar, avx2 or avx512"));
+        }
+        let best = cpu::Instructions::detected();
+        for set in SETS {
+            assert_eq!(find(OsStr::new(set.name)).is_ok(), set.model <= best, "{}", set.name);
+        }
+    }
+}
