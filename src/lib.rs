@@ -28,6 +28,7 @@ pub mod evaluate;
 pub mod feed;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub mod health;
 pub mod instructions;
 pub mod interrupt;
 pub mod metrics;

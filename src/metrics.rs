@@ -1,14 +1,13 @@
 //! `RUN/metrics.jsonl`: one JSON object a line, flushed as it is written.
 
-use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::config::{MlpBn, TrainConfig};
+use crate::health::Health;
 use crate::run_dir::METRICS;
 
 /// What training was like since the last such line.
@@ -20,13 +19,16 @@ pub struct StepMetrics {
     pub epoch: u64,
     /// Mean loss since the last line; SimSiam's and BYOL's is at best -1.
     pub loss: f64,
+    /// What the loss would be if the outputs of all images were the same, where it tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub equal_loss: Option<f64>,
     /// Standard deviation of `z / |z|`, mean over channels, both views, and the steps since the last line.
     pub z_std: f64,
     /// What it is when `z / |z|` is spread evenly over the sphere: `1 / sqrt(d)`.
     pub z_std_even: f64,
     /// Effective rank of `z / |z|`: the number of directions in which the outputs vary, at least 1.
     pub z_rank: f64,
-    /// What std and rank say together.
+    /// What they say together.
     pub health: Health,
     /// Learning rate of encoder and projector at this step.
     pub lr: f64,
@@ -36,86 +38,6 @@ pub struct StepMetrics {
     pub images_per_s: f64,
     /// Share of the time since the last line spent waiting for data, 0 to 1.
     pub data_wait: f64,
-}
-
-/// Whether the outputs still tell images apart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Health {
-    /// They do.
-    #[default]
-    Healthy,
-    /// They use few of their dimensions: the effective rank is under [`FEW_DIRECTIONS`](HealthRule::FEW_DIRECTIONS).
-    DimensionalCollapse,
-    /// They don't: the std of `z / |z|` is under a tenth of `1 / sqrt(d)`, or all outputs lie on one line.
-    Collapsed,
-    /// Loss or outputs are no longer numbers.
-    Diverged,
-}
-
-/// What tells the states apart.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct HealthRule {
-    /// The std of outputs that are spread evenly: `1 / sqrt(d)`.
-    pub even_std: f64,
-    /// Whether batch norm keeps the outputs' mean at 0. Their std cannot fall to 0 then, so that they lie on one line is a
-    /// collapse; elsewhere it can, and the std alone tells.
-    pub centres: bool,
-    /// Whether the effective rank tells anything: centred outputs of `b` images have `b - 1` directions at most.
-    pub knows_rank: bool,
-}
-
-impl HealthRule {
-    /// Under this effective rank, outputs count as lying on one line. Exactly on it, the rank is 1; spread evenly over a plane,
-    /// it is 2.
-    pub const LINE: f64 = 2.0;
-    /// Under this effective rank, outputs count as using few of their dimensions.
-    pub const FEW_DIRECTIONS: f64 = 2.5;
-    /// From this batch on the rank is looked at.
-    const FEWEST_IMAGES: usize = 8;
-
-    /// The rule for a run.
-    pub fn new(config: &TrainConfig) -> Self {
-        Self {
-            even_std: 1.0 / (config.projector_dim as f64).sqrt(),
-            centres: matches!(config.mlp_bn, MlpBn::Default | MlpBn::All),
-            knows_rank: config.batch_size >= Self::FEWEST_IMAGES,
-        }
-    }
-
-    /// The state of outputs with this std and effective rank.
-    pub fn judge(&self, loss: f64, z_std: f64, z_rank: f64) -> Health {
-        let Self { even_std, centres, knows_rank } = *self;
-        if ![loss, z_std, z_rank].iter().all(|value| value.is_finite()) {
-            Health::Diverged
-        } else if z_std < 0.1 * even_std || (knows_rank && centres && z_rank < Self::LINE) {
-            Health::Collapsed
-        } else if knows_rank && z_rank < Self::FEW_DIRECTIONS {
-            Health::DimensionalCollapse
-        } else {
-            Health::Healthy
-        }
-    }
-}
-
-impl Health {
-    /// The state after a line of state `before`: a collapse lasts until the outputs are healthy again, so that a rank near
-    /// the limit is not announced at every other line.
-    #[must_use]
-    pub fn after(self, before: Self) -> Self {
-        if (before, self) == (Self::Collapsed, Self::DimensionalCollapse) { before } else { self }
-    }
-}
-
-impl fmt::Display for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Healthy => "healthy",
-            Self::DimensionalCollapse => "dimensional collapse",
-            Self::Collapsed => "collapsed",
-            Self::Diverged => "diverged",
-        })
-    }
 }
 
 /// What an epoch came to.
@@ -194,64 +116,6 @@ fn lines_up_to(path: &Path, step: u64, epochs: u64) -> std::io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Preset;
-
-    const CENTRED: HealthRule = HealthRule { even_std: 1.0, centres: true, knows_rank: true };
-
-    #[test]
-    fn a_tenth_of_the_even_std_is_a_collapse() {
-        let even_std = 1.0 / 2048f64.sqrt();
-        let rule = HealthRule { even_std, centres: false, ..CENTRED };
-        let health = |share: f64| rule.judge(-0.9, share * even_std, 20.0);
-        assert_eq!([0.101, 0.5, 1.2].map(health), [Health::Healthy; 3]);
-        assert_eq!([0.0, 0.099].map(health), [Health::Collapsed; 2]);
-    }
-
-    #[test]
-    fn few_directions_are_a_collapse_whatever_their_std() {
-        assert_eq!(
-            [1.0, 1.99, 2.01, 2.49, 2.51].map(|rank| CENTRED.judge(-0.9, 1.0, rank)),
-            [
-                Health::Collapsed,
-                Health::Collapsed,
-                Health::DimensionalCollapse,
-                Health::DimensionalCollapse,
-                Health::Healthy
-            ]
-        );
-    }
-
-    #[test]
-    fn a_collapse_lasts_until_the_outputs_are_healthy() {
-        assert_eq!(Health::DimensionalCollapse.after(Health::Collapsed), Health::Collapsed);
-        assert_eq!(Health::DimensionalCollapse.after(Health::Healthy), Health::DimensionalCollapse);
-        assert_eq!(Health::Healthy.after(Health::Collapsed), Health::Healthy);
-    }
-
-    #[test]
-    fn a_line_is_a_collapse_only_behind_batch_norm() {
-        let rule = HealthRule { centres: false, ..CENTRED };
-        assert_eq!(rule.judge(7.5, 0.5, 1.2), Health::DimensionalCollapse);
-    }
-
-    #[test]
-    fn batches_of_a_few_images_are_judged_by_their_std_alone() {
-        let rule = |batch_size| HealthRule {
-            even_std: 1.0,
-            ..HealthRule::new(&TrainConfig { batch_size, ..TrainConfig::preset(Preset::Demo) })
-        };
-        assert_eq!(
-            [2, 7, 8].map(|batch| rule(batch).judge(-0.5, 1.0, 1.0)),
-            [Health::Healthy, Health::Healthy, Health::Collapsed]
-        );
-        assert_eq!(rule(2).judge(-1.0, 0.01, 1.0), Health::Collapsed);
-    }
-
-    #[test]
-    fn what_is_no_number_has_diverged() {
-        assert_eq!(CENTRED.judge(f64::NAN, 1.0, 9.0), Health::Diverged);
-        assert_eq!(CENTRED.judge(-0.5, f64::NAN, 9.0), Health::Diverged);
-    }
 
     #[test]
     fn a_resumed_log_has_each_step_once() {

@@ -14,7 +14,8 @@ use self::bar::RunBar;
 use self::pace::Pace;
 use crate::config::TrainConfig;
 use crate::console::{Console, duration, per_second, thousands};
-use crate::metrics::{EpochMetrics, Health, HealthRule, MetricsLog, StepMetrics};
+use crate::health::{Health, HealthRule, Seen};
+use crate::metrics::{EpochMetrics, MetricsLog, StepMetrics};
 use crate::run_dir::RunDir;
 
 /// What of the progress is saved in a checkpoint.
@@ -76,6 +77,8 @@ pub struct StepReport {
     pub loss: f64,
     /// How each view's outputs spread.
     pub spreads: Vec<Spread>,
+    /// What the loss would be if all outputs were the same, where it tells.
+    pub equal_loss: Option<f64>,
     /// The learning rates used.
     pub rates: LearningRates,
     /// Images in the batch.
@@ -96,6 +99,7 @@ pub struct Progress {
     batch_size: usize,
     log_every: u64,
     rule: HealthRule,
+    collapse_help: String,
     since: Instant,
     images: usize,
     waited: Duration,
@@ -126,6 +130,7 @@ impl Progress {
             batch_size: config.batch_size,
             log_every: config.log_every,
             rule: HealthRule::new(config),
+            collapse_help: config.collapse_help(),
             since: Instant::now(),
             images: 0,
             waited: Duration::ZERO,
@@ -184,7 +189,7 @@ impl Progress {
         if let Some(estimate) = self.pace.stepped(counters.step) {
             self.console.line(estimate);
         }
-        if is_due { self.log(&report.rates) } else { Ok(()) }
+        if is_due { self.log(report) } else { Ok(()) }
     }
 
     /// Reports an epoch's end.
@@ -230,32 +235,35 @@ impl Progress {
         self.waited = Duration::ZERO;
     }
 
-    fn log(&mut self, rates: &LearningRates) -> Result<()> {
+    fn log(&mut self, report: &StepReport) -> Result<()> {
+        let StepReport { rates, equal_loss, .. } = *report;
         let elapsed = self.since.elapsed().as_secs_f64().max(1e-9);
         let counters = &mut self.counters;
         let loss = counters.interval_loss.take().unwrap_or(f64::NAN);
         let z_std = counters.interval_z_std.take().unwrap_or(f64::NAN);
         let z_rank = counters.interval_z_rank.take().unwrap_or(f64::NAN);
+        let seen = Seen { loss, equal_loss, z_std, z_rank };
         let metrics = StepMetrics {
             step: counters.step,
             epoch: (counters.step - 1) / self.steps_per_epoch + 1,
             loss,
+            equal_loss,
             z_std,
             z_std_even: self.rule.even_std,
             z_rank,
-            health: self.rule.judge(loss, z_std, z_rank).after(counters.health),
+            health: self.rule.judge(&seen).after(counters.health),
             lr: f64::from(rates.base),
             predictor_lr: f64::from(rates.predictor),
             images_per_s: self.images as f64 / elapsed,
             data_wait: self.waited.as_secs_f64() / elapsed,
         };
         self.metrics.write(&metrics)?;
-        self.show(&metrics);
+        self.show(&metrics, &seen);
         self.begin_interval();
         Ok(())
     }
 
-    fn show(&mut self, metrics: &StepMetrics) {
+    fn show(&mut self, metrics: &StepMetrics, seen: &Seen) {
         let StepMetrics { step, epoch, loss, z_std, z_std_even, z_rank, lr, images_per_s, data_wait, .. } =
             metrics;
         let left = self.pace.seconds_left(*step, self.batch_size as f64 / images_per_s);
@@ -276,23 +284,8 @@ impl Progress {
         }
         let before = std::mem::replace(&mut self.counters.health, metrics.health);
         if metrics.health != before {
-            self.console.line(format_args!(
-                "{}: {}",
-                metrics.health,
-                match metrics.health {
-                    Health::Healthy => format!("at step {step} the outputs tell images apart again"),
-                    Health::DimensionalCollapse => format!(
-                        "at step {step} the outputs take few directions: effective rank {z_rank:.2} (std of z/|z| {z_std:.5})"
-                    ),
-                    Health::Collapsed => format!(
-                        "at step {step} the outputs no longer tell images apart: std of z/|z| {z_std:.5} (1/sqrt(d) = {z_std_even:.4}), \
-                         effective rank {z_rank:.2}, loss {loss:.4} (Chen & He 2021, section 4.1)"
-                    ),
-                    Health::Diverged => format!(
-                        "at step {step}: loss {loss}, std of z/|z| {z_std}, effective rank {z_rank}"
-                    ),
-                }
-            ));
+            let said = self.rule.announcement(metrics.health, seen, &self.collapse_help);
+            self.console.line(format_args!("{}: at step {step} {said}", metrics.health));
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::data::Data;
 use crate::error::Diverged;
 use crate::evaluate::knn_accuracy;
 use crate::feed::{Fed, Feed};
+use crate::health::Health;
 use crate::interrupt::Interrupt;
-use crate::metrics::Health;
 use crate::progress::{Counters, Progress, StepReport};
 use crate::run_dir::RunDir;
 use crate::schedule::Schedule;
@@ -107,8 +107,8 @@ pub fn train<D: Backend>(
         gradients = step.loss.backward();
         optimizer.update(model, &mut gradients, &rates).map_err(failed)?;
         model.zero_grads(&mut gradients);
-        let (images, spreads) = (samples.len(), step.spreads);
-        progress.stepped(&StepReport { loss, spreads, rates, images, waited })?;
+        let (images, spreads, equal_loss) = (samples.len(), step.spreads, step.equal_loss);
+        progress.stepped(&StepReport { loss, spreads, equal_loss, rates, images, waited })?;
         if progress.health() == Health::Diverged {
             return Err(Diverged(format!("the loss is {loss} at step {}", progress.step())).into());
         }

@@ -188,6 +188,39 @@ impl TrainConfig {
         }
     }
 
+    /// Where to read of a collapse of this method, and what usually helps.
+    pub fn collapse_help(&self) -> String {
+        let (paper, help) = match self.method {
+            Method::Simsiam if !self.stop_gradient => {
+                ("Chen & He 2021, section 4.1", "`--stop-gradient true`")
+            }
+            Method::Simsiam if self.predictor == Predictor::None && self.target == Target::Online => {
+                ("Chen & He 2021, section 4.2", "`--predictor mlp`")
+            }
+            Method::Simsiam => (
+                "Chen & He 2021, section 4",
+                "a lower `--base-lr`, and batch norm in the heads (`--mlp-bn default`)",
+            ),
+            Method::Byol => (
+                "Grill et al. 2020, section 5",
+                "a lower `--base-lr`, `--warmup-epochs`, and a `--target-momentum` nearer to 1",
+            ),
+            Method::Simclr => (
+                "Chen et al. 2020, \"A simple framework\"",
+                "a lower `--base-lr`, or a larger `--batch-size`",
+            ),
+            Method::Mocov2 => (
+                "He et al. 2020, section 4.1",
+                "a lower `--base-lr`, `--warmup-epochs`, and a `--target-momentum` nearer to 1",
+            ),
+            Method::Swav => (
+                "Caron et al. 2020, section 3",
+                "a lower `--base-lr`, `--warmup-epochs`, or a larger `--batch-size`",
+            ),
+        };
+        format!("what usually helps: {help} ({paper})")
+    }
+
     /// Views of each image.
     pub fn views(&self) -> usize {
         methods::Symmetry::from(self.symmetry).views()

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{OnCollapse, TrainConfig};
-use crate::metrics::Health;
+use crate::health::Health;
 use crate::run_dir::METRICS;
 
 /// A run's curves and where they end.

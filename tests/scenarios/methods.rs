@@ -102,7 +102,9 @@ fn a_collapse_is_announced_and_can_stop_the_run() {
     let printed = text(&output);
     assert_eq!(output.status.code(), Some(1), "{printed}");
     assert!(
-        printed.contains("collapsed: at step") && printed.contains("stopped after the collapse"),
+        printed.contains("collapsed: at step")
+            && printed.contains("what usually helps: `--stop-gradient true` (Chen & He 2021, section 4.1)")
+            && printed.contains("stopped after the collapse"),
         "{printed}"
     );
     let last = fixture.metrics("run").pop().unwrap();

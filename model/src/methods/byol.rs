@@ -102,7 +102,7 @@ where
         });
         let pairs = predictions.into_iter().zip(targets);
         let loss = mean(pairs.map(|(p, z)| negative_cosine(p, z, TargetGradient::Stopped)));
-        StepLoss { loss, spreads }
+        StepLoss { loss, spreads, equal_loss: None }
     }
 
     fn end_step(&mut self, _: u64, progress: f64) {

@@ -89,7 +89,9 @@ where
                 .map(|(query, key)| info_nce(query, key.clone(), &self.queue.keys, self.config.temperature)),
         );
         self.fresh = keys;
-        StepLoss { loss, spreads }
+        // A query's own key is one of so many that are all as near.
+        let equal_loss = Some((self.queue.keys.shape().0 as f64 + 1.0).ln());
+        StepLoss { loss, spreads, equal_loss }
     }
 
     fn end_step(&mut self, _: u64, _: f64) {

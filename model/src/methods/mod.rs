@@ -94,6 +94,9 @@ pub struct StepLoss<D: Backend> {
     pub loss: Loss<D>,
     /// How the projections of each view spread.
     pub spreads: Vec<Spread>,
+    /// The loss that projections have which are the same for all images, where that is no minimum: a method that pushes
+    /// images apart and has learned something is below it. `None` where the loss cannot tell, since a collapse minimises it.
+    pub equal_loss: Option<f64>,
 }
 
 impl<D: Backend> StepLoss<D> {

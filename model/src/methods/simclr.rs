@@ -57,7 +57,9 @@ where
         let z = pass(batch.views, grads, |x| self.f.forward_mut(x));
         let spreads = z.iter().map(Spread::of).collect();
         let [z1, z2] = <[_; 2]>::try_from(z).unwrap_or_else(|_| unreachable!("SimCLR takes two views"));
-        StepLoss { loss: nt_xent(z1, z2, self.config.temperature), spreads }
+        // Every anchor is compared with all projections of the batch but itself.
+        let equal_loss = Some((2.0 * z1.shape().0 as f64 - 1.0).ln());
+        StepLoss { loss: nt_xent(z1, z2, self.config.temperature), spreads, equal_loss }
     }
 
     fn zero_grads(&self, grads: &mut Gradients<f32, D>) {

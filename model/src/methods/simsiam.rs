@@ -204,7 +204,7 @@ where
                 tape = tape.merge(unused);
             }
         }
-        StepLoss { loss: loss.put_tape(tape), spreads }
+        StepLoss { loss: loss.put_tape(tape), spreads, equal_loss: None }
     }
 
     fn end_step(&mut self, steps: u64, _: f64) {

@@ -88,7 +88,8 @@ where
         let (scores2, tape2) = scores2.split_tape();
         let codes = [&scores1, &scores2].map(|scores| sinkhorn(scores, epsilon, iterations));
         let loss = swapped_prediction(scores1.put_tape(tape1), scores2.put_tape(tape2), codes, temperature);
-        StepLoss { loss, spreads }
+        // Equal projections have the same code, in which all prototypes weigh the same; predicted at best, they are as likely.
+        StepLoss { loss, spreads, equal_loss: Some((K as f64).ln()) }
     }
 
     fn end_step(&mut self, _: u64, _: f64) {
