@@ -45,7 +45,7 @@ impl Schedule {
         } else {
             let progress =
                 (step - self.warmup_steps) as f64 / (self.total_steps - self.warmup_steps).max(1) as f64;
-            self.base * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+            self.base * 0.5 * (1.0 + libm::cos(std::f64::consts::PI * progress))
         };
         let predictor = match self.predictor {
             PredictorRate::Constant => self.base,

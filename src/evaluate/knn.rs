@@ -6,9 +6,9 @@
 use std::cmp::Ordering;
 
 use rayon::prelude::*;
+use simsiam_model::backend::cpu::{Matrix, matrix_product};
 
 use super::features::LabelledFeatures;
-use super::matrix::{Matrix, multiply};
 use super::scores::Verdict;
 use crate::console::Phase;
 
@@ -142,8 +142,9 @@ fn normalised(mut set: LabelledFeatures, name: &'static str) -> Result<LabelledF
 
 /// Cosine similarity of each query (a row of the result) to each feature of the bank (a column).
 fn similarities(bank: &[f32], queries: &[f32], dim: usize) -> Vec<f32> {
+    let rows = |features| Matrix::of_rows(features, dim);
     let mut result = vec![0.0; (queries.len() / dim) * (bank.len() / dim)];
-    multiply(&mut result, Matrix::new(queries, dim), Matrix::new(bank, dim).transposed());
+    matrix_product(&mut result, rows(queries), rows(bank).t());
     result
 }
 

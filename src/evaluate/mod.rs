@@ -3,14 +3,13 @@
 //! - [`subject`]: which network of a run; [`frozen`]: it, as a function; [`features`]: what it makes of shards.
 //! - [`knn`]: the votes of the nearest neighbours; [`probe`]: a linear classifier; [`scores`]: what either gets right.
 //! - [`monitor`]: kNN while a run trains.
-//! - [`report`], [`chart`]: what is left on the disk; `font`: the chart's letters; `matrix`: products for both judges.
+//! - [`report`], [`chart`]: what is left on the disk; `font`: the chart's letters.
 
 pub mod chart;
 pub mod features;
 mod font;
 pub mod frozen;
 pub mod knn;
-mod matrix;
 pub mod monitor;
 pub mod probe;
 pub mod report;

@@ -106,7 +106,7 @@ where
     }
 
     fn end_step(&mut self, _: u64, progress: f64) {
-        let momentum = 1.0 - (1.0 - self.config.momentum) * ((PI * progress).cos() + 1.0) / 2.0;
+        let momentum = 1.0 - (1.0 - self.config.momentum) * (libm::cos(PI * progress) + 1.0) / 2.0;
         self.target.follow(&self.f, if self.config.momentum == 0.0 { 0.0 } else { momentum });
     }
 

@@ -1,6 +1,6 @@
 use dfdx::prelude::*;
 
-use super::{Loss, again, unit};
+use super::{Loss, again, ranges, unit};
 use crate::backend::Backend;
 use crate::tensors::{Features, Taped};
 
@@ -19,8 +19,11 @@ pub fn info_nce<const DIM: usize, D: Backend>(
     let (q, tape) = unit(q).split_tape();
     // Similarities are at most 1: exponents are taken of (s - 1) / T, which does not overflow.
     let positive = (again(&q) * k).sum::<_, Axis<1>>() * scale - scale;
-    let negatives = (again(&q).matmul(queue.clone().permute()) * scale - scale).exp();
-    let all = positive.with_empty_tape().exp() + negatives.sum::<(usize,), Axis<1>>();
+    let parts = ranges(queue.shape().0).map(|keys| {
+        let keys = queue.clone().slice((keys, ..));
+        (again(&q).matmul(keys.permute()) * scale - scale).exp().sum::<(usize,), Axis<1>>()
+    });
+    let all = parts.fold(positive.with_empty_tape().exp(), |all, part| all + part);
     let (loss, own) = (all.ln() - positive).mean().split_tape();
     loss.put_tape(own.merge(tape))
 }

@@ -1,5 +1,7 @@
 //! What the methods minimise, one equation a file, and how a collapse is noticed.
 
+use std::ops::Range;
+
 use dfdx::prelude::*;
 
 use crate::backend::Backend;
@@ -44,6 +46,13 @@ pub fn unit<const DIM: usize, D: Backend, T: Tape<f32, D> + Merge<T>>(
     let shape = *x.shape();
     let norm = (x.with_empty_tape().square().sum::<_, Axis<1>>() + MIN_SQUARE).sqrt();
     x / norm.broadcast_like(&shape)
+}
+
+/// Cuts what dfdx's product sums over into ranges that it sums in one go: longer sums it divides by the sizes of the
+/// processor's caches, so that they would not be the same bits everywhere.
+fn ranges(len: usize) -> impl Iterator<Item = Range<usize>> {
+    const LONGEST: usize = 512;
+    (0..len).step_by(LONGEST).map(move |from| from..len.min(from + LONGEST))
 }
 
 /// `x` with a tape of its own, for one of several uses; the tapes meet again where the uses do.

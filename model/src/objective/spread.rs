@@ -1,6 +1,6 @@
 use dfdx::prelude::*;
 
-use super::unit;
+use super::{ranges, unit};
 use crate::backend::Backend;
 use crate::tensors::Features;
 
@@ -27,9 +27,14 @@ impl Spread {
         let batch = shape.0 as f64;
         let centred = z.clone() - z.mean::<Rank1<DIM>, Axis<0>>().broadcast_like(&shape);
         let variances = centred.clone().square().mean::<Rank1<DIM>, Axis<0>>().as_vec();
-        let products = centred.clone().matmul(centred.permute::<_, Axes2<1, 0>>()).as_vec();
+        let mut products = vec![0.0; shape.0 * shape.0];
+        for channels in ranges(DIM) {
+            let part = centred.clone().slice((.., channels));
+            let part = part.clone().matmul(part.permute::<_, Axes2<1, 0>>()).as_vec();
+            products.iter_mut().zip(part).for_each(|(sum, product)| *sum += f64::from(product));
+        }
         let trace: f64 = variances.iter().map(|variance| f64::from(*variance)).sum();
-        let squares: f64 = products.iter().map(|product| f64::from(*product).powi(2)).sum();
+        let squares: f64 = products.iter().map(|product| product.powi(2)).sum();
         Self {
             std: variances.iter().map(|variance| f64::from(*variance).sqrt()).sum::<f64>() / DIM as f64,
             effective_rank: if trace < NO_VARIANCE {

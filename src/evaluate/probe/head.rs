@@ -1,10 +1,10 @@
 //! Softmax regression: one linear layer, its cross-entropy, and the gradient.
 
 use rayon::prelude::*;
+use simsiam_model::backend::cpu::{Matrix, matrix_product};
 use simsiam_pipeline::rng::ViewRng;
 
 use super::super::features::LabelledFeatures;
-use super::super::matrix::{Matrix, multiply};
 use super::super::scores::Verdict;
 
 /// Rows of a batch that one thread takes at a time.
@@ -63,12 +63,11 @@ impl Head {
             }
         }
         // features' x errors, with every sum over the batch in one thread and in one order.
-        let (features, errors) =
-            (Matrix::new(features, dim).transposed(), Matrix::new(&errors, self.classes));
+        let (features, errors) = (Matrix::of_rows(features, dim).t(), Matrix::of_rows(&errors, self.classes));
         let blocks = gradient.weight.par_chunks_mut(CHANNEL_BLOCK * self.classes).enumerate();
         blocks.for_each(|(block, weight)| {
             let first = block * CHANNEL_BLOCK;
-            multiply(weight, features.rows(first..dim.min(first + CHANNEL_BLOCK)), errors);
+            matrix_product(weight, features.rows(first..dim.min(first + CHANNEL_BLOCK)), errors);
         });
         (loss / batch as f64, gradient)
     }
@@ -93,12 +92,12 @@ impl Head {
     }
 
     fn logits(&self, features: &[f32]) -> Vec<f32> {
-        let (dim, weight) = (self.dim(), Matrix::new(&self.weight, self.classes));
+        let (dim, weight) = (self.dim(), Matrix::of_rows(&self.weight, self.classes));
         let mut logits = vec![0.0; features.len() / dim * self.classes];
         let blocks =
             logits.par_chunks_mut(ROW_BLOCK * self.classes).zip(features.par_chunks(ROW_BLOCK * dim));
         blocks.for_each(|(logits, features)| {
-            multiply(logits, Matrix::new(features, dim), weight);
+            matrix_product(logits, Matrix::of_rows(features, dim), weight);
             for row in logits.chunks_exact_mut(self.classes) {
                 row.iter_mut().zip(&self.bias).for_each(|(logit, bias)| *logit += bias);
             }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// A matrix to read, contiguous along its rows or along its columns.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
+pub struct Matrix<'a> {
     data: &'a [f32],
     pub(super) rows: usize,
     pub(super) cols: usize,
@@ -24,7 +24,10 @@ pub(super) enum Order {
 
 impl<'a> Matrix<'a> {
     /// A matrix of contiguous rows that begin `stride` apart.
-    pub(super) fn new(data: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
+    ///
+    /// # Panics
+    /// If it reaches beyond the slice.
+    pub fn new(data: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
         assert!(
             cols <= stride && extent(rows, cols, stride) <= data.len(),
             "the matrix reaches beyond its slice"
@@ -32,8 +35,17 @@ impl<'a> Matrix<'a> {
         Self { data, rows, cols, stride, order: Order::Rows }
     }
 
+    /// The whole slice, in rows of `cols` values.
+    ///
+    /// # Panics
+    /// If it is no whole number of rows.
+    pub fn of_rows(data: &'a [f32], cols: usize) -> Self {
+        assert!(data.len().is_multiple_of(cols), "{} values in rows of {cols}", data.len());
+        Self::new(data, data.len() / cols, cols, cols)
+    }
+
     /// The transpose.
-    pub(super) fn t(self) -> Self {
+    pub fn t(self) -> Self {
         let order = match self.order {
             Order::Rows => Order::Columns,
             Order::Columns => Order::Rows,
@@ -48,7 +60,10 @@ impl<'a> Matrix<'a> {
     }
 
     /// Some of the rows.
-    pub(super) fn rows(self, range: Range<usize>) -> Self {
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn rows(self, range: Range<usize>) -> Self {
         match self.order {
             Order::Rows => {
                 Self::new(&self.data[range.start * self.stride..], range.len(), self.cols, self.stride)

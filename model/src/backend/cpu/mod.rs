@@ -18,10 +18,12 @@ mod tensor_view;
 mod planes;
 
 mod matrix;
+pub use matrix::Matrix;
 
 mod tile;
 
 mod product;
+pub use product::matrix_product;
 
 mod conv2d;
 

@@ -7,8 +7,33 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::matrix::{Matrix, Order, Store};
-use super::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply as multiply_tile};
+use super::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply as multiply_tile, with_kernel};
 use super::vectorized;
+
+/// `out = a b`, row after row, on this thread: each sum in one order, whatever the other threads do.
+///
+/// # Panics
+/// If sizes disagree.
+pub fn matrix_product(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) {
+    assert_eq!(a.cols, b.rows, "a product's inner sizes");
+    assert_eq!(out.len(), a.rows * b.cols, "a product's outer size");
+    with_kernel!(kernel => {
+        multiply_packing(
+            kernel,
+            &Left::new(kernel, a),
+            b.cols,
+            |k, columns, panel| pack_panel(kernel, b, k, columns, panel),
+            #[inline(always)]
+            |row, columns, results, store| {
+                let to = &mut out[row * b.cols..][columns];
+                match store {
+                    Store::Overwrite => to.copy_from_slice(results),
+                    Store::Add => to.iter_mut().zip(results).for_each(|(to, result)| *to += result),
+                }
+            },
+        );
+    });
+}
 
 /// A left factor, `rows x depth`, cut into blocks of a tile's height.
 pub(super) enum Left<'a> {
@@ -289,7 +314,6 @@ fn multiply_block<K: Kernel>(
 #[cfg(test)]
 mod tests {
     use super::super::matrix::MatrixMut;
-    use super::super::tile::with_kernel;
     use super::*;
 
     /// Every order of the factors at sizes around those of the tiles and of what is packed, against the definition.
