@@ -27,7 +27,7 @@ impl Kernel for Scalar {
                 for (row, tile) in rows.iter().zip(&mut tile) {
                     // SAFETY: the caller promises a value at every step.
                     let left = unsafe { *row.add(k * step) };
-                    tile[v] = multiply_add(left, right, tile[v]);
+                    multiply_add(left, &right, &mut tile[v]);
                 }
             }
         }
@@ -40,26 +40,45 @@ impl Kernel for Scalar {
     }
 }
 
-/// `left right + sums`, rounded once, as fused multiply-add rounds: results are the same bits on every processor.
+/// Adds `left right` to `sums`, rounded once, as fused multiply-add rounds: results are the same bits on every processor.
 #[inline(always)]
-fn multiply_add(left: f32, right: [f32; 8], sums: [f32; 8]) -> [f32; 8] {
-    let fused = || std::array::from_fn(|lane| left.mul_add(right[lane], sums[lane]));
+fn multiply_add(left: f32, right: &[f32; 8], sums: &mut [f32; 8]) {
     if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
-        return fused();
+        return fused(left, right, sums);
     }
     // Without the instruction, `mul_add` is a call for each value. A product of two f32 is exact in f64, so the sum is
-    // rounded to f64 and then to f32. That is one rounding too many only where the first one ends half way between two
-    // f32, or where f32 has fewer digits.
-    let mut rounded_twice = false;
-    let exact: [f64; 8] = std::array::from_fn(
-        #[inline(always)]
-        |lane| f64::from(left) * f64::from(right[lane]) + f64::from(sums[lane]),
-    );
-    for sum in exact {
-        rounded_twice |= sum.to_bits() & 0x1fff_ffff == 0x1000_0000;
-        rounded_twice |= (sum.abs() < f64::from(f32::MIN_POSITIVE)) & (sum != 0.0);
+    // rounded to f64 and then to f32. Twice is once too often only where the first ends half way between two f32, or where
+    // f32 has fewer digits than usual.
+    const HALF_WAY: u32 = 1 << 28;
+    const FEWER_DIGITS: u32 = 0x3810_0000; // from here on the upper half of an f64 is that of a normal f32
+    let (mut exact, mut is_rare) = ([0.0f64; 8], 0);
+    for lane in 0..8 {
+        exact[lane] = f64::from(left) * f64::from(right[lane]) + f64::from(sums[lane]);
     }
-    if rounded_twice { fused() } else { exact.map(|sum| sum as f32) }
+    for sum in exact {
+        let (lower, upper) = (sum.to_bits() as u32, (sum.to_bits() >> 32) as u32 & 0x7fff_ffff);
+        is_rare |= u32::from(lower & (2 * HALF_WAY - 1) == HALF_WAY);
+        is_rare |= u32::from(upper.wrapping_sub(1) < FEWER_DIGITS - 1); // but for 0
+    }
+    if is_rare != 0 {
+        return fused_rarely(left, right, sums);
+    }
+    for lane in 0..8 {
+        sums[lane] = exact[lane] as f32;
+    }
+}
+
+#[inline(always)]
+fn fused(left: f32, right: &[f32; 8], sums: &mut [f32; 8]) {
+    for lane in 0..8 {
+        sums[lane] = left.mul_add(right[lane], sums[lane]);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn fused_rarely(left: f32, right: &[f32; 8], sums: &mut [f32; 8]) {
+    fused(left, right, sums);
 }
 
 #[cfg(test)]
@@ -68,11 +87,11 @@ mod tests {
 
     #[test]
     fn values_are_rounded_once() {
-        // The first sum is 1 + 2^-24 + 2^-60: rounded to f64 it lies half way between two f32.
-        let ties = [
-            (1.0 + 2f32.powi(-12), 2f32.powi(-12), 1.0 - 2f32.powi(-12)),
-            (2f32.powi(-30), 2f32.powi(-30), 1.0 + 2f32.powi(-23)),
-        ];
+        // The sum is 2^-60 less than half way between two f32, and half way when it is rounded to f64.
+        let (a, b, c) =
+            (2f32.powi(-12) - 2f32.powi(-30), 2f32.powi(-12) + 2f32.powi(-30), 1.0 + 2f32.powi(-23));
+        assert_ne!((f64::from(a) * f64::from(b) + f64::from(c)) as f32, a.mul_add(b, c));
+        let ties = [(a, b, c), (-a, b, -c), (2f32.powi(-12), 2f32.powi(-12), 1.0)];
         let small = [(1e-20, 1.5e-20, 1e-41), (1e-30, 1e-30, -1e-45), (0.0, 3.0, -0.0), (-0.0, 1.0, 0.0)];
         let large = [(f32::MAX, 2.0, f32::MIN), (f32::INFINITY, 1.0, 1.0), (f32::MAX, 1.0, f32::MAX)];
         let noise = (0..100_000u32).map(|i| {
@@ -81,7 +100,9 @@ mod tests {
             (value(1), value(2), value(3))
         });
         for (a, b, c) in ties.into_iter().chain(small).chain(large).chain(noise) {
-            let (found, expected) = (multiply_add(a, [b; 8], [c; 8])[0], a.mul_add(b, c));
+            let (mut sums, expected) = ([c; 8], a.mul_add(b, c));
+            multiply_add(a, &[b; 8], &mut sums);
+            let found = sums[0];
             assert!(
                 found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan(),
                 "{a} {b} {c}: {found}, not {expected}"

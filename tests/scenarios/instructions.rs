@@ -1,0 +1,19 @@
+//! `SIMSIAM_INSTRUCTIONS`: every set does the work that all do, and what cannot be had is refused.
+
+use crate::fixture::{Fixture, refused, simsiam, succeed};
+
+#[test]
+fn a_set_that_the_processor_has_is_used_and_any_other_is_refused() {
+    let fixture = Fixture::new();
+    let inspect = |set: &str| {
+        let mut command = simsiam();
+        command.arg("inspect").arg(fixture.path("val")).arg("--verify").env("SIMSIAM_INSTRUCTIONS", set);
+        command
+    };
+    assert!(succeed(&mut inspect("scalar")).contains("50"));
+    for set in ["sse", "AVX2", ""] {
+        let printed = refused(&mut inspect(set));
+        let expected = format!("error: SIMSIAM_INSTRUCTIONS={set}: must be scalar, avx2 or avx512");
+        assert!(printed.contains(&expected), "{printed}");
+    }
+}
