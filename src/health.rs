@@ -188,6 +188,13 @@ mod tests {
         }
     }
 
+    /// Steps 20, 160, 360 and 800 of the demo, whose kNN goes from 37 to 65 %.
+    #[test]
+    fn swav_on_the_demo_is_healthy_though_its_rank_falls() {
+        let lines = [(8.073, 0.867, 2.70), (7.708, 0.90, 2.31), (7.486, 0.886, 2.17), (7.228, 0.907, 2.75)];
+        assert_eq!(states(Method::Swav, Some(3000f64.ln()), &lines), [Health::Healthy; 4]);
+    }
+
     #[test]
     fn a_contrastive_loss_at_that_of_equal_outputs_is_a_collapse() {
         let equal = 4097f64.ln();
