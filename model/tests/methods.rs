@@ -90,6 +90,32 @@ fn the_queue_holds_the_newest_keys() {
 }
 
 #[test]
+fn the_loss_of_equal_outputs_is_what_methods_say() {
+    /// Of a batch of one image again and again, once MoCo's queue holds nothing else.
+    fn losses<M: Method<Cpu, 32>>(mut model: M) -> (f64, Option<f64>) {
+        let image = || images_from::<_, 3, 32>(&Cpu::default(), &[0.5; IMAGES * 3072]);
+        let mut pass = || {
+            let grads = model.alloc_grads();
+            let step = model.loss(Batch { views: vec![image(), image()], samples: &[] }, grads);
+            let found = (step.value(), step.equal_loss);
+            model.end_step(1, 0.0);
+            found
+        };
+        pass();
+        pass()
+    }
+    let simclr = SimClrConfig { heads: HEADS, temperature: 0.5 };
+    let simclr = SimClr::<Net, 64, 48, 16, Cpu>::new(&Cpu::default(), &simclr, 0);
+    for (loss, equal) in [losses(simclr), losses(moco(2 * IMAGES))] {
+        assert!((loss - equal.unwrap()).abs() < 1e-4, "{loss}, not {equal:?}");
+    }
+    // Codes that say nothing can also be predicted worse than that.
+    let (loss, equal) = losses(swav());
+    assert!((equal.unwrap() - 20f64.ln()).abs() < 1e-9 && loss >= equal.unwrap(), "{loss} {equal:?}");
+    assert_eq!(losses(simsiam(&SimSiamConfig::new(2))).1, None);
+}
+
+#[test]
 fn prototypes_keep_their_length_and_rest_at_rate_0() {
     let mut model = swav();
     let before = model.prototypes.weight.as_vec();
