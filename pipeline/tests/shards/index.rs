@@ -145,7 +145,8 @@ fn indexing_says_how_far_it_is_and_an_index_needs_none() {
         let telling = told.clone();
         let progress = IndexProgress::new(move |done, total| telling.lock().unwrap().push((done, total)));
         let pattern = fixture.shards().to_str().unwrap().to_owned();
-        let options = OpenOptions { cache_dir: Some(fixture.cache()), threads: 1, progress, ..OpenOptions::default() };
+        let options =
+            OpenOptions { cache_dir: Some(fixture.cache()), threads: 1, progress, ..OpenOptions::default() };
         ShardSet::open(&[pattern], &options).unwrap()
     };
     let set = open();
