@@ -62,7 +62,7 @@ fn measured(metrics: &StepMetrics) -> String {
 mod tests {
     use super::*;
     use crate::console::tests::Screen;
-    use crate::metrics::Health;
+    use crate::health::Health;
 
     #[test]
     fn both_lines_fit_80_columns_and_keep_their_width() {
@@ -74,6 +74,7 @@ mod tests {
             step: 1,
             epoch: 1,
             loss,
+            equal_loss: None,
             z_std: 0.0214,
             z_std_even: 0.0221,
             z_rank,
