@@ -31,6 +31,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
     simsiam::instructions::limit_from_environment()?;
     simsiam::interrupt::survive_file_size_limit()?;
+    simsiam::instructions::limit_from_environment()?;
     match &cli.command {
         Command::Train(args) => Ok(match commands::train::run(args, console)? {
             Outcome::Finished(_) => ExitCode::SUCCESS,

@@ -210,7 +210,7 @@ impl TrainConfig {
                 "a lower `--base-lr`, or a larger `--batch-size`",
             ),
             Method::Mocov2 => (
-                "He et al. 2020, section 4.1",
+                "Chen et al. 2020, \"Improved baselines\", and He et al. 2020, section 4.1",
                 "a lower `--base-lr`, `--warmup-epochs`, and a `--target-momentum` nearer to 1",
             ),
             Method::Swav => (
