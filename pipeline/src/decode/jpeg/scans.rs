@@ -55,16 +55,19 @@ impl Task for Pass<'_> {
     }
 }
 
-/// What a kind of scan adds to a block: `number` is the component's within the scan, `nonzero` the set of the block's AC
-/// coefficients that are not 0.
+/// A block where a scan has come to it.
+struct Reached<'a, 'data> {
+    segment: &'a mut Segment<'data>,
+    /// The component's number within the scan.
+    number: usize,
+    block: &'a mut Block,
+    /// The block's AC coefficients that are not 0.
+    nonzero: &'a mut u64,
+}
+
+/// What a kind of scan adds to a block.
 trait Kind {
-    fn add(
-        &mut self,
-        segment: &mut Segment<'_>,
-        number: usize,
-        block: &mut Block,
-        nonzero: &mut u64,
-    ) -> Result<(), Damage>;
+    fn add(&mut self, at: Reached<'_, '_>) -> Result<(), Damage>;
 }
 
 struct Whole<'a, K> {
@@ -75,18 +78,12 @@ struct Whole<'a, K> {
 
 impl<K: Kernels> Kind for Whole<'_, K> {
     #[inline(always)]
-    fn add(
-        &mut self,
-        segment: &mut Segment<'_>,
-        number: usize,
-        block: &mut Block,
-        nonzero: &mut u64,
-    ) -> Result<(), Damage> {
-        let prediction = &mut segment.predictions[number];
-        let last =
-            self.kernels.decode(&self.coders[number], &mut segment.bits, prediction, &mut self.long)?;
-        *block = *self.long.block();
-        *nonzero = last as u64;
+    fn add(&mut self, at: Reached<'_, '_>) -> Result<(), Damage> {
+        let Segment { bits, predictions, .. } = at.segment;
+        let (coder, prediction) = (&self.coders[at.number], &mut predictions[at.number]);
+        let last = self.kernels.decode(coder, bits, prediction, &mut self.long)?;
+        *at.block = *self.long.block();
+        *at.nonzero = last as u64;
         Ok(())
     }
 }
@@ -98,15 +95,9 @@ struct FirstDc<'a> {
 
 impl Kind for FirstDc<'_> {
     #[inline(always)]
-    fn add(
-        &mut self,
-        segment: &mut Segment<'_>,
-        number: usize,
-        block: &mut Block,
-        _: &mut u64,
-    ) -> Result<(), Damage> {
-        let prediction = &mut segment.predictions[number];
-        progressive::first_dc(self.tables[number], self.low, &mut segment.bits, prediction, block)
+    fn add(&mut self, at: Reached<'_, '_>) -> Result<(), Damage> {
+        let Segment { bits, predictions, .. } = at.segment;
+        progressive::first_dc(self.tables[at.number], self.low, bits, &mut predictions[at.number], at.block)
     }
 }
 
@@ -116,14 +107,8 @@ struct RefinedDc {
 
 impl Kind for RefinedDc {
     #[inline(always)]
-    fn add(
-        &mut self,
-        segment: &mut Segment<'_>,
-        _: usize,
-        block: &mut Block,
-        _: &mut u64,
-    ) -> Result<(), Damage> {
-        progressive::refine_dc(self.low, &mut segment.bits, block);
+    fn add(&mut self, at: Reached<'_, '_>) -> Result<(), Damage> {
+        progressive::refine_dc(self.low, &mut at.segment.bits, at.block);
         Ok(())
     }
 }
@@ -132,14 +117,8 @@ struct FirstBand<'a>(Band<'a>);
 
 impl Kind for FirstBand<'_> {
     #[inline(always)]
-    fn add(
-        &mut self,
-        segment: &mut Segment<'_>,
-        _: usize,
-        block: &mut Block,
-        nonzero: &mut u64,
-    ) -> Result<(), Damage> {
-        self.0.decode(&mut segment.bits, &mut segment.ended, block, nonzero)
+    fn add(&mut self, at: Reached<'_, '_>) -> Result<(), Damage> {
+        self.0.decode(&mut at.segment.bits, &mut at.segment.ended, at.block, at.nonzero)
     }
 }
 
@@ -147,14 +126,8 @@ struct RefinedBand<'a>(Band<'a>);
 
 impl Kind for RefinedBand<'_> {
     #[inline(always)]
-    fn add(
-        &mut self,
-        segment: &mut Segment<'_>,
-        _: usize,
-        block: &mut Block,
-        nonzero: &mut u64,
-    ) -> Result<(), Damage> {
-        self.0.refine(&mut segment.bits, &mut segment.ended, block, nonzero)
+    fn add(&mut self, at: Reached<'_, '_>) -> Result<(), Damage> {
+        self.0.refine(&mut at.segment.bits, &mut at.segment.ended, at.block, at.nonzero)
     }
 }
 
@@ -177,7 +150,8 @@ impl Pass<'_> {
                 for (AlignedBlock(block), nonzero) in
                     blocks[places.clone()].iter_mut().zip(&mut nonzero[places])
                 {
-                    kind.add(segments.next_mcu()?, 0, block, nonzero)?;
+                    let segment = segments.next_mcu()?;
+                    kind.add(Reached { segment, number: 0, block, nonzero })?;
                 }
                 segments.check()?;
             }
@@ -192,7 +166,8 @@ impl Pass<'_> {
                     for y in 0..grid.v {
                         let first = grid.start + (row * grid.v + y) * grid.stride + column * h;
                         for place in first..first + h {
-                            kind.add(segment, number, &mut blocks[place].0, &mut nonzero[place])?;
+                            let (block, nonzero) = (&mut blocks[place].0, &mut nonzero[place]);
+                            kind.add(Reached { segment, number, block, nonzero })?;
                         }
                     }
                 }
