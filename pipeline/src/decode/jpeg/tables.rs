@@ -21,14 +21,16 @@ pub(super) struct Tables {
 #[derive(Debug, Default)]
 struct Slot {
     source: Vec<u8>,
+    /// Counts the different tables that files have had in this slot.
+    version: u64,
     /// Whether the present file has defined it.
     defined: bool,
 }
 
-/// A table for use, beside the bytes that it was built from.
+/// A table for use, and the version that it was built from.
 #[derive(Debug)]
 struct Built<T> {
-    source: Vec<u8>,
+    version: u64,
     table: Option<Box<T>>,
 }
 
@@ -121,7 +123,7 @@ impl Tables {
     }
 }
 
-/// Builds a table, unless it was built from the same bytes before.
+/// Builds a table, unless it is that of the file before.
 fn build<T>(
     slots: &[Slot; 4],
     built: &mut [Built<T>; 4],
@@ -130,24 +132,27 @@ fn build<T>(
 ) -> Result<(), DecodeError> {
     let number = usize::from(number);
     let slot = slots.get(number).filter(|slot| slot.defined);
-    let source = &slot.ok_or_else(|| malformed("a scan whose tables are not in the file"))?.source;
+    let slot = slot.ok_or_else(|| malformed("a scan whose tables are not in the file"))?;
     let built = &mut built[number];
-    if built.table.is_none() || built.source != *source {
-        let table = new(source).ok_or_else(|| malformed("a Huffman table that no codes fit"))?;
+    if built.version != slot.version {
+        let table = new(&slot.source).ok_or_else(|| malformed("a Huffman table that no codes fit"))?;
         // From the second on, nothing is allocated.
         match &mut built.table {
             Some(old) => **old = table,
             None => built.table = Some(Box::new(table)),
         }
-        built.source.clone_from(source);
+        built.version = slot.version;
     }
     Ok(())
 }
 
 impl Slot {
     fn define(&mut self, source: &[u8]) {
-        self.source.clear();
-        self.source.extend_from_slice(source);
+        if self.version == 0 || self.source != source {
+            self.source.clear();
+            self.source.extend_from_slice(source);
+            self.version += 1;
+        }
         self.defined = true;
     }
 
@@ -166,6 +171,6 @@ impl<T> Built<T> {
 
 impl<T> Default for Built<T> {
     fn default() -> Self {
-        Self { source: Vec::new(), table: None }
+        Self { version: 0, table: None }
     }
 }
