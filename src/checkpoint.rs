@@ -128,6 +128,7 @@ impl CheckpointDir {
         let path = self.dir.join(folder(checkpoint.state.counters.step));
         self.write(checkpoint, &path)
             .with_context(|| format!("cannot write checkpoint {}", path.display()))?;
+        tracing::info!("saved {}", path.display());
         self.note_best(&checkpoint.state)?;
         self.prune(keep, &checkpoint.state.counters)
     }

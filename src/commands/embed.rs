@@ -24,6 +24,9 @@ pub fn run(args: &EmbedArgs, console: &Console) -> Result<()> {
     let given = Overrides { shards, workers, ..Overrides::default() };
     let config = subject.config.with(&given)?.found_from_here(&args.run, &given, ShardFlags::EMBED)?;
     let source = Source::open(&config.shards, &config, &console.open_options())?;
+    if args.shards.is_none() {
+        subject.check_own(&source.shards, "--shards")?;
+    }
     let encoder = subject.freeze(args.features)?;
     let metadata = [
         ("arch", config.arch.to_string()),

@@ -43,6 +43,9 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
     let own_shards = args.train_shards.is_none();
     let data = KnnData::open(&config, &console.open_options())
         .context("the shards (--train-shards and --val-shards name others)")?;
+    if own_shards {
+        subjects.iter().try_for_each(|subject| subject.check_own(&data.bank.shards, "--train-shards"))?;
+    }
     data.warn_of_shared();
     if own_shards && config.val_shards.is_empty() && config.knn_every == Some(0) {
         tracing::warn!(
@@ -236,13 +239,6 @@ fn probe_recipe(args: &ProbeArgs, config: &TrainConfig, train: &Source) -> Probe
 /// One more than the largest label, or as many as have names.
 fn classes(data: &KnnData) -> Result<usize, InputError> {
     let shards = [&data.bank.shards, &data.queries.shards];
-    if let [Some(train), Some(val)] = shards.map(|shards| shards.class_names())
-        && train != val
-    {
-        tracing::warn!(
-            "the class names of the training and the validation shards differ: are their labels the same?"
-        );
-    }
     let labels = shards.into_iter().flat_map(|shards| (0..shards.len()).filter_map(|at| shards.label(at)));
     let largest = labels.max().unwrap_or(0) as usize;
     if largest >= MAX_CLASSES {

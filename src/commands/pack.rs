@@ -5,12 +5,18 @@ use simsiam_pipeline::pack::{ClassFolders, PackOptions, pack};
 
 use crate::cli::{self, PackArgs};
 use crate::console::{Console, Unit, thousands};
+use crate::error::InputError;
 
 /// Packs, and says what was written.
 ///
 /// # Errors
 /// If there is nothing to pack, shards are there already, or files cannot be read or written.
 pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
+    let prefix = &args.prefix;
+    if prefix.is_empty() || prefix.starts_with('.') || prefix.contains(['/', '\\']) {
+        let why = "must be the beginning of a file's name, without folders and with no dot in front";
+        return Err(InputError::new(format!("--prefix {prefix}: {why}")).into());
+    }
     let options = PackOptions {
         shard_bytes: args.shard_size << 20,
         seed: args.seed,

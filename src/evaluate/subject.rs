@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use dfdx::prelude::Cpu;
 use simsiam_model::network::Network;
 use simsiam_model::state::{self, NamedTensor};
+use simsiam_pipeline::ShardSet;
 
 use super::frozen::{FeatureLayer, FrozenEncoder};
 use crate::checkpoint::{Checkpoint, CheckpointDir, folder};
@@ -51,6 +52,8 @@ pub struct Subject {
     pub config: TrainConfig,
     /// Steps that it was trained for.
     pub step: u64,
+    /// The fingerprint of its training shards, as far as it was trained on any.
+    trained_on: Option<u64>,
     /// What was saved; `None` for the untrained network.
     weights: Option<Vec<NamedTensor>>,
 }
@@ -72,12 +75,30 @@ impl Subject {
         };
         let (config, checkpoints) = (saved_config(&run_dir)?, CheckpointDir::new(&run_dir));
         let Checkpoint { state, model, .. } = match choice {
-            CheckpointChoice::Untrained => return Ok(Self { run_dir, config, step: 0, weights: None }),
+            CheckpointChoice::Untrained => {
+                return Ok(Self { run_dir, config, step: 0, trained_on: None, weights: None });
+            }
             CheckpointChoice::Newest => checkpoints.newest()?,
             CheckpointChoice::Best => checkpoints.at(checkpoints.best_step()?)?,
             CheckpointChoice::Step(step) => checkpoints.at(step)?,
         };
-        Ok(Self { run_dir, config, step: state.counters.step, weights: Some(model) })
+        let (step, trained_on) = (state.counters.step, Some(state.data).filter(|&data| data != 0));
+        Ok(Self { run_dir, config, step, trained_on, weights: Some(model) })
+    }
+
+    /// Refuses shards that hold other data than the run was trained on, where they were to be the run's own; `flag` names
+    /// shards whatever they hold.
+    ///
+    /// # Errors
+    /// If they do.
+    pub fn check_own(&self, shards: &ShardSet, flag: &str) -> Result<(), InputError> {
+        match self.trained_on {
+            Some(data) if data != shards.fingerprint() => Err(InputError::new(format!(
+                "run {}: its training shards are no longer those that it was trained on; {flag} names the shards to take",
+                self.run_dir.display()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// The network as a function.

@@ -55,6 +55,19 @@ fn a_run_finds_its_shards_from_another_folder() {
         assert!(printed.contains(expected), "{arguments:?}: {printed}");
     }
     succeed(&mut within(&here, &["embed", "moved/run", "--out", "x.npy", "--shards", "moved/val"]));
+
+    // Other images under the names of the run's own.
+    let moved = fixture.path("moved");
+    std::fs::rename(moved.join("train"), moved.join("elsewhere")).unwrap();
+    std::fs::rename(moved.join("val"), moved.join("train")).unwrap();
+    std::fs::rename(moved.join("elsewhere"), moved.join("val")).unwrap();
+    for arguments in [&["eval", "run", "--only", "knn"][..], &["embed", "run", "--out", "x.npy"]] {
+        let printed = refused(&mut within(&moved, arguments));
+        assert!(
+            printed.contains("its training shards are no longer those that it was trained on"),
+            "{printed}"
+        );
+    }
 }
 
 #[cfg(unix)]

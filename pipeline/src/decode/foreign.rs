@@ -5,7 +5,7 @@ use super::DecodeError;
 /// What the file is, where its first bytes leave no doubt.
 pub(super) fn recognise(bytes: &[u8]) -> Option<DecodeError> {
     let begins = |&(magic, _): &(&[u8], &str)| bytes.starts_with(magic);
-    if let Some(brand) = iso_media(bytes) {
+    if let Some(brand) = iso_media(bytes).or_else(|| icon(bytes)) {
         return Some(brand);
     }
     if let Some(&(_, name)) = IMAGES.iter().find(|entry| begins(entry)) {
@@ -17,15 +17,13 @@ pub(super) fn recognise(bytes: &[u8]) -> Option<DecodeError> {
     riff(bytes).or_else(|| markup(bytes))
 }
 
-const IMAGES: [(&[u8], &str); 19] = [
+const IMAGES: [(&[u8], &str); 17] = [
     (b"\xff\x0a", "JPEG XL"),
     (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
     (b"8BPS", "Photoshop (PSD)"),
     (b"gimp xcf", "GIMP (XCF)"),
-    (b"\0\0\x01\0", "ICO"),
-    (b"\0\0\x02\0", "CUR"),
     (b"icns", "ICNS"),
     (b"v/1\x01", "OpenEXR"),
     (b"#?RADIANCE", "Radiance HDR"),
@@ -72,11 +70,21 @@ fn iso_media(bytes: &[u8]) -> Option<DecodeError> {
         b"crx " => Some("Canon raw (CR3)"),
         _ => None,
     });
-    let is_heif = matches!(brands.first_chunk(), Some(b"mif1" | b"msf1"));
+    let is_heif = matches!(brands.first_chunk(), Some(b"mif1" | b"msf1" | b"mif2"));
     Some(match image.or(is_heif.then_some("HEIF")) {
         Some(image) => DecodeError::OtherImage(image),
         None => DecodeError::OtherFile("an MP4 or QuickTime video"),
     })
+}
+
+/// Icons and cursors have a kind, a number of pictures and for each a byte that is 0. A TGA may begin with the same kind.
+fn icon(bytes: &[u8]) -> Option<DecodeError> {
+    match bytes.first_chunk()? {
+        [0, 0, kind @ 1..=2, 0, 1..=255, 0, _, _, _, 0] => {
+            Some(DecodeError::OtherImage(if *kind == 1 { "ICO" } else { "CUR" }))
+        }
+        _ => None,
+    }
 }
 
 fn riff(bytes: &[u8]) -> Option<DecodeError> {
@@ -134,7 +142,7 @@ mod tests {
             (b"8BPS\0\x01".to_vec(), "Photoshop (PSD)"),
             (b"\xef\xbb\xbf\n<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec(), "SVG"),
             (b"<?xml version='1.0'?>\n<!-- drawn -->\n<svg/>".to_vec(), "SVG"),
-            (b"\0\0\x01\0\x01\0".to_vec(), "ICO"),
+            (b"\0\0\x01\0\x01\0\x10\x10\0\0".to_vec(), "ICO"),
         ] {
             assert_eq!(error(&bytes), not_read(name), "{}", bytes.escape_ascii());
         }

@@ -43,11 +43,24 @@ impl Encoding {
     }
 }
 
+/// Refuses what is another kind of file under an image's name. A damaged image is kept: `inspect --verify` names it.
+fn known_kind(bytes: &[u8]) -> Result<(), String> {
+    match decode::probe(bytes) {
+        Err(
+            error @ (DecodeError::Empty
+            | DecodeError::NotAnImage(_)
+            | DecodeError::OtherImage(_)
+            | DecodeError::OtherFile(_)),
+        ) => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
+
 /// Reads one file. A file that cannot be read ends the packing; one that cannot be decoded is only left out.
 pub(super) fn load(image: &SourceImage, encoding: Encoding) -> Result<Loaded, ShardError> {
     let bytes = fs::read(&image.path).map_err(ShardError::io("read", &image.path))?;
     let (max_side, quality) = match encoding {
-        Encoding::Keep => return Ok(Ok((image.extension.clone(), bytes))),
+        Encoding::Keep => return Ok(known_kind(&bytes).map(|()| (image.extension.clone(), bytes))),
         Encoding::ScaleTo { max_side } => match fits(&bytes, max_side) {
             Ok(true) => return Ok(Ok((image.extension.clone(), bytes))),
             Ok(false) => (Some(max_side), DEFAULT_QUALITY),

@@ -80,8 +80,8 @@ pub struct PackProgress {
 
 /// Packs the images of `source` into shards in `out`, which is created if need be.
 ///
-/// Each shard appears only when it is complete. Images that cannot be decoded are packed as they are when
-/// nothing is to be re-encoded, and left out and listed otherwise.
+/// Each shard appears only when it is complete. Files that are no images, whatever their names, are left out and listed. Images
+/// that cannot be decoded are packed as they are when nothing is to be re-encoded, and left out otherwise.
 ///
 /// # Errors
 /// No images; `out` holds shards already; an option out of range; none of the images can be decoded; I/O.

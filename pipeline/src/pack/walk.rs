@@ -1,5 +1,6 @@
 //! Finds the images below a folder, and says of every other file why it is none.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -35,13 +36,16 @@ pub(super) struct FoundImage {
 pub(super) fn walk(source: &Path) -> Result<Found, ShardError> {
     let real = fs::canonicalize(source).map_err(ShardError::io("list", source))?;
     let mut found = Found::default();
-    let mut place = Place { ancestors: vec![real], folders: Vec::new() };
+    let mut place =
+        Place { seen: BTreeSet::from([real.clone()]), ancestors: vec![real], folders: Vec::new() };
     walk_folder(source, &mut place, &mut found)?;
     Ok(found)
 }
 
 /// Where the walk is.
 struct Place {
+    /// Real paths of all folders so far.
+    seen: BTreeSet<PathBuf>,
     /// Real paths of the folders that it is in.
     ancestors: Vec<PathBuf>,
     /// Their names below the source.
@@ -58,12 +62,13 @@ fn walk_folder(folder: &Path, place: &mut Place, found: &mut Found) -> Result<()
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.starts_with('.') {
             // Those of macOS's `._x.jpg` are no images.
-            if !name.starts_with("._") && has_images_extension(&path) && path.is_file() {
+            let is_image = !name.starts_with("._") && has_images_extension(&path) && path.is_file();
+            if is_image || holds_images(&path, HIDDEN_DEPTH) {
                 found.others.push(SkippedFile { path, cause: "its name begins with a dot".into() });
             }
             continue;
         }
-        let kind = match Kind::of(&path, &place.ancestors) {
+        let kind = match Kind::of(&path, place) {
             Ok(kind) => kind,
             Err(cause) => {
                 found.others.push(SkippedFile { path, cause });
@@ -97,7 +102,7 @@ enum Kind {
 
 impl Kind {
     /// What an entry is, or why it is of no use.
-    fn of(path: &Path, ancestors: &[PathBuf]) -> Result<Kind, String> {
+    fn of(path: &Path, place: &mut Place) -> Result<Kind, String> {
         let unreadable = |error: io::Error| match fs::read_link(path) {
             Ok(target) if error.kind() == io::ErrorKind::NotFound => {
                 format!("a link to {}, which does not exist", target.display())
@@ -108,9 +113,13 @@ impl Kind {
         let metadata = fs::metadata(path).map_err(unreadable)?;
         if metadata.is_dir() {
             let real = fs::canonicalize(path).map_err(unreadable)?;
-            let is_loop = ancestors.contains(&real);
-            return if is_loop {
+            // What lies in the source is read where it lies, and everything once.
+            return if place.ancestors.contains(&real) {
                 Err("a link to a folder that it lies in".into())
+            } else if path.is_symlink() && real.starts_with(&place.ancestors[0]) {
+                Err("a link to a folder of the source itself".into())
+            } else if !place.seen.insert(real.clone()) {
+                Err("a folder that was read already, by another link".into())
             } else {
                 Ok(Kind::Folder { real })
             };
@@ -121,6 +130,21 @@ impl Kind {
         }
         image_extension(path).map(|extension| Kind::Image { bytes: metadata.len(), extension })
     }
+}
+
+/// Folders below a hidden one that are looked into.
+const HIDDEN_DEPTH: usize = 3;
+
+/// Whether a folder has files with an image's name.
+fn holds_images(folder: &Path, depth: usize) -> bool {
+    if depth == 0 || folder.is_symlink() {
+        return false;
+    }
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        (has_images_extension(&path) && path.is_file()) || holds_images(&path, depth - 1)
+    })
 }
 
 fn has_images_extension(path: &Path) -> bool {

@@ -12,6 +12,9 @@ use super::{ShardError, warnings};
 /// One class name a line; line `i` names label `i`.
 pub(crate) const FILE_NAME: &str = "classes.txt";
 
+/// Most bytes of a list of classes.
+const MAX_LIST: u64 = 16 << 20;
+
 /// The classes of a set.
 #[derive(Debug, Default)]
 pub(super) struct Classes {
@@ -23,43 +26,95 @@ pub(super) struct Classes {
     pub(super) warnings: Vec<String>,
 }
 
-impl Classes {
-    /// The class names of the folders that hold `shards`; none when there are none or the folders disagree.
-    pub(super) fn beside(shards: &[PathBuf]) -> Result<Classes, ShardError> {
+/// The lists beside the shards, by their folders.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    folders: BTreeMap<PathBuf, Vec<String>>,
+    warnings: Vec<String>,
+}
+
+impl Lists {
+    /// The lists in the folders that hold `shards`.
+    pub(super) fn beside(shards: &[PathBuf]) -> Result<Lists, ShardError> {
         let folders: BTreeSet<&Path> = shards.iter().filter_map(|shard| shard.parent()).collect();
-        let mut classes = Classes::default();
+        let mut lists = Lists::default();
         for folder in folders {
             let path = folder.join(FILE_NAME);
-            let bytes = match fs::read(&path) {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(ShardError::io("read", &path)(error)),
-            };
+            let Some(bytes) = read_list(&path)? else { continue };
             let (text, problem) = decode(&bytes);
-            classes.warnings.extend(problem.map(|problem| format!("{}: {problem}", path.display())));
-            let here: Vec<String> = text.lines().map(str::to_owned).collect();
-            if classes.names.as_ref().is_some_and(|names| *names != here) {
-                classes.warnings.push(format!(
-                    "{}: differs from the other folders' {FILE_NAME}; classes stay unnamed",
-                    path.display()
-                ));
-                (classes.names, classes.listed) = (None, false);
-                break;
-            }
-            (classes.names, classes.listed) = (Some(here), true);
+            lists.warnings.extend(problem.map(|problem| format!("{}: {problem}", path.display())));
+            // Names are printed, and a terminal takes control characters for orders.
+            let names = text.lines().map(|name| name.replace(char::is_control, "\u{fffd}")).collect();
+            lists.folders.insert(folder.to_owned(), names);
         }
-        Ok(classes)
+        Ok(lists)
     }
 
-    /// Gives every name that is a label its number: its place in the list `given`, or in the file beside the shards, or among all
-    /// names of these shards.
-    pub(super) fn settle(mut self, shards: &mut [Shard], given: Option<&[String]>) -> Classes {
+    /// Gives every label its number: a name its place in the list `given`, or in the list beside the shards, or among all
+    /// names of these shards; and where lists differ, a number the place of the name that its own list has for it.
+    pub(super) fn settle(self, shards: &mut [Shard], given: Option<&[String]>) -> Classes {
+        let mut classes = Classes { warnings: self.warnings, ..Classes::default() };
+        classes.names = given.map(<[String]>::to_vec).or_else(|| self.folders.values().next().cloned());
+        classes.listed = classes.names.is_some();
+        for (folder, own) in self.folders {
+            let names = classes.names.get_or_insert_default();
+            if own == *names {
+                continue;
+            }
+            let before = names.len();
+            let labels: Vec<u32> = own.iter().map(|name| place_of(name, names)).collect();
+            if names.len() > before {
+                let more = &names[before..];
+                let path = folder.join(FILE_NAME);
+                classes.warnings.push(format!(
+                    "{}: {} not among the {before} classes of the other list, so numbered behind them ({})",
+                    path.display(),
+                    warnings::are(more.len() as u64, "name"),
+                    warnings::some_of(more)
+                ));
+            }
+            for shard in shards.iter_mut().filter(|shard| shard.path().parent() == Some(&folder)) {
+                shard.renumber(labels.clone());
+            }
+        }
+        classes.settle_names(shards)
+    }
+}
+
+/// The place of a name in a list, to which it is added if it is not there.
+fn place_of(name: &str, names: &mut Vec<String>) -> u32 {
+    let place = names.iter().position(|other| other.trim() == name.trim()).unwrap_or_else(|| {
+        names.push(name.to_owned());
+        names.len() - 1
+    });
+    place as u32
+}
+
+/// A list's bytes; `None` where there is no such file.
+fn read_list(path: &Path) -> Result<Option<Vec<u8>>, ShardError> {
+    let failed = |error| ShardError::io("read", path)(error);
+    let refused = |why: &str| failed(io::Error::new(io::ErrorKind::InvalidInput, why));
+    // A pipe would wait for someone to write into it.
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(_) if fs::symlink_metadata(path).is_err() => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    if !metadata.is_file() {
+        return Err(refused("not a file"));
+    }
+    if metadata.len() > MAX_LIST {
+        return Err(refused("too long for a list of classes"));
+    }
+    fs::read(path).map(Some).map_err(failed)
+}
+
+impl Classes {
+    /// Gives every name that is a label its number.
+    fn settle_names(mut self, shards: &mut [Shard]) -> Classes {
         let samples = samples_by_name(shards);
         if samples.is_empty() {
             return self;
-        }
-        if let Some(given) = given {
-            (self.names, self.listed) = (Some(given.to_vec()), true);
         }
         let mut names = self.names.take().unwrap_or_default();
         let has_numbers = shards.iter().any(|shard| shard.numbered() > 0);
@@ -94,14 +149,9 @@ fn samples_by_name(shards: &[Shard]) -> BTreeMap<String, u64> {
 
 /// What becomes of labels whose names are in no list.
 fn unlisted_names(samples: &BTreeMap<String, u64>, classes: usize, has_numbers: bool) -> String {
-    const MOST_SHOWN: usize = 10;
     let labels = warnings::are(samples.values().sum(), "label");
-    let mut which: Vec<_> = samples.iter().map(|(name, count)| format!("{name:?} {count}")).collect();
-    if which.len() > MOST_SHOWN {
-        which.truncate(MOST_SHOWN);
-        which.push("...".into());
-    }
-    let which = which.join(", ");
+    let which: Vec<_> = samples.iter().map(|(name, count)| format!("{name:?} {count}")).collect();
+    let which = warnings::some_of(&which);
     if has_numbers {
         format!(
             "{labels} not used, being names beside others that are numbers ({which}); a {FILE_NAME} beside the shards says which number a name has"
@@ -138,6 +188,18 @@ fn decode(bytes: &[u8]) -> (Cow<'_, str>, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_is_a_file_of_some_length() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        assert!(read_list(&path).unwrap().is_none());
+        std::os::unix::fs::symlink("nowhere", &path).unwrap();
+        assert!(read_list(&path).is_err(), "a dangling link");
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert!(read_list(&path).is_err(), "a device");
+    }
 
     #[test]
     fn every_encoding_is_read() {

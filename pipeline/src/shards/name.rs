@@ -20,8 +20,12 @@ pub(crate) fn is_image(extension: &[u8]) -> bool {
 
 /// What an image is that cannot be read, by its extension: `AVIF`, or `gzip-compressed`.
 pub(crate) fn unread_format(extension: &[u8]) -> Option<String> {
-    const FORMATS: [&[u8]; 11] =
-        [b"avif", b"heic", b"heif", b"jxl", b"jp2", b"j2k", b"j2c", b"jpx", b"psd", b"svg", b"ico"];
+    const FORMATS: [&[u8]; 38] = [
+        b"avif", b"heic", b"heif", b"jxl", b"jp2", b"j2k", b"j2c", b"jpx", b"psd", b"svg", b"ico", b"cur",
+        b"tga", b"pcx", b"sgi", b"dds", b"icns", b"exr", b"hdr", b"qoi", b"pfm", b"xcf", b"djvu", b"emf",
+        b"wmf", b"eps", b"blp", b"flif", b"dng", b"arw", b"cr2", b"cr3", b"nef", b"orf", b"rw2", b"raf",
+        b"raw", b"jxr",
+    ];
     const PACKED: [(&[u8], &str); 4] =
         [(b"gz", "gzip"), (b"zst", "Zstandard"), (b"bz2", "bzip2"), (b"xz", "xz")];
     let last = last_part(extension);

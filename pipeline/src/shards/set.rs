@@ -1,12 +1,12 @@
 //! Many shards as one numbered sequence of samples.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::classes::Classes;
+use super::classes::{Classes, Lists};
 use super::error::{ReadCause, ReadError, ShardError};
 use super::pattern::Resolved;
 use super::sample::{EncodedSample, Location};
@@ -134,13 +134,15 @@ impl ShardSet {
     }
 
     fn of(mut shards: Vec<Shard>, resolved: &Resolved, options: &OpenOptions) -> Result<Self, ShardError> {
-        let classes = Classes::beside(&resolved.shards)?.settle(&mut shards, options.class_names.as_deref());
+        let classes = Lists::beside(&resolved.shards)?.settle(&mut shards, options.class_names.as_deref());
         let mut first_samples = vec![0];
         let mut total = 0;
         for shard in &shards {
+            tracing::debug!("shard {}: {} samples", shard.path().display(), shard.samples());
             total += shard.samples();
             first_samples.push(total);
         }
+        tracing::info!("opened {total} samples, shards: {}", shards.len());
         Ok(Self {
             shards,
             first_samples,
@@ -252,10 +254,18 @@ impl ShardSet {
         hash.digest()
     }
 
-    /// Samples of this set that `other` has, too: of shards that are the same there, under whatever name.
+    /// Samples of this set that `other` has, too, wherever they are: those with the length and the CRC-32 of one of its samples.
     pub fn shared_with(&self, other: &ShardSet) -> u64 {
-        let others: HashSet<_> = other.shards.iter().map(Shard::contents_hash).collect();
-        self.shards.iter().filter(|shard| others.contains(&shard.contents_hash())).map(Shard::samples).sum()
+        let mut own: HashMap<(u32, u32), (u64, bool)> = HashMap::new();
+        for image in self.shards.iter().flat_map(Shard::images) {
+            own.entry(image).or_default().0 += 1;
+        }
+        for image in other.shards.iter().flat_map(Shard::images) {
+            if let Some((_, is_shared)) = own.get_mut(&image) {
+                *is_shared = true;
+            }
+        }
+        own.values().filter(|(_, is_shared)| *is_shared).map(|(count, _)| count).sum()
     }
 
     /// The shard that holds a sample, and the sample's number there.

@@ -24,12 +24,14 @@ pub struct Shard {
     index: Index,
     /// The label that each of the index's names stands for in the set.
     named_labels: Vec<Option<u32>>,
+    /// The labels in the set that the labels in the shard stand for, where they are others.
+    renumbered: Option<Vec<u32>>,
 }
 
 impl Shard {
     pub(super) fn new(path: PathBuf, mapping: Mapping, index: Index) -> Shard {
         let named_labels = vec![None; index.names().len()];
-        Shard { path, mapping, index, named_labels }
+        Shard { path, mapping, index, named_labels, renumbered: None }
     }
 
     /// The file, as the patterns named it.
@@ -80,6 +82,11 @@ impl Shard {
         self.named_labels = self.index.names().iter().map(|(name, _)| label(name)).collect();
     }
 
+    /// Lets label `i` of the shard stand for `labels[i]` in the set.
+    pub(super) fn renumber(&mut self, labels: Vec<u32>) {
+        self.renumbered = Some(labels);
+    }
+
     /// Size of the archive, in bytes.
     pub fn bytes(&self) -> u64 {
         self.mapping.bytes().len() as u64
@@ -88,6 +95,13 @@ impl Shard {
     /// A hash of every sample's place, checksum, label and key.
     pub(super) fn contents_hash(&self) -> u64 {
         self.index.contents_hash()
+    }
+
+    /// Length and CRC-32 of every sample's image.
+    pub(super) fn images(&self) -> impl Iterator<Item = (u32, u32)> {
+        (0..self.samples())
+            .filter_map(|position| self.index.record(position))
+            .map(|record| (record.length, record.crc32))
     }
 
     /// What stands behind the first dot of the members' names (`jpg`, `left.png`), by where their contents begin. The index
@@ -107,7 +121,10 @@ impl Shard {
 
     fn settled(&self, label: StoredLabel) -> Option<u32> {
         match label {
-            StoredLabel::Number(number) => Some(number),
+            StoredLabel::Number(number) => match &self.renumbered {
+                Some(labels) => Some(labels.get(number as usize).copied().unwrap_or(number)),
+                None => Some(number),
+            },
             StoredLabel::Name(place) => *self.named_labels.get(place as usize)?,
         }
     }

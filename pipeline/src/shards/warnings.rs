@@ -52,6 +52,16 @@ pub(super) fn are(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun} is") } else { format!("{count} {noun}s are") }
 }
 
+/// The first of some names, and that there are more.
+pub(super) fn some_of<T: AsRef<str>>(names: &[T]) -> String {
+    const MOST_SHOWN: usize = 10;
+    let mut shown: Vec<&str> = names.iter().take(MOST_SHOWN).map(T::as_ref).collect();
+    if names.len() > MOST_SHOWN {
+        shown.push("...");
+    }
+    shown.join(", ")
+}
+
 const LISTED: &str = "`simsiam inspect` lists all";
 
 /// `under the key of another image (first: shard a.tar, member "x.png"; a sample has one image)`.

@@ -156,7 +156,7 @@ fn indexing_says_how_far_it_is_and_an_index_needs_none() {
     open();
     assert!(told.lock().unwrap().is_empty());
 
-    // A copy under another name holds the same samples.
+    // The same images are found under other names and in other archives.
     let other = Fixture::new();
     fs::copy(fixture.path("a.tar"), other.path("copy.tar")).unwrap();
     let other = other.open().unwrap();

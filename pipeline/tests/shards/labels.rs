@@ -157,3 +157,35 @@ fn names_beside_numbers_are_labels_only_where_a_list_numbers_them() {
     let names = ShardSet::open(&[names.path("a.tar").to_str().unwrap()], &options).unwrap();
     assert_eq!((labels(&names), set.shares_labels_with(&names)), (vec![Some(1)], true));
 }
+
+/// As `pack` numbers the classes of each folder by itself.
+#[test]
+fn numbers_of_different_lists_are_joined_by_their_names() {
+    let (train, val) = (Fixture::new(), Fixture::new());
+    let members: [(&str, &[u8]); 4] = [("a.jpg", b"1"), ("a.cls", b"0"), ("b.jpg", b"2"), ("b.cls", b"1")];
+    train.members("a.tar", &members);
+    val.members("a.tar", &members);
+    std::fs::write(train.path("classes.txt"), "ant\nbee\ncat\n").unwrap();
+    std::fs::write(val.path("classes.txt"), "bee\ndog\n").unwrap();
+    let list = val.path("classes.txt");
+    let warning = "1 name is not among the 3 classes of the other list, so numbered behind them (dog)";
+
+    let class_names = train.open().unwrap().class_names().map(<[String]>::to_vec);
+    let options = OpenOptions { class_names, ..Default::default() };
+    let alone = ShardSet::open(&[val.path("a.tar").to_str().unwrap()], &options).unwrap();
+    assert_eq!(labels(&alone), [Some(1), Some(3)]);
+    assert_eq!(alone.class_names().unwrap(), ["ant", "bee", "cat", "dog"]);
+    assert_eq!(alone.warnings(), [format!("{}: {warning}", list.display())]);
+
+    // In one set, the folder that is first has the first numbers.
+    let paths = [train.path("a.tar"), val.path("a.tar")].map(|path| path.to_str().unwrap().to_owned());
+    let both = ShardSet::open(&paths, &OpenOptions::default()).unwrap();
+    let names = both.class_names().unwrap();
+    let named: Vec<_> =
+        labels(&both).into_iter().map(|label| names[label.unwrap() as usize].as_str()).collect();
+    let mut expected = [["ant", "bee"], ["bee", "dog"]];
+    if train.path("") > val.path("") {
+        expected.reverse();
+    }
+    assert_eq!(named, expected.concat());
+}
