@@ -157,8 +157,8 @@ fn embeddings_have_a_row_a_label_and_a_key_for_each_usable_sample() {
     let fixture = trained();
     damage(&fixture.shard(), 512);
     // It is no longer what the run was trained on.
-    let shard = fixture.shard();
-    let shards = ["--shards", shard.to_str().unwrap()];
+    let folder = fixture.path("train");
+    let shards = ["--shards", folder.to_str().unwrap()];
     let printed = succeed(&mut embed(&fixture, "features.safetensors", &shards));
     assert!(printed.contains("199 embeddings of 64 values"), "{printed}");
     assert!(printed.contains("1 unusable samples were left out"), "{printed}");
