@@ -21,8 +21,8 @@ pub struct OpenOptions {
     pub cache_dir: Option<PathBuf>,
     /// Threads that index shards, at most one a shard. Default: as many as the machine has cores.
     pub threads: usize,
-    /// The classes that labels which are names stand for, as [`ShardSet::class_names`] of another set gives them. `None`: those of
-    /// `classes.txt`, or of these shards.
+    /// The classes that labels stand for, as [`ShardSet::class_names`] of another set gives them: names by their place, and numbers
+    /// by the name that these shards' own `classes.txt` has for them. `None`: those of `classes.txt`, or of these shards.
     pub class_names: Option<Vec<String>>,
     /// Told how far indexing is, from any thread. Default: nobody.
     pub progress: IndexProgress,
@@ -200,7 +200,8 @@ impl ShardSet {
         self.shards.iter().all(|shard| shard.labelled() == shard.samples())
     }
 
-    /// The names of the classes; entry `i` names label `i`: the lines of the `classes.txt` beside the shards, and labels that are names.
+    /// The names of the classes; entry `i` names label `i`: the lines of the `classes.txt` beside the shards, of several folders
+    /// joined, and labels that are names.
     pub fn class_names(&self) -> Option<&[String]> {
         self.classes.names.as_deref()
     }
