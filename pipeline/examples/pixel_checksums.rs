@@ -20,9 +20,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = BufWriter::new(io::stdout().lock());
     for sample in 0..shards.len() {
         let encoded = shards.read(sample)?;
-        write!(out, "{}", encoded.key)?;
+        write!(out, "{}", encoded.key())?;
         for scale in [Scale::Full, Scale::Half, Scale::Quarter, Scale::Eighth] {
-            match checksum(&mut decoder, encoded.bytes, scale)? {
+            match checksum(&mut decoder, &encoded.bytes, scale)? {
                 Some(crc) => write!(out, " {crc:08x}")?,
                 None => write!(out, " -")?,
             }

@@ -92,6 +92,8 @@ impl Drop for Batches {
 /// Stops a pipeline: closes what its stages wait on, then waits for its threads.
 pub(crate) struct Shutdown {
     pub(crate) permits: Arc<Semaphore>,
+    /// For the read stage, where it waits for something else than a queue.
+    pub(crate) stop: Arc<Semaphore>,
     pub(crate) chunks: [Closer<Chunk>; 2],
     pub(crate) finished: Closer<FinishedChunk>,
     pub(crate) threads: Vec<JoinHandle<()>>,
@@ -100,6 +102,7 @@ pub(crate) struct Shutdown {
 impl Drop for Shutdown {
     fn drop(&mut self) {
         self.permits.close();
+        self.stop.close();
         for chunks in &self.chunks {
             chunks.close();
         }

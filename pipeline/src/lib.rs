@@ -41,6 +41,7 @@ mod queue;
 pub mod rng;
 pub mod sampler;
 pub mod shards;
+mod sources;
 mod stages;
 pub mod stats;
 pub mod unpack;

@@ -17,6 +17,7 @@ use crate::quarantine::Quarantine;
 use crate::queue::bounded;
 use crate::sampler::{LastBatch, Order, Part, Sampler, World};
 use crate::shards::ShardSet;
+use crate::stages::read::SpareBuffers;
 use crate::stages::work::{WorkClock, Worker};
 use crate::stages::{collate, plan, read, work};
 use crate::stats::Meters;
@@ -187,7 +188,9 @@ pub fn start(
     };
     let meters =
         Meters { started: Instant::now(), workers, clock: clock.clone(), queues: queues.into(), stall };
+    let (buffers, stop) = (Arc::new(SpareBuffers::default()), Arc::new(Semaphore::new(0)));
     let mut shutdown = Shutdown {
+        stop: stop.clone(),
         permits: permits.clone(),
         chunks: [planned_rx.closer(), ready_rx.closer()],
         finished: finished_rx.closer(),
@@ -195,7 +198,7 @@ pub fn start(
     };
 
     for index in 0..workers {
-        let worker = Worker::new(index, shards.clone(), quarantine.clone(), clock.clone(), config);
+        let worker = Worker::new(index, shards.clone(), quarantine.clone(), clock.clone(), buffers.clone(), config);
         let (ready, finished) = (ready_rx.clone(), finished_tx.clone());
         shutdown
             .threads
@@ -213,17 +216,23 @@ pub fn start(
     shutdown.threads.push(spawn("ss-watchdog".into(), move || watchdog::run(watchdog, watched))?);
     let collate_permits = permits.clone();
     shutdown.threads.push(spawn("ss-stages".into(), move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        runtime.expect("a runtime without drivers needs nothing from the system").block_on(async {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(read::MOST_FETCHING)
+            .thread_name("ss-fetch")
+            .build()
+            .expect("a runtime without drivers needs nothing from the system");
+        runtime.block_on(async {
             tokio::join!(
                 plan::run(plan, open_tx, planned_tx),
-                read::run(shards, planned_rx, ready_tx),
+                read::run(read::Read { shards, buffers, stop }, planned_rx, ready_tx),
                 async {
                     collate::run(open_rx, finished_rx, batches_tx, pool, collate_permits).await;
                     drop(alive);
                 },
             )
         });
+        // A file system that no longer answers does not keep the pipeline from ending.
+        runtime.shutdown_timeout(Duration::from_secs(1));
     })?);
     Ok(Batches::new(
         batches_rx.into_delivery(),

@@ -97,7 +97,7 @@ type LookedAt = Result<(ImageInfo, u64), String>;
 /// Reads no more than the header.
 fn glance(set: &ShardSet, sample: u64) -> LookedAt {
     let encoded = set.peek(sample).map_err(|error| error.cause.to_string())?;
-    let info = probe(encoded.bytes).map_err(|error| error.to_string())?;
+    let info = probe(&encoded.bytes).map_err(|error| error.to_string())?;
     encoded.check_pages().map_err(|error| error.cause.to_string())?;
     Ok((info, encoded.bytes.len() as u64))
 }
@@ -105,9 +105,9 @@ fn glance(set: &ShardSet, sample: u64) -> LookedAt {
 /// Reads and decodes everything.
 fn verify_sample(set: &ShardSet, sample: u64, decoder: &mut Decoder) -> LookedAt {
     let encoded = set.read(sample).map_err(|error| error.cause.to_string())?;
-    let info = probe(encoded.bytes).map_err(|error| error.to_string())?;
+    let info = probe(&encoded.bytes).map_err(|error| error.to_string())?;
     // The decoder keeps nothing but scratch memory from one image to the next, so a panic leaves no broken state.
-    let decoded = panic::catch_unwind(AssertUnwindSafe(|| decoder.verify(encoded.bytes)));
+    let decoded = panic::catch_unwind(AssertUnwindSafe(|| decoder.verify(&encoded.bytes)));
     encoded.check_intact().map_err(|error| error.cause.to_string())?;
     match decoded {
         Ok(Ok(())) => Ok((info, encoded.bytes.len() as u64)),

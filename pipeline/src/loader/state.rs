@@ -6,6 +6,7 @@ use super::Loader;
 use crate::augment::Recipe;
 use crate::quarantine::BadSample;
 use crate::sampler::{LastBatch, Order, Part};
+use crate::shards::Fingerprint;
 
 /// The place of a loader in its data: a few numbers, whatever the size of the data. Workers, queues and ranks are no part of it,
 /// nor is a step of the caller's own ([`ViewOperation`](crate::ViewOperation)): the caller keeps that the same.
@@ -36,7 +37,7 @@ pub struct LoaderState {
     /// Views of each image.
     pub views: usize,
     /// The shards' [fingerprint](crate::ShardSet::fingerprint).
-    pub data: u64,
+    pub data: Fingerprint,
     /// Samples that could not be used so far, for the budget.
     pub bad: Vec<BadSample>,
 }
@@ -75,13 +76,13 @@ pub enum StateError {
     Recipe,
     /// The shards are not those that the state belongs to.
     #[error(
-        "the loader's state belongs to other shards (fingerprint {found:016x}, these have {expected:016x})"
+        "the loader's state belongs to other shards (of fingerprint {found}, these have {expected})"
     )]
     Data {
         /// The state's.
-        found: u64,
+        found: Fingerprint,
         /// The shards'.
-        expected: u64,
+        expected: Fingerprint,
     },
     /// The epoch has fewer steps.
     #[error("the loader's state is at step {found}, an epoch has {steps}")]
@@ -95,7 +96,7 @@ pub enum StateError {
 
 impl LoaderState {
     /// Raised when the meaning of the fields changes.
-    pub const VERSION: u32 = 2;
+    pub const VERSION: u32 = 3;
 
     pub(super) fn check(&self, loader: &Loader) -> Result<(), StateError> {
         let (batch_size, data) = (loader.config.batch_size, loader.shards.fingerprint());
@@ -118,7 +119,7 @@ impl LoaderState {
         if (&self.recipe, self.views) != (&config.recipe, config.views) {
             return Err(StateError::Recipe);
         }
-        if self.data != data {
+        if !self.data.matches(&data) {
             return Err(StateError::Data { found: self.data, expected: data });
         }
         if self.step >= loader.len() {

@@ -112,7 +112,7 @@ fn guess(source: &Path, out: &Path, found: &Found) -> Result<ClassFolders, PackE
 }
 
 /// Whether a folder's name is that of a part of a data set, such as `train` or `val2017`.
-fn is_part(name: &str) -> bool {
+pub(crate) fn is_part(name: &str) -> bool {
     const PARTS: [&str; 13] = [
         "train",
         "training",

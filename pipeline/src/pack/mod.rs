@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use self::encode::Encoding;
 pub use self::layout::ClassFolders;
+pub(crate) use self::layout::is_part as is_part_of_a_data_set;
 pub use self::report::{PackError, PackReport, SkippedFile};
 use self::rolling::RollingShards;
 use self::source::{Source, SourceImage};

@@ -36,7 +36,7 @@ pub(super) struct Lists {
 impl Lists {
     /// The lists in the folders that hold `shards`.
     pub(super) fn beside(shards: &[PathBuf]) -> Result<Lists, ShardError> {
-        let folders: BTreeSet<&Path> = shards.iter().filter_map(|shard| shard.parent()).collect();
+        let folders: BTreeSet<&Path> = shards.iter().map(|shard| folder_of(shard)).collect();
         let mut lists = Lists::default();
         for folder in folders {
             let path = folder.join(FILE_NAME);
@@ -54,9 +54,16 @@ impl Lists {
     /// names of these shards; and where lists differ, a number the place of the name that its own list has for it.
     pub(super) fn settle(self, shards: &mut [Shard], given: Option<&[String]>) -> Classes {
         let mut classes = Classes { warnings: self.warnings, ..Classes::default() };
-        classes.names = given.map(<[String]>::to_vec).or_else(|| self.folders.values().next().cloned());
+        let mut lists = self.folders;
+        for shard in shards.iter() {
+            // A list beside the shards is the user's word.
+            if let Some(names) = shard.class_names().filter(|_| !lists.contains_key(folder_of(shard.path()))) {
+                lists.insert(shard.path().to_owned(), names.to_vec());
+            }
+        }
+        classes.names = given.map(<[String]>::to_vec).or_else(|| lists.values().next().cloned());
         classes.listed = classes.names.is_some();
-        for (folder, own) in self.folders {
+        for (place, own) in lists {
             let names = classes.names.get_or_insert_default();
             if own == *names {
                 continue;
@@ -65,7 +72,7 @@ impl Lists {
             let labels: Vec<u32> = own.iter().map(|name| place_of(name, names)).collect();
             if names.len() > before {
                 let more = &names[before..];
-                let path = folder.join(FILE_NAME);
+                let path = if place.is_dir() { place.join(FILE_NAME) } else { place.clone() };
                 classes.warnings.push(format!(
                     "{}: {} not among the {before} classes of the other list, so numbered behind them ({})",
                     path.display(),
@@ -73,7 +80,7 @@ impl Lists {
                     warnings::some_of(more)
                 ));
             }
-            for shard in shards.iter_mut().filter(|shard| shard.path().parent() == Some(&folder)) {
+            for shard in shards.iter_mut().filter(|shard| shard.path() == place || folder_of(shard.path()) == place) {
                 shard.renumber(labels.clone());
             }
         }
@@ -88,6 +95,11 @@ fn place_of(name: &str, names: &mut Vec<String>) -> u32 {
         names.len() - 1
     });
     place as u32
+}
+
+/// The folder that a list would lie in: that of a shard, or the folder itself whose images are a source.
+fn folder_of(shard: &Path) -> &Path {
+    if shard.is_dir() { shard } else { shard.parent().unwrap_or(Path::new("")) }
 }
 
 /// A list's bytes; `None` where there is no such file.

@@ -26,8 +26,8 @@ pub enum ShardError {
         /// What it points to.
         target: PathBuf,
     },
-    /// A glob or a folder holds no shard.
-    #[error("{pattern}: matches no .tar file")]
+    /// A glob or a folder holds no shard and no image.
+    #[error("{pattern}: holds no images that can be read, and no .tar, .zip or .parquet file")]
     NoMatch {
         /// The pattern after brace expansion.
         pattern: String,
@@ -45,11 +45,13 @@ pub enum ShardError {
         /// The first of them.
         first: PathBuf,
     },
-    /// A folder of images that are not in shards yet.
-    #[error("{}: holds images but no .tar file; `simsiam pack` makes shards of class folders", .path.display())]
-    NotPacked {
-        /// The folder.
+    /// A table of labels that cannot be understood.
+    #[error("labels {}: {cause}", .path.display())]
+    BadTable {
+        /// The table.
         path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
     },
     /// A pattern that cannot be understood.
     #[error("{pattern}: {cause}")]
@@ -78,6 +80,30 @@ pub enum ShardError {
         what: &'static str,
         /// What makes a shard of it.
         advice: String,
+    },
+    /// A Parquet file without a column of images.
+    #[error("{}: no column of images, as byte strings or as a struct with `bytes` (columns: {cause})", .path.display())]
+    NoImageColumn {
+        /// The file.
+        path: PathBuf,
+        /// The columns that it has.
+        cause: String,
+    },
+    /// There is no folder for what has to be unpacked or downloaded.
+    #[error("{}: has to be unpacked, and there is no cache folder: --cache-dir names one", .path.display())]
+    NoCache {
+        /// The source.
+        path: PathBuf,
+    },
+    /// A zip or a parquet that its reader cannot make sense of.
+    #[error("{}: not a {what} that can be read: {cause}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// `zip archive` or `Parquet file`.
+        what: &'static str,
+        /// The reader's reason.
+        cause: String,
     },
     /// The archive ends before its last member does.
     #[error("shard {}: truncated ({found} at offset {offset})", .path.display())]
@@ -180,6 +206,20 @@ pub enum ReadCause {
         /// crc32 of the bytes now.
         found: u32,
     },
+    /// A file of a folder is longer or shorter than when the folder was listed.
+    #[error("the file has {found} bytes or more, and had {expected} when its folder was listed")]
+    Resized {
+        /// Size in the index, in bytes.
+        expected: u64,
+        /// What was read of it now; at most one byte more.
+        found: u64,
+    },
+    /// The system could not open or read the file.
+    #[error("{0}")]
+    Io(String),
+    /// What is compressed does not give what the archive says.
+    #[error("cannot be inflated: {0}")]
+    Inflate(&'static str),
     /// The mapped index itself was overwritten while in use.
     #[error("the index changed while in use")]
     Index,

@@ -82,6 +82,10 @@ pub enum FindingKind {
     Trailing,
     /// An archive that begins behind the end of another.
     Joined,
+    /// An image or a folder that cannot be opened or followed.
+    Unreadable,
+    /// An image in folders that may be classes or something else.
+    UnclearFolders,
 }
 
 /// What a finding is about.
@@ -97,7 +101,7 @@ pub enum Subject {
 
 impl FindingKind {
     /// All of them.
-    pub const ALL: [FindingKind; 15] = [
+    pub const ALL: [FindingKind; 17] = [
         FindingKind::DottedName,
         FindingKind::SecondImage,
         FindingKind::HiddenName,
@@ -113,6 +117,8 @@ impl FindingKind {
         FindingKind::EndsEarly,
         FindingKind::Trailing,
         FindingKind::Joined,
+        FindingKind::Unreadable,
+        FindingKind::UnclearFolders,
     ];
 
     /// What it is about.
@@ -123,13 +129,15 @@ impl FindingKind {
             | Self::HiddenName
             | Self::NoExtension
             | Self::Link
-            | Self::UnreadFormat => Subject::Image,
+            | Self::UnreadFormat
+            | Self::Unreadable => Subject::Image,
             Self::NotALabel
             | Self::NotJson
             | Self::LabelsDiffer
             | Self::NoImage
             | Self::ManyImages
-            | Self::TooManyNames => Subject::Label,
+            | Self::TooManyNames
+            | Self::UnclearFolders => Subject::Label,
             Self::EndsEarly | Self::Trailing | Self::Joined => Subject::Shard,
         }
     }
@@ -142,6 +150,9 @@ impl FindingKind {
             ),
             Self::SecondImage => Some("a sample has one image"),
             Self::Link => Some("`tar --dereference --hard-dereference` stores the files instead"),
+            Self::UnclearFolders => Some(
+                "--labels folders takes the first folder for the class, --labels parents the one that the image lies in, --labels none none",
+            ),
             Self::EndsEarly => Some("compare its size with the original's"),
             _ => None,
         }
@@ -166,6 +177,8 @@ impl fmt::Display for FindingKind {
             Self::TooManyNames => "beyond 65,536 different names in a shard, more than classes can be",
             Self::EndsEarly => "without a tar's closing zeros, so perhaps cut short",
             Self::Trailing => "with data behind the end that is no tar archive and is not read",
+            Self::Unreadable => "that cannot be read",
+            Self::UnclearFolders => "by folders that may be classes or something else",
             Self::Joined => "of several archives joined, which are all read",
         })
     }

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 /// What the bytes are, where they leave no doubt.
-pub(super) fn name(bytes: &[u8]) -> Option<&'static str> {
+pub(crate) fn name(bytes: &[u8]) -> Option<&'static str> {
     kind(bytes).map(|(_, name, _)| *name)
 }
 
 /// What the file is, and what makes a shard of it.
-pub(super) fn advice(path: &Path, bytes: &[u8]) -> Option<(&'static str, String)> {
+pub(crate) fn advice(path: &Path, bytes: &[u8]) -> Option<(&'static str, String)> {
     let (_, name, remedy) = kind(bytes)?;
     let advice = match remedy {
         Remedy::Decompress(program) => decompress_by(program, path),
@@ -26,7 +26,7 @@ pub(super) fn advice(path: &Path, bytes: &[u8]) -> Option<(&'static str, String)
 }
 
 /// What makes a shard of a compressed tar, by its name.
-pub(super) fn decompress(path: &Path) -> String {
+pub(crate) fn decompress(path: &Path) -> String {
     let programs = [("zst", "zstd"), ("bz2", "bzip2"), ("xz", "xz"), ("lz4", "lz4")];
     let has_end =
         |(end, _): &&(&str, _)| path.extension().is_some_and(|found| found.eq_ignore_ascii_case(end));

@@ -10,7 +10,7 @@ use super::finding::FindingKind;
 
 /// What a member says of its sample's class.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Label {
+pub(crate) enum Label {
     /// The greatest `u32` stands for "none" in the index, and is never here.
     Number(u32),
     Name(String),
@@ -27,22 +27,22 @@ impl fmt::Display for Label {
 
 /// Why a member that should have a label gives none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BadLabel {
-    pub(super) kind: FindingKind,
-    pub(super) found: String,
+pub(crate) struct BadLabel {
+    pub(crate) kind: FindingKind,
+    pub(crate) found: String,
 }
 
 /// Longest name of a class, in bytes. What is longer is a text about the image.
 const MAX_NAME: usize = 256;
 
 /// A decimal number or a name, perhaps with white space around it.
-pub(super) fn in_cls(contents: &[u8]) -> Result<Label, BadLabel> {
+pub(crate) fn in_cls(contents: &[u8]) -> Result<Label, BadLabel> {
     of_text(&readable(without_bom(contents)))
 }
 
 /// What stands under `label` or `cls` of an object: a number, or a text that a `.cls` could have. `None` if there is neither; other
 /// values are no labels, for many data sets keep other things there: lists, fractions, or two different numbers.
-pub(super) fn in_json(contents: &[u8]) -> Result<Option<Label>, BadLabel> {
+pub(crate) fn in_json(contents: &[u8]) -> Result<Option<Label>, BadLabel> {
     #[derive(Deserialize)]
     struct Labels {
         label: Option<Value>,

@@ -8,12 +8,13 @@ use std::time::UNIX_EPOCH;
 
 use memmap2::Mmap;
 
+use super::ShardError;
 #[cfg(unix)]
 use super::fault::Registration;
 
 /// A whole file, mapped. Pages that get lost read as zeros, and [`intact_until`](Self::intact_until) tells.
 #[derive(Debug)]
-pub(super) struct Mapping {
+pub(crate) struct Mapping {
     // Declared first, so dropped first: a range must leave the table before it is unmapped.
     #[cfg(unix)]
     registration: Registration,
@@ -22,16 +23,16 @@ pub(super) struct Mapping {
 
 /// What tells one state of a file from another without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileStamp {
+pub(crate) struct FileStamp {
     /// Size in bytes.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// Time of the last change, in nanoseconds since 1970.
-    pub(super) mtime_ns: i64,
+    pub(crate) mtime_ns: i64,
 }
 
 impl Mapping {
     /// Maps the file, and says which state of it.
-    pub(super) fn open(path: &Path) -> io::Result<(Mapping, FileStamp)> {
+    pub(crate) fn open(path: &Path) -> io::Result<(Mapping, FileStamp)> {
         // Asked before it is opened: opening a pipe would wait for someone to write into it.
         if !fs::metadata(path)?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
@@ -56,24 +57,37 @@ impl Mapping {
         ))
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.map
     }
 
     /// Bytes from the start that are sure to be the file's; the rest was lost at some time.
     #[cfg(unix)]
-    pub(super) fn intact_until(&self) -> usize {
+    pub(crate) fn intact_until(&self) -> usize {
         self.registration.intact_until()
     }
 
     /// Bytes from the start that are sure to be the file's: all, where files in use cannot be cut short.
     #[cfg(not(unix))]
-    pub(super) fn intact_until(&self) -> usize {
+    pub(crate) fn intact_until(&self) -> usize {
         usize::MAX
     }
 
+    /// After the whole of it was read.
+    ///
+    /// # Errors
+    /// Pages were lost.
+    pub(crate) fn check_whole(&self, path: &Path) -> Result<(), ShardError> {
+        let intact_until = self.intact_until();
+        if intact_until >= self.map.len() {
+            return Ok(());
+        }
+        let found = "pages that cannot be read: the file shrank, or the disk failed".into();
+        Err(ShardError::Truncated { path: path.into(), offset: intact_until as u64, found })
+    }
+
     /// Starts reading pages that will be needed soon.
-    pub(super) fn will_need(&self, range: Range<usize>) {
+    pub(crate) fn will_need(&self, range: Range<usize>) {
         #[cfg(unix)]
         if range.end <= self.map.len() && !range.is_empty() {
             // Advice is all it is: when the system does not take it, the pages come in on first use.
@@ -84,7 +98,7 @@ impl Mapping {
     }
 
     /// Runs `pass`, which reads the whole map from front to back.
-    pub(super) fn sequentially<T>(&self, pass: impl FnOnce(&[u8]) -> T) -> T {
+    pub(crate) fn sequentially<T>(&self, pass: impl FnOnce(&[u8]) -> T) -> T {
         #[cfg(unix)]
         let _ = self.map.advise(memmap2::Advice::Sequential);
         let result = pass(&self.map);
@@ -94,7 +108,8 @@ impl Mapping {
     }
 }
 
-fn mtime_ns(metadata: &fs::Metadata) -> i64 {
+/// When a file or folder was last changed, in nanoseconds since 1970.
+pub(crate) fn mtime_ns(metadata: &fs::Metadata) -> i64 {
     let since_1970 = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     since_1970.and_then(|time| i64::try_from(time.as_nanos()).ok()).unwrap_or(0)
 }

@@ -1,12 +1,40 @@
 //! What a member's name says: its key, and whether it is an image.
 
+use std::cmp::Ordering;
+
 use crate::decode::probe;
 
 /// Key and extension: before and behind the first dot of the base name. WebDataset's rule; without both there is no sample.
-pub(super) fn split(name: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn split(name: &[u8]) -> Option<(&[u8], &[u8])> {
     let base = name.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
     let dot = name[base..].iter().position(|&byte| byte == b'.')?;
     (dot > 0).then(|| (&name[..base + dot], &name[base + dot + 1..]))
+}
+
+/// The folders of a path, from the first to the one that the file lies in. `.` is none.
+pub(crate) fn folders(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let folder = path.iter().rposition(|&byte| byte == b'/').map_or(&path[..0], |slash| &path[..slash]);
+    folder.split(|&byte| byte == b'/').filter(|name| !name.is_empty() && *name != b".")
+}
+
+/// The order of a listing that goes through the folders by their names: `a/z` before `a-b/a`.
+pub(crate) fn listing_order(one: &[u8], another: &[u8]) -> Ordering {
+    let rank = |&byte: &u8| if byte == b'/' { 0 } else { byte };
+    one.iter().map(rank).cmp(another.iter().map(rank))
+}
+
+/// The last part of a path.
+pub(crate) fn base(path: &[u8]) -> &[u8] {
+    path.iter().rposition(|&byte| byte == b'/').map_or(path, |slash| &path[slash + 1..])
+}
+
+/// What stands before and behind the last dot of the base name; all of it and nothing, where there is none.
+pub(crate) fn without_extension(name: &[u8]) -> (&[u8], &[u8]) {
+    let base = name.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    match name[base..].iter().rposition(|&byte| byte == b'.') {
+        Some(dot @ 1..) => (&name[..base + dot], &name[base + dot + 1..]),
+        _ => (name, &[]),
+    }
 }
 
 /// Whether an extension, or the last part of one such as `left.jpg`, is that of an image that can be read.
@@ -38,7 +66,7 @@ pub(crate) fn unread_format(extension: &[u8]) -> Option<String> {
 }
 
 /// Whether these bytes are an image that can be read, whatever their name.
-pub(super) fn holds_image(contents: &[u8]) -> bool {
+pub(crate) fn holds_image(contents: &[u8]) -> bool {
     probe(contents).is_ok()
 }
 

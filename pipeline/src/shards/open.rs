@@ -1,32 +1,35 @@
-//! Maps shards, and indexes those that have no fresh index yet, several at a time.
+//! Opens the sources of a set, several at a time, and indexes those that have no fresh index yet.
 
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
-use super::finding::Subject;
-use super::index::{FindingsBuilder, Index, sidecar::Sidecar};
-use super::mapping::{FileStamp, Mapping};
-use super::scan::scan;
-use super::tar::{TarError, TarErrorKind};
-use super::{IndexProgress, OpenOptions, Shard, ShardError, foreign};
+use super::index::sidecar::{self, Sidecar};
+use super::index::{Index, IndexBuilder, IsFresh};
+use super::labels::{Labelling, Labels};
+use super::mapping::FileStamp;
+use super::{OpenOptions, Shard, ShardError};
+use crate::sources;
 
-/// Opens every shard, in the order of `paths`. With `stop`, no more are begun after an error: all before it are in the result.
+/// Opens every path, in order. With `stop`, no more are begun after an error: all before it are in the result.
 pub(super) fn open_all(
     paths: &[PathBuf],
     options: &OpenOptions,
+    labelling: &Labelling,
     stop: bool,
 ) -> Vec<Result<Shard, ShardError>> {
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let opened = Mutex::new(Vec::with_capacity(paths.len()));
-    let reading = Reading { done: 0.into(), total: 0.into(), progress: &options.progress };
+    let opening = Opening { options, labelling, done: 0.into(), total: 0.into() };
     let work = || {
         while !failed.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = paths.get(number) else { break };
-            let shard = open_shard(path, options.cache_dir.as_deref(), &reading);
+            let shard = open_one(path, &opening);
             failed.fetch_or(stop && shard.is_err(), Ordering::Relaxed);
             opened.lock().expect("no thread panics while it holds the lock").push((number, shard));
         }
@@ -46,94 +49,124 @@ pub(super) fn open_all(
     opened.into_iter().map(|(_, shard)| shard).collect()
 }
 
-/// How far indexing is, over all shards.
-struct Reading<'a> {
-    done: AtomicU64,
-    total: AtomicU64,
-    progress: &'a IndexProgress,
+fn open_one(path: &Path, opening: &Opening<'_>) -> Result<Shard, ShardError> {
+    let head = head(path).map_err(ShardError::io("open", path))?;
+    let opened = sources::kind_of(path, head.as_deref()).open(path, opening)?;
+    Ok(Shard::new(path.to_owned(), opened, opening.options.labels == Labels::None))
 }
 
-impl Reading<'_> {
+/// How a file begins; `None` for a folder. Nothing of what is neither: a pipe would wait for someone to write into it.
+fn head(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    const HEAD: u64 = 16;
+    let metadata = fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Ok(None);
+    }
+    let mut head = Vec::new();
+    if metadata.is_file() {
+        File::open(path)?.take(HEAD).read_to_end(&mut head)?;
+    }
+    Ok(Some(head))
+}
+
+/// What kinds of sources are given to open one: the options, and how far indexing is over all of them.
+pub(crate) struct Opening<'a> {
+    pub(crate) options: &'a OpenOptions,
+    pub(crate) labelling: &'a Labelling,
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl<'a> Opening<'a> {
+    /// The places for the index of a file.
+    pub(crate) fn sidecar_beside(&self, path: &Path) -> Sidecar {
+        if matches!(self.labelling, Labelling::Own) {
+            return Sidecar::of(path, self.options.cache_dir.as_deref());
+        }
+        self.sidecar_in_cache(path)
+    }
+
+    /// The place for an index that is not to lie beside its source.
+    pub(crate) fn sidecar_in_cache(&self, path: &Path) -> Sidecar {
+        Sidecar::cached(path, &self.labelling.variant(), self.options.cache_dir.as_deref())
+    }
+
+    /// The folder for what has to be unpacked.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be made.
+    pub(crate) fn cache_folder(&self, path: &Path) -> Result<PathBuf, ShardError> {
+        let folder = self.options.cache_dir.clone().or_else(sidecar::user_cache_dir);
+        let folder = folder.ok_or_else(|| ShardError::NoCache { path: path.to_owned() })?;
+        fs::create_dir_all(&folder).map_err(ShardError::io("create", &folder))?;
+        Ok(folder)
+    }
+
+    /// The stored index where there is one that `is_fresh`; or the one that `build` makes, stored for the next time under `stamp`.
+    ///
+    /// # Errors
+    /// Of `build`.
+    pub(crate) fn index(
+        &self,
+        path: &Path,
+        sidecar: &Sidecar,
+        stamp: FileStamp,
+        is_fresh: IsFresh<'_>,
+        build: impl FnOnce() -> Result<IndexBuilder, ShardError>,
+    ) -> Result<Index, ShardError> {
+        if let Some(index) = sidecar.load(is_fresh) {
+            return Ok(index);
+        }
+        let builder = build()?;
+        let samples = builder.samples();
+        let bytes = builder.finish(stamp);
+        match sidecar.store(&bytes) {
+            Ok(place) => {
+                tracing::info!("{}: indexed {samples} samples in {}", path.display(), place.display());
+            }
+            Err(error) => {
+                tracing::warn!("{}: its index cannot be stored and is not kept: {error}", path.display());
+                return Ok(in_memory(bytes));
+            }
+        }
+        // From the file, whose pages the system can drop again; from memory if someone was faster with another.
+        Ok(sidecar.load(is_fresh).unwrap_or_else(|| in_memory(bytes)))
+    }
+
+    /// Begins to read a source of so many bytes.
+    pub(crate) fn reading(&'a self, bytes: u64) -> Reached<'a> {
+        self.add(0, bytes);
+        Reached { opening: self, place: 0, end: bytes }
+    }
+
     fn add(&self, done: u64, total: u64) {
         let done = self.done.fetch_add(done, Ordering::Relaxed) + done;
         let total = self.total.fetch_add(total, Ordering::Relaxed) + total;
-        self.progress.tell(done, total);
+        self.options.progress.tell(done, total);
     }
 }
 
-fn open_shard(path: &Path, cache_dir: Option<&Path>, reading: &Reading<'_>) -> Result<Shard, ShardError> {
-    let (mapping, stamp) = Mapping::open(path).map_err(ShardError::io("map", path))?;
-    let sidecar = Sidecar::of(path, cache_dir);
-    let index = match sidecar.load(stamp) {
-        Some(index) => index,
-        None => build_index(path, &mapping, stamp, &sidecar, reading)?,
-    };
-    Ok(Shard::new(path.to_owned(), mapping, index))
+fn in_memory(index: Vec<u8>) -> Index {
+    Index::from_bytes(index, &|_, _| true).expect("an index that was just built is valid")
 }
 
-/// Scans the shard, and stores the index for the next time.
-fn build_index(
-    path: &Path,
-    mapping: &Mapping,
-    stamp: FileStamp,
-    sidecar: &Sidecar,
-    reading: &Reading<'_>,
-) -> Result<Index, ShardError> {
-    reading.add(0, stamp.bytes);
-    let mut done = 0;
-    let mut reached = |place: usize| {
-        reading.add((place as u64).saturating_sub(done), 0);
-        done = done.max(place as u64);
-    };
-    let scanned = mapping.sequentially(|archive| scan(archive, &mut reached));
-    reading.add(stamp.bytes.saturating_sub(done), 0);
-    let intact_until = mapping.intact_until();
-    if intact_until < mapping.bytes().len() {
-        let found = "pages that cannot be read: the file shrank, or the disk failed".into();
-        return Err(ShardError::Truncated { path: path.into(), offset: intact_until as u64, found });
-    }
-    let scan = scanned.map_err(|error| tar_error(path, mapping.bytes(), error))?;
-    if scan.index.samples() == 0 {
-        let unused = unused_images(&scan.index.findings);
-        return Err(ShardError::NoImages { path: path.into(), members: scan.members, unused });
-    }
-    let samples = scan.index.samples();
-    let bytes = scan.index.finish(stamp);
-    match sidecar.store(&bytes) {
-        Ok(place) => {
-            tracing::info!("shard {}: indexed {samples} samples in {}", path.display(), place.display());
-        }
-        Err(error) => {
-            tracing::warn!("shard {}: its index cannot be stored and is not kept: {error}", path.display());
-            return Ok(in_memory(bytes, stamp));
-        }
-    }
-    // From the file, whose pages the system can drop again; from memory if someone was faster with another.
-    Ok(sidecar.load(stamp).unwrap_or_else(|| in_memory(bytes, stamp)))
+/// How far the indexing of one source is.
+pub(crate) struct Reached<'a> {
+    opening: &'a Opening<'a>,
+    place: u64,
+    end: u64,
 }
 
-/// For the error that a shard has no images.
-fn unused_images(findings: &FindingsBuilder) -> String {
-    let images = findings.counts().filter(|(kind, _)| kind.subject() == Subject::Image);
-    let images: Vec<_> = images.map(|(kind, count)| format!("{count} {kind}")).collect();
-    if images.is_empty() { String::new() } else { format!("; not used: {}", images.join(", ")) }
-}
-
-fn in_memory(index: Vec<u8>, stamp: FileStamp) -> Index {
-    Index::from_bytes(index, stamp).expect("an index that was just built is valid")
-}
-
-fn tar_error(path: &Path, archive: &[u8], TarError { offset, kind, found }: TarError) -> ShardError {
-    let (path, offset) = (path.to_owned(), offset as u64);
-    if kind == TarErrorKind::NotTar
-        && offset == 0
-        && let Some((what, advice)) = foreign::advice(&path, archive)
-    {
-        return ShardError::Foreign { path, what, advice };
+impl Reached<'_> {
+    /// All of the source before this place, in bytes, is indexed.
+    pub(crate) fn at(&mut self, place: u64) {
+        self.opening.add(place.saturating_sub(self.place), 0);
+        self.place = self.place.max(place);
     }
-    match kind {
-        TarErrorKind::NotTar => ShardError::NotTar { path, offset, found },
-        TarErrorKind::Truncated => ShardError::Truncated { path, offset, found },
-        TarErrorKind::Unsupported => ShardError::Unsupported { path, offset, found },
+}
+
+impl Drop for Reached<'_> {
+    fn drop(&mut self) {
+        self.at(self.end);
     }
 }

@@ -5,7 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{ShardError, is_image};
+use super::ShardError;
+use crate::sources;
 
 mod braces;
 mod wids;
@@ -13,10 +14,12 @@ mod wids;
 /// What patterns name.
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
-    /// Each once, sorted by path.
+    /// Shards, and folders of images: each once, sorted by path.
     pub(super) shards: Vec<PathBuf>,
     /// Compressed tars in folders that are patterns, which are no shards.
     pub(super) compressed: Vec<PathBuf>,
+    /// Images that lie beside shards in folders that are patterns, and are not used.
+    pub(super) images_beside: Vec<PathBuf>,
 }
 
 /// The shards that `patterns` name.
@@ -38,19 +41,19 @@ pub(super) fn resolve<P: AsRef<str>>(patterns: &[P]) -> Result<Resolved, ShardEr
             expand(&path, &mut found)?;
         }
     }
-    let Resolved { shards, mut compressed } = found;
+    let Resolved { shards, mut compressed, images_beside } = found;
     // What was decompressed beside it is there.
     compressed.retain(|path| !shards.contains(&path.with_extension("")));
     compressed.sort();
-    Ok(Resolved { shards: sort_once_each(shards)?, compressed })
+    Ok(Resolved { shards: sort_once_each(shards)?, compressed, images_beside })
 }
 
-/// The shards of a pattern without braces: a file, a list of files, a folder or a glob.
+/// The shards of a pattern without braces: a file, a list of files, a folder of shards or of images, or a glob.
 fn expand(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
     let path = Path::new(pattern);
     let before = (found.shards.len(), found.compressed.len());
     match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => tars_in(path, found)?,
+        Ok(metadata) if metadata.is_dir() => shards_in(path, found)?,
         Ok(_) if wids::is_index(path) => found.shards.extend(wids::shards(path)?),
         Ok(_) => found.shards.push(path.to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
@@ -72,30 +75,29 @@ fn expand(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
         let (path, first) = (path.to_owned(), first.clone());
         return Err(ShardError::Compressed { path, tars: compressed.len(), first });
     }
-    if holds_images(path) || entries(path).any(|entry| holds_images(&entry)) {
-        return Err(ShardError::NotPacked { path: path.to_owned() });
-    }
     Err(ShardError::NoMatch { pattern: pattern.to_owned() })
 }
 
-fn tars_in(folder: &Path, found: &mut Resolved) -> Result<(), ShardError> {
+/// The shards in a folder; of a folder without any, but with images, the folder itself.
+fn shards_in(folder: &Path, found: &mut Resolved) -> Result<(), ShardError> {
+    let (shards, compressed) = (found.shards.len(), found.compressed.len());
+    let mut images = Vec::new();
     for entry in fs::read_dir(folder).map_err(ShardError::io("list", folder))? {
         let path = entry.map_err(ShardError::io("list", folder))?.path();
         if is_compressed_tar(&path) {
             found.compressed.push(path);
-        } else if is_tar(&path)? {
+        } else if is_shard(&path)? {
             found.shards.push(path);
+        } else if images.is_empty() && sources::is_image_file(&path) {
+            images.push(path);
         }
     }
+    if found.shards.len() > shards {
+        found.images_beside.append(&mut images);
+    } else if found.compressed.len() == compressed && sources::holds_images(folder) {
+        found.shards.push(folder.to_owned());
+    }
     Ok(())
-}
-
-fn holds_images(folder: &Path) -> bool {
-    let is_image = |path: PathBuf| {
-        let extension = path.extension().unwrap_or_default();
-        is_image(extension.as_encoded_bytes()) && path.is_file()
-    };
-    entries(folder).any(is_image)
 }
 
 /// What can be listed of a folder; nothing of anything else.
@@ -103,8 +105,8 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
-/// Only `.tar` files: `train-*` is not to match the indexes beside the shards. As in a shell, `*` matches no name that begins with
-/// a dot.
+/// Only shards and folders of images: `train-*` is not to match the indexes beside the shards. As in a shell, `*` matches no name that
+/// begins with a dot.
 fn glob(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
     let bad = |error: glob::PatternError| ShardError::BadPattern {
         pattern: pattern.to_owned(),
@@ -117,7 +119,7 @@ fn glob(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
             let path = error.path().to_owned();
             ShardError::io("list", &path)(error.into())
         })?;
-        if is_tar(&path)? {
+        if is_shard(&path)? || (path.is_dir() && sources::holds_images(&path)) {
             found.shards.push(path);
         }
     }
@@ -125,8 +127,8 @@ fn glob(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
 }
 
 /// Whether a folder's entry is a shard by its name. Whatever else than a folder has such a name is meant to be one.
-fn is_tar(path: &Path) -> Result<bool, ShardError> {
-    let has_name = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar"));
+fn is_shard(path: &Path) -> Result<bool, ShardError> {
+    let has_name = path.extension().is_some_and(sources::is_shards_extension);
     if !has_name || is_hidden(path) {
         return Ok(false);
     }
@@ -160,7 +162,7 @@ fn refuse_unmatched(pattern: &str) -> Result<(), ShardError> {
     let not_utf_8 = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_str().is_none());
     match folders
         .flat_map(|folder| entries(&folder).collect::<Vec<_>>())
-        .find(|path| not_utf_8(path) && is_tar(path).unwrap_or(true))
+        .find(|path| not_utf_8(path) && is_shard(path).unwrap_or(true))
     {
         Some(path) => {
             let why = "no glob can, because its name is not UTF-8; name the folder instead";
@@ -171,7 +173,7 @@ fn refuse_unmatched(pattern: &str) -> Result<(), ShardError> {
 }
 
 /// Sorts by the folder's real path and the file's name, so that `./a.tar` and `/data/a.tar` have the same
-/// place, and drops files that are listed twice, under whatever name.
+/// place, and drops what is listed twice, under whatever name, and folders that lie in others.
 fn sort_once_each(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, ShardError> {
     let mut keyed = Vec::with_capacity(paths.len());
     for path in paths {
@@ -184,6 +186,8 @@ fn sort_once_each(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, ShardError> {
     keyed.sort();
     let mut seen = HashSet::new();
     keyed.retain(|(_, real, _)| seen.insert(real.clone()));
+    let folders: Vec<PathBuf> = keyed.iter().filter(|(.., path)| path.is_dir()).map(|(_, real, _)| real.clone()).collect();
+    keyed.retain(|(_, real, _)| !folders.iter().any(|folder| folder != real && real.starts_with(folder)));
     Ok(keyed.into_iter().map(|(_, _, path)| path).collect())
 }
 

@@ -1,4 +1,4 @@
-//! One sample: its bytes in the mapping, and its place for error texts.
+//! One sample: its bytes, and its place for error texts.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,35 +9,53 @@ use serde::Serialize;
 use super::error::ReadError;
 use super::shard::Shard;
 
-/// An encoded image as it lies in a shard's mapping, without a copy.
-#[derive(Debug, Clone, Copy)]
+/// An encoded image: as it lies in a mapping, without a copy, where its source is mapped.
+#[derive(Debug, Clone)]
 pub struct EncodedSample<'a> {
     /// The image file, byte for byte.
-    pub bytes: &'a [u8],
-    /// From the sample's `.cls` member, or its `.json`; a name is numbered.
+    pub bytes: Cow<'a, [u8]>,
+    /// What the source says its class is; a name is numbered.
     pub label: Option<u32>,
-    /// The members' common name, up to the first dot of the base name.
-    pub key: &'a str,
     pub(super) shard: &'a Shard,
     pub(super) position: u64,
 }
 
 impl EncodedSample<'_> {
+    /// The sample's name: in a tar what its members have in common, up to the first dot of the base name; in a folder or a zip the
+    /// path without the extension; a parquet's is the row's path, or its number.
+    pub fn key(&self) -> String {
+        self.shard.key(self.position)
+    }
+
     /// Whether [`bytes`](Self::bytes) still are what was indexed.
     ///
     /// Call it after decoding: when a file is overwritten or truncated under its mapping, the bytes change while they are
     /// read (those that are gone read as zeros), and what was made of them is to be thrown away. Costs one crc32
-    /// over bytes that are in the cache.
+    /// over bytes that are in the cache; nothing where they are a copy.
     ///
     /// # Errors
     /// The shard shrank, the disk failed, or the bytes were overwritten.
     pub fn check_intact(&self) -> Result<(), ReadError> {
-        self.shard.check_bytes(self.position, self.bytes)
+        match &self.bytes {
+            Cow::Borrowed(bytes) => self.shard.check_bytes(self.position, bytes),
+            Cow::Owned(_) => Ok(()),
+        }
     }
 
-    /// Whether what was read of [`bytes`](Self::bytes) until now came from the file; reads none of them.
+    /// Whether what was read of [`bytes`](Self::bytes) until now came from the source; reads none of them.
     pub(crate) fn check_pages(&self) -> Result<(), ReadError> {
-        self.shard.check_pages(self.position)
+        match &self.bytes {
+            Cow::Borrowed(_) => self.shard.check_borrowed(self.position),
+            Cow::Owned(_) => Ok(()),
+        }
+    }
+
+    /// The buffer that was read into, for the next sample; a new one where nothing was copied.
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        match self.bytes {
+            Cow::Borrowed(_) => Vec::new(),
+            Cow::Owned(buffer) => buffer,
+        }
     }
 }
 
@@ -51,7 +69,7 @@ pub struct Location<'a> {
     /// Where its image begins in the shard, in bytes.
     pub offset: u64,
     /// Its key.
-    pub key: Cow<'a, str>,
+    pub key: String,
 }
 
 impl Location<'_> {
@@ -61,7 +79,7 @@ impl Location<'_> {
             shard: Cow::Owned(self.shard.into_owned()),
             sample: self.sample,
             offset: self.offset,
-            key: Cow::Owned(self.key.into_owned()),
+            key: self.key,
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Many shards as one numbered sequence of samples.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::Xxh3;
-
 use super::classes::{Classes, Lists};
 use super::error::{ReadCause, ReadError, ShardError};
+use super::fingerprint::Fingerprint;
+use super::labels::{Labelling, Labels};
 use super::pattern::Resolved;
 use super::sample::{EncodedSample, Location};
 use super::shard::Shard;
@@ -24,6 +24,8 @@ pub struct OpenOptions {
     /// The classes that labels stand for, as [`ShardSet::class_names`] of another set gives them: names by their place, and numbers
     /// by the name that these shards' own `classes.txt` has for them. `None`: those of `classes.txt`, or of these shards.
     pub class_names: Option<Vec<String>>,
+    /// Where labels come from. Default: from the source itself.
+    pub labels: Labels,
     /// Told how far indexing is, from any thread. Default: nobody.
     pub progress: IndexProgress,
 }
@@ -54,7 +56,13 @@ impl std::fmt::Debug for IndexProgress {
 impl Default for OpenOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        OpenOptions { cache_dir: None, threads, class_names: None, progress: IndexProgress::default() }
+        OpenOptions {
+            cache_dir: None,
+            threads,
+            class_names: None,
+            labels: Labels::default(),
+            progress: IndexProgress::default(),
+        }
     }
 }
 
@@ -70,6 +78,8 @@ pub struct ShardSet {
     classes: Classes,
     /// Compressed tars beside the shards.
     compressed: Vec<PathBuf>,
+    /// Images beside them.
+    images_beside: Vec<PathBuf>,
     /// A fault that a test injects into every read: a disk that is slow, that hangs, or a reader that panics.
     #[cfg(test)]
     pub(crate) before_read: BeforeRead,
@@ -107,7 +117,8 @@ impl ShardSet {
     pub fn open<P: AsRef<str>>(patterns: &[P], options: &OpenOptions) -> Result<ShardSet, ShardError> {
         let resolved = pattern::resolve(patterns)?;
         // Where several shards are bad, the first in order is the one to be named.
-        let shards = open::open_all(&resolved.shards, options, true).into_iter().collect::<Result<_, _>>()?;
+        let labelling = Labelling::new(&options.labels)?;
+        let shards = open::open_all(&resolved.shards, options, &labelling, true).into_iter().collect::<Result<_, _>>()?;
         Self::of(shards, &resolved, options)
     }
 
@@ -121,7 +132,8 @@ impl ShardSet {
     ) -> Result<(ShardSet, Vec<ShardError>), ShardError> {
         let resolved = pattern::resolve(patterns)?;
         let (mut shards, mut errors) = (Vec::new(), Vec::new());
-        for opened in open::open_all(&resolved.shards, options, false) {
+        let labelling = Labelling::new(&options.labels)?;
+        for opened in open::open_all(&resolved.shards, options, &labelling, false) {
             match opened {
                 Ok(shard) => shards.push(shard),
                 Err(error) => errors.push(error),
@@ -148,6 +160,7 @@ impl ShardSet {
             first_samples,
             classes,
             compressed: resolved.compressed.clone(),
+            images_beside: resolved.images_beside.clone(),
             #[cfg(test)]
             before_read: BeforeRead::default(),
         })
@@ -168,18 +181,34 @@ impl ShardSet {
     /// # Errors
     /// The bytes are no longer those that were indexed, or cannot be read; or there is no such sample.
     pub fn read(&self, sample: u64) -> Result<EncodedSample<'_>, ReadError> {
+        self.read_into(sample, Vec::new())
+    }
+
+    /// As [`read`](Self::read); what has to be copied goes into `buffer`.
+    pub(crate) fn read_into(&self, sample: u64, buffer: Vec<u8>) -> Result<EncodedSample<'_>, ReadError> {
         #[cfg(test)]
         if let Some(before_read) = &self.before_read.0 {
             before_read(sample);
         }
         let (shard, position) = self.find(sample).ok_or_else(|| self.out_of_range(sample))?;
-        shard.read(position)
+        shard.read(position, buffer)
+    }
+
+    /// Whether reading a sample may wait for a disk or a network, so that no worker should.
+    pub(crate) fn waits_for(&self, sample: u64) -> bool {
+        self.find(sample).is_some_and(|(shard, _)| shard.waits())
+    }
+
+    /// The sample whose bytes another thread has read.
+    pub(crate) fn with_bytes(&self, sample: u64, bytes: Vec<u8>) -> Result<EncodedSample<'_>, ReadError> {
+        let (shard, position) = self.find(sample).ok_or_else(|| self.out_of_range(sample))?;
+        shard.with_bytes(position, bytes)
     }
 
     /// As [`read`](Self::read), without touching more of the bytes than the caller does.
     pub(crate) fn peek(&self, sample: u64) -> Result<EncodedSample<'_>, ReadError> {
         let (shard, position) = self.find(sample).ok_or_else(|| self.out_of_range(sample))?;
-        shard.peek(position)
+        shard.peek(position, Vec::new())
     }
 
     /// Asks the system to bring a sample's pages into memory, and returns at once.
@@ -224,14 +253,15 @@ impl ShardSet {
     /// What is to be said of these shards besides the [findings](Shard::findings): class names that cannot be read or numbered, and
     /// compressed tars beside them.
     pub fn notes(&self) -> Vec<String> {
-        self.classes.warnings.iter().cloned().chain(warnings::of_compressed(&self.compressed)).collect()
+        let beside = [warnings::of_compressed(&self.compressed), warnings::of_images_beside(&self.images_beside)];
+        self.classes.warnings.iter().cloned().chain(beside.into_iter().flatten()).collect()
     }
 
     /// Where a sample lies, for error texts. A number out of range gives an empty place.
     pub fn locate(&self, sample: u64) -> Location<'_> {
         match self.find(sample) {
             Some((shard, position)) => shard.locate(position),
-            None => Location { shard: Path::new("").into(), sample, offset: 0, key: "".into() },
+            None => Location { shard: Path::new("").into(), sample, offset: 0, key: String::new() },
         }
     }
 
@@ -240,33 +270,40 @@ impl ShardSet {
         self.shards.iter()
     }
 
-    /// Identifies the data: the same names, sizes, keys, labels and bytes give the same number, wherever the shards lie.
-    ///
-    /// Made of each shard's file name, size and index, so it is cheap.
-    pub fn fingerprint(&self) -> u64 {
-        let mut hash = Xxh3::new();
-        for shard in &self.shards {
-            let name = shard.path().file_name().unwrap_or_default().as_encoded_bytes();
-            for part in [name.len() as u64, shard.bytes(), shard.samples(), shard.contents_hash()] {
-                hash.update(&part.to_le_bytes());
-            }
-            hash.update(name);
-        }
-        hash.digest()
+    /// Identifies the images, in whatever they lie; cheap.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut fingerprint = Fingerprint::EMPTY;
+        self.shards.iter().for_each(|shard| fingerprint.append(&shard.fingerprint()));
+        fingerprint
     }
 
     /// Samples of this set that `other` has, too, wherever they are: those with the length and the CRC-32 of one of its samples.
+    /// Where an index does not have the latter, images whose length occurs in both sets are read.
     pub fn shared_with(&self, other: &ShardSet) -> u64 {
+        let lengths: HashSet<u32> = other.images().map(|(_, length, _)| length).collect();
         let mut own: HashMap<(u32, u32), (u64, bool)> = HashMap::new();
-        for image in self.shards.iter().flat_map(Shard::images) {
-            own.entry(image).or_default().0 += 1;
+        for image in self.images().filter(|(_, length, _)| lengths.contains(length)) {
+            own.entry(self.identity(image)).or_default().0 += 1;
         }
-        for image in other.shards.iter().flat_map(Shard::images) {
-            if let Some((_, is_shared)) = own.get_mut(&image) {
+        let lengths: HashSet<u32> = own.keys().map(|(length, _)| *length).collect();
+        for image in other.images().filter(|(_, length, _)| lengths.contains(length)) {
+            if let Some((_, is_shared)) = own.get_mut(&other.identity(image)) {
                 *is_shared = true;
             }
         }
         own.values().filter(|(_, is_shared)| *is_shared).map(|(count, _)| count).sum()
+    }
+
+    /// Number and length of every sample, and its CRC-32 where that is known.
+    fn images(&self) -> impl Iterator<Item = (u64, u32, Option<u32>)> {
+        let images = self.shards.iter().flat_map(Shard::images);
+        (0..).zip(images).map(|(sample, (length, crc32))| (sample, length, crc32))
+    }
+
+    /// Length and CRC-32; 0 for what cannot be read.
+    fn identity(&self, (sample, length, crc32): (u64, u32, Option<u32>)) -> (u32, u32) {
+        let read = || self.read(sample).map_or(0, |encoded| crc32fast::hash(&encoded.bytes));
+        (length, crc32.unwrap_or_else(read))
     }
 
     /// The shard that holds a sample, and the sample's number there.

@@ -1,27 +1,26 @@
-//! One mapped tar and its index.
+//! One source and its index.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::{ReadCause, ReadError};
 use super::finding::{Finding, FindingKind};
+use super::fingerprint::Fingerprint;
 use super::index::{Index, Record, StoredLabel};
-use super::mapping::Mapping;
 use super::name;
 use super::sample::{EncodedSample, Location};
-use super::tar::Members;
+use crate::sources::{Indexed, Opened, Source};
 
-/// One shard: a tar archive in memory, and where its samples lie.
-///
-/// The file is not held open, so the number of shards is not bounded by the limit on descriptors. A file that
-/// is replaced by renaming another over it, grows or is deleted stays readable as it was: the mapping holds it.
+/// One source of a set: a tar, a zip, a parquet or a folder, and where its samples lie.
 #[derive(Debug)]
 pub struct Shard {
     path: PathBuf,
-    mapping: Mapping,
+    source: Box<dyn Source>,
     index: Index,
+    class_names: Option<Vec<String>>,
+    /// Whether the index's labels are passed over.
+    unlabelled: bool,
     /// The label that each of the index's names stands for in the set.
     named_labels: Vec<Option<u32>>,
     /// The labels in the set that the labels in the shard stand for, where they are others.
@@ -29,12 +28,14 @@ pub struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(path: PathBuf, mapping: Mapping, index: Index) -> Shard {
+    /// Without labels, if it is `unlabelled`, whatever the index has.
+    pub(super) fn new(path: PathBuf, opened: Opened, unlabelled: bool) -> Shard {
+        let Opened { index, source, class_names } = opened;
         let named_labels = vec![None; index.names().len()];
-        Shard { path, mapping, index, named_labels, renumbered: None }
+        Shard { path, source, index, class_names, unlabelled, named_labels, renumbered: None }
     }
 
-    /// The file, as the patterns named it.
+    /// The file or folder, as the patterns named it.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -46,9 +47,9 @@ impl Shard {
 
     /// Samples that have a label.
     pub fn labelled(&self) -> u64 {
-        let names = self.index.names().iter().zip(&self.named_labels);
+        let names = self.names().iter().zip(&self.named_labels);
         let named = names.filter(|(_, label)| label.is_some()).map(|((_, samples), _)| samples);
-        self.index.numbered() + named.sum::<u64>()
+        self.numbered() + named.sum::<u64>()
     }
 
     /// How often indexing found each kind of thing that became no sample or no label, of those that it found.
@@ -69,17 +70,22 @@ impl Shard {
 
     /// Names that are labels, and how many samples have each.
     pub(super) fn names(&self) -> &[(String, u64)] {
-        self.index.names()
+        if self.unlabelled { &[] } else { self.index.names() }
+    }
+
+    /// What its labels stand for, where it says so itself.
+    pub(super) fn class_names(&self) -> Option<&[String]> {
+        self.class_names.as_deref()
     }
 
     /// Samples whose label is a number.
     pub(super) fn numbered(&self) -> u64 {
-        self.index.numbered()
+        if self.unlabelled { 0 } else { self.index.numbered() }
     }
 
     /// Settles which label each of the [names](Self::names) stands for.
     pub(super) fn name_labels(&mut self, label: impl Fn(&str) -> Option<u32>) {
-        self.named_labels = self.index.names().iter().map(|(name, _)| label(name)).collect();
+        self.named_labels = self.names().iter().map(|(name, _)| label(name)).collect();
     }
 
     /// Lets label `i` of the shard stand for `labels[i]` in the set.
@@ -87,40 +93,43 @@ impl Shard {
         self.renumbered = Some(labels);
     }
 
-    /// Size of the archive, in bytes.
+    /// Size of the file, or of all images of a folder, in bytes.
     pub fn bytes(&self) -> u64 {
-        self.mapping.bytes().len() as u64
+        self.source.bytes()
     }
 
-    /// A hash of every sample's place, checksum, label and key.
-    pub(super) fn contents_hash(&self) -> u64 {
-        self.index.contents_hash()
+    /// Of the images.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.index.fingerprint()
     }
 
-    /// Length and CRC-32 of every sample's image.
-    pub(super) fn images(&self) -> impl Iterator<Item = (u32, u32)> {
+    /// Length and CRC-32 of every sample's image, the latter where it is known.
+    pub(super) fn images(&self) -> impl Iterator<Item = (u32, Option<u32>)> {
         (0..self.samples())
             .filter_map(|position| self.index.record(position))
             .map(|record| (record.length, record.crc32))
     }
 
-    /// What stands behind the first dot of the members' names (`jpg`, `left.png`), by where their contents begin. The index
-    /// does not keep it.
+    /// What stands behind the first dot of the images' names (`jpg`, `left.png`), by their numbers in the shard.
     pub(crate) fn extensions(&self) -> HashMap<u64, String> {
-        let members = Members::new(self.mapping.bytes()).map_while(Result::ok);
-        let named = members.filter_map(|member| {
-            let (_, extension) = name::split(&member.name)?;
-            Some((member.offset as u64, String::from_utf8_lossy(extension).into_owned()))
-        });
-        named.collect()
+        let extension = |position| {
+            let name = self.source.has_names().then(|| self.index.key(position))??;
+            Some(String::from_utf8_lossy(name::without_extension(&name).1).into_owned())
+        };
+        let mut by_offset = self.source.extensions();
+        let of = |position: u64| {
+            let record = self.index.record(position)?;
+            Some((position, by_offset.remove(&record.offset).or_else(|| extension(position))?))
+        };
+        (0..self.samples()).filter_map(of).collect()
     }
 
     pub(super) fn label(&self, position: u64) -> Option<u32> {
-        self.settled(self.index.record(position)?.label?)
+        self.settled(self.index.record(position)?)
     }
 
-    fn settled(&self, label: StoredLabel) -> Option<u32> {
-        match label {
+    fn settled(&self, record: Record) -> Option<u32> {
+        match record.label.filter(|_| !self.unlabelled)? {
             StoredLabel::Number(number) => match &self.renumbered {
                 Some(labels) => Some(labels.get(number as usize).copied().unwrap_or(number)),
                 None => Some(number),
@@ -129,71 +138,79 @@ impl Shard {
         }
     }
 
+    /// A copy of a sample's key; `?` where the index cannot tell.
+    pub(super) fn key(&self, position: u64) -> String {
+        let Some(key) = self.index.key(position) else { return "?".into() };
+        let key = if self.source.has_names() { name::without_extension(&key).0 } else { &key };
+        String::from_utf8_lossy(key).into_owned()
+    }
+
     pub(super) fn locate(&self, position: u64) -> Location<'_> {
         let offset = self.index.record(position).map_or(0, |record| record.offset);
-        let key = self.index.key(position).unwrap_or("?");
-        Location { shard: self.path.as_path().into(), sample: position, offset, key: key.into() }
+        Location { shard: self.path.as_path().into(), sample: position, offset, key: self.key(position) }
     }
 
     pub(super) fn read_ahead(&self, position: u64) {
-        if let Some(range) = self.index.record(position).map(|record| byte_range(&record)) {
-            self.mapping.will_need(range);
+        if let Some(sample) = self.indexed(position) {
+            self.source.read_ahead(sample);
         }
     }
 
-    pub(super) fn read(&self, position: u64) -> Result<EncodedSample<'_>, ReadError> {
-        let sample = self.peek(position)?;
-        sample.check_intact()?;
+    /// Whether reading may wait for a disk or a network.
+    pub(super) fn waits(&self) -> bool {
+        self.source.waits()
+    }
+
+    pub(super) fn read(&self, position: u64, buffer: Vec<u8>) -> Result<EncodedSample<'_>, ReadError> {
+        let sample = self.peek(position, buffer)?;
+        self.check_bytes(position, &sample.bytes)?;
         Ok(sample)
     }
 
-    pub(super) fn peek(&self, position: u64) -> Result<EncodedSample<'_>, ReadError> {
-        let record = self.record(position)?;
-        let bytes = self.mapping.bytes().get(byte_range(&record));
-        let (Some(bytes), Some(key)) = (bytes, self.index.key(position)) else {
-            return Err(self.error(position, ReadCause::Index));
-        };
-        let label = record.label.and_then(|label| self.settled(label));
-        Ok(EncodedSample { bytes, label, key, shard: self, position })
+    pub(super) fn peek(&self, position: u64, buffer: Vec<u8>) -> Result<EncodedSample<'_>, ReadError> {
+        let sample = self.indexed(position).ok_or_else(|| self.error(position, ReadCause::Index))?;
+        let bytes = self.source.fetch(sample, buffer).map_err(|cause| self.error(position, cause))?;
+        Ok(self.sample(sample, bytes))
     }
 
-    /// Whether the sample's bytes are those that were indexed.
+    /// The sample whose bytes another thread has [read](Self::read).
+    pub(super) fn with_bytes(&self, position: u64, bytes: Vec<u8>) -> Result<EncodedSample<'_>, ReadError> {
+        let sample = self.indexed(position).ok_or_else(|| self.error(position, ReadCause::Index))?;
+        Ok(self.sample(sample, bytes.into()))
+    }
+
+    fn sample<'a>(&'a self, Indexed { record, position, .. }: Indexed<'a>, bytes: Cow<'a, [u8]>) -> EncodedSample<'a> {
+        let label = self.settled(record);
+        EncodedSample { bytes, label, shard: self, position }
+    }
+
+    /// Whether the sample's bytes are those that were indexed, as far as the index knows.
     pub(super) fn check_bytes(&self, position: u64, bytes: &[u8]) -> Result<(), ReadError> {
+        let sample = self.indexed(position).ok_or_else(|| self.error(position, ReadCause::Index))?;
+        let Some(expected) = sample.record.crc32 else { return self.check_borrowed(position) };
         let found = crc32fast::hash(bytes);
-        self.check_pages(position)?;
-        let expected = self.record(position)?.crc32;
+        self.check_borrowed(position)?;
         if found == expected {
             return Ok(());
         }
         // Without a lost page: the part of a file's last page that is behind its end reads as zeros, and so
         // does a file that was cut and has grown again.
-        Err(self.error(position, self.shrunk().unwrap_or(ReadCause::Checksum { expected, found })))
+        let cause = self.source.why_changed().unwrap_or(ReadCause::Checksum { expected, found });
+        Err(self.error(position, cause))
     }
 
-    /// Whether none of the sample's pages was lost so far.
-    pub(super) fn check_pages(&self, position: u64) -> Result<(), ReadError> {
-        if self.mapping.intact_until() >= byte_range(&self.record(position)?).end {
-            return Ok(());
-        }
-        Err(self.error(position, self.shrunk().unwrap_or(ReadCause::Unreadable)))
+    /// Whether none of the bytes that were read of a borrowed sample were lost so far.
+    pub(super) fn check_borrowed(&self, position: u64) -> Result<(), ReadError> {
+        let sample = self.indexed(position).ok_or_else(|| self.error(position, ReadCause::Index))?;
+        self.source.check_borrowed(sample).map_err(|cause| self.error(position, cause))
     }
 
-    /// Whether the file is shorter now than it was when it was mapped.
-    fn shrunk(&self) -> Option<ReadCause> {
-        let (expected, found) = (self.bytes(), fs::metadata(&self.path).ok()?.len());
-        (found < expected).then_some(ReadCause::Shrunk { expected, found })
-    }
-
-    fn record(&self, position: u64) -> Result<Record, ReadError> {
-        self.index.record(position).ok_or_else(|| self.error(position, ReadCause::Index))
+    fn indexed(&self, position: u64) -> Option<Indexed<'_>> {
+        let record: Record = self.index.record(position)?;
+        Some(Indexed { index: &self.index, record, position })
     }
 
     fn error(&self, position: u64, cause: ReadCause) -> ReadError {
         ReadError { at: self.locate(position).into_owned(), cause }
     }
-}
-
-fn byte_range(record: &Record) -> Range<usize> {
-    let start = usize::try_from(record.offset).unwrap_or(usize::MAX);
-    start..start.saturating_add(record.length as usize)
 }

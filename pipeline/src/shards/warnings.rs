@@ -47,6 +47,12 @@ pub(super) fn of_compressed(compressed: &[PathBuf]) -> Option<String> {
     Some(format!("{tars} not used (first: {}): they cannot be mapped; {advice}", first.display()))
 }
 
+/// A line for images that lie beside shards, where there are any.
+pub(super) fn of_images_beside(images: &[PathBuf]) -> Option<String> {
+    let first = images.first()?;
+    Some(format!("images beside the shards are not used (first: {}): a folder is read for its shards or for its images", first.display()))
+}
+
 /// `1 image is` or `2 images are`.
 pub(super) fn are(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun} is") } else { format!("{count} {noun}s are") }

@@ -33,6 +33,8 @@ pub(crate) struct Chunk {
     /// Position in the epoch's order of the batch's slot 0.
     pub(crate) first_position: u64,
     pub(crate) slots: SlotWriter,
+    /// What the read stage has read, image for image; nothing where all is mapped.
+    pub(crate) fetched: Vec<read::Fetched>,
 }
 
 impl Chunk {
@@ -40,6 +42,11 @@ impl Chunk {
     pub(crate) fn positions(&self) -> impl Iterator<Item = (usize, u64)> + use<> {
         let first = self.first_position;
         self.slots.slots().map(move |slot| (slot, first + slot as u64))
+    }
+
+    /// The sample of each image.
+    pub(crate) fn samples(&self) -> impl Iterator<Item = u64> {
+        self.positions().map(|(_, position)| self.order.sample(position))
     }
 }
 

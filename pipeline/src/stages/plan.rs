@@ -67,6 +67,7 @@ impl Plan {
             order: order.clone(),
             first_position: positions.start,
             slots,
+            fetched: Vec::new(),
         });
         (PlannedBatch { epoch, step, chunks: len.div_ceil(self.chunk_len), filling }, chunks)
     }

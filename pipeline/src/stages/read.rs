@@ -1,23 +1,92 @@
-//! Asks the system for the pages that the workers need next. The samples themselves are views into the mapping.
+//! Brings the bytes near that the workers need next, and is the one place that waits for them.
+//!
+//! Of what is mapped, the system is asked for the pages; the samples themselves are views into the mapping. What has to be waited
+//! for, as a folder's files, is read here by threads of its own, several chunks at a time, so that no worker waits for a disk or a
+//! network.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::Chunk;
 use crate::queue::{Receiver, Sender};
-use crate::shards::ShardSet;
+use crate::shards::{ReadError, ShardSet};
+
+/// Threads that read at the same time: as many as make a network's file system fast, and no burden where files are in memory.
+pub(crate) const MOST_FETCHING: usize = 16;
+
+/// A sample's bytes, read ahead; `None` where the worker finds them in a mapping.
+pub(crate) type Fetched = Option<Result<Vec<u8>, ReadError>>;
+
+/// Buffers of samples that are done with, for the next ones.
+#[derive(Debug, Default)]
+pub(crate) struct SpareBuffers(Mutex<Vec<Vec<u8>>>);
+
+impl SpareBuffers {
+    fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give_back(&self, buffer: Vec<u8>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+}
+
+/// The stage.
+pub(crate) struct Read {
+    pub(crate) shards: Arc<ShardSet>,
+    pub(crate) buffers: Arc<SpareBuffers>,
+    /// Closed when the pipeline stops.
+    pub(crate) stop: Arc<Semaphore>,
+}
 
 /// Runs until the plan ends or the pipeline stops; its output queue is the read-ahead window.
-pub(crate) async fn run(shards: Arc<ShardSet>, planned: Receiver<Chunk>, ready: Sender<Chunk>) {
-    while let Ok(chunk) = planned.recv().await {
-        read_ahead(&shards, &chunk);
-        if ready.send(chunk).await.is_err() {
-            return;
+pub(crate) async fn run(read: Read, planned: Receiver<Chunk>, ready: Sender<Chunk>) {
+    let mut fetching: VecDeque<(Chunk, JoinHandle<Vec<Fetched>>)> = VecDeque::new();
+    let mut is_planned = false;
+    while !(is_planned && fetching.is_empty()) {
+        tokio::select! {
+            biased;
+            _ = read.stop.acquire() => return,
+            fetched = async { (&mut fetching[0].1).await }, if !fetching.is_empty() => {
+                let Some((mut chunk, _)) = fetching.pop_front() else { return };
+                // Where reading panicked, the worker reads, and its panics have an error.
+                chunk.fetched = fetched.unwrap_or_default();
+                if ready.send(chunk).await.is_err() {
+                    return;
+                }
+            }
+            chunk = planned.recv(), if !is_planned && fetching.len() < MOST_FETCHING => match chunk {
+                Err(_) => is_planned = true,
+                Ok(chunk) => {
+                    let samples: Vec<u64> = chunk.samples().collect();
+                    if samples.iter().any(|&sample| read.shards.waits_for(sample)) {
+                        fetching.push_back((chunk, read.fetch(samples)));
+                    } else {
+                        samples.into_iter().for_each(|sample| read.shards.read_ahead(sample));
+                        if ready.send(chunk).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            },
         }
     }
 }
 
-fn read_ahead(shards: &ShardSet, chunk: &Chunk) {
-    for (_, position) in chunk.positions() {
-        shards.read_ahead(chunk.order.sample(position));
+impl Read {
+    /// Reads what has to be waited for.
+    fn fetch(&self, samples: Vec<u64>) -> JoinHandle<Vec<Fetched>> {
+        let (shards, buffers) = (self.shards.clone(), self.buffers.clone());
+        let fetch = move |sample| {
+            if !shards.waits_for(sample) {
+                shards.read_ahead(sample);
+                return None;
+            }
+            Some(shards.read_into(sample, buffers.take()).map(|encoded| encoded.into_buffer()))
+        };
+        spawn_blocking(move || samples.into_iter().map(fetch).collect())
     }
 }

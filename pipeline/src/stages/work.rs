@@ -1,6 +1,7 @@
 //! A worker: decodes and augments back to back, while the pixels are in cache, straight into the batch's slots.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -17,6 +18,8 @@ use crate::sampler::Order;
 use crate::shards::ShardSet;
 use crate::views::ViewMaker;
 
+use super::read::{Fetched, SpareBuffers};
+
 /// Stand-ins tried for a bad sample before its slot is left out.
 const MAX_SUBSTITUTES: u32 = 100;
 
@@ -29,6 +32,10 @@ pub(crate) struct Worker {
     clock: Arc<WorkClock>,
     config: PipelineConfig,
     maker: ViewMaker,
+    /// For what the read stage has read.
+    buffers: Arc<SpareBuffers>,
+    /// For what this worker has to copy.
+    spare: Vec<u8>,
 }
 
 /// Time spent in each step of the work, over all workers, and what each has in hand.
@@ -81,9 +88,12 @@ impl Worker {
         shards: Arc<ShardSet>,
         quarantine: Arc<Quarantine>,
         clock: Arc<WorkClock>,
+        buffers: Arc<SpareBuffers>,
         config: &PipelineConfig,
     ) -> Self {
         Self {
+            buffers,
+            spare: Vec::new(),
             index,
             shards,
             quarantine,
@@ -99,10 +109,13 @@ impl Worker {
 
     /// Fills every slot of the chunk; the writer is dropped with it, before the chunk is reported.
     fn fill(&mut self, mut chunk: Chunk) -> Result<(), PipelineError> {
+        let mut fetched = mem::take(&mut chunk.fetched).into_iter();
         for (slot, position) in chunk.positions() {
+            let mut fetched = fetched.next().flatten();
             let mut sample = chunk.order.sample(position);
             let mut attempt = 0;
-            while let Err(cause) = self.fill_slot(&mut chunk.slots, slot, chunk.epoch, sample) {
+            while let Err(cause) = self.fill_slot(&mut chunk.slots, slot, chunk.epoch, sample, fetched.take())
+            {
                 self.quarantine.add(self.bad(sample, cause))?;
                 if self.config.order == Order::Sequential || attempt == MAX_SUBSTITUTES {
                     break;
@@ -121,14 +134,20 @@ impl Worker {
         slot: usize,
         epoch: u64,
         sample: u64,
+        fetched: Fetched,
     ) -> Result<(), String> {
         let desk = &self.clock.desks[self.index];
         desk.take(sample);
         let started = Instant::now();
-        let encoded = self.shards.read(sample).map_err(|error| error.cause.to_string())?;
+        let is_fetched = fetched.is_some();
+        let encoded = match fetched {
+            Some(bytes) => bytes.and_then(|bytes| self.shards.with_bytes(sample, bytes)),
+            None => self.shards.read_into(sample, mem::take(&mut self.spare)),
+        };
+        let encoded = encoded.map_err(|error| error.cause.to_string())?;
         desk.begin(Step::Decode);
         let read = Instant::now();
-        let mut views = self.maker.decode(encoded.bytes, epoch, sample).map_err(|error| error.to_string())?;
+        let mut views = self.maker.decode(&encoded.bytes, epoch, sample).map_err(|error| error.to_string())?;
         encoded.check_intact().map_err(|error| error.cause.to_string())?;
         desk.begin(Step::Augment);
         let decoded = Instant::now();
@@ -147,6 +166,12 @@ impl Worker {
             }
         }
         slots.fill(slot, sample, encoded.label);
+        let buffer = encoded.into_buffer();
+        if is_fetched {
+            self.buffers.give_back(buffer);
+        } else {
+            self.spare = buffer;
+        }
         self.clock.add(started, read, decoded);
         Ok(())
     }

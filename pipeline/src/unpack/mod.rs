@@ -92,7 +92,7 @@ pub fn unpack(
             let loaded = in_shares(chunk, options.threads, "unpack", load_share);
             for (&sample, image) in chunk.iter().zip(loaded.into_iter().flatten()) {
                 let at = set.locate(sample);
-                let extension = extensions.get(&at.offset).map(String::as_str);
+                let extension = extensions.get(&at.sample).map(String::as_str);
                 let label = set.label(sample);
                 let put = |image: Image| {
                     let place = names.place(&at.key, extension.unwrap_or(image.extension), label);
@@ -123,10 +123,10 @@ fn load(set: &ShardSet, samples: &[u64], format: UnpackFormat) -> Vec<Result<Ima
     let mut load_one = |sample| {
         let encoded = set.read(sample).map_err(|error| error.cause.to_string())?;
         let image = match format {
-            UnpackFormat::Original => Ok(original(encoded.bytes)),
+            UnpackFormat::Original => Ok(original(&encoded.bytes)),
             UnpackFormat::Png => {
                 // The decoder keeps nothing but scratch memory from one image to the next, so a panic leaves no broken state.
-                let decoded = panic::catch_unwind(AssertUnwindSafe(|| png(encoded.bytes, &mut decoder)));
+                let decoded = panic::catch_unwind(AssertUnwindSafe(|| png(&encoded.bytes, &mut decoder)));
                 decoded.unwrap_or_else(|_| Err("the decoder panicked".to_owned()))
             }
         };

@@ -33,7 +33,7 @@ fn an_index_that_does_not_fit_on_the_disk_stays_in_memory() {
     };
     let options = OpenOptions { cache_dir: Some(folder.join("../cache")), ..Default::default() };
     let set = ShardSet::open(&[folder.to_str().unwrap()], &options).unwrap();
-    assert_eq!((set.len(), set.read(99).unwrap().bytes), (100, &contents(99)[..]));
+    assert_eq!((set.len(), &*set.read(99).unwrap().bytes), (100, &contents(99)[..]));
 
     let mut writer = ShardWriter::create(&folder.join("b.tar")).unwrap();
     let error = (0..100).find_map(|i| writer.append(&format!("{i}"), "jpg", &contents(i), None).err());

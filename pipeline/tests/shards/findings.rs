@@ -115,7 +115,8 @@ fn archives_that_are_joined_are_read_on_with_the_same_keys_in_each() {
     fs::write(fixture.path("a.tar"), [&first[..], &second].concat()).unwrap();
     let set = fixture.open().unwrap();
     let samples: Vec<_> =
-        (0..set.len()).map(|i| set.read(i).map(|s| (s.key, s.label, s.bytes[0])).unwrap()).collect();
+        (0..set.len()).map(|i| set.read(i).map(|s| (s.key(), s.label, s.bytes[0])).unwrap()).collect();
+    let samples: Vec<_> = samples.iter().map(|(key, label, first)| (&**key, *label, *first)).collect();
     assert_eq!(samples, [("x", Some(1), b'1'), ("y", Some(2), b'2'), ("x", Some(3), b'3')]);
     let offset = first.len();
     assert_eq!(findings(&fixture), expected(&[(FindingKind::Joined, &format!("offset {offset}"))]));

@@ -5,7 +5,7 @@ use crate::fixture::{Fixture, jpeg};
 /// Key, label and first byte of each sample.
 fn samples(fixture: &Fixture) -> Vec<(String, Option<u32>, u8)> {
     let set = fixture.open().unwrap();
-    let sample = |i| set.read(i).map(|s| (s.key.to_owned(), s.label, s.bytes[0])).unwrap();
+    let sample = |i| set.read(i).map(|s| (s.key(), s.label, s.bytes[0])).unwrap();
     (0..set.len()).map(sample).collect()
 }
 

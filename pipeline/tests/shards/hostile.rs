@@ -7,7 +7,7 @@ use crate::fixture::Fixture;
 
 fn keys(fixture: &Fixture) -> Vec<String> {
     let set = fixture.open().unwrap();
-    (0..set.len()).map(|i| set.read(i).unwrap().key.to_owned()).collect()
+    (0..set.len()).map(|i| set.read(i).unwrap().key()).collect()
 }
 
 /// One block of an archive: a header with the name, size and type flag given.
@@ -67,7 +67,7 @@ fn any_number_of_members_is_read() {
     fs::write(fixture.path("a.tar"), archive).unwrap();
     let set = fixture.open().unwrap();
     assert_eq!(set.len(), members as u64);
-    assert_eq!(set.read(set.len() - 1).unwrap().key, (members - 1).to_string());
+    assert_eq!(set.read(set.len() - 1).unwrap().key(), (members - 1).to_string());
     let index = fs::metadata(fixture.path("a.tar.idx")).unwrap().len();
     assert!(index <= 88 + 31 * members as u64, "{index} bytes of index: a record and a key each");
 

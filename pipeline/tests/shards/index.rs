@@ -37,7 +37,7 @@ fn it_is_built_anew_when_the_shard_changes() {
     assert_eq!(fixture.open().unwrap().len(), 5);
     fixture.shard("a.tar", 6);
     let set = fixture.open().unwrap();
-    assert_eq!((set.len(), set.read(5).unwrap().bytes), (6, &contents(5)[..]));
+    assert_eq!((set.len(), &*set.read(5).unwrap().bytes), (6, &contents(5)[..]));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn without_any_place_it_stays_in_memory() {
     fs::create_dir(&sidecar).unwrap();
     fs::write(fixture.cache(), "a file where the cache directory belongs").unwrap();
     let set = fixture.open().unwrap();
-    assert_eq!((set.len(), set.read(4).unwrap().bytes), (5, &contents(4)[..]));
+    assert_eq!((set.len(), &*set.read(4).unwrap().bytes), (5, &contents(4)[..]));
 }
 
 #[test]

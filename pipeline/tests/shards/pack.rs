@@ -50,14 +50,15 @@ fn images_are_packed_byte_for_byte_with_their_labels() {
     let mut keys = Vec::new();
     for i in 0..60 {
         let sample = set.read(i).unwrap();
-        let (class, name) = sample.key.split_once('/').unwrap();
+        let key = sample.key();
+        let (class, name) = key.split_once('/').unwrap();
         assert_eq!(sample.label, Some(u32::from(class == "n02 dog")));
         let file = match name {
             "sub/deep" => "sub/deep.jpg".to_owned(),
             name => format!("{}.JPEG", name.replace('_', ".")),
         };
         assert_eq!(sample.bytes, fs::read(source.join(class).join(file)).unwrap());
-        keys.push(sample.key.to_owned());
+        keys.push(sample.key());
     }
     assert!(!keys.is_sorted(), "shuffled");
     keys.sort();
@@ -93,12 +94,12 @@ fn large_images_are_scaled_and_small_ones_left_alone() {
     let set = open(&out);
     for i in 0..set.len() {
         let sample = set.read(i).unwrap();
-        let info = probe(sample.bytes).unwrap();
-        if sample.key.ends_with("deep") {
+        let info = probe(&sample.bytes).unwrap();
+        if sample.key().ends_with("deep") {
             assert_eq!((info.width, info.height), (24, 40));
         } else {
             assert_eq!((info.width, info.height), (40, 24));
-            let name = format!("{}.JPEG", sample.key.replace('_', "."));
+            let name = format!("{}.JPEG", sample.key().replace('_', "."));
             assert_eq!(sample.bytes, fs::read(source.join(name)).unwrap());
         }
     }
@@ -130,7 +131,7 @@ fn names_that_give_one_key_stay_apart() {
     }
     run(&fixture.path("source"), &fixture.path("out"), &PackOptions::default());
     let set = open(&fixture.path("out"));
-    let mut keys: Vec<_> = (0..set.len()).map(|i| set.read(i).unwrap().key).collect();
+    let mut keys: Vec<_> = (0..set.len()).map(|i| set.read(i).unwrap().key()).collect();
     keys.sort();
     assert_eq!(keys, ["cat/a_b", "cat/a_b-2", "cat/a_b-3"]);
 }
@@ -176,7 +177,7 @@ fn packed(names: &[&str], classes: Option<ClassFolders>) -> Packed {
     let report = pack(&source, &out, &options, &mut |_| ())
         .map_err(|error| error.to_string().replace(fixture.shards().to_str().unwrap(), "DIR"))?;
     let set = open(&out);
-    let sample = |i| set.read(i).map(|sample| (sample.key.to_owned(), sample.label)).unwrap();
+    let sample = |i| set.read(i).map(|sample| (sample.key(), sample.label)).unwrap();
     let mut samples: Vec<_> = (0..set.len()).map(sample).collect();
     samples.sort();
     assert_eq!(set.class_names().is_some(), !report.classes.is_empty());

@@ -5,7 +5,7 @@ use simsiam_pipeline::shards::{ShardSet, ShardWriter};
 use crate::fixture::{Fixture, contents};
 
 fn listed(set: &ShardSet) -> Vec<(String, Option<u32>, Vec<u8>)> {
-    let sample = |i| set.read(i).map(|s| (s.key.to_owned(), s.label, s.bytes.to_vec())).unwrap();
+    let sample = |i| set.read(i).map(|s| (s.key(), s.label, s.bytes.to_vec())).unwrap();
     (0..set.len()).map(sample).collect()
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+use super::super::fingerprint::Fingerprint;
 use super::super::label::Label;
 use super::super::mapping::FileStamp;
 use super::findings::FindingsBuilder;
@@ -12,35 +13,37 @@ use super::{Record, StoredLabel};
 
 /// An index that grows.
 #[derive(Debug, Default)]
-pub(in crate::shards) struct IndexBuilder {
+pub(crate) struct IndexBuilder {
     records: Vec<u8>,
     keys: Vec<u8>,
     /// Class names, and their place in order of appearance.
     names: BTreeMap<String, u32>,
-    pub(in crate::shards) findings: FindingsBuilder,
+    pub(crate) findings: FindingsBuilder,
+    /// What the source needs to tell whether it has changed.
+    pub(crate) state: Vec<u8>,
 }
 
 /// The keys of one shard take more bytes than a record can point into.
 #[derive(Debug)]
-pub(in crate::shards) struct IndexFull;
+pub(crate) struct IndexFull;
 
 /// The names of one shard are more than classes can be.
 #[derive(Debug)]
-pub(in crate::shards) struct TooManyNames;
+pub(crate) struct TooManyNames;
 
 /// Most class names of one shard: data sets have a few thousand classes, and as many captions as images.
 const MOST_NAMES: usize = 1 << 16;
 
 impl IndexBuilder {
-    pub(in crate::shards) fn push(&mut self, record: Record, key: &str) -> Result<(), IndexFull> {
+    pub(crate) fn push(&mut self, record: Record, key: &[u8]) -> Result<(), IndexFull> {
         let key_end = u32::try_from(self.keys.len() + key.len()).map_err(|_| IndexFull)?;
-        self.keys.extend_from_slice(key.as_bytes());
+        self.keys.extend_from_slice(key);
         self.records.extend_from_slice(&record_bytes(&record, key_end));
         Ok(())
     }
 
     /// A label as records hold it.
-    pub(in crate::shards) fn store(&mut self, label: &Label) -> Result<StoredLabel, TooManyNames> {
+    pub(crate) fn store(&mut self, label: &Label) -> Result<StoredLabel, TooManyNames> {
         let name = match label {
             Label::Number(number) => return Ok(StoredLabel::Number(*number)),
             Label::Name(name) => name,
@@ -56,15 +59,21 @@ impl IndexBuilder {
         Ok(StoredLabel::Name(next as u32))
     }
 
+    /// The name at a place.
+    #[cfg(test)]
+    pub(crate) fn name(&self, place: u32) -> &str {
+        self.names.iter().find(|(_, other)| **other == place).map_or("", |(name, _)| name)
+    }
+
     /// Gives a sample that was pushed another label.
-    pub(in crate::shards) fn set_label(&mut self, position: usize, label: StoredLabel) {
+    pub(crate) fn set_label(&mut self, position: usize, label: Option<StoredLabel>) {
         let raw = &mut self.records.as_chunks_mut().0[position];
         let (record, key_end) = format::parse_record(raw);
-        *raw = record_bytes(&Record { label: Some(label), ..record }, key_end);
+        *raw = record_bytes(&Record { label, ..record }, key_end);
     }
 
     /// Key and label of the samples from `first` on, by position.
-    pub(in crate::shards) fn samples_from(
+    pub(crate) fn samples_from(
         &self,
         first: usize,
     ) -> impl Iterator<Item = (usize, &[u8], Option<StoredLabel>)> {
@@ -77,12 +86,22 @@ impl IndexBuilder {
         })
     }
 
-    pub(in crate::shards) fn samples(&self) -> u64 {
+    pub(crate) fn samples(&self) -> u64 {
         (self.records.len() / RECORD_BYTES) as u64
     }
 
+    fn fingerprint(&self) -> (u64, u64) {
+        let mut fingerprint = Fingerprint::EMPTY;
+        for raw in self.records.as_chunks::<RECORD_BYTES>().0 {
+            let (record, _) = format::parse_record(raw);
+            fingerprint.push(record.length, record.crc32);
+        }
+        let (lengths, checksums) = fingerprint.hashes();
+        (lengths, checksums.unwrap_or(format::UNKNOWN))
+    }
+
     /// The whole index, for a shard in this state.
-    pub(in crate::shards) fn finish(self, shard: FileStamp) -> Vec<u8> {
+    pub(crate) fn finish(self, shard: FileStamp) -> Vec<u8> {
         let (names, findings) = (format::names_to_bytes(&self.names), self.findings.to_bytes());
         let mut hash = Xxh3::new();
         [&self.records, &self.keys, &names].into_iter().for_each(|section| hash.update(section));
@@ -92,9 +111,11 @@ impl IndexBuilder {
             key_bytes: self.keys.len() as u64,
             name_bytes: names.len() as u64,
             finding_bytes: findings.len() as u64,
+            state_bytes: self.state.len() as u64,
+            fingerprint: self.fingerprint(),
             contents_hash: hash.digest(),
-            findings_hash: xxh3_64(&findings),
+            rest_hash: xxh3_64(&[&findings[..], &self.state].concat()),
         };
-        [&header.to_bytes()[..], &self.records, &self.keys, &names, &findings].concat()
+        [&header.to_bytes()[..], &self.records, &self.keys, &names, &findings, &self.state].concat()
     }
 }

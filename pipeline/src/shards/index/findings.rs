@@ -5,7 +5,7 @@
 //! findings  kind u8, offset u64, length of the member's name u16, length of what was found u16, both texts
 //! ```
 
-use super::super::finding::FindingKind;
+use super::super::finding::{FindingKind, Subject};
 
 const KINDS: usize = FindingKind::ALL.len();
 pub(super) const COUNT_BYTES: usize = 8 * KINDS;
@@ -18,13 +18,19 @@ const MOST_TEXT: usize = 1024;
 
 /// Findings of one shard.
 #[derive(Debug, Default)]
-pub(in crate::shards) struct FindingsBuilder {
+pub(crate) struct FindingsBuilder {
     counts: [u64; KINDS],
     entries: Vec<u8>,
 }
 
 impl FindingsBuilder {
-    pub(in crate::shards) fn push(&mut self, kind: FindingKind, member: &[u8], offset: usize, found: &str) {
+    /// Counts what was found as often as `count` says, and keeps it once, without a name.
+    pub(crate) fn push_all(&mut self, kind: FindingKind, count: u64, found: &str) {
+        self.push(kind, b"", 0, found);
+        self.counts[kind as usize] += count - 1;
+    }
+
+    pub(crate) fn push(&mut self, kind: FindingKind, member: &[u8], offset: usize, found: &str) {
         let count = &mut self.counts[kind as usize];
         *count += 1;
         if *count > MOST_OF_A_KIND {
@@ -38,8 +44,15 @@ impl FindingsBuilder {
         texts.iter().for_each(|text| self.entries.extend(text.as_bytes()));
     }
 
+    /// For the error that a source has no images: those that cannot be used, behind a separator.
+    pub(crate) fn unused_images(&self) -> String {
+        let images = self.counts().filter(|(kind, _)| kind.subject() == Subject::Image);
+        let images: Vec<_> = images.map(|(kind, count)| format!("{count} {kind}")).collect();
+        if images.is_empty() { String::new() } else { format!("; not used: {}", images.join(", ")) }
+    }
+
     /// Of the kinds that were found.
-    pub(in crate::shards) fn counts(&self) -> impl Iterator<Item = (FindingKind, u64)> {
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (FindingKind, u64)> {
         found(self.counts)
     }
 
@@ -67,10 +80,10 @@ fn found(counts: [u64; KINDS]) -> impl Iterator<Item = (FindingKind, u64)> {
 }
 
 /// Kind, offset, member and what was found.
-pub(in crate::shards) type Entry<'a> = (FindingKind, u64, &'a str, &'a str);
+pub(crate) type Entry = (FindingKind, u64, String, String);
 
 /// The findings that are kept. Ends early where they are not what was written, as when the file is overwritten.
-pub(super) fn entries(section: &[u8]) -> impl Iterator<Item = Entry<'_>> {
+pub(super) fn entries(section: &[u8]) -> impl Iterator<Item = Entry> {
     let mut rest = section.get(COUNT_BYTES..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (head, texts) = rest.split_first_chunk::<ENTRY_BYTES>()?;
@@ -81,6 +94,7 @@ pub(super) fn entries(section: &[u8]) -> impl Iterator<Item = Entry<'_>> {
         let (member, texts) = texts.split_at_checked(lengths[0].into())?;
         let (found, behind) = texts.split_at_checked(lengths[1].into())?;
         rest = behind;
-        Some((kind, offset, std::str::from_utf8(member).ok()?, std::str::from_utf8(found).ok()?))
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        Some((kind, offset, text(member)?, text(found)?))
     })
 }

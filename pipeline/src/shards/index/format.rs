@@ -10,20 +10,29 @@ use super::{Record, StoredLabel};
 pub(super) const MAGIC: &[u8; 8] = b"SIMSIDX\n";
 /// Raised with every change of the format, and of what is a sample; an index of another version is built anew.
 /// 2: labels also come from `.json` members. 3: `.pgm`, `.pbm` and `.pnm` members are images. 4: names as labels, labels apart from
-/// their images, images by content, joined archives, findings.
-pub(in crate::shards) const VERSION: u32 = 4;
+/// their images, images by content, joined archives, findings. 5: sources of any kind: checksums that may be unknown, the state of the source,
+/// a fingerprint of the images alone.
+pub(crate) const VERSION: u32 = 5;
 /// What the header's own hash is over; the hash stands behind it.
-pub(in crate::shards) const HASHED_HEADER_BYTES: usize = 16 + 8 * 8;
-pub(in crate::shards) const HEADER_BYTES: usize = HASHED_HEADER_BYTES + 8;
+pub(crate) const HASHED_HEADER_BYTES: usize = 16 + 8 * FIELDS;
+const FIELDS: usize = 11;
+pub(crate) const HEADER_BYTES: usize = HASHED_HEADER_BYTES + 8;
 pub(super) const RECORD_BYTES: usize = 24;
 /// The label of a sample without one.
 const NO_LABEL: u32 = u32::MAX;
 /// Set in the offset of a record whose label is the place of a name. No file is so long that its offsets need this bit.
 const IS_NAME: u64 = 1 << 63;
+/// Set in the offset of a record whose image has no known checksum. Nor this one.
+const NO_CHECKSUM: u64 = 1 << 62;
+/// Set in the offset of a record whose bytes don't lie there as they are.
+const NOT_PLAIN: u64 = 1 << 61;
+
+/// The hash of checksums that are not all known.
+pub(super) const UNKNOWN: u64 = u64::MAX;
 
 /// Why an index is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(in crate::shards) enum Stale {
+pub(crate) enum Stale {
     #[error("is no shard index")]
     Foreign,
     #[error("is damaged")]
@@ -43,10 +52,13 @@ pub(super) struct Header {
     pub(super) key_bytes: u64,
     pub(super) name_bytes: u64,
     pub(super) finding_bytes: u64,
+    pub(super) state_bytes: u64,
+    /// Of the images' lengths and checksums; the latter is `u64::MAX`, which is no hash, where one is unknown.
+    pub(super) fingerprint: (u64, u64),
     /// xxh3 of the records, keys and names: what the samples are.
     pub(super) contents_hash: u64,
-    /// xxh3 of the findings.
-    pub(super) findings_hash: u64,
+    /// xxh3 of the findings and the state.
+    pub(super) rest_hash: u64,
 }
 
 impl Header {
@@ -61,8 +73,11 @@ impl Header {
             self.key_bytes,
             self.name_bytes,
             self.finding_bytes,
+            self.state_bytes,
+            self.fingerprint.0,
+            self.fingerprint.1,
             self.contents_hash,
-            self.findings_hash,
+            self.rest_hash,
         ];
         for (place, field) in bytes[16..HASHED_HEADER_BYTES].chunks_exact_mut(8).zip(fields) {
             place.copy_from_slice(&field.to_le_bytes());
@@ -85,34 +100,42 @@ impl Header {
         if xxh3_64(&bytes[..HASHED_HEADER_BYTES]) != u64_at(bytes, HASHED_HEADER_BYTES) {
             return Err(Stale::Corrupt);
         }
-        let [shard_bytes, mtime, samples, key_bytes, name_bytes, finding_bytes, contents_hash, findings_hash] =
-            std::array::from_fn(|field| u64_at(bytes, 16 + 8 * field));
-        let shard = FileStamp { bytes: shard_bytes, mtime_ns: mtime.cast_signed() };
-        Ok(Header { shard, samples, key_bytes, name_bytes, finding_bytes, contents_hash, findings_hash })
-    }
-
-    pub(super) fn check_shard(&self, shard: FileStamp) -> Result<(), Stale> {
-        if self.shard == shard { Ok(()) } else { Err(Stale::Shard) }
+        let fields: [u64; FIELDS] = std::array::from_fn(|field| u64_at(bytes, 16 + 8 * field));
+        let [shard_bytes, mtime, samples, key_bytes, name_bytes, finding_bytes, state_bytes, ..] = fields;
+        let [.., lengths, checksums, contents_hash, rest_hash] = fields;
+        Ok(Header {
+            shard: FileStamp { bytes: shard_bytes, mtime_ns: mtime.cast_signed() },
+            samples,
+            key_bytes,
+            name_bytes,
+            finding_bytes,
+            state_bytes,
+            fingerprint: (lengths, checksums),
+            contents_hash,
+            rest_hash,
+        })
     }
 
     /// The sections of a file that is exactly as long as this header says.
     pub(super) fn sections<'a>(&self, file: &'a [u8]) -> Result<Sections<'a>, Stale> {
         let length = |bytes: u64| usize::try_from(bytes).map_err(|_| Stale::Corrupt);
         let record_bytes = length(self.samples.checked_mul(RECORD_BYTES as u64).ok_or(Stale::Corrupt)?)?;
-        let lengths = [record_bytes, length(self.key_bytes)?, length(self.name_bytes)?];
+        let lengths =
+            [record_bytes, length(self.key_bytes)?, length(self.name_bytes)?, length(self.finding_bytes)?];
         let mut at = HEADER_BYTES;
-        let mut sections = [&file[..0]; 3];
+        let mut sections = [&file[..0]; 4];
         for (section, length) in sections.iter_mut().zip(lengths) {
             let end = at.checked_add(length).ok_or(Stale::Corrupt)?;
             *section = file.get(at..end).ok_or(Stale::Corrupt)?;
             at = end;
         }
-        let [records, keys, names] = sections;
-        let findings = &file[at..];
-        if findings.len() as u64 != self.finding_bytes {
+        let [records, keys, names, findings] = sections;
+        let state = &file[at..];
+        if state.len() as u64 != self.state_bytes {
             return Err(Stale::Corrupt);
         }
-        Ok(Sections { contents: &file[HEADER_BYTES..at], records, keys, names, findings })
+        let (contents, rest) = file[HEADER_BYTES..].split_at(at - findings.len() - HEADER_BYTES);
+        Ok(Sections { contents, rest, records, keys, names, findings, state })
     }
 }
 
@@ -120,10 +143,13 @@ impl Header {
 pub(super) struct Sections<'a> {
     /// Records, keys and names.
     pub(super) contents: &'a [u8],
+    /// Findings and state.
+    pub(super) rest: &'a [u8],
     records: &'a [u8],
     keys: &'a [u8],
     pub(super) names: &'a [u8],
     pub(super) findings: &'a [u8],
+    pub(super) state: &'a [u8],
 }
 
 /// Labelled samples: those with a number, and those of each name.
@@ -145,7 +171,8 @@ pub(super) fn check_records(
     let mut key_start = 0;
     for raw in sections.records.as_chunks::<RECORD_BYTES>().0 {
         let (record, key_end) = parse_record(raw);
-        let end = record.offset.checked_add(u64::from(record.length));
+        let length = if record.is_plain { record.length } else { 0 };
+        let end = record.offset.checked_add(u64::from(length));
         if key_end < key_start || end.is_none_or(|end| end > shard.bytes) {
             return Err(Stale::Corrupt);
         }
@@ -189,19 +216,25 @@ pub(super) fn parse_record(raw: &[u8; RECORD_BYTES]) -> (Record, u32) {
         0 => Some(label).filter(|&label| label != NO_LABEL).map(StoredLabel::Number),
         _ => Some(StoredLabel::Name(label)),
     };
-    let record = Record { offset: offset & !IS_NAME, length: u32_at(raw, 8), crc32: u32_at(raw, 12), label };
+    let crc32 = (offset & NO_CHECKSUM == 0).then(|| u32_at(raw, 12));
+    let is_plain = offset & NOT_PLAIN == 0;
+    let offset = offset & !(IS_NAME | NO_CHECKSUM | NOT_PLAIN);
+    let record = Record { offset, length: u32_at(raw, 8), crc32, label, is_plain };
     (record, u32_at(raw, 20))
 }
 
 pub(super) fn record_bytes(record: &Record, key_end: u32) -> [u8; RECORD_BYTES] {
     let mut raw = [0; RECORD_BYTES];
-    let (flag, label) = match record.label {
+    let no_checksum = if record.crc32.is_none() { NO_CHECKSUM } else { 0 };
+    let not_plain = if record.is_plain { 0 } else { NOT_PLAIN };
+    let (is_name, label) = match record.label {
         Some(StoredLabel::Number(number)) => (0, number),
         Some(StoredLabel::Name(place)) => (IS_NAME, place),
         None => (0, NO_LABEL),
     };
-    raw[..8].copy_from_slice(&(record.offset | flag).to_le_bytes());
-    for (place, field) in raw[8..].chunks_exact_mut(4).zip([record.length, record.crc32, label, key_end]) {
+    raw[..8].copy_from_slice(&(record.offset | is_name | no_checksum | not_plain).to_le_bytes());
+    let crc32 = record.crc32.unwrap_or(0);
+    for (place, field) in raw[8..].chunks_exact_mut(4).zip([record.length, crc32, label, key_end]) {
         place.copy_from_slice(&field.to_le_bytes());
     }
     raw

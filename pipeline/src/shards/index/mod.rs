@@ -4,64 +4,73 @@
 //! million samples costs one pass over it, and its pages can be dropped again.
 //!
 //! ```text
-//! header    88 bytes, see `format::Header`
+//! header    112 bytes, see `format::Header`
 //! records   24 bytes a sample: offset u64, length u32, crc32 u32, label u32, end of the key u32
-//! keys      one behind the other, UTF-8
+//! keys      one behind the other
 //! names     of classes, where labels are names: length u16 and UTF-8
 //! findings  what became no sample, see `findings`; nothing in most shards
+//! state     what the source keeps to tell whether it has changed; nothing for a file
 //! ```
 //! Numbers are little-endian. The label `u32::MAX` stands for none; where the offset's highest bit is set, the label is the place
-//! of a name.
+//! of a name, and where the next ones are, the checksum is not known, and the bytes don't lie there
+//! as they are.
 
 use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-pub(super) use self::builder::{IndexBuilder, IndexFull, TooManyNames};
-pub(super) use self::findings::{Entry, FindingsBuilder};
-pub(super) use self::format::HEADER_BYTES;
-pub(super) use self::format::Stale;
+pub(crate) use self::builder::{IndexBuilder, IndexFull, TooManyNames};
+pub(crate) use self::findings::{Entry, FindingsBuilder};
+pub(crate) use self::format::HEADER_BYTES;
+pub(crate) use self::format::Stale;
 #[cfg(any(test, fuzzing))]
-pub(super) use self::format::{HASHED_HEADER_BYTES, VERSION};
+pub(crate) use self::format::{HASHED_HEADER_BYTES, VERSION};
 use self::format::{Header, RECORD_BYTES};
 use super::finding::FindingKind;
+use super::fingerprint::Fingerprint;
 use super::mapping::{FileStamp, Mapping};
 
 mod builder;
 mod findings;
 mod format;
-pub(super) mod sidecar;
+pub(crate) mod sidecar;
 
 /// Where one sample's image lies, and what is known of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Record {
-    /// From the start of the shard, in bytes.
-    pub(super) offset: u64,
+pub(crate) struct Record {
+    /// From the start of the source, in bytes.
+    pub(crate) offset: u64,
     /// In bytes.
-    pub(super) length: u32,
-    /// Of the image's bytes.
-    pub(super) crc32: u32,
-    pub(super) label: Option<StoredLabel>,
+    pub(crate) length: u32,
+    /// Of the image's bytes, where they were read.
+    pub(crate) crc32: Option<u32>,
+    pub(crate) label: Option<StoredLabel>,
+    /// Whether the bytes lie in the source as they are, from `offset` on. Those of a file of its own don't, nor those that are
+    /// compressed.
+    pub(crate) is_plain: bool,
 }
 
 /// A label as the index has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StoredLabel {
+pub(crate) enum StoredLabel {
     Number(u32),
     /// The place of a name in [`Index::names`].
     Name(u32),
 }
 
+/// Whether a source is in the state that was indexed.
+pub(crate) type IsFresh<'a> = &'a dyn Fn(FileStamp, &[u8]) -> bool;
+
 /// The index of one shard. Lookups check every bound, because a mapped sidecar may be overwritten at any time.
 #[derive(Debug)]
-pub(super) struct Index {
+pub(crate) struct Index {
     bytes: Bytes,
     samples: usize,
     keys: Range<usize>,
     findings: Range<usize>,
     numbered: u64,
     names: Vec<(String, u64)>,
-    contents_hash: u64,
+    fingerprint: Fingerprint,
 }
 
 #[derive(Debug)]
@@ -71,30 +80,37 @@ enum Bytes {
 }
 
 impl Index {
-    /// Takes the mapped contents of a sidecar, if they are the index of a shard in this state.
-    pub(super) fn from_mapping(mapping: Mapping, shard: FileStamp) -> Result<Index, Stale> {
-        Index::new(Bytes::Mapped(mapping), shard)
+    /// Takes the mapped contents of a sidecar, if they are an index and `is_fresh`, which is told the stamp and the state of the
+    /// source that was indexed.
+    pub(crate) fn from_mapping(mapping: Mapping, is_fresh: IsFresh<'_>) -> Result<Index, Stale> {
+        Index::new(Bytes::Mapped(mapping), is_fresh)
     }
 
     /// As [`from_mapping`](Self::from_mapping), from bytes that stay in memory.
-    pub(super) fn from_bytes(bytes: Vec<u8>, shard: FileStamp) -> Result<Index, Stale> {
-        Index::new(Bytes::Owned(bytes), shard)
+    pub(crate) fn from_bytes(bytes: Vec<u8>, is_fresh: IsFresh<'_>) -> Result<Index, Stale> {
+        Index::new(Bytes::Owned(bytes), is_fresh)
     }
 
-    fn new(bytes: Bytes, shard: FileStamp) -> Result<Index, Stale> {
+    fn new(bytes: Bytes, is_fresh: IsFresh<'_>) -> Result<Index, Stale> {
         let all = bytes.as_slice();
         let header = Header::parse(all)?;
-        header.check_shard(shard)?;
         let sections = header.sections(all)?;
-        let intact = xxh3_64(sections.contents) == header.contents_hash
-            && xxh3_64(sections.findings) == header.findings_hash;
-        if !intact {
+        if xxh3_64(sections.rest) != header.rest_hash {
+            return Err(Stale::Corrupt);
+        }
+        if !is_fresh(header.shard, sections.state) {
+            return Err(Stale::Shard);
+        }
+        if xxh3_64(sections.contents) != header.contents_hash {
             return Err(Stale::Corrupt);
         }
         let names = format::parse_names(sections.names)?;
-        let labelled = format::check_records(&sections, shard, names.len())?;
+        let labelled = format::check_records(&sections, header.shard, names.len())?;
         let samples = usize::try_from(header.samples).map_err(|_| Stale::Corrupt)?;
-        let findings = all.len() - sections.findings.len()..all.len();
+        let after = all.len() - sections.state.len();
+        let findings = after - sections.findings.len()..after;
+        let (lengths, checksums) = header.fingerprint;
+        let checksums = Some(checksums).filter(|&hash| hash != format::UNKNOWN);
         let keys = HEADER_BYTES + samples * RECORD_BYTES..findings.start - sections.names.len();
         Ok(Index {
             samples,
@@ -102,51 +118,52 @@ impl Index {
             findings,
             numbered: labelled.numbers,
             names: names.into_iter().zip(labelled.by_name).collect(),
-            contents_hash: header.contents_hash,
+            fingerprint: Fingerprint::from_parts(header.samples, lengths, checksums),
             bytes,
         })
     }
 
-    pub(super) fn samples(&self) -> u64 {
+    pub(crate) fn samples(&self) -> u64 {
         self.samples as u64
     }
 
     /// Samples whose label is a number.
-    pub(super) fn numbered(&self) -> u64 {
+    pub(crate) fn numbered(&self) -> u64 {
         self.numbered
     }
 
     /// Names that are labels, and how many samples have each.
-    pub(super) fn names(&self) -> &[(String, u64)] {
+    pub(crate) fn names(&self) -> &[(String, u64)] {
         &self.names
     }
 
-    /// Hash of all records, keys and names.
-    pub(super) fn contents_hash(&self) -> u64 {
-        self.contents_hash
+    /// Of the images.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 
     /// How often each kind was found, of those that were.
-    pub(super) fn finding_counts(&self) -> impl Iterator<Item = (FindingKind, u64)> {
+    pub(crate) fn finding_counts(&self) -> impl Iterator<Item = (FindingKind, u64)> {
         findings::counts(self.section(&self.findings))
     }
 
     /// The findings that are kept by name: the first 10,000 of each kind.
-    pub(super) fn findings(&self) -> impl Iterator<Item = Entry<'_>> {
+    pub(crate) fn findings(&self) -> impl Iterator<Item = Entry> {
         findings::entries(self.section(&self.findings))
     }
 
-    pub(super) fn record(&self, position: u64) -> Option<Record> {
+    pub(crate) fn record(&self, position: u64) -> Option<Record> {
         self.raw_record(position).map(|raw| format::parse_record(raw).0)
     }
 
-    pub(super) fn key(&self, position: u64) -> Option<&str> {
+    /// A copy of a sample's key: the mapped sidecar may change at any time, and text may not.
+    pub(crate) fn key(&self, position: u64) -> Option<Vec<u8>> {
         let start = match position.checked_sub(1) {
             Some(before) => format::parse_record(self.raw_record(before)?).1,
             None => 0,
         };
         let end = format::parse_record(self.raw_record(position)?).1;
-        std::str::from_utf8(self.section(&self.keys).get(start as usize..end as usize)?).ok()
+        self.section(&self.keys).get(start as usize..end as usize).map(<[u8]>::to_vec)
     }
 
     fn section(&self, range: &Range<usize>) -> &[u8] {

@@ -1,6 +1,7 @@
 //! The file that holds a shard's index, and where it lives.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -9,38 +10,42 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::atomic_file::AtomicFile;
 use super::super::mapping::{FileStamp, Mapping};
-use super::{Index, Stale};
+use super::{Index, IsFresh, Stale};
 
-/// The two places for the index of one shard, in the order of preference.
+/// The two places for the index of one source, in the order of preference.
 #[derive(Debug)]
-pub(in crate::shards) struct Sidecar {
-    /// `train-000.tar.idx`.
-    beside: PathBuf,
+pub(crate) struct Sidecar {
+    /// `train-000.tar.idx`; `None` for an index that only goes into the cache directory.
+    beside: Option<PathBuf>,
     /// In the cache directory, if there is one.
     cached: Option<PathBuf>,
 }
 
 impl Sidecar {
-    /// Places for the index of `shard`. Without `cache_dir`, the user's cache directory is the second one.
-    pub(in crate::shards) fn of(shard: &Path, cache_dir: Option<&Path>) -> Sidecar {
-        let mut name = shard.file_name().unwrap_or_default().to_owned();
-        name.push(".idx");
-        let cache_dir = cache_dir.map(Path::to_owned).or_else(user_cache_dir);
-        let cached = cache_dir.map(|dir| {
-            // Shards of the same name in other folders have other indexes.
-            let place = fs::canonicalize(shard).unwrap_or_else(|_| shard.to_owned());
-            let hash = xxh3_64(place.as_os_str().as_encoded_bytes());
-            dir.join(format!("{hash:016x}-{}", name.to_string_lossy()))
-        });
-        Sidecar { beside: shard.with_file_name(&name), cached }
+    /// Places for the index of the file `shard`. Without `cache_dir`, the user's cache directory is the second one.
+    pub(crate) fn of(shard: &Path, cache_dir: Option<&Path>) -> Sidecar {
+        let beside = shard.with_file_name(index_name(shard));
+        Sidecar { beside: Some(beside), ..Sidecar::cached(shard, "", cache_dir) }
     }
 
-    /// The index, if either place has one that fits the shard.
-    pub(in crate::shards) fn load(&self, shard: FileStamp) -> Option<Index> {
-        self.places().find_map(|path| match load(path, shard) {
+    /// The place for an index of `source` that is not to lie beside it. Indexes of different `variant`s are kept apart.
+    pub(crate) fn cached(source: &Path, variant: &str, cache_dir: Option<&Path>) -> Sidecar {
+        let cache_dir = cache_dir.map(Path::to_owned).or_else(user_cache_dir);
+        let cached = cache_dir.map(|dir| {
+            // Sources of the same name in other folders have other indexes.
+            let place = fs::canonicalize(source).unwrap_or_else(|_| source.to_owned());
+            let hash = xxh3_64(&[place.as_os_str().as_encoded_bytes(), variant.as_bytes()].concat());
+            dir.join(format!("{hash:016x}-{}", index_name(&place).to_string_lossy()))
+        });
+        Sidecar { beside: None, cached }
+    }
+
+    /// The index, if either place has one that is fresh.
+    pub(crate) fn load(&self, is_fresh: IsFresh<'_>) -> Option<Index> {
+        self.places().find_map(|path| match load(path, is_fresh) {
             Ok(index) => index,
             Err(stale) => {
-                tracing::info!("{}: {stale}, the shard is indexed anew", path.display());
+                tracing::info!("{}: {stale}, the source is indexed anew", path.display());
                 None
             }
         })
@@ -50,10 +55,10 @@ impl Sidecar {
     ///
     /// # Errors
     /// Neither place can be written; the reason is the last one's.
-    pub(in crate::shards) fn store(&self, index: &[u8]) -> io::Result<&Path> {
+    pub(crate) fn store(&self, index: &[u8]) -> io::Result<&Path> {
         let mut result = Err(io::ErrorKind::ReadOnlyFilesystem.into());
-        if self.may_write_beside() {
-            result = store(&self.beside, index).map(|()| self.beside.as_path());
+        if let Some(beside) = self.beside.as_deref().filter(|beside| may_write(beside)) {
+            result = store(beside, index).map(|()| beside);
         }
         match (&result, &self.cached) {
             (Err(_), Some(cached)) => {
@@ -64,22 +69,35 @@ impl Sidecar {
         }
     }
 
-    fn places(&self) -> impl Iterator<Item = &Path> {
-        [Some(&self.beside), self.cached.as_ref()].into_iter().flatten().map(PathBuf::as_path)
+    /// Removes the index, because the source is known to have changed in a way that freshness does not show.
+    pub(crate) fn discard(&self) {
+        for path in self.places() {
+            let _ = fs::remove_file(path); // If it can't be, the next run meets the same changes.
+        }
     }
 
-    /// Not into a folder that is marked read-only, even for root, who could; nor over someone else's file.
-    fn may_write_beside(&self) -> bool {
-        let folder = self.beside.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let metadata = fs::metadata(folder.unwrap_or(Path::new(".")));
-        metadata.is_ok_and(|metadata| !metadata.permissions().readonly()) && !is_foreign(&self.beside)
+    fn places(&self) -> impl Iterator<Item = &Path> {
+        [&self.beside, &self.cached].into_iter().flatten().map(PathBuf::as_path)
     }
 }
 
-fn load(path: &Path, shard: FileStamp) -> Result<Option<Index>, Stale> {
-    // Whatever keeps a sidecar from being read, the shard itself is still there.
+fn index_name(source: &Path) -> OsString {
+    let mut name = source.file_name().unwrap_or_default().to_owned();
+    name.push(".idx");
+    name
+}
+
+/// Not into a folder that is marked read-only, even for root, who could; nor over someone else's file.
+fn may_write(path: &Path) -> bool {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let metadata = fs::metadata(folder.unwrap_or(Path::new(".")));
+    metadata.is_ok_and(|metadata| !metadata.permissions().readonly()) && !is_foreign(path)
+}
+
+fn load(path: &Path, is_fresh: IsFresh<'_>) -> Result<Option<Index>, Stale> {
+    // Whatever keeps a sidecar from being read, the source itself is still there.
     let Ok((mapping, _)) = Mapping::open(path) else { return Ok(None) };
-    Index::from_mapping(mapping, shard).map(Some)
+    Index::from_mapping(mapping, is_fresh).map(Some)
 }
 
 fn is_foreign(path: &Path) -> bool {
@@ -95,7 +113,7 @@ fn store(path: &Path, index: &[u8]) -> io::Result<()> {
 }
 
 /// `$XDG_CACHE_HOME/simsiam` or `~/.cache/simsiam`.
-fn user_cache_dir() -> Option<PathBuf> {
+pub(crate) fn user_cache_dir() -> Option<PathBuf> {
     let from = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache")))?;
     Some(cache.join("simsiam"))

@@ -4,25 +4,26 @@ use std::mem;
 
 use self::apart::{Apart, ApartLabel};
 use self::group::Group;
-use super::finding::FindingKind;
-use super::index::{IndexBuilder, IndexFull, Record};
-use super::tar::{Ending, Member, Members, TarError, TarErrorKind};
-use super::{foreign, name};
+use crate::shards::FindingKind;
+use crate::shards::foreign;
+use crate::shards::index::{IndexBuilder, IndexFull, Record};
+use crate::shards::name;
+use super::members::{Ending, Member, Members, TarError, TarErrorKind};
 
 mod apart;
 mod group;
 
 /// What one pass over an archive found.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
-    pub(super) index: IndexBuilder,
+pub(crate) struct Scan {
+    pub(crate) index: IndexBuilder,
     /// Regular files of any kind.
-    pub(super) members: u64,
+    pub(crate) members: u64,
     apart: Apart,
 }
 
 /// Reads the whole archive, checksums every image, and lists the samples. `reached` is told each member's place.
-pub(super) fn scan(archive: &[u8], mut reached: impl FnMut(usize)) -> Result<Scan, TarError> {
+pub(crate) fn scan(archive: &[u8], mut reached: impl FnMut(usize)) -> Result<Scan, TarError> {
     let mut scan = Scan::default();
     let mut members = Members::new(archive);
     let mut group: Option<Group<'_>> = None;
@@ -98,8 +99,8 @@ impl Scan {
         let unsupported =
             |found: &str| TarError { offset, kind: TarErrorKind::Unsupported, found: found.into() };
         let length = u32::try_from(contents.len()).map_err(|_| unsupported("an image of 4 GiB or more"))?;
-        let record = Record { offset: offset as u64, length, crc32: crc32fast::hash(contents), label };
-        let pushed = self.index.push(record, &key);
+        let record = Record { offset: offset as u64, length, crc32: Some(crc32fast::hash(contents)), label, is_plain: true };
+        let pushed = self.index.push(record, key.as_bytes());
         pushed.map_err(|IndexFull| unsupported("more than 4 GiB of keys"))
     }
 

@@ -12,7 +12,7 @@ mod header;
 mod pax;
 
 /// Tar's unit: headers are this long, and contents are padded to a multiple of it.
-pub(super) const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// Longest name of a member, in bytes: the systems' longest path. A global pax header gives its name to every member that
 /// follows, so that without a limit a small archive would fill the memory with keys.
@@ -43,14 +43,14 @@ pub(super) enum Ending {
 
 /// What is wrong with an archive, and where.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TarError {
+pub(crate) struct TarError {
     pub(super) offset: usize,
     pub(super) kind: TarErrorKind,
     pub(super) found: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TarErrorKind {
+pub(crate) enum TarErrorKind {
     NotTar,
     Truncated,
     Unsupported,

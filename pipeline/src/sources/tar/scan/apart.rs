@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::mem;
 
-use super::super::finding::FindingKind;
-use super::super::index::{IndexBuilder, StoredLabel};
-use super::super::label::Label;
+use crate::shards::FindingKind;
+use crate::shards::index::{IndexBuilder, StoredLabel};
+use crate::shards::label::Label;
 use super::group::FoundLabel;
 
 /// Labels in groups without an image, until it is known whose they are.
@@ -83,7 +83,7 @@ impl Apart {
                     let Some(stored) = label.found.store(index) else { continue };
                     let own = *same.own_label.as_ref().unwrap_or(&stored);
                     if own == stored {
-                        index.set_label(same.last, stored);
+                        index.set_label(same.last, Some(stored));
                         continue;
                     }
                     FindingKind::LabelsDiffer

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::mem;
 
-use super::super::finding::FindingKind;
-use super::super::index::{FindingsBuilder, IndexBuilder, StoredLabel, TooManyNames};
-use super::super::label::{self, BadLabel, Label};
-use super::super::name;
-use super::super::tar::Member;
+use crate::shards::FindingKind;
+use crate::shards::index::{FindingsBuilder, IndexBuilder, StoredLabel, TooManyNames};
+use crate::shards::label::{self, BadLabel, Label};
+use crate::shards::name;
+use crate::sources::tar::members::Member;
 use super::Keyed;
 
 /// Members of one sample.

@@ -1,0 +1,179 @@
+//! A table of files and their labels: CSV, or TSV, with or without a line of titles.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use csv::{ReaderBuilder, StringRecord};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::super::ShardError;
+use super::super::label::{self, Label};
+use super::super::name;
+
+/// Labels by the file's name: as the table has it, and without an image's extension.
+#[derive(Debug)]
+pub(crate) struct Table {
+    hash: u64,
+    labels: HashMap<String, Label>,
+}
+
+const FILE_TITLES: [&str; 18] = [
+    "file_name", "filename", "file", "filepath", "file_path", "path", "image_path", "image", "image_id", "image_name",
+    "img", "img_path", "name", "fname", "key", "id", "files", "images",
+];
+const LABEL_TITLES: [&str; 13] = [
+    "label", "labels", "class", "class_name", "classname", "class_id", "category", "target", "species", "breed", "cls", "y",
+    "label_name",
+];
+
+impl Table {
+    pub(super) fn read(path: &Path) -> Result<Table, ShardError> {
+        let bad = |cause: String| ShardError::BadTable { path: PathBuf::from(path), cause };
+        let bytes = fs::read(path).map_err(ShardError::io("read", path))?;
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        let mut reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter(text))
+            .trim(csv::Trim::All)
+            .from_reader(text);
+        let mut rows = reader.records();
+        let first = match rows.next() {
+            Some(row) => row.map_err(|error| bad(error.to_string()))?,
+            None => return Err(bad("no lines".into())),
+        };
+        let columns = Columns::of(&first).map_err(bad)?;
+        let mut labels = HashMap::new();
+        let first_row = (!columns.has_titles).then_some(Ok(first));
+        for row in first_row.into_iter().chain(rows) {
+            let row = row.map_err(|error| bad(error.to_string()))?;
+            let line = row.position().map_or(1, |position| position.line());
+            let at_line = |cause: String| bad(format!("line {line}: {cause}"));
+            let (Some(file), Some(text)) = (row.get(columns.file), row.get(columns.label)) else {
+                return Err(at_line(format!("{} columns, where a file and its label belong", row.len())));
+            };
+            if text.is_empty() {
+                continue; // A file without a label.
+            }
+            let label = label::in_cls(text.as_bytes())
+                .map_err(|bad| at_line(format!("the label {}, which is {}", bad.found, bad.kind)))?;
+            let file = file.trim_start_matches("./").replace('\\', "/");
+            match labels.entry(file) {
+                Entry::Occupied(entry) if *entry.get() != label => {
+                    return Err(at_line(format!("another label for {:?} than above", entry.key())));
+                }
+                entry => drop(entry.insert_entry(label)),
+            }
+        }
+        Ok(Table { hash: xxh3_64(&bytes), labels: with_stems(labels) })
+    }
+
+    /// Changes with the contents.
+    pub(super) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The label of a sample, by its key, by that without an extension, or by the base name of either.
+    pub(super) fn label(&self, key: &[u8]) -> Option<Label> {
+        let stem = name::without_extension(key).0;
+        let names = [key, stem, name::base(key), name::base(stem)];
+        names.into_iter().find_map(|name| self.labels.get(std::str::from_utf8(name).ok()?)).cloned()
+    }
+}
+
+/// The table's files also without their extension, where no two that differ in their labels would be one.
+fn with_stems(labels: HashMap<String, Label>) -> HashMap<String, Label> {
+    let mut stems: HashMap<String, Option<Label>> = HashMap::new();
+    for (file, label) in &labels {
+        let (stem, extension) = name::without_extension(file.as_bytes());
+        if !name::is_image(extension) {
+            continue;
+        }
+        let stem = String::from_utf8_lossy(stem).into_owned();
+        let agreed = stems.entry(stem).or_insert_with(|| Some(label.clone()));
+        if agreed.as_ref() != Some(label) {
+            *agreed = None;
+        }
+    }
+    let stems = stems.into_iter().filter_map(|(stem, label)| Some((stem, label?)));
+    stems.chain(labels).collect()
+}
+
+/// Where the file and its label stand.
+struct Columns {
+    file: usize,
+    label: usize,
+    has_titles: bool,
+}
+
+impl Columns {
+    fn of(first: &StringRecord) -> Result<Columns, String> {
+        let title = |titles: &[&str]| {
+            titles.iter().find_map(|title| first.iter().position(|cell| cell.eq_ignore_ascii_case(title)))
+        };
+        match (title(&FILE_TITLES), title(&LABEL_TITLES)) {
+            (Some(file), Some(label)) => Ok(Columns { file, label, has_titles: true }),
+            (None, None) if first.len() == 2 => Ok(Columns { file: 0, label: 1, has_titles: false }),
+            (Some(file), None) if first.len() == 2 => Ok(Columns { file, label: 1 - file, has_titles: true }),
+            (None, Some(label)) if first.len() == 2 => Ok(Columns { file: 1 - label, label, has_titles: true }),
+            _ => {
+                let found: Vec<&str> = first.iter().take(8).collect();
+                Err(format!(
+                    "no columns titled `file` and `label` (found: {}); a table of two columns needs no titles",
+                    found.join(", ")
+                ))
+            }
+        }
+    }
+}
+
+/// What stands most often in the first line of what can separate columns; a comma where nothing does.
+fn delimiter(text: &[u8]) -> u8 {
+    let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let count = |delimiter: &u8| line.iter().filter(|byte| *byte == delimiter).count();
+    [b';', b',', b'\t'].into_iter().max_by_key(count).unwrap_or(b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Table, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("labels.csv");
+        fs::write(&path, text).unwrap();
+        Table::read(&path).map_err(|error| error.to_string().replace(&path.display().to_string(), "T"))
+    }
+
+    fn label(text: &str, key: &str) -> Option<String> {
+        read(text).unwrap().label(key.as_bytes()).map(|label| label.to_string())
+    }
+
+    #[test]
+    fn any_usual_table_is_read() {
+        let number = Some("3".to_owned());
+        assert_eq!(label("a.jpg,3\nb.jpg,4\n", "a.jpg"), number);
+        assert_eq!(label("image_id\tlabel\r\na\t3\r\n", "x/a.jpg"), number);
+        assert_eq!(label("id;size;Class\nx/a.png;100;3\n", "x/a"), number, "a tar's key has no extension");
+        assert_eq!(label("label,file\n3,\"x, y.jpg\"\n", "x, y.jpg"), number);
+        assert_eq!(label("\u{feff}path,label\n./d\\a.jpg,tabby cat\n", "d/a.jpg"), Some("\"tabby cat\"".into()));
+        assert_eq!(label("a.jpg,3\n", "b.jpg"), None);
+        assert_eq!(label("a.jpg,1\na.png,3\n", "a.png"), number);
+        assert_eq!(label("a.jpg,1\na.png,3\n", "a"), None, "either");
+    }
+
+    #[test]
+    fn what_is_no_table_is_named() {
+        let refused = |text: &str| read(text).unwrap_err();
+        assert_eq!(refused(""), "labels T: no lines");
+        assert_eq!(
+            refused("a,b,c\n1,2,3\n"),
+            "labels T: no columns titled `file` and `label` (found: a, b, c); a table of two columns needs no titles"
+        );
+        assert_eq!(refused("a.jpg,1\nb.jpg\n"), "labels T: line 2: 1 columns, where a file and its label belong");
+        assert_eq!(refused("a.jpg,1\na.jpg,2\n"), "labels T: line 2: another label for \"a.jpg\" than above");
+        assert!(refused("a.jpg,-1\n").starts_with("labels T: line 1: the label -1, which is neither a whole"));
+    }
+}

@@ -1,0 +1,211 @@
+//! Parquet files of images, as Hugging Face's `datasets` and pyarrow write them.
+//!
+//! A value of a column that is not compressed lies in the file as it is, in a plain page or in the dictionary's: the index has its place,
+//! and samples are read from the mapping in any order, without a copy. `datasets` leaves its columns of images uncompressed. Of a file
+//! whose pages are compressed no value can be had without unpacking all that stand before it in its page: such a file is unpacked
+//! once, into a tar in the cache folder, which is read from then on.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `columns` | which columns are images, paths and labels; the names of the classes |
+//! | `rows` | goes through the rows |
+//! | `unpacked` | the tar in the cache folder |
+
+use std::borrow::Cow;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ::parquet::basic::Compression;
+use ::parquet::data_type::ByteArray;
+use ::parquet::file::reader::FileReader;
+use ::parquet::file::serialized_reader::SerializedFileReader;
+use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_64;
+
+use self::columns::Columns;
+use self::rows::Row;
+use super::mapped::MappedFile;
+use super::{Indexed, Kind, Opened, Source};
+use crate::shards::index::{IndexBuilder, IndexFull, Record};
+use crate::shards::label::Label;
+use crate::shards::mapping::{FileStamp, Mapping};
+use crate::shards::open::Opening;
+use crate::shards::{FindingKind, ReadCause, ShardError, name};
+
+mod columns;
+mod rows;
+mod unpacked;
+
+/// The kind.
+pub(super) struct Parquets;
+
+impl Kind for Parquets {
+    fn claims(&self, path: &Path, head: Option<&[u8]>) -> bool {
+        let is_named = || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"));
+        head.is_some_and(|head| head.starts_with(b"PAR1") || is_named())
+    }
+
+    fn open(&self, path: &Path, opening: &Opening<'_>) -> Result<Opened, ShardError> {
+        let (mapping, stamp) = Mapping::open(path).map_err(ShardError::io("map", path))?;
+        let file = Parquet::read(path, mapping)?;
+        let class_names = file.columns.class_names.clone();
+        if !file.is_plain() {
+            let (index, unpacked) = unpacked::open(&file, stamp, opening)?;
+            return Ok(Opened { index, source: Box::new(Images(unpacked)), class_names });
+        }
+        let sidecar = opening.sidecar_beside(path);
+        let index = opening.index(path, &sidecar, stamp, &|found, _| found == stamp, || {
+            let mut index = file.index(opening, true, |_, place| Ok(place))?;
+            opening.labelling.relabel(&mut index);
+            Ok(index)
+        })?;
+        Ok(Opened { index, source: Box::new(Images(MappedFile::shared(path, file.mapping))), class_names })
+    }
+}
+
+/// A mapped file, its metadata, and the columns that matter.
+pub(super) struct Parquet {
+    path: PathBuf,
+    mapping: Arc<Mapping>,
+    reader: SerializedFileReader<Bytes>,
+    columns: Columns,
+}
+
+/// The mapping as an owner of [`Bytes`].
+struct Shared(Arc<Mapping>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}
+
+impl Parquet {
+    fn read(path: &Path, mapping: Mapping) -> Result<Parquet, ShardError> {
+        let mapping = Arc::new(mapping);
+        let bytes = Bytes::from_owner(Shared(mapping.clone()));
+        let reader = SerializedFileReader::new(bytes).map_err(|error| damaged(path, error))?;
+        let columns = Columns::of(reader.metadata().file_metadata())
+            .map_err(|cause| ShardError::NoImageColumn { path: path.into(), cause })?;
+        Ok(Parquet { path: path.to_owned(), mapping, reader, columns })
+    }
+
+    /// Whether the images lie in the file as they are.
+    fn is_plain(&self) -> bool {
+        let mut groups = self.reader.metadata().row_groups().iter();
+        groups.all(|group| group.column(self.columns.image).compression() == Compression::UNCOMPRESSED)
+    }
+
+    /// Lists the images. `place` is told each one's bytes and where they lie in the mapping, if they do, and says where they will be
+    /// found; `None` for one that will not be. `is_plain`: whether that is in this file.
+    fn index(
+        &self,
+        opening: &Opening<'_>,
+        is_plain: bool,
+        mut place: impl FnMut(&[u8], Option<u64>) -> Result<Option<u64>, ShardError>,
+    ) -> Result<IndexBuilder, ShardError> {
+        let metadata = self.reader.metadata();
+        let (bytes, rows) = (self.mapping.bytes().len() as u64, metadata.file_metadata().num_rows().unsigned_abs());
+        let mut reached = opening.reading(bytes);
+        let mut index = IndexBuilder::default();
+        let mut number = 0;
+        for group in 0..self.reader.num_row_groups() {
+            let group = self.reader.get_row_group(group).map_err(|error| damaged(&self.path, error))?;
+            let read = rows::each(group.as_ref(), &self.columns, |row| {
+                let key = row.key(number);
+                number += 1;
+                reached.at((u128::from(bytes) * u128::from(number) / u128::from(rows.max(number))) as u64);
+                let Some(image) = row.image.as_ref().map(ByteArray::data) else {
+                    index.findings.push(FindingKind::NoImage, key.as_bytes(), 0, "a row without an image");
+                    return Ok(());
+                };
+                let Ok(length) = u32::try_from(image.len()) else {
+                    index.findings.push(FindingKind::UnreadFormat, key.as_bytes(), 0, "4 GiB or more");
+                    return Ok(());
+                };
+                let Some(offset) = place(image, self.place_of(image))? else {
+                    index.findings.push(FindingKind::Unreadable, key.as_bytes(), 0, "not where its page is");
+                    return Ok(());
+                };
+                let label = row.label.as_ref().and_then(|label| index.store(label).ok());
+                let record = Record { offset, length, crc32: Some(crc32fast::hash(image)), label, is_plain };
+                index.push(record, key.as_bytes()).map_err(|IndexFull| ShardError::Unsupported {
+                    path: self.path.clone(),
+                    offset: 0,
+                    found: "the keys take more than 4 GiB".into(),
+                })
+            });
+            read.map_err(|error| error.into_shard_error(&self.path))?;
+        }
+        self.mapping.check_whole(&self.path)?;
+        if index.samples() == 0 {
+            let unused = index.findings.unused_images();
+            return Err(ShardError::NoImages { path: self.path.clone(), members: number, unused });
+        }
+        Ok(index)
+    }
+
+    /// Where bytes lie in the mapping, if they are a part of it.
+    fn place_of(&self, bytes: &[u8]) -> Option<u64> {
+        let mapped = self.mapping.bytes();
+        let start = (bytes.as_ptr() as usize).checked_sub(mapped.as_ptr() as usize)?;
+        (start.checked_add(bytes.len())? <= mapped.len()).then_some(start as u64)
+    }
+}
+
+fn damaged(path: &Path, error: impl std::fmt::Display) -> ShardError {
+    ShardError::Damaged { path: path.to_owned(), what: "Parquet file", cause: error.to_string() }
+}
+
+impl Row {
+    /// The path that the row gives its image, without the extension; or the row's number.
+    fn key(&self, number: u64) -> String {
+        match &self.path {
+            Some(path) => {
+                let stem = name::without_extension(path.data()).0;
+                String::from_utf8_lossy(stem).into_owned()
+            }
+            None => format!("{number:08}"),
+        }
+    }
+}
+
+/// What a row says of its image's class.
+pub(super) fn label_of_number(number: i64) -> Option<Label> {
+    // Hugging Face has -1 for none.
+    u32::try_from(number).ok().filter(|&number| number != u32::MAX).map(Label::Number)
+}
+
+/// A mapped file in which the images lie as they are.
+#[derive(Debug)]
+struct Images(MappedFile);
+
+impl Source for Images {
+    fn bytes(&self) -> u64 {
+        self.0.bytes().len() as u64
+    }
+
+    fn read_ahead(&self, sample: Indexed<'_>) {
+        self.0.will_need(&sample.record);
+    }
+
+    fn fetch(&self, sample: Indexed<'_>, _buffer: Vec<u8>) -> Result<Cow<'_, [u8]>, ReadCause> {
+        self.0.fetch(sample)
+    }
+
+    fn check_borrowed(&self, sample: Indexed<'_>) -> Result<(), ReadCause> {
+        self.0.check(sample)
+    }
+
+    fn why_changed(&self) -> Option<ReadCause> {
+        self.0.shrunk()
+    }
+}
+
+/// What identifies the state of a file, for a name.
+fn state_name(path: &Path, stamp: FileStamp) -> String {
+    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let state = [place.as_os_str().as_encoded_bytes(), &stamp.bytes.to_le_bytes(), &stamp.mtime_ns.to_le_bytes()];
+    format!("{:016x}", xxh3_64(&state.concat()))
+}

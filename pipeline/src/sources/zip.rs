@@ -1,0 +1,179 @@
+//! Zip archives of images: stored members are mapped and read in place, deflated ones are inflated by the worker that decodes them.
+//!
+//! The central directory has everything that the index needs (with zip64, too), so that indexing touches no image. Samples are in the
+//! order of their names, as those of the folder that was zipped. Encrypted members and those of other compressions are no samples.
+
+use std::borrow::Cow;
+use std::io::Cursor;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use flate2::{Decompress, FlushDecompress, Status};
+use zip::{CompressionMethod, ZipArchive};
+
+use super::mapped::MappedFile;
+use super::{Indexed, Kind, Opened, Source};
+use crate::shards::index::{IndexBuilder, Record};
+use crate::shards::mapping::Mapping;
+use crate::shards::open::Opening;
+use crate::shards::{FindingKind, ReadCause, ShardError, name};
+
+/// The kind.
+pub(super) struct Zips;
+
+impl Kind for Zips {
+    fn claims(&self, path: &Path, head: Option<&[u8]>) -> bool {
+        let begins = |head: &[u8]| head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06");
+        let is_named = || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
+        head.is_some_and(|head| begins(head) || is_named())
+    }
+
+    fn open(&self, path: &Path, opening: &Opening<'_>) -> Result<Opened, ShardError> {
+        let (mapping, stamp) = Mapping::open(path).map_err(ShardError::io("map", path))?;
+        let sidecar = opening.sidecar_beside(path);
+        let index = opening.index(path, &sidecar, stamp, &|found, _| found == stamp, || {
+            let mut index = index_of(path, &mapping)?;
+            opening.labelling.label_paths(&mut index);
+            Ok(index)
+        })?;
+        let source = Box::new(Zip { file: MappedFile::new(path, mapping), inflaters: Mutex::default() });
+        Ok(Opened { index, source, class_names: None })
+    }
+}
+
+/// Longest image that is inflated, in bytes.
+const MOST_INFLATED: u64 = 1 << 30;
+/// Deflate makes nothing smaller than this part of it.
+const MOST_DEFLATED: u64 = 1032;
+
+fn index_of(path: &Path, mapping: &Mapping) -> Result<IndexBuilder, ShardError> {
+    let damaged = |error: zip::result::ZipError| {
+        let cause = error.to_string();
+        ShardError::Damaged { path: path.to_owned(), what: "zip archive", cause }
+    };
+    let archive = ZipArchive::new(Cursor::new(mapping.bytes())).map_err(damaged)?;
+    let mut index = IndexBuilder::default();
+    let mut images = Vec::new();
+    let mut members = 0;
+    for number in 0..archive.len() {
+        let member = archive.by_index_data(number).map_err(damaged)?;
+        let file_name = member.name_raw();
+        if member.is_dir() || file_name.starts_with(b"__MACOSX/") {
+            continue;
+        }
+        members += 1;
+        let extension = name::without_extension(file_name).1;
+        if let Some(format) = name::unread_format(extension) {
+            index.findings.push(FindingKind::UnreadFormat, file_name, 0, &format);
+        }
+        if !name::is_image(extension) {
+            continue;
+        }
+        let (length, packed) = (member.size(), member.compressed_size());
+        let method = member.compression();
+        let mut unreadable = |found: &str| index.findings.push(FindingKind::Unreadable, file_name, 0, found);
+        if name::base(file_name).starts_with(b".") {
+            index.findings.push(FindingKind::HiddenName, file_name, 0, "");
+        } else if member.encrypted() {
+            unreadable("encrypted");
+        } else if member.is_symlink() {
+            index.findings.push(FindingKind::Link, file_name, 0, "");
+        } else if !matches!(method, CompressionMethod::Stored | CompressionMethod::Deflated) {
+            unreadable(&format!("compressed by {method}; `zip -0` stores images as they are"));
+        } else if length > packed.saturating_mul(MOST_DEFLATED) || length > MOST_INFLATED {
+            unreadable(&format!("said to inflate from {packed} to {length} bytes"));
+        } else {
+            let is_plain = method == CompressionMethod::Stored;
+            let record = Record {
+                offset: member.header_start(),
+                length: length as u32, // at most a gigabyte
+                crc32: Some(member.crc32()),
+                label: None,
+                is_plain,
+            };
+            images.push((file_name.to_vec(), record));
+        }
+    }
+    mapping.check_whole(path)?;
+    images.sort_by(|(one, _), (another, _)| name::listing_order(one, another));
+    for (file_name, record) in &images {
+        if index.push(*record, file_name).is_err() {
+            let found = "the names of its images take more than 4 GiB".into();
+            return Err(ShardError::Unsupported { path: path.into(), offset: 0, found });
+        }
+    }
+    if images.is_empty() {
+        let unused = index.findings.unused_images();
+        return Err(ShardError::NoImages { path: path.into(), members, unused });
+    }
+    Ok(index)
+}
+
+/// A mapped archive.
+#[derive(Debug)]
+struct Zip {
+    file: MappedFile,
+    /// What inflating needs, one for each thread that did.
+    inflaters: Mutex<Vec<Decompress>>,
+}
+
+impl Zip {
+    /// All of the file from a member's contents on.
+    fn contents(&self, header: u64) -> Option<&[u8]> {
+        const HEADER: usize = 30;
+        let header = self.file.bytes().get(usize::try_from(header).ok()?..)?;
+        let length = |at: usize| Some(usize::from(u16::from_le_bytes(*header.get(at..)?.first_chunk()?)));
+        if !header.starts_with(b"PK\x03\x04") {
+            return None;
+        }
+        header.get(HEADER + length(26)? + length(28)?..)
+    }
+
+    fn inflate(&self, packed: &[u8], length: usize, buffer: &mut Vec<u8>) -> Result<(), ReadCause> {
+        let lock = || self.inflaters.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inflater = lock().pop().unwrap_or_else(|| Decompress::new(false));
+        inflater.reset(false);
+        buffer.clear();
+        buffer.reserve(length + 1);
+        let status = inflater.decompress_vec(packed, buffer, FlushDecompress::Finish);
+        lock().push(inflater);
+        match status {
+            Ok(Status::StreamEnd) if buffer.len() == length => Ok(()),
+            Ok(_) => Err(ReadCause::Inflate("it has another length than the archive says")),
+            Err(_) => Err(ReadCause::Inflate("the compressed bytes are damaged")),
+        }
+    }
+}
+
+impl Source for Zip {
+    fn bytes(&self) -> u64 {
+        self.file.bytes().len() as u64
+    }
+
+    fn read_ahead(&self, sample: Indexed<'_>) {
+        self.file.will_need(&sample.record);
+    }
+
+    fn fetch(&self, sample: Indexed<'_>, mut buffer: Vec<u8>) -> Result<Cow<'_, [u8]>, ReadCause> {
+        let length = sample.record.length as usize;
+        let damaged = || self.file.shrunk().unwrap_or(ReadCause::Inflate("its header is damaged"));
+        let contents = self.contents(sample.record.offset).ok_or_else(damaged)?;
+        if sample.record.is_plain {
+            return contents.get(..length).map(Cow::Borrowed).ok_or_else(damaged);
+        }
+        self.inflate(contents, length, &mut buffer)?;
+        Ok(buffer.into())
+    }
+
+    fn check_borrowed(&self, sample: Indexed<'_>) -> Result<(), ReadCause> {
+        self.file.check(sample)
+    }
+
+    fn why_changed(&self) -> Option<ReadCause> {
+        self.file.shrunk()
+    }
+
+    fn has_names(&self) -> bool {
+        true
+    }
+}
