@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use simsiam_model::state::NamedTensor;
-use simsiam_pipeline::BadSample;
+use simsiam_pipeline::{BadSample, Part};
+use simsiam_pipeline::shards::Fingerprint;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::TrainConfig;
@@ -36,8 +37,11 @@ pub struct RunState {
     pub counters: Counters,
     /// The resolved configuration.
     pub config: TrainConfig,
-    /// Fingerprint of the training shards.
-    pub data: u64,
+    /// Fingerprint of the training images; `None` where it trained on none, or the checkpoint has the older layout.
+    pub data: Option<Fingerprint>,
+    /// Which of the samples it trains on; not known of checkpoints of before there was this.
+    #[serde(default)]
+    pub part: Option<Part>,
     /// Samples found unusable so far.
     pub quarantine: Vec<BadSample>,
     /// Those of validation shards; none in checkpoints of before there was this.
@@ -48,8 +52,8 @@ pub struct RunState {
 /// What a run remembers of its validation shards.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ValState {
-    /// Their fingerprint.
-    pub data: u64,
+    /// The fingerprint of their images.
+    pub data: Fingerprint,
     /// Samples found unusable so far.
     pub quarantine: Vec<BadSample>,
 }
@@ -61,7 +65,8 @@ impl RunState {
             format: FORMAT,
             counters: counters.clone(),
             config: config.clone(),
-            data: data.train.shards.fingerprint(),
+            data: Some(data.train.shards.fingerprint()),
+            part: Some(data.train.part),
             quarantine: data.train.quarantine.list(),
             val: data
                 .val()
@@ -71,7 +76,9 @@ impl RunState {
 }
 
 /// The version of the layout that this program writes and reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
+/// The one before, which is read, too. Its fingerprints were of the shards' files.
+const FORMER_FORMAT: u32 = 2;
 const MODEL: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
@@ -298,9 +305,17 @@ fn fill(folder: &Path, checkpoint: &Checkpoint) -> anyhow::Result<()> {
 }
 
 pub(crate) fn parse_manifest(bytes: &[u8]) -> anyhow::Result<Manifest> {
-    let manifest: serde_json::Value = serde_json::from_slice(bytes)?;
+    let mut manifest: serde_json::Value = serde_json::from_slice(bytes)?;
     let format = &manifest["state"]["format"];
-    ensure!(*format == FORMAT, "its format is {format}, this program reads {FORMAT}");
+    ensure!(
+        *format == FORMAT || *format == FORMER_FORMAT,
+        "its format is {format}, this program reads {FORMER_FORMAT} and {FORMAT}"
+    );
+    if *format == FORMER_FORMAT {
+        for fingerprints in ["data", "val"] {
+            manifest["state"][fingerprints].take();
+        }
+    }
     Ok(serde_json::from_value(manifest)?)
 }
 

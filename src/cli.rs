@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use simsiam_model::arch::Arch;
+use simsiam_pipeline::shards::{Labels, OpenOptions};
 use simsiam_pipeline::unpack::UnpackFormat;
 
 use crate::bench::Stage;
-use crate::config::values::{number, pattern, positive, whole, within};
+use crate::config::values::{labels, number, pattern, positive, whole, within};
 use crate::config::{Device, Overrides, Precision, Preset, Workers};
 use crate::evaluate::frozen::FeatureLayer;
 use crate::evaluate::probe::examples::ProbeViews;
@@ -55,6 +56,34 @@ pub enum Command {
     Bench(BenchArgs),
     /// Compare a device's operations and training steps with the CPU's
     Doctor(DoctorArgs),
+}
+
+/// Flags of commands that read images, besides where these are.
+#[derive(Debug, Clone, Args)]
+pub struct SourceArgs {
+    /// Where labels come from: `folders` (the first below the source), `parents`, `none`, or a CSV or TSV file [default: from the source itself]
+    #[arg(long, value_name = "FROM", value_parser = labels())]
+    pub labels: Option<Labels>,
+    /// Where indexes and copies go that cannot lie beside their sources [default: the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+}
+
+impl SourceArgs {
+    /// These options with what the flags say.
+    pub fn options(&self, options: OpenOptions) -> OpenOptions {
+        OpenOptions {
+            labels: self.labels.clone().unwrap_or(options.labels),
+            cache_dir: self.cache_dir.clone().or(options.cache_dir),
+            ..options
+        }
+    }
+
+    /// As settings of a run.
+    pub fn overrides(&self) -> Overrides {
+        let Self { labels, cache_dir } = self.clone();
+        Overrides { labels, cache_dir, ..Overrides::default() }
+    }
 }
 
 /// `simsiam train`.
@@ -104,6 +133,9 @@ pub struct EvalArgs {
     /// Labelled shards to classify [default: the run's, else a tenth of the training shards, held out]
     #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub val_shards: Option<Vec<String>>,
+    /// How they are read.
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Whose output to judge
     #[arg(long, default_value = "backbone")]
     pub features: FeatureLayer,
@@ -177,9 +209,12 @@ pub struct EmbedArgs {
     /// `newest`, `best` (by kNN), `untrained` or a step [default: newest]
     #[arg(long, value_name = "WHICH")]
     pub checkpoint: Option<CheckpointChoice>,
-    /// Shards, labelled or not: files, folders, globs or brace patterns [default: the run's]
+    /// Images, labelled or not: folders of images, tars, zips, parquets, folders of these, globs or brace patterns [default: the run's]
     #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub shards: Option<Vec<String>>,
+    /// How they are read.
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// NAME.safetensors, or NAME.npy with NAME.labels.npy and NAME.keys.txt
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -242,9 +277,12 @@ pub struct PackArgs {
     /// Encode every image anew as a JPEG of this quality, 1 to 100
     #[arg(long, value_parser = within::<u8>(1, 100), allow_negative_numbers = true)]
     pub quality: Option<u8>,
-    /// Seed of the shuffle
-    #[arg(long, default_value_t = 0, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
-    pub seed: u64,
+    /// Order of the images in the shards
+    #[arg(long, value_enum, default_value = "shuffled")]
+    pub order: PackedOrder,
+    /// Seed of the shuffle [default: 0]
+    #[arg(long, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
+    pub seed: Option<u64>,
     /// Beginning of the shards' names
     #[arg(long, default_value = "train")]
     pub prefix: String,
@@ -253,9 +291,12 @@ pub struct PackArgs {
 /// `simsiam unpack`.
 #[derive(Debug, Args)]
 pub struct UnpackArgs {
-    /// Shards: files, folders, globs or brace patterns
+    /// Images: folders of images, tars, zips, parquets, folders of these, globs or brace patterns
     #[arg(required = true, value_parser = pattern())]
     pub shards: Vec<String>,
+    /// How they are read.
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Empty or new folder for the images: a folder for each class in it; images without a label lie in OUT itself
     #[arg(required = true)]
     pub out: PathBuf,
@@ -285,6 +326,15 @@ impl From<UnpackedFormat> for UnpackFormat {
     }
 }
 
+/// The order in which images are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum PackedOrder {
+    /// As good as any other
+    Shuffled,
+    /// That of their names: training on the shards is then the same as on the folder itself
+    Name,
+}
+
 /// What the class of a packed image is.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum ClassFolders {
@@ -299,9 +349,12 @@ pub enum ClassFolders {
 /// `simsiam inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// Shards: files, folders, globs or brace patterns
+    /// Images: folders of images, tars, zips, parquets, folders of these, globs or brace patterns
     #[arg(required = true, value_parser = pattern())]
     pub shards: Vec<String>,
+    /// How they are read.
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Decode everything and list every bad sample
     #[arg(long)]
     pub verify: bool,
@@ -313,9 +366,12 @@ pub struct InspectArgs {
 /// `simsiam bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Shards: files, folders, globs or brace patterns; not for `--stage train`
+    /// Images: folders of images, tars, zips, parquets, folders of these, globs or brace patterns; not for `--stage train`
     #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub shards: Vec<String>,
+    /// How they are read.
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// What to measure
     #[arg(long, default_value = "batches")]
     pub stage: Stage,

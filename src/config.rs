@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use simsiam_model::arch::Arch;
+use simsiam_pipeline::shards::{Labels, OpenOptions};
 use simsiam_pipeline::{PipelineConfig, Recipe};
 
 use crate::error::InputError;
@@ -37,6 +38,11 @@ pub struct TrainConfig {
     /// Where `val_shards` are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absolute_val_shards: Vec<String>,
+    /// Where labels come from.
+    #[serde(default)]
+    pub labels: Labels,
+    /// Where indexes and copies go that cannot lie beside their sources. Left out, the user's cache folder.
+    pub cache_dir: Option<PathBuf>,
     /// What the encoder learns by.
     pub method: Method,
     /// The encoder.
@@ -264,6 +270,11 @@ impl TrainConfig {
         )))
     }
 
+    /// These options, with where labels come from and where to keep what cannot lie beside its source.
+    pub fn open_options(&self, options: &OpenOptions) -> OpenOptions {
+        OpenOptions { labels: self.labels.clone(), cache_dir: self.cache_dir.clone(), ..options.clone() }
+    }
+
     /// Whether the kNN monitor runs after `epochs` epochs; always before the first and after the last.
     pub fn knn_is_due(&self, epochs: u64) -> bool {
         let every = self.knn_every.unwrap_or(1);
@@ -274,11 +285,13 @@ impl TrainConfig {
     /// batches, weights nor accuracies don't count; that the shards hold the same data is checked by their fingerprint.
     /// Validation shards may move, but not come or go: without any, a tenth of the data is not trained on.
     pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
-        const HARMLESS: [&str; 11] = [
+        const HARMLESS: [&str; 13] = [
             "shards",
             "val_shards",
             "absolute_shards",
             "absolute_val_shards",
+            "labels",
+            "cache_dir",
             "workers",
             "log_every",
             "checkpoint_every",

@@ -48,7 +48,7 @@ impl Source {
             BadSamplePolicy::Skip => OnBadSample::Skip { budget: config.bad_sample_budget },
             BadSamplePolicy::Fail => OnBadSample::Fail,
         };
-        let shards = ShardSet::open(patterns, options)?;
+        let shards = ShardSet::open(patterns, &config.open_options(options))?;
         for warning in shards.warnings() {
             tracing::warn!("{}: {warning}", patterns.join(" "));
         }

@@ -79,7 +79,7 @@ impl Workers {
             let started = Instant::now();
             let encoded = shards.read(sample)?;
             let read = Instant::now();
-            bench.decoder.decode(encoded.bytes).with_context(|| shards.locate(sample).to_string())?;
+            bench.decoder.decode(&encoded.bytes).with_context(|| shards.locate(sample).to_string())?;
             bench.times.add(read - started, read.elapsed(), Duration::ZERO);
             Ok(())
         })
@@ -93,7 +93,7 @@ impl Workers {
             let read = Instant::now();
             let mut views = bench
                 .maker
-                .decode(encoded.bytes, 0, sample)
+                .decode(&encoded.bytes, 0, sample)
                 .with_context(|| shards.locate(sample).to_string())?;
             let decoded = Instant::now();
             for view in 0..VIEWS {

@@ -2,6 +2,10 @@ use super::*;
 use crate::config::Preset;
 use crate::progress::Mean;
 
+fn fingerprint(hash: u64) -> Fingerprint {
+    format!("50000-{hash:016x}-ffffffffffffffff").parse().unwrap()
+}
+
 fn checkpoint(step: u64, best: Option<(f64, u64)>) -> Checkpoint {
     let mut interval_loss = Mean::default();
     interval_loss.add(-0.1 + step as f64 / 3.0);
@@ -11,10 +15,11 @@ fn checkpoint(step: u64, best: Option<(f64, u64)>) -> Checkpoint {
         state: RunState {
             format: FORMAT,
             config: TrainConfig::preset(Preset::Demo),
-            data: u64::MAX - 1,
+            data: Some(fingerprint(1)),
             counters: Counters { step, interval_loss, best_knn: best, ..Counters::default() },
+            part: Some(Part::Kept { held_out: 5000 }),
             quarantine: Vec::new(),
-            val: Some(ValState { data: u64::MAX, quarantine: Vec::new() }),
+            val: Some(ValState { data: fingerprint(2), quarantine: Vec::new() }),
         },
         model: vec![tensor("encoder.conv1.weight", vec![step as f32, -0.0, 1e-38])],
         optimizer: vec![tensor("encoder.conv1.weight", vec![1.5; 3])],
@@ -32,9 +37,9 @@ fn what_is_saved_is_read_back_to_the_bit() {
         (checkpoint(7, None), |data: &[f32]| data.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
     assert_eq!(bits(&read.model[0].data), bits(&saved.model[0].data));
     assert_eq!(read.state.counters.interval_loss, saved.state.counters.interval_loss);
-    assert_eq!((read.state.counters.step, read.state.data), (7, u64::MAX - 1));
+    assert_eq!((read.state.counters.step, read.state.data), (7, Some(fingerprint(1))));
     assert_eq!(read.state.config, saved.state.config);
-    assert_eq!(read.state.val.unwrap().data, u64::MAX);
+    assert_eq!(read.state.val.unwrap().data, fingerprint(2));
 }
 
 #[test]

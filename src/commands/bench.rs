@@ -82,7 +82,7 @@ fn bench_loader(args: &BenchArgs, console: &Console) -> Result<String> {
         )
         .into());
     }
-    let shards = Arc::new(ShardSet::open(&args.shards, &console.open_options())?);
+    let shards = Arc::new(ShardSet::open(&args.shards, &args.source.options(console.open_options()))?);
     for warning in shards.warnings() {
         tracing::warn!("{warning}");
     }

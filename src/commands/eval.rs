@@ -37,7 +37,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
         workers: args.workers,
         knn_k: args.knn_k,
         knn_temperature: args.knn_temperature,
-        ..Overrides::default()
+        ..args.source.overrides()
     };
     let config = subjects[0].config.with(&given)?.found_from_here(&args.run, &given, ShardFlags::EVAL)?;
     let own_shards = args.train_shards.is_none();

@@ -49,7 +49,8 @@ pub fn run(args: &ImportArgs, console: &Console) -> Result<()> {
         format: FORMAT,
         counters: Counters::default(),
         config: config.clone(),
-        data: data.map_or(0, |data| data.train.shards.fingerprint()),
+        data: data.map(|data| data.train.shards.fingerprint()),
+        part: None,
         quarantine: Vec::new(),
         val: None,
     };

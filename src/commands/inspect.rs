@@ -12,7 +12,7 @@ use crate::console::{Console, Unit};
 /// # Errors
 /// If the shards cannot be opened; with `--verify`, if none can.
 pub fn run(args: &InspectArgs, console: &Console) -> Result<bool> {
-    let options = console.open_options();
+    let options = args.source.options(console.open_options());
     let (shards, broken) = if args.verify {
         ShardSet::open_usable(&args.shards, &options)?
     } else {

@@ -1,7 +1,7 @@
 //! `simsiam pack`: a folder of images becomes shards.
 
 use anyhow::Result;
-use simsiam_pipeline::pack::{ClassFolders, PackOptions, pack};
+use simsiam_pipeline::pack::{ClassFolders, PackOptions, PackOrder, pack};
 
 use crate::cli::{self, PackArgs};
 use crate::console::{Console, Unit, thousands};
@@ -17,9 +17,15 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         let why = "must be the beginning of a file's name, without folders and with no dot in front";
         return Err(InputError::new(format!("--prefix {prefix}: {why}")).into());
     }
+    if args.seed.is_some() && args.order == cli::PackedOrder::Name {
+        return Err(InputError::new("--seed is that of the shuffle, which --order name leaves out").into());
+    }
     let options = PackOptions {
         shard_bytes: args.shard_size << 20,
-        seed: args.seed,
+        order: match args.order {
+            cli::PackedOrder::Shuffled => PackOrder::Shuffled { seed: args.seed.unwrap_or(0) },
+            cli::PackedOrder::Name => PackOrder::Names,
+        },
         max_side: args.max_side,
         quality: args.quality,
         classes: args.labels.map(|labels| match labels {

@@ -6,13 +6,14 @@ use anyhow::Result;
 use simsiam_model::arch::Arch;
 use simsiam_model::network::Networks;
 use simsiam_pipeline::ShardSet;
+use simsiam_pipeline::shards::{Fingerprint, OpenOptions};
 
 use crate::checkpoint::Checkpoint;
 use crate::cli::TrainArgs;
 use crate::commands::demo_shards;
 use crate::config::{Device, Overrides, Precision, Preset, ShardFlags, TrainConfig, default_run_dir};
 use crate::console::{Console, counted, thousands};
-use crate::data::{Data, KnnData};
+use crate::data::{Data, KnnData, Source};
 use crate::device::{Work, on_device};
 use crate::error::InputError;
 use crate::feed::Feed;
@@ -113,12 +114,21 @@ fn open(
                 "cannot resume {path}: the {which} shards are not those that it began with"
             ))
         };
-        if state.data != data.train.shards.fingerprint() {
+        let is_other = |before: &Fingerprint, source: &Source| !before.matches(&source.shards.fingerprint());
+        if state.data.as_ref().is_some_and(|before| is_other(before, &data.train)) {
             return Err(others("training").into());
+        }
+        if state.part.is_some_and(|before| before != data.train.part) {
+            return Err(InputError::new(format!(
+                "cannot resume {}: it holds out other images for kNN than it would now, because there are labels where there were none, or \
+                 the other way round; --labels says where they come from",
+                dir.path().display()
+            ))
+            .into());
         }
         data.train.quarantine.restore(state.quarantine.iter().cloned());
         if let (Some(before), Some(val)) = (&state.val, data.val()) {
-            if before.data != val.shards.fingerprint() {
+            if is_other(&before.data, val) {
                 return Err(others("validation").into());
             }
             val.quarantine.restore(before.quarantine.iter().cloned());
@@ -174,7 +184,12 @@ pub(super) fn with_preset(settings: Overrides, console: &Console) -> Result<Over
     let preset = match settings.arch {
         Some(arch) => Preset::for_arch(arch),
         None => {
-            let shards = ShardSet::open(shards, &console.open_options())?;
+            let options = OpenOptions {
+                labels: settings.labels.clone().unwrap_or_default(),
+                cache_dir: settings.cache_dir.clone(),
+                ..console.open_options()
+            };
+            let shards = ShardSet::open(shards, &options)?;
             // A first sample that is no image is a bad sample like any other.
             Preset::for_images(&shards).unwrap_or(Preset::Imagenet)
         }

@@ -12,7 +12,7 @@ use crate::console::{Console, Unit, thousands};
 /// # Errors
 /// If the shards cannot be opened, or the folder holds something already or cannot be written.
 pub fn run(args: &UnpackArgs, console: &Console) -> Result<bool> {
-    let shards = ShardSet::open(&args.shards, &console.open_options())?;
+    let shards = ShardSet::open(&args.shards, &args.source.options(console.open_options()))?;
     let options = UnpackOptions { format: args.format.into(), limit: args.limit, ..UnpackOptions::default() };
     for warning in shards.warnings() {
         tracing::warn!("{warning}");

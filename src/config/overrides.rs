@@ -1,15 +1,16 @@
 //! What the command line and a configuration file may change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use simsiam_model::arch::Arch;
+use simsiam_pipeline::shards::Labels;
 #[cfg(doc)]
 use simsiam_pipeline::Recipe;
 
-use super::values::{number, pattern, whole};
+use super::values::{labels, number, pattern, whole};
 use super::{
     AlternateSteps, BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Precision, Predictor, PredictorLr,
     Preset, Similarity, Symmetry, Target, Workers, checked_table, table,
@@ -23,12 +24,19 @@ const ABLATIONS: &str = "Ablations of SimSiam (Chen & He 2021, sections 4 and 5)
 #[derive(Clone, Debug, Default, Serialize, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct Overrides {
-    /// Training shards: files, folders, globs or brace patterns; none for the demo's own images
+    /// Images to train on: folders of images, tars, zips, parquets, folders of these, globs or brace patterns; none for the demo's own. PATH=0.7 OTHER=0.3 mixes sets
     #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
+    #[serde(default, deserialize_with = "list_or_mixture")]
     pub shards: Option<Vec<String>>,
-    /// Labelled shards for the kNN monitor [default: a tenth of the training data, at most 10,000, held out]
+    /// Labelled images for the kNN monitor [default: a tenth of the training data, at most 10,000, held out]
     #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub val_shards: Option<Vec<String>>,
+    /// Where labels come from: `folders` (the first below the source), `parents`, `none`, or a CSV or TSV file [default: from the source itself]
+    #[arg(long, value_name = "FROM", value_parser = labels())]
+    pub labels: Option<Labels>,
+    /// Where indexes and copies go that cannot lie beside their sources [default: the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
     /// Named set of values [default: demo without shards, cifar10 for --arch at 32 or images of at most 64 pixels, else imagenet]
     #[arg(long)]
     pub preset: Option<Preset>,
@@ -150,6 +158,22 @@ pub struct Overrides {
     #[arg(skip)]
     #[serde(skip)]
     pub file: Option<ConfigFile>,
+}
+
+/// Patterns of shards: a list, or a table with their weights, which are a part of the pattern elsewhere.
+fn list_or_mixture<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Vec<String>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a list of patterns, or a table of patterns and their weights")]
+    enum Patterns {
+        List(Vec<String>),
+        Mixture(BTreeMap<String, f64>),
+    }
+    Ok(Some(match Patterns::deserialize(value)? {
+        Patterns::List(patterns) => patterns,
+        Patterns::Mixture(sets) => {
+            sets.into_iter().map(|(pattern, weight)| format!("{pattern}={weight}")).collect()
+        }
+    }))
 }
 
 /// A configuration file, for errors about what it says.

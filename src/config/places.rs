@@ -105,6 +105,9 @@ fn absolute_patterns(patterns: &[String]) -> Vec<String> {
 }
 
 fn absolute(pattern: &str) -> Option<String> {
+    if pattern.contains("://") {
+        return None;
+    }
     let folder = std::env::current_dir().ok()?.into_os_string().into_string().ok()?;
     // In the folder's name, such characters would become a part of the pattern.
     let is_plain = !folder.contains(['*', '?', '[', '{']) || Path::new(pattern).exists();
@@ -138,7 +141,7 @@ mod tests {
         assert_eq!(open(&config("elsewhere/*.tar", &place), &none).unwrap(), place);
         assert_eq!(open(&config(&place, "/elsewhere/*.tar"), &none).unwrap(), place);
         let gone = config("elsewhere/*.tar", "/elsewhere/*.tar");
-        let expected = "run runs/1: its training shards are gone: /elsewhere/*.tar: matches no .tar file; --shards says where they are now";
+        let expected = "run runs/1: its training shards are gone: /elsewhere/*.tar: holds no image, and no .tar, .zip or .parquet file; --shards says where they are now";
         assert_eq!(open(&gone, &none).unwrap_err().to_string(), expected);
         let given = Overrides { shards: Some(gone.shards.clone()), ..none };
         assert_eq!(open(&gone, &given).unwrap(), "elsewhere/*.tar");

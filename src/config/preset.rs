@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use simsiam_model::arch::Arch;
 use simsiam_pipeline::decode::probe;
+use simsiam_pipeline::shards::Labels;
 use simsiam_pipeline::{Recipe, ShardSet};
 
 use super::{
@@ -35,7 +36,7 @@ impl Preset {
     /// If the first sample is no image.
     pub fn for_images(shards: &ShardSet) -> Result<Self> {
         let first = shards.read(0)?;
-        let info = probe(first.bytes).with_context(|| shards.locate(0).to_string())?;
+        let info = probe(&first.bytes).with_context(|| shards.locate(0).to_string())?;
         Ok(if info.width.max(info.height) <= 64 { Self::Cifar10 } else { Self::Imagenet })
     }
 }
@@ -58,6 +59,8 @@ impl TrainConfig {
             val_shards: Vec::new(),
             absolute_shards: Vec::new(),
             absolute_val_shards: Vec::new(),
+            labels: Labels::Own,
+            cache_dir: None,
             method: Method::Simsiam,
             arch: Arch::Resnet50,
             epochs: 100,

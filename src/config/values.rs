@@ -5,6 +5,7 @@ use std::num::IntErrorKind;
 use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use simsiam_pipeline::shards::Labels;
 
 /// A whole number from `least` on; a configuration file can hold none that is larger than an `i64`.
 pub fn whole<T: TryFrom<i64>>(least: i64) -> impl Fn(&str) -> Result<T, String> + Clone {
@@ -51,6 +52,20 @@ pub fn pattern() -> impl TypedValueParser<Value = String> {
                 "{pattern:?} is not UTF-8: name its folder, whose shards may have any names, or rename it"
             )
         })
+    })
+}
+
+/// Where labels come from. A table's path is made absolute, for a run to find it from any folder.
+pub fn labels() -> impl TypedValueParser<Value = Labels> {
+    pattern().try_map(|text| match Labels::from(text) {
+        Labels::Table(path) => match path.canonicalize() {
+            Ok(path) => Ok(Labels::Table(path)),
+            Err(error) => Err(format!(
+                "{}: {error} (there are also the words `own`, `folders`, `parents` and `none`)",
+                path.display()
+            )),
+        },
+        labels => Ok(labels),
     })
 }
 

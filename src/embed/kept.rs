@@ -1,7 +1,5 @@
 //! Which samples have a row.
 
-use std::borrow::Cow;
-
 use simsiam_pipeline::ShardSet;
 
 /// Samples of a shard set in their order, but for a few that were left out. Only these are remembered.
@@ -40,11 +38,8 @@ impl<'a> Kept<'a> {
     }
 
     /// Each sample's key. A line feed, which would look like the next key's beginning, is written as `\n`.
-    pub fn keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.samples().map(|sample| match self.shards.locate(sample).key {
-            key if key.contains('\n') => key.replace('\n', "\\n").into(),
-            key => key,
-        })
+    pub fn keys(&self) -> impl Iterator<Item = String> {
+        self.samples().map(|sample| self.shards.locate(sample).key.replace('\n', "\\n"))
     }
 
     fn samples(&self) -> impl Iterator<Item = u64> {

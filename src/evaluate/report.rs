@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use simsiam_model::arch::Arch;
 use simsiam_pipeline::Part;
-use simsiam_pipeline::shards::AtomicFile;
+use simsiam_pipeline::shards::{AtomicFile, Fingerprint};
 
 use super::chart;
 use super::frozen::FeatureLayer;
@@ -98,8 +98,8 @@ impl From<&Trial> for TrialReport {
 pub struct SourceReport {
     /// As they were named.
     pub shards: Vec<String>,
-    /// Identifies their contents, in hexadecimal.
-    pub fingerprint: String,
+    /// Identifies their images.
+    pub fingerprint: Fingerprint,
     /// Whether it is the part that was held out of training.
     pub held_out: bool,
     /// Samples asked for.
@@ -113,7 +113,7 @@ impl SourceReport {
     pub fn new(source: &Source, patterns: &[String]) -> Self {
         Self {
             shards: patterns.to_vec(),
-            fingerprint: format!("{:016x}", source.shards.fingerprint()),
+            fingerprint: source.shards.fingerprint(),
             held_out: matches!(source.part, Part::HeldOut { .. }),
             samples: source.len(),
             unusable: source.quarantine.len(),
@@ -126,8 +126,8 @@ impl Report {
     /// `step-000000390-knn-backbone-k200-t0.1-train-8c1f09d2-val-held-out`.
     pub fn name(&self) -> String {
         let Self { checkpoint, method, features, train, val, .. } = self;
-        let train = &train.fingerprint[..8];
-        let val = if val.held_out { "held-out" } else { &val.fingerprint[..8] };
+        let train = train.fingerprint.short();
+        let val = if val.held_out { "held-out".to_owned() } else { val.fingerprint.short() };
         format!("{checkpoint}-{}-{features}-{}-train-{train}-val-{val}", method.name(), method.recipe())
     }
 

@@ -9,6 +9,7 @@ use dfdx::prelude::Cpu;
 use simsiam_model::network::Network;
 use simsiam_model::state::{self, NamedTensor};
 use simsiam_pipeline::ShardSet;
+use simsiam_pipeline::shards::Fingerprint;
 
 use super::frozen::{FeatureLayer, FrozenEncoder};
 use crate::checkpoint::{Checkpoint, CheckpointDir, folder};
@@ -52,8 +53,8 @@ pub struct Subject {
     pub config: TrainConfig,
     /// Steps that it was trained for.
     pub step: u64,
-    /// The fingerprint of its training shards, as far as it was trained on any.
-    trained_on: Option<u64>,
+    /// The fingerprint of its training images, as far as it was trained on any.
+    trained_on: Option<Fingerprint>,
     /// What was saved; `None` for the untrained network.
     weights: Option<Vec<NamedTensor>>,
 }
@@ -82,7 +83,7 @@ impl Subject {
             CheckpointChoice::Best => checkpoints.at(checkpoints.best_step()?)?,
             CheckpointChoice::Step(step) => checkpoints.at(step)?,
         };
-        let (step, trained_on) = (state.counters.step, Some(state.data).filter(|&data| data != 0));
+        let (step, trained_on) = (state.counters.step, state.data);
         Ok(Self { run_dir, config, step, trained_on, weights: Some(model) })
     }
 
@@ -93,7 +94,7 @@ impl Subject {
     /// If they do.
     pub fn check_own(&self, shards: &ShardSet, flag: &str) -> Result<(), InputError> {
         match self.trained_on {
-            Some(data) if data != shards.fingerprint() => Err(InputError::new(format!(
+            Some(data) if !data.matches(&shards.fingerprint()) => Err(InputError::new(format!(
                 "run {}: its training shards are no longer those that it was trained on; {flag} names the shards to take",
                 self.run_dir.display()
             ))),

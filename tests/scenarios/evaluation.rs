@@ -71,7 +71,10 @@ fn both_judges_report_every_number_and_a_second_run_gives_the_same() {
 
     let files = names(&fixture.path("run/eval"));
     assert_eq!(files.len(), 8, "{files:?}");
-    let fingerprint = |part: &str| probe[part]["fingerprint"].as_str().unwrap()[..8].to_owned();
+    let fingerprint = |part: &str| {
+        let fingerprint = probe[part]["fingerprint"].as_str().unwrap();
+        fingerprint.parse::<simsiam_pipeline::shards::Fingerprint>().unwrap().short()
+    };
     let data = format!("train-{}-val-{}", fingerprint("train"), fingerprint("val"));
     let saved = format!(
         "run/eval/step-000000025-probe-backbone-sgd-e5-b200-lr30+3+0.3-cosine-cached-seed0-{data}.json"

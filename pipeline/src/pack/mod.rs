@@ -12,7 +12,7 @@
 //! Links are followed. Links that lead nowhere or back, pipes, sockets and devices are left out and listed, as are files that are no
 //! images; names that begin with a dot are passed over.
 //!
-//! The same source, options and seed give the same bytes, in whatever order the file system lists the files.
+//! The same source, options and order give the same bytes, in whatever order the file system lists the files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,8 +38,8 @@ mod walk;
 pub struct PackOptions {
     /// A shard is closed once it holds this many bytes. Default: 256 MiB, enough to read one after the other at full disk speed.
     pub shard_bytes: u64,
-    /// Seed of the shuffle.
-    pub seed: u64,
+    /// The order of the images in the shards.
+    pub order: PackOrder,
     /// Images whose longer side exceeds this many pixels are scaled down to it. Default: never.
     pub max_side: Option<u32>,
     /// JPEG quality, 1 to 100, that every image is encoded anew with. Default: images that need not be scaled are copied
@@ -58,7 +58,7 @@ impl Default for PackOptions {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         PackOptions {
             shard_bytes: 256 << 20,
-            seed: 0,
+            order: PackOrder::Shuffled { seed: 0 },
             max_side: None,
             quality: None,
             classes: None,
@@ -66,6 +66,18 @@ impl Default for PackOptions {
             threads,
         }
     }
+}
+
+/// The order in which images are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackOrder {
+    /// As good as any other: neighbours in a shard are of all classes.
+    Shuffled {
+        /// Tells shuffles apart.
+        seed: u64,
+    },
+    /// That of the names, folder by folder: training on the shards is then the same as on the folder itself.
+    Names,
 }
 
 /// How far [`pack`] has come.
@@ -96,7 +108,10 @@ pub fn pack(
     let Source { classes, mut images, others } = source::list(source, out, options.classes)?;
     check_out(out)?;
     fs::create_dir_all(out).map_err(ShardError::io("create", out))?;
-    source::shuffle(&mut images, options.seed);
+    match options.order {
+        PackOrder::Shuffled { seed } => source::shuffle(&mut images, seed),
+        PackOrder::Names => source::sort_by_name(&mut images),
+    }
 
     let mut shards = RollingShards::new(out, options, &images);
     let (mut done, mut skipped) = (0, Vec::new());

@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::layout::{ClassFolders, Layout};
 use super::walk::{Found, FoundImage, walk};
 use super::{PackError, SkippedFile};
+use crate::shards::name::listing_order;
 
 /// What a folder holds, and what becomes of it.
 #[derive(Debug)]
@@ -50,6 +51,12 @@ pub(super) fn list(source: &Path, out: &Path, asked: Option<ClassFolders>) -> Re
 /// Orders images by a hash of their key and the seed: as good as a shuffle, and the same in every listing order.
 pub(super) fn shuffle(images: &mut [SourceImage], seed: u64) {
     images.sort_by_cached_key(|image| (xxh3_64_with_seed(image.key.as_bytes(), seed), image.key.clone()));
+}
+
+/// Orders images as a listing of the folder does.
+pub(super) fn sort_by_name(images: &mut [SourceImage]) {
+    let name = |image: &SourceImage| image.path.as_os_str().as_encoded_bytes().to_owned();
+    images.sort_by(|one, another| listing_order(&name(one), &name(another)));
 }
 
 /// `source/class/a.b.jpg` gives `class/a_b`.

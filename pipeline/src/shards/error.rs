@@ -27,7 +27,7 @@ pub enum ShardError {
         target: PathBuf,
     },
     /// A glob or a folder holds no shard and no image.
-    #[error("{pattern}: holds no images that can be read, and no .tar, .zip or .parquet file")]
+    #[error("{pattern}: holds no image, and no .tar, .zip or .parquet file")]
     NoMatch {
         /// The pattern after brace expansion.
         pattern: String,

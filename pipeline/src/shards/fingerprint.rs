@@ -55,6 +55,11 @@ impl Fingerprint {
         self.checksums = self.checksums.zip(other.checksums).map(|(hash, behind)| join(hash, behind));
     }
 
+    /// Eight hexadecimal digits of the lengths' hash, for names: the same from whatever source.
+    pub fn short(&self) -> String {
+        format!("{:08x}", self.lengths >> 29)
+    }
+
     /// Whether both may be of the same images: as many, of the same lengths, and of the same checksums where both know them.
     pub fn matches(&self, other: &Fingerprint) -> bool {
         let same_checksums = self.checksums.zip(other.checksums).is_none_or(|(one, another)| one == another);

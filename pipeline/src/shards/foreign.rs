@@ -20,7 +20,8 @@ pub(crate) fn advice(path: &Path, bytes: &[u8]) -> Option<(&'static str, String)
         }
         Remedy::Fetch => "`git lfs pull` fetches the file itself".to_owned(),
         Remedy::Load => "download it again".to_owned(),
-        Remedy::Pack => "`simsiam pack` makes shards of a folder of images".to_owned(),
+        Remedy::Write => "write its images as files, and name their folder".to_owned(),
+        Remedy::Folder => "name the folder that it lies in".to_owned(),
     };
     Some((name, advice))
 }
@@ -45,29 +46,27 @@ enum Remedy {
     Extract(&'static str),
     Fetch,
     Load,
-    Pack,
+    Folder,
+    Write,
 }
 
 type Kind = (&'static [u8], &'static str, Remedy);
 
-const KINDS: [Kind; 17] = [
+const KINDS: [Kind; 14] = [
     (b"\x1f\x8b", "gzip-compressed", Remedy::Decompress("gzip")),
     (b"\x28\xb5\x2f\xfd", "Zstandard-compressed", Remedy::Decompress("zstd")),
     (b"BZh", "bzip2-compressed", Remedy::Decompress("bzip2")),
     (b"\xfd7zXZ\0", "xz-compressed", Remedy::Decompress("xz")),
     (b"\x04\x22\x4d\x18", "LZ4-compressed", Remedy::Decompress("lz4")),
-    (b"PK\x03\x04", "a zip archive", Remedy::Extract("unzip")),
-    (b"PK\x05\x06", "a zip archive", Remedy::Extract("unzip")),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", Remedy::Extract("7z x")),
     (b"Rar!\x1a\x07", "a RAR archive", Remedy::Extract("unrar x")),
     (b"version https://git-lfs", "a Git LFS pointer", Remedy::Fetch),
     (b"<!DOCTYPE html", "an HTML page", Remedy::Load),
     (b"<html", "an HTML page", Remedy::Load),
     (b"<?xml", "an XML text", Remedy::Load),
-    (b"\xff\xd8\xff", "a JPEG image", Remedy::Pack),
-    (b"\x89PNG\r\n", "a PNG image", Remedy::Pack),
-    (b"PAR1", "a Parquet file", Remedy::Pack),
-    (b"\x89HDF\r\n", "an HDF5 file", Remedy::Pack),
+    (b"\xff\xd8\xff", "a JPEG image", Remedy::Folder),
+    (b"\x89PNG\r\n", "a PNG image", Remedy::Folder),
+    (b"\x89HDF\r\n", "an HDF5 file", Remedy::Write),
 ];
 
 /// White space may stand before a text, and letters of either case be in it.
@@ -100,7 +99,7 @@ mod tests {
         assert_eq!(advice("d/a.tar.gz", b"\x1f\x8b\x08"), gzip("d/a.tar.gz > d/a.tar"));
         assert_eq!(advice("a.tgz", b"\x1f\x8b\x08"), gzip("a.tgz > a.tar"));
         assert_eq!(advice("a.tar", b"\x1f\x8b\x08"), gzip("a.tar > a-plain.tar"));
-        assert!(advice("a.tar", b"PK\x03\x04...").unwrap().starts_with("a zip archive: `unzip a.tar` in a"));
+        assert!(advice("a.tar", b"7z\xbc\xaf\x27\x1c").unwrap().starts_with("a 7z archive: `7z x a.tar` in a"));
         let page = advice("a.tar", b"\r\n<HTML><body>404");
         assert_eq!(page.as_deref(), Some("an HTML page: download it again"));
         assert_eq!(advice("a.tar", b"GIF89a"), None);

@@ -68,8 +68,8 @@ fn read_index(bytes: Vec<u8>) {
     let Ok(index) = Index::from_bytes(bytes, &|_, _| true) else { return };
     for position in 0..index.samples() {
         let record = index.record(position).expect("every sample has a record");
-        let length = if record.is_plain { record.length } else { 0 };
-        assert!(record.offset.checked_add(length.into()).is_some_and(|end| end <= shard.bytes));
+        let end = record.offset.checked_add(record.length.into());
+        assert!(!record.is_plain || end.is_some_and(|end| end <= shard.bytes));
         assert!(index.key(position).is_some());
     }
     let named = index.names().iter().map(|(_, samples)| samples).sum::<u64>();

@@ -14,38 +14,83 @@ mod wids;
 /// What patterns name.
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
-    /// Shards, and folders of images: each once, sorted by path.
+    /// Shards, and folders of images: each once, sorted by path within a set.
     pub(super) shards: Vec<PathBuf>,
     /// Compressed tars in folders that are patterns, which are no shards.
     pub(super) compressed: Vec<PathBuf>,
     /// Images that lie beside shards in folders that are patterns, and are not used.
     pub(super) images_beside: Vec<PathBuf>,
+    /// The sets of a mixture, whose shards follow each other; none where the patterns have no weights.
+    pub(super) sets: Vec<MixedSet>,
 }
 
-/// The shards that `patterns` name.
+/// One set of a mixture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct MixedSet {
+    /// How many of the shards are its own.
+    pub(super) shards: usize,
+    /// Its share in what is drawn, relative to the others'.
+    pub(super) weight: f64,
+}
+
+/// The shards that `patterns` name: one set of them all, or where they have weights (`photos/=0.7`), a set for each.
 pub(super) fn resolve<P: AsRef<str>>(patterns: &[P]) -> Result<Resolved, ShardError> {
     if patterns.is_empty() {
         return Err(ShardError::NoPatterns);
     }
+    let patterns: Vec<(&str, Option<f64>)> = patterns.iter().map(|pattern| weighted(pattern.as_ref())).collect();
     let mut found = Resolved::default();
-    for pattern in patterns {
-        let pattern = pattern.as_ref();
-        // A file whose name has braces in it is taken at its word.
-        if Path::new(pattern).exists() {
-            expand(pattern, &mut found)?;
-            continue;
+    if patterns.iter().all(|(_, weight)| weight.is_none()) {
+        for (pattern, _) in patterns {
+            expand_braces(pattern, &mut found)?;
         }
-        let expanded = braces::expand(pattern)
-            .map_err(|cause| ShardError::BadPattern { pattern: pattern.to_owned(), cause })?;
-        for path in expanded {
-            expand(&path, &mut found)?;
-        }
+        found.shards = sort_once_each(found.shards)?;
+    } else {
+        resolve_sets(&patterns, &mut found)?;
     }
-    let Resolved { shards, mut compressed, images_beside } = found;
+    let Resolved { shards, compressed, .. } = &mut found;
     // What was decompressed beside it is there.
     compressed.retain(|path| !shards.contains(&path.with_extension("")));
     compressed.sort();
-    Ok(Resolved { shards: sort_once_each(shards)?, compressed, images_beside })
+    Ok(found)
+}
+
+/// A pattern, and the number behind its last `=`, if that is not a part of a file's name.
+fn weighted(pattern: &str) -> (&str, Option<f64>) {
+    let parts = pattern.rsplit_once('=').filter(|_| !Path::new(pattern).exists());
+    let weight = parts.and_then(|(pattern, weight)| Some((pattern, weight.parse().ok()?)));
+    weight.map_or((pattern, None), |(pattern, weight)| (pattern, Some(weight)))
+}
+
+/// The sets of a mixture, one behind the other.
+fn resolve_sets(patterns: &[(&str, Option<f64>)], found: &mut Resolved) -> Result<(), ShardError> {
+    let mut all = Vec::new();
+    for &(pattern, weight) in patterns {
+        let bad = |cause: &str| ShardError::BadPattern { pattern: pattern.to_owned(), cause: cause.to_owned() };
+        let weight = weight.ok_or_else(|| bad("has no weight, where others have one (a/=0.7 b/=0.3)"))?;
+        if !(weight > 0.0 && weight.is_finite()) {
+            return Err(bad(&format!("a weight of {weight}: must be a number above 0")));
+        }
+        expand_braces(pattern, found)?;
+        let own = sort_once_each(std::mem::take(&mut found.shards))?;
+        if let Some(twice) = own.iter().find(|path| all.contains(*path)) {
+            return Err(bad(&format!("{} is in another set of the mixture, too", twice.display())));
+        }
+        found.sets.push(MixedSet { shards: own.len(), weight });
+        all.extend(own);
+    }
+    found.shards = all;
+    Ok(())
+}
+
+fn expand_braces(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
+    // A file whose name has braces in it is taken at its word.
+    if Path::new(pattern).exists() {
+        return expand(pattern, found);
+    }
+    let expanded = braces::expand(pattern)
+        .map_err(|cause| ShardError::BadPattern { pattern: pattern.to_owned(), cause })?;
+    expanded.iter().try_for_each(|path| expand(path, found))
 }
 
 /// The shards of a pattern without braces: a file, a list of files, a folder of shards or of images, or a glob.
@@ -119,7 +164,8 @@ fn glob(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
             let path = error.path().to_owned();
             ShardError::io("list", &path)(error.into())
         })?;
-        if is_shard(&path)? || (path.is_dir() && sources::holds_images(&path)) {
+        let is_folder = !is_hidden(&path) && path.is_dir();
+        if is_shard(&path)? || (is_folder && sources::holds_images(&path)) {
             found.shards.push(path);
         }
     }
@@ -128,7 +174,7 @@ fn glob(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
 
 /// Whether a folder's entry is a shard by its name. Whatever else than a folder has such a name is meant to be one.
 fn is_shard(path: &Path) -> Result<bool, ShardError> {
-    let has_name = path.extension().is_some_and(sources::is_shards_extension);
+    let has_name = path.extension().is_some_and(sources::is_shards_extension) && !is_metadata(path);
     if !has_name || is_hidden(path) {
         return Ok(false);
     }
@@ -139,15 +185,21 @@ fn is_shard(path: &Path) -> Result<bool, ShardError> {
     }
 }
 
+/// Whether a file is the table of metadata that img2dataset writes beside a tar, under its name.
+fn is_metadata(path: &Path) -> bool {
+    let is_parquet = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"));
+    is_parquet && path.with_extension("tar").exists()
+}
+
 fn is_compressed_tar(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let compressed = [".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz", ".tar.lz4"];
     !is_hidden(path) && compressed.iter().any(|end| name.ends_with(end))
 }
 
-/// Names that begin with a dot are those of files that are being written, or of the system.
+/// Names that begin with a dot are those of files that are being written, or of the system; `..` is no name.
 fn is_hidden(path: &Path) -> bool {
-    path.file_name().unwrap_or_default().as_encoded_bytes().starts_with(b".")
+    path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 fn dangling(path: &Path) -> ShardError {

@@ -1,6 +1,7 @@
 //! Many shards as one numbered sequence of samples.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -66,7 +67,7 @@ impl Default for OpenOptions {
     }
 }
 
-/// Memory-mapped shards, their samples numbered from 0 to [`len`](Self::len).
+/// Shards and folders of images, their samples numbered from 0 to [`len`](Self::len).
 ///
 /// The order is that of the shards' paths, then that of the tar; it does not depend on how the patterns were
 /// written. Everything is read-only, so one set serves all threads.
@@ -75,6 +76,8 @@ pub struct ShardSet {
     shards: Vec<Shard>,
     /// `first_samples[i]` is the number of the first sample of shard `i`; one more entry holds the total.
     first_samples: Vec<u64>,
+    /// Where the patterns have weights: the samples of each, and its weight.
+    mixture: Vec<(Range<u64>, f64)>,
     classes: Classes,
     /// Compressed tars beside the shards.
     compressed: Vec<PathBuf>,
@@ -106,14 +109,14 @@ impl ShardSet {
         Ok(pattern::resolve(patterns)?.shards)
     }
 
-    /// Maps every shard that the patterns name, and indexes those that have no fresh index yet.
+    /// Opens everything that the patterns name, and indexes what has no fresh index yet.
     ///
-    /// A pattern is a file, a folder (its `*.tar`), a glob, or any of these with braces: `train-{000..003}.tar`,
-    /// `{train,extra}-*.tar`; or the `.json` file in which WebDataset's `widsindex` lists shards. A shard that several
-    /// patterns name is used once.
+    /// A pattern is a tar, a zip or a Parquet file; a folder of these, or of images; a glob, or any of these with braces:
+    /// `train-{000..003}.tar`, `{train,extra}-*.tar`; or the `.json` file in which WebDataset's `widsindex` lists shards. What several
+    /// patterns name is used once. With weights (`photos/=0.7 paintings/=0.3`) each pattern is a set of a [mixture](Self::mixture).
     ///
     /// # Errors
-    /// A path or pattern that names nothing; a shard that is not a tar, is truncated or holds no image; I/O.
+    /// A path or pattern that names nothing; a source that is damaged, of no known kind or holds no image; I/O.
     pub fn open<P: AsRef<str>>(patterns: &[P], options: &OpenOptions) -> Result<ShardSet, ShardError> {
         let resolved = pattern::resolve(patterns)?;
         // Where several shards are bad, the first in order is the one to be named.
@@ -154,16 +157,32 @@ impl ShardSet {
             total += shard.samples();
             first_samples.push(total);
         }
+        let mut first = 0;
+        let mut mixture = Vec::new();
+        for set in &resolved.sets {
+            let after = first + set.shards;
+            // Of shards that cannot be opened, there are no samples.
+            if let (Some(&start), Some(&end)) = (first_samples.get(first), first_samples.get(after)) {
+                mixture.push((start..end, set.weight));
+            }
+            first = after;
+        }
         tracing::info!("opened {total} samples, shards: {}", shards.len());
         Ok(Self {
             shards,
             first_samples,
+            mixture,
             classes,
             compressed: resolved.compressed.clone(),
             images_beside: resolved.images_beside.clone(),
             #[cfg(test)]
             before_read: BeforeRead::default(),
         })
+    }
+
+    /// The sets of a mixture, `photos/=0.7 paintings/=0.3`: the samples of each, and its weight. None where patterns have no weights.
+    pub fn mixture(&self) -> &[(Range<u64>, f64)] {
+        &self.mixture
     }
 
     /// Samples in all shards together; at least 1.
@@ -176,7 +195,8 @@ impl ShardSet {
         self.len() == 0
     }
 
-    /// A view of a sample's bytes in the mapping, checked against the crc32 of the index.
+    /// A view of a sample's bytes in a mapping, or a copy where they are in none, checked against what the index knows of them.
+    /// Waits for the disk where they are files of a folder.
     ///
     /// # Errors
     /// The bytes are no longer those that were indexed, or cannot be read; or there is no such sample.

@@ -14,3 +14,4 @@ mod labels;
 mod pack;
 mod real_data;
 mod samples;
+mod sources;

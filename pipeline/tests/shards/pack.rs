@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use simsiam_pipeline::decode::probe;
-use simsiam_pipeline::pack::{ClassFolders, PackOptions, PackProgress, PackReport, SkippedFile, pack};
+use simsiam_pipeline::pack::{ClassFolders, PackOptions, PackOrder, PackProgress, PackReport, SkippedFile, pack};
 use simsiam_pipeline::shards::ShardSet;
 
 use crate::fixture::{Fixture, jpeg};
@@ -80,7 +80,7 @@ fn the_same_input_gives_the_same_bytes() {
     let options = PackOptions { shard_bytes: 30_000, threads: 1, ..Default::default() };
     let first = bytes("a", &options);
     assert_eq!(bytes("b", &PackOptions { threads: 5, ..options.clone() }), first);
-    assert_ne!(bytes("c", &PackOptions { seed: 1, ..options.clone() }), first);
+    assert_ne!(bytes("c", &PackOptions { order: PackOrder::Shuffled { seed: 1 }, ..options.clone() }), first);
     let encoded = PackOptions { max_side: Some(20), quality: Some(80), ..options };
     assert_eq!(bytes("d", &encoded), bytes("e", &PackOptions { threads: 4, ..encoded.clone() }));
 }

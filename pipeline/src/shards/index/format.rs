@@ -171,9 +171,9 @@ pub(super) fn check_records(
     let mut key_start = 0;
     for raw in sections.records.as_chunks::<RECORD_BYTES>().0 {
         let (record, key_end) = parse_record(raw);
-        let length = if record.is_plain { record.length } else { 0 };
-        let end = record.offset.checked_add(u64::from(length));
-        if key_end < key_start || end.is_none_or(|end| end > shard.bytes) {
+        let end = record.offset.checked_add(u64::from(record.length));
+        let is_within = !record.is_plain || end.is_some_and(|end| end <= shard.bytes);
+        if key_end < key_start || !is_within {
             return Err(Stale::Corrupt);
         }
         key_start = key_end;

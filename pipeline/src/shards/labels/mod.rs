@@ -1,9 +1,9 @@
 //! Where labels come from that the source itself does not have: the folders of its images, or a table.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::path::PathBuf;
-use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use self::table::Table;
 use super::ShardError;
@@ -16,7 +16,8 @@ use crate::pack::is_part_of_a_data_set;
 mod table;
 
 /// Where the labels of a set come from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", from = "String")]
 pub enum Labels {
     /// What a tar or a parquet says; of folders and zips, the folders that hold the images, where these can only be classes: every
     /// image lies in one, and each has images of its own.
@@ -32,18 +33,28 @@ pub enum Labels {
     Table(PathBuf),
 }
 
-impl FromStr for Labels {
-    type Err = Infallible;
-
+impl From<String> for Labels {
     /// `own`, `folders`, `parents`, `none`, or a table's path.
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(match text {
+    fn from(text: String) -> Self {
+        match text.as_str() {
             "own" => Self::Own,
             "folders" => Self::Folders,
             "parents" => Self::Parents,
             "none" => Self::None,
             path => Self::Table(path.into()),
-        })
+        }
+    }
+}
+
+impl From<Labels> for String {
+    fn from(labels: Labels) -> String {
+        match labels {
+            Labels::Own => "own".into(),
+            Labels::Folders => "folders".into(),
+            Labels::Parents => "parents".into(),
+            Labels::None => "none".into(),
+            Labels::Table(path) => path.to_string_lossy().into_owned(),
+        }
     }
 }
 

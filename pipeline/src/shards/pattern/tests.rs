@@ -30,6 +30,27 @@ fn files_folders_globs_and_braces() {
 }
 
 #[test]
+fn weights_make_sets_of_a_mixture() {
+    let dir = folder(&["b/x.tar", "a/x.tar", "a/y.tar", "odd=1.tar"]);
+    let resolved = |patterns: &[&str]| {
+        let patterns: Vec<String> =
+            patterns.iter().map(|pattern| dir.path().join(pattern).to_str().unwrap().to_owned()).collect();
+        resolve(&patterns)
+    };
+    let Resolved { shards, sets, .. } = resolved(&["b/=3", "a/{y,x}.tar=0.5"]).unwrap();
+    assert_eq!(shards, ["b/x.tar", "a/x.tar", "a/y.tar"].map(|path| dir.path().join(path)));
+    assert_eq!(sets, [MixedSet { shards: 1, weight: 3.0 }, MixedSet { shards: 2, weight: 0.5 }]);
+    assert_eq!(resolved(&["odd=1.tar"]).unwrap().sets, []);
+    let error = |patterns: &[&str]| {
+        let text = resolved(patterns).unwrap_err().to_string();
+        text.replace(&format!("{}/", dir.path().display()), "")
+    };
+    assert_eq!(error(&["b/=3", "a/"]), "a/: has no weight, where others have one (a/=0.7 b/=0.3)");
+    assert_eq!(error(&["b/=3", "a/=0"]), "a/: a weight of 0: must be a number above 0");
+    assert_eq!(error(&["b/=3", "b/x.tar=1"]), "b/x.tar: b/x.tar is in another set of the mixture, too");
+}
+
+#[test]
 fn names_with_wildcards_in_them_are_taken_at_their_word() {
     let dir = folder(&["x[1].tar", "y{a,b}.tar", "ya.tar"]);
     assert_eq!(names(&dir, &["x[1].tar"]).unwrap(), ["x[1].tar"]);
@@ -57,11 +78,10 @@ fn what_names_nothing_is_an_error_that_says_so() {
     };
     assert_eq!(error("b.tar"), "DIR/b.tar: no such file or folder");
     assert_eq!(error("a-{0..1}.tar"), "DIR/a-1.tar: no such file or folder");
-    assert_eq!(error("b*.tar"), "DIR/b*.tar: matches no .tar file");
-    assert_eq!(error("empty"), "DIR/empty: matches no .tar file");
-    let packed = "holds images but no .tar file; `simsiam pack` makes shards of class folders";
-    assert_eq!(error("images"), format!("DIR/images: {packed}"));
-    assert_eq!(error("images/cat"), format!("DIR/images/cat: {packed}"));
+    assert_eq!(error("b*.tar"), "DIR/b*.tar: holds no image, and no .tar, .zip or .parquet file");
+    assert_eq!(error("empty"), "DIR/empty: holds no image, and no .tar, .zip or .parquet file");
+    assert_eq!(names(&dir, &["images"]).unwrap(), ["images"], "a folder of images is a source itself");
+    assert_eq!(names(&dir, &["images/cat", "images"]).unwrap(), ["images"], "and so is not read twice");
     assert!(error("a[.tar").starts_with("DIR/a[.tar: invalid range pattern at character "));
     assert_eq!(resolve::<&str>(&[]).unwrap_err().to_string(), "no shards were named");
 }
@@ -85,7 +105,7 @@ fn an_index_of_shards_names_them() {
         index(r#"{"url": "s3://bucket/a.tar"}"#).unwrap_err(),
         "DIR/shardindex.json: s3://bucket/a.tar is not a local file"
     );
-    assert_eq!(index("").unwrap_err(), "DIR/shardindex.json: matches no .tar file");
+    assert_eq!(index("").unwrap_err(), "DIR/shardindex.json: holds no image, and no .tar, .zip or .parquet file");
     fs::write(dir.path().join("other.json"), "{}").unwrap();
     let error = names(&dir, &["other.json"]).unwrap_err().to_string();
     assert!(error.contains("other.json: not an index of shards (missing field `shardlist`"), "{error}");
