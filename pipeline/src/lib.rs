@@ -58,7 +58,7 @@ pub use memory::available as available_memory;
 pub use operation::{FinishedView, ViewOperation};
 pub use pipeline::{PipelineConfig, start};
 pub use quarantine::{BadSample, OnBadSample, Quarantine};
-pub use sampler::{LastBatch, Order, Part, World};
+pub use sampler::{LastBatch, Mixture, Order, Part, SampleSet, World};
 pub use shards::ShardSet;
 
 /// The Rust of the READMEs compiles as it is written.

@@ -154,7 +154,7 @@ impl LoaderBuilder {
         for warning in shards.warnings() {
             tracing::warn!("{warning}");
         }
-        let steps_per_epoch = self.config.sampler(shards.len())?.steps_per_epoch();
+        let steps_per_epoch = self.config.sampler(&shards)?.steps_per_epoch();
         let quarantine = Arc::new(Quarantine::new(self.on_bad_sample, shards.len()));
         Ok(Loader { shards, quarantine, config: self.config, steps_per_epoch, running: None })
     }
