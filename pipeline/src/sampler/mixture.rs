@@ -115,6 +115,12 @@ impl Mixture {
         &self.sets
     }
 
+    /// Numbers that only this mixture has, whatever its sets are called.
+    pub(super) fn words(&self) -> Vec<u64> {
+        let weights = self.sets.iter().map(|set| set.weight.to_bits());
+        weights.chain(self.set_of_shard.iter().map(|&set| set as u64)).collect()
+    }
+
     /// The shards of each set, by the [bounds](ShardGroup::new) of their members.
     pub(super) fn groups(&self, bounds: &[u64]) -> Result<Vec<Arc<ShardGroup>>, MixtureError> {
         let (shards, of) = (bounds.len() - 1, self.set_of_shard.len());

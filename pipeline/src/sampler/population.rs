@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::mixture::Mixture;
 use super::permutation::Permutation;
@@ -46,6 +47,24 @@ impl Population {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Identifies the choice and the mixture; `None` if there is neither. The same samples, chosen in other words, are the same.
+    pub fn fingerprint(&self) -> Option<u64> {
+        let Self { chosen, mixture, .. } = self;
+        (chosen.is_some() || mixture.is_some()).then(|| {
+            let mut hash = Xxh3::new();
+            for (kind, part) in [chosen.as_ref().map(SampleSet::words), mixture.as_ref().map(Mixture::words)]
+                .into_iter()
+                .enumerate()
+            {
+                let words = part.unwrap_or_default();
+                for word in [kind as u64, words.len() as u64].into_iter().chain(words) {
+                    hash.update(&word.to_le_bytes());
+                }
+            }
+            hash.digest()
+        })
     }
 
     /// Number of samples in the shards.

@@ -78,6 +78,11 @@ impl SampleSet {
         (high << self.low_bits) | self.low(i)
     }
 
+    /// Numbers that only this set has.
+    pub(super) fn words(&self) -> Vec<u64> {
+        [&[self.of, self.len], &*self.low, &*self.high].concat()
+    }
+
     /// How many of the set's numbers are less than `number`.
     pub fn before(&self, number: u64) -> u64 {
         first_where(self.len, |i| self.get(i) >= number)
