@@ -23,7 +23,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("| order | shards a batch | distance, classes mixed | distance, sorted by class |");
     println!("|---|---|---|---|");
-    let windows = [1, 4, 16].map(|shards| (format!("window of {shards} of {SHARDS}"), Order::Windows { shards }));
+    let windows =
+        [1, 4, 16].map(|shards| (format!("window of {shards} of {SHARDS}"), Order::Windows { shards }));
     for (name, order) in windows.into_iter().chain([("whole".to_owned(), Order::Shuffled)]) {
         let sampler = sampler(&Population::of_shards(shards.clone()), order, 0)?;
         let mut batches = 0;
@@ -31,7 +32,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for epoch in 0..EPOCHS {
             let order = sampler.epoch(epoch);
             for step in 0..sampler.steps_per_epoch() {
-                let batch: Vec<u64> = sampler.positions(step).map(|position| order.sample(position)).collect();
+                let batch: Vec<u64> =
+                    sampler.positions(step).map(|position| order.sample(position)).collect();
                 let mut shards: Vec<u64> = batch.iter().map(|sample| sample / SAMPLES_A_SHARD).collect();
                 shards.sort_unstable();
                 shards.dedup();

@@ -3,7 +3,7 @@
 use simsiam_pipeline::loader::{LoaderBuilder, StateError};
 use simsiam_pipeline::{Loader, LoaderState, Order, Recipe, World};
 
-use crate::fixture::{Fixture, digest};
+use crate::fixture::Fixture;
 
 fn loader(fixture: &Fixture) -> LoaderBuilder {
     Loader::training([fixture.pattern()], Recipe::cifar10(), 4).seed(42).workers(2)
@@ -55,7 +55,7 @@ fn choices_and_windows_are_the_same_for_any_workers_ranks_and_resume() {
     }
     for taken in 0..5 {
         let mut first = build(2, World::SINGLE);
-        first.epoch(0).unwrap().take(taken).for_each(|batch| drop(digest(&batch.unwrap())));
+        first.epoch(0).unwrap().take(taken).for_each(|batch| assert!(batch.is_ok()));
         let mut second = build(3, World::SINGLE);
         let json = serde_json::to_string(&first.state()).unwrap();
         second.restore(serde_json::from_str(&json).unwrap()).unwrap();
