@@ -1,9 +1,10 @@
 //! Streams of some of the samples, and in windows of shards.
 
 use simsiam_pipeline::loader::{LoaderBuilder, StateError};
-use simsiam_pipeline::{Loader, LoaderState, Order, Recipe, World};
+use simsiam_pipeline::sampler::MixtureSet;
+use simsiam_pipeline::{Loader, LoaderState, Mixture, Order, PipelineConfig, Recipe, World};
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, training};
 
 fn loader(fixture: &Fixture) -> LoaderBuilder {
     Loader::training([fixture.pattern()], Recipe::cifar10(), 4).seed(42).workers(2)
@@ -60,6 +61,28 @@ fn choices_and_windows_are_the_same_for_any_workers_ranks_and_resume() {
         let json = serde_json::to_string(&first.state()).unwrap();
         second.restore(serde_json::from_str(&json).unwrap()).unwrap();
         assert_eq!(samples(&mut second, 0), whole[taken..]);
+    }
+}
+
+#[test]
+fn every_batch_of_a_mixture_has_its_proportions_with_bad_samples_too() {
+    // The first shard's 20 samples are three quarters of what is drawn; one is broken.
+    let fixture = Fixture::new(60, &[3]);
+    let set = |name: &str, weight| MixtureSet { name: name.to_owned(), weight };
+    let mixture = Mixture::new(vec![set("train-000.tar", 3.0), set("the others", 1.0)], vec![0, 1, 1]);
+    let mixture = Some(mixture.unwrap());
+    for order in [Order::Shuffled, Order::Windows { shards: 1 }] {
+        let config = PipelineConfig { mixture: mixture.clone(), order, workers: 3, ..training() };
+        let batches: Vec<Vec<u64>> =
+            fixture.start(&config).map(|batch| batch.unwrap().samples().collect()).collect();
+        assert_eq!(batches.len(), 14);
+        for batch in &batches {
+            assert_eq!(batch.iter().filter(|&&sample| sample < 20).count(), 6, "{batch:?}");
+        }
+        // 84 draws from 19 samples: each has come four times at least.
+        let drawn = sorted(&batches);
+        let times = |sample| drawn.iter().filter(|&&drawn| drawn == sample).count();
+        assert!((0..20).all(|sample| if sample == 3 { times(3) == 0 } else { times(sample) >= 4 }));
     }
 }
 

@@ -17,7 +17,8 @@ fn shards(count: usize, mean: u64, key: u64) -> Population {
 /// About two thirds of the samples.
 fn some_of(population: &Population, key: u64) -> SampleSet {
     let of = population.samples();
-    let numbers: Vec<u64> = (0..of).filter(|&sample| sample == 0 || hash(key, sample) % 3 > 0).collect();
+    let numbers: Vec<u64> =
+        (0..of).filter(|&sample| sample == 0 || !hash(key, sample).is_multiple_of(3)).collect();
     SampleSet::new(&numbers, of)
 }
 
