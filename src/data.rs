@@ -127,7 +127,7 @@ impl Data {
     /// # Errors
     /// If the batch is larger than the data.
     pub fn steps_per_epoch(&self, config: &TrainConfig) -> Result<u64> {
-        let sampler = self.pipeline(config).sampler(self.train.shards.len());
+        let sampler = self.pipeline(config).sampler(&self.train.shards);
         Ok(sampler.with_context(|| format!("--batch-size {}", config.batch_size))?.steps_per_epoch())
     }
 

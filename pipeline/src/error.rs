@@ -23,6 +23,20 @@ pub enum ConfigError {
         /// Samples in the shards.
         samples: u64,
     },
+    /// The choice was made among the samples of other data.
+    #[error("the samples were chosen from {of}, but the data has {samples}")]
+    ChosenOfOthers {
+        /// Samples in the data of the choice.
+        of: u64,
+        /// Samples in the shards.
+        samples: u64,
+    },
+    /// Windows of no shard have no sample.
+    #[error("a window of 0 shards has no sample to shuffle; it takes at least 1")]
+    EmptyWindow,
+    /// The sets of the data cannot be mixed.
+    #[error(transparent)]
+    Mixture(#[from] crate::sampler::MixtureError),
     /// There is no process.
     #[error("the number of ranks is 0")]
     NoRanks,

@@ -8,7 +8,7 @@
 //!
 //! - [`Loader`]: how other programs embed it; [`pipeline`]: the wiring; start there to read.
 //! - [`ViewOperation`]: a step of your own.
-//! - [`sampler`]: which samples make up a batch, as a pure function.
+//! - [`choose`]: which samples to use; [`sampler`]: which of them make up a batch, as a pure function.
 //! - [`shards`]: memory-mapped tars and their sidecar indexes.
 //! - [`views`]: what a worker does with a sample; [`decode`], [`augment`], [`rng`]: bytes to pixels, pixels to views, as
 //!   Pillow and torchvision do it; [`image`](mod@image): the pixels between them.
@@ -23,6 +23,7 @@
 pub mod augment;
 mod batch;
 pub mod batches;
+pub mod choose;
 pub mod decode;
 pub mod error;
 #[cfg(any(test, fuzzing))]
@@ -51,6 +52,7 @@ mod watchdog;
 pub use augment::{Dtype, Format, Layout, Recipe};
 pub use batch::Batch;
 pub use batches::Batches;
+pub use choose::Choice;
 pub use error::{ConfigError, PipelineError};
 pub use half::f16;
 pub use instructions::Instructions;
@@ -59,7 +61,7 @@ pub use memory::available as available_memory;
 pub use operation::{FinishedView, ViewOperation};
 pub use pipeline::{PipelineConfig, start};
 pub use quarantine::{BadSample, OnBadSample, Quarantine};
-pub use sampler::{LastBatch, Order, Part, World};
+pub use sampler::{LastBatch, Mixture, Order, Part, SampleSet, World};
 pub use shards::ShardSet;
 
 /// The Rust of the READMEs compiles as it is written.

@@ -15,7 +15,7 @@ use crate::memory;
 use crate::operation::ViewOperation;
 use crate::quarantine::Quarantine;
 use crate::queue::bounded;
-use crate::sampler::{LastBatch, Order, Part, Sampler, World};
+use crate::sampler::{LastBatch, Mixture, Order, Part, Population, SampleSet, Sampler, World};
 use crate::shards::ShardSet;
 use crate::stages::read::SpareBuffers;
 use crate::stages::work::{WorkClock, Worker};
@@ -34,13 +34,17 @@ pub struct PipelineConfig {
     pub format: Format,
     /// What is done to each view after that.
     pub operation: Option<Arc<dyn ViewOperation>>,
-    /// Which samples to stream.
+    /// The samples to draw from; `None` is all.
+    pub chosen: Option<SampleSet>,
+    /// In which proportion a shuffled epoch draws from which shards; `None` is each sample once.
+    pub mixture: Option<Mixture>,
+    /// Which of the chosen samples to stream.
     pub part: Part,
     /// Images a batch, over all ranks.
     pub batch_size: usize,
     /// The only source of randomness.
     pub seed: u64,
-    /// Shuffled to train, sequential to evaluate.
+    /// Shuffled to train, whole or in windows of shards; sequential to evaluate.
     pub order: Order,
     /// Whether an epoch ends with a smaller batch.
     pub last_batch: LastBatch,
@@ -70,6 +74,8 @@ impl PipelineConfig {
             views: 2,
             format: Format::default(),
             operation: None,
+            chosen: None,
+            mixture: None,
             part: Part::All,
             batch_size,
             seed,
@@ -131,13 +137,18 @@ impl PipelineConfig {
         memory::check(self.pool_bytes(), memory::available())
     }
 
-    /// The sampler that this configuration makes for `samples` samples.
+    /// What this configuration draws from `shards`.
+    pub fn population(&self, shards: &ShardSet) -> Population {
+        Population::of_shards(shards.first_samples()).choose(self.chosen.clone()).mix(self.mixture.clone())
+    }
+
+    /// The sampler that this configuration makes for `shards`.
     ///
     /// # Errors
-    /// If batch, ranks and data don't fit together.
-    pub fn sampler(&self, samples: u64) -> Result<Sampler, ConfigError> {
+    /// If batch, ranks, choice, mixture and data don't fit together.
+    pub fn sampler(&self, shards: &ShardSet) -> Result<Sampler, ConfigError> {
         let Self { part, batch_size, seed, order, last_batch, world, .. } = *self;
-        Sampler::new(samples, part, batch_size, seed, order, last_batch, world)
+        Sampler::new(&self.population(shards), part, batch_size, seed, order, last_batch, world)
     }
 }
 
@@ -154,7 +165,7 @@ pub fn start(
     config: &PipelineConfig,
 ) -> Result<Batches, ConfigError> {
     config.validate()?;
-    let sampler = config.sampler(shards.len())?;
+    let sampler = config.sampler(&shards)?;
     let (workers, prefetch) = (config.workers, config.prefetch.max(1));
     let share = config.batch_size / config.world.size as usize;
     let PipelineConfig { views, format, .. } = *config;

@@ -1,13 +1,34 @@
 //! Which samples make up the batch at (seed, epoch, step, rank): a pure function, nothing stored.
 //!
-//! An epoch's order is a keyed bijection on `0..n` (a Feistel network with cycle walking, Black & Rogaway 2002), so
-//! starting or resuming anywhere costs O(1) in time and memory, at any number of samples. The global batch is drawn
-//! first and split over ranks after, so it depends on neither ranks nor workers.
+//! An epoch's order is a keyed bijection on `0..n`, so starting or resuming anywhere costs O(1) in time and memory, at any
+//! number of samples; in windows of shards, or a mixture, it costs O(shards) when the epoch starts. The global batch is
+//! drawn first and split over ranks after, so it depends on neither ranks nor workers.
+//!
+//! - `population`: which samples there are; `sample_set`: some of them, in little memory.
+//! - `order`: position -> sample, and which shards an epoch needs when.
+//! - `permutation`, `shard_group`, `turns`, `mixture`: the parts of an order.
+
+mod mixture;
+mod order;
+mod permutation;
+mod population;
+mod sample_set;
+mod shard_group;
+mod turns;
+
+pub use mixture::{Mixture, MixtureError, MixtureSet};
+pub use order::{EpochOrder, ShardUse};
+pub use population::{Part, Population};
+pub use sample_set::SampleSet;
+pub(crate) use turns::Turns;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use self::population::Members;
+use self::shard_group::ShardGroup;
 use crate::error::ConfigError;
 
 /// Draws the global order of every epoch and cuts it into batches.
@@ -19,7 +40,10 @@ pub struct Sampler {
     order: Order,
     last_batch: LastBatch,
     world: World,
-    subset: Option<Subset>,
+    population: Population,
+    members: Arc<Members>,
+    /// What windows are made of, or sets: all shards, or those of each set. None where neither matters.
+    groups: Vec<Arc<ShardGroup>>,
 }
 
 /// The order in which an epoch visits the samples.
@@ -29,7 +53,14 @@ pub enum Order {
     /// A new permutation each epoch. An unusable sample is replaced by another.
     #[default]
     Shuffled,
-    /// In the shards' order, for evaluation. An unusable sample is left out.
+    /// A new order of the shards each epoch, cut into windows of so many, and a new permutation of each window's samples: for
+    /// shards that cannot all be near at once. A window that holds all shards is [`Shuffled`](Self::Shuffled). Of a mixture,
+    /// each set has its own windows. An unusable sample is replaced by another of its window.
+    Windows {
+        /// Most shards of a window, at least 1.
+        shards: usize,
+    },
+    /// In the shards' order, for evaluation; of a mixture, each sample once. An unusable sample is left out.
     Sequential,
 }
 
@@ -58,67 +89,15 @@ impl World {
     pub const SINGLE: World = World { size: 1, rank: 0 };
 }
 
-/// Which samples a pipeline streams. The split is drawn once, from the number of samples alone, so that every run and
-/// every evaluation of the same shards holds out the same samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Part {
-    /// All of them.
-    #[default]
-    All,
-    /// All but a random `held_out` of them.
-    Kept {
-        /// Number of samples held out.
-        held_out: u64,
-    },
-    /// The random `held_out` that [`Part::Kept`] leaves out.
-    HeldOut {
-        /// Number of samples held out.
-        held_out: u64,
-    },
-}
-
-impl Part {
-    /// Number of samples in this part of `samples`.
-    pub fn len(self, samples: u64) -> u64 {
-        match self {
-            Self::All => samples,
-            Self::Kept { held_out } => samples.saturating_sub(held_out),
-            Self::HeldOut { held_out } => held_out.min(samples),
-        }
-    }
-}
-
-/// A part of the samples as a slice of a fixed permutation of all.
-#[derive(Clone, Debug)]
-struct Subset {
-    permutation: Permutation,
-    first: u64,
-}
-
-impl Subset {
-    fn new(part: Part, samples: u64) -> Option<Self> {
-        let first = match part {
-            Part::All => return None,
-            Part::Kept { held_out } => held_out.min(samples),
-            Part::HeldOut { .. } => 0,
-        };
-        Some(Self { permutation: Permutation::new(samples, SPLIT), first })
-    }
-
-    fn sample(&self, index: u64) -> u64 {
-        self.permutation.at(self.first + index)
-    }
-}
-
 impl Sampler {
-    /// A sampler over a part of `samples` samples with a *global* batch of `batch_size`.
+    /// A sampler over a part of `population` with a *global* batch of `batch_size`.
     ///
     /// # Errors
-    /// If the part or the batch is empty, the batch is larger than the part (where a smaller one is dropped) or not divided by
-    /// the world's size, the rank is not in the world, or the order is shuffled and there are more ranks than samples.
+    /// If the part, the batch or the window is empty, the batch is larger than the part (where a smaller one is dropped) or not
+    /// divided by the world's size, the rank is not in the world, or the order is shuffled and there are more ranks than
+    /// samples; if the choice is one of another number of samples, or a set of the mixture has none.
     pub fn new(
-        samples: u64,
+        population: &Population,
         part: Part,
         batch_size: usize,
         seed: u64,
@@ -126,12 +105,16 @@ impl Sampler {
         last_batch: LastBatch,
         world: World,
     ) -> Result<Self, ConfigError> {
-        let (all, samples, batch) = (samples, part.len(samples), batch_size as u64);
+        let (samples, batch) = (part.len(population.len()), batch_size as u64);
         if batch == 0 {
             return Err(ConfigError::EmptyBatch);
         }
+        if let Some(chosen) = population.chosen.as_ref().filter(|chosen| chosen.of() != population.samples())
+        {
+            return Err(ConfigError::ChosenOfOthers { of: chosen.of(), samples: population.samples() });
+        }
         if samples == 0 {
-            return Err(ConfigError::EmptyPart { samples: all });
+            return Err(ConfigError::EmptyPart { samples: population.len() });
         }
         if last_batch == LastBatch::Dropped && batch > samples {
             return Err(ConfigError::BatchLargerThanData { batch_size, samples });
@@ -147,18 +130,15 @@ impl Sampler {
             return Err(ConfigError::UnequalShares { batch_size, size });
         }
         // Where nothing is shuffled, a rank without images has an evaluation of none.
-        if order == Order::Shuffled && samples < size {
+        if order != Order::Sequential && samples < size {
             return Err(ConfigError::MoreRanksThanSamples { samples, size });
         }
-        Ok(Self {
-            samples,
-            batch_size: batch,
-            seed,
-            order,
-            last_batch,
-            world,
-            subset: Subset::new(part, all),
-        })
+        if order == (Order::Windows { shards: 0 }) {
+            return Err(ConfigError::EmptyWindow);
+        }
+        let (members, groups) = in_use(population, part, order)?;
+        let (members, population) = (Arc::new(members), population.clone());
+        Ok(Self { samples, batch_size: batch, seed, order, last_batch, world, population, members, groups })
     }
 
     /// Batches in one epoch.
@@ -169,14 +149,11 @@ impl Sampler {
         }
     }
 
-    /// The order of one epoch.
-    pub fn epoch(&self, epoch: u64) -> EpochOrder {
-        EpochOrder {
-            permutation: (self.order == Order::Shuffled)
-                .then(|| Permutation::new(self.samples, hash(self.seed, epoch))),
-            substitutes: hash(hash(self.seed, epoch), SUBSTITUTES),
-            samples: self.samples,
-            subset: self.subset.clone(),
+    /// Images that an epoch delivers over all ranks, where none is left out.
+    fn samples_per_epoch(&self) -> u64 {
+        match self.last_batch {
+            LastBatch::Dropped => self.steps_per_epoch() * self.batch_size,
+            LastBatch::Kept => self.samples,
         }
     }
 
@@ -189,82 +166,24 @@ impl Sampler {
     }
 }
 
-/// Sets the substitutes' stream apart from the permutation's.
-const SUBSTITUTES: u64 = 0x5355_4253_5449_5455;
-/// The key of the fixed permutation behind [`Part`].
-const SPLIT: u64 = 0x5350_4c49_5400_0001;
-
-/// The order of one epoch: position -> sample.
-#[derive(Clone, Debug)]
-pub struct EpochOrder {
-    permutation: Option<Permutation>,
-    substitutes: u64,
-    samples: u64,
-    subset: Option<Subset>,
-}
-
-impl EpochOrder {
-    /// The sample at `position` (less than the number of samples in this part).
-    pub fn sample(&self, position: u64) -> u64 {
-        self.member(self.permutation.as_ref().map_or(position, |permutation| permutation.at(position)))
+/// The samples in use, and the groups of shards that this order tells apart.
+fn in_use(
+    population: &Population,
+    part: Part,
+    order: Order,
+) -> Result<(Members, Vec<Arc<ShardGroup>>), ConfigError> {
+    let members = Members::new(population, part);
+    let mixture = population.mixture.as_ref().filter(|_| order != Order::Sequential);
+    if mixture.is_none() && !matches!(order, Order::Windows { .. }) {
+        return Ok((members, Vec::new()));
     }
-
-    fn member(&self, index: u64) -> u64 {
-        self.subset.as_ref().map_or(index, |subset| subset.sample(index))
-    }
-
-    /// The `attempt`-th stand-in for an unusable sample at `position`: a function of the epoch and position alone, so
-    /// that a batch with a bad sample is the same for any number of workers.
-    pub fn substitute(&self, position: u64, attempt: u32) -> u64 {
-        let draw = hash(hash(self.substitutes, position), u64::from(attempt));
-        self.member(((u128::from(draw) * u128::from(self.samples)) >> 64) as u64)
-    }
-}
-
-/// A keyed bijection on `0..n`.
-#[derive(Clone, Debug)]
-struct Permutation {
-    n: u64,
-    half_bits: u32,
-    round_keys: [u64; ROUNDS],
-}
-
-/// Seven rounds of a balanced Feistel network are indistinguishable from a random permutation (Patarin 2004).
-const ROUNDS: usize = 7;
-
-impl Permutation {
-    fn new(n: u64, key: u64) -> Self {
-        let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
-        let round_keys = std::array::from_fn(|round| hash(key, round as u64));
-        Self { n, half_bits: bits.div_ceil(2).max(1), round_keys }
-    }
-
-    /// Walks the network's cycle until it is back inside `0..n`: fewer than four steps on average.
-    fn at(&self, position: u64) -> u64 {
-        debug_assert!(position < self.n);
-        let mut x = self.encrypt(position);
-        while x >= self.n {
-            x = self.encrypt(x);
-        }
-        x
-    }
-
-    fn encrypt(&self, x: u64) -> u64 {
-        let mask = (1u64 << self.half_bits) - 1;
-        let (mut left, mut right) = (x >> self.half_bits, x & mask);
-        for key in self.round_keys {
-            (left, right) = (right, left ^ (hash(key, right) & mask));
-        }
-        (left << self.half_bits) | right
-    }
-}
-
-/// The SplitMix64 finaliser (Steele et al. 2014) of two words.
-fn hash(key: u64, value: u64) -> u64 {
-    let mut x = key ^ value.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
+    let members = members.numbered();
+    let bounds: Vec<u64> = population.first_samples.iter().map(|&first| members.before(first)).collect();
+    let Some(mixture) = mixture else {
+        return Ok((members, vec![Arc::new(ShardGroup::new(&bounds, |_| true))]));
+    };
+    let groups = mixture.groups(&bounds)?;
+    Ok((members, groups))
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub(super) struct StepTimes {
 
 impl Workers {
     pub(super) fn new(shards: &Arc<ShardSet>, config: &PipelineConfig) -> Result<Self> {
-        let sampler: Sampler = config.sampler(shards.len())?;
+        let sampler: Sampler = config.sampler(shards)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(config.workers)
             .thread_name(|number| format!("bench-{number}"))

@@ -6,6 +6,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 pub use self::report::{Found, Report, Spread, UnusableSample};
+pub(crate) use self::table::grouped;
 use self::tally::Tally;
 use crate::decode::{DecodeLimits, Decoder, ImageInfo, probe};
 use crate::shards::ShardSet;

@@ -136,7 +136,7 @@ fn extremes(labels: &BTreeMap<u32, u64>) -> ((u32, u64), (u32, u64)) {
 }
 
 /// `1281167` as `1,281,167`.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

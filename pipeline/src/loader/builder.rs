@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Loader;
 use crate::augment::{Dtype, Layout, Recipe};
+use crate::choose::{Choice, ChoiceError, Chosen};
 use crate::error::ConfigError;
 use crate::operation::ViewOperation;
 use crate::pipeline::PipelineConfig;
@@ -19,6 +20,7 @@ pub struct LoaderBuilder {
     patterns: Vec<String>,
     options: OpenOptions,
     on_bad_sample: OnBadSample,
+    choice: Choice,
     config: PipelineConfig,
 }
 
@@ -32,6 +34,9 @@ pub enum LoaderError {
     /// The settings cannot work.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The samples cannot be chosen.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
 }
 
 impl Loader {
@@ -61,6 +66,7 @@ impl LoaderBuilder {
             patterns: patterns.into_iter().map(Into::into).collect(),
             options: OpenOptions::default(),
             on_bad_sample: OnBadSample::default(),
+            choice: Choice::default(),
             config,
         }
     }
@@ -96,7 +102,7 @@ impl LoaderBuilder {
         self
     }
 
-    /// Shuffled or sequential.
+    /// Shuffled, whole or in windows of shards; or sequential.
     pub fn order(mut self, order: Order) -> Self {
         self.config.order = order;
         self
@@ -108,7 +114,26 @@ impl LoaderBuilder {
         self
     }
 
-    /// Which samples: all, or a part that is held out or kept. Default: all.
+    /// Only samples that a condition holds for, such as `label in [cat, dog] and key like 'train/*'`; the language is
+    /// [`choose`](crate::choose)'s. Default: all.
+    pub fn select(mut self, condition: impl Into<String>) -> Self {
+        self.choice.select = Some(condition.into());
+        self
+    }
+
+    /// Only this share of each class of those, more than 0 and at most 1; a smaller one is a part of a larger one. Default: all.
+    pub fn fraction(mut self, fraction: f64) -> Self {
+        self.choice.fraction = Some(fraction);
+        self
+    }
+
+    /// Only so many of those, at least 1, the classes in proportion; a smaller number is a part of a larger one. Default: all.
+    pub fn limit(mut self, samples: u64) -> Self {
+        self.choice.limit = Some(samples);
+        self
+    }
+
+    /// Which of the chosen samples: all, or a part that is held out or kept. Default: all.
     pub fn part(mut self, part: Part) -> Self {
         self.config.part = part;
         self
@@ -147,15 +172,20 @@ impl LoaderBuilder {
     /// Opens the shards. No thread is started before the first epoch.
     ///
     /// # Errors
-    /// If the shards cannot be opened, or the settings cannot work.
-    pub fn build(self) -> Result<Loader, LoaderError> {
+    /// If the shards cannot be opened, or the settings cannot work, or no sample is as they ask for.
+    pub fn build(mut self) -> Result<Loader, LoaderError> {
         self.config.validate()?;
+        self.choice.validate()?;
         let shards = Arc::new(ShardSet::open(&self.patterns, &self.options)?);
         for warning in shards.warnings() {
             tracing::warn!("{warning}");
         }
-        let steps_per_epoch = self.config.sampler(shards.len())?.steps_per_epoch();
-        let quarantine = Arc::new(Quarantine::new(self.on_bad_sample, shards.len()));
+        if let Some(Chosen { samples, summary }) = self.choice.of(&*shards)? {
+            tracing::info!("{summary}");
+            self.config.chosen = Some(samples);
+        }
+        let steps_per_epoch = self.config.sampler(&shards)?.steps_per_epoch();
+        let quarantine = Arc::new(Quarantine::new(self.on_bad_sample, self.config.population(&shards).len()));
         Ok(Loader { shards, quarantine, config: self.config, steps_per_epoch, running: None })
     }
 }

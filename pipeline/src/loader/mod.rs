@@ -148,6 +148,7 @@ impl Loader {
             batch_size: self.config.batch_size,
             order: self.config.order,
             part: self.config.part,
+            population: self.config.population(&self.shards).fingerprint(),
             last_batch: self.config.last_batch,
             recipe: self.config.recipe.clone(),
             views: self.config.views,
@@ -160,7 +161,7 @@ impl Loader {
     /// ([`LoaderBuilder::operation`]) is not in the state: give this loader the same.
     ///
     /// # Errors
-    /// If it was another version, batch size, order, part, recipe or data, or treated the last batch in another way; nothing is
+    /// If it was another version, batch size, order, part, choice, recipe or data, or treated the last batch in another way; nothing is
     /// changed then.
     pub fn restore(&mut self, state: LoaderState) -> Result<(), StateError> {
         state.check(self)?;

@@ -23,12 +23,16 @@ pub struct LoaderState {
     pub step: u64,
     /// Images a batch, over all ranks: what a step is.
     pub batch_size: usize,
-    /// Shuffled or sequential. Version 1 did not record this, nor the next two.
+    /// Shuffled, whole or in windows, or sequential. Version 1 did not record this, nor the next two.
     #[serde(default)]
     pub order: Order,
     /// Which samples.
     #[serde(default)]
     pub part: Part,
+    /// What they are a part of, where some samples were chosen or sets mixed: the population's
+    /// [fingerprint](crate::sampler::Population::fingerprint).
+    #[serde(default)]
+    pub population: Option<u64>,
     /// Whether an epoch ends with a smaller batch.
     #[serde(default)]
     pub last_batch: LastBatch,
@@ -61,11 +65,16 @@ pub enum StateError {
         expected: usize,
     },
     /// Steps would mean other samples.
-    #[error("the loader's state has samples in another order (one is shuffled, one sequential)")]
+    #[error(
+        "the loader's state has samples in another order (shuffled whole, in windows of so many shards, or sequential)"
+    )]
     Order,
     /// Steps would mean other samples.
     #[error("the loader's state belongs to another part of the samples")]
     Part,
+    /// Steps would mean other samples.
+    #[error("the loader's state belongs to another choice of samples or another mixture of sets")]
+    Population,
     /// Epochs would be of another length.
     #[error(
         "the loader's state treats the last batch of an epoch in another way (one drops it, one keeps it)"
@@ -112,6 +121,9 @@ impl LoaderState {
         }
         if self.part != config.part {
             return Err(StateError::Part);
+        }
+        if self.population != config.population(&loader.shards).fingerprint() {
+            return Err(StateError::Population);
         }
         if self.last_batch != config.last_batch {
             return Err(StateError::LastBatch);

@@ -1,7 +1,12 @@
+use super::permutation::hash;
 use super::*;
 
+mod mixtures;
+mod windows;
+
 fn sampler(samples: u64, batch: usize, world: World) -> Sampler {
-    Sampler::new(samples, Part::All, batch, 7, Order::Shuffled, LastBatch::Dropped, world).unwrap()
+    Sampler::new(&Population::all(samples), Part::All, batch, 7, Order::Shuffled, LastBatch::Dropped, world)
+        .unwrap()
 }
 
 #[test]
@@ -63,7 +68,8 @@ fn every_split_of_every_batch_is_the_batch() {
         let last_batch = [LastBatch::Dropped, LastBatch::Kept][(case / 4 % 2) as usize];
         let new = |size, rank| {
             let world = World { size, rank };
-            Sampler::new(samples, part, batch as usize, seed, order, last_batch, world).unwrap()
+            Sampler::new(&Population::all(samples), part, batch as usize, seed, order, last_batch, world)
+                .unwrap()
         };
         let drawn = |sampler: &Sampler, epoch, step| -> Vec<(u64, u64)> {
             let order = sampler.epoch(epoch);
@@ -85,7 +91,10 @@ fn every_split_of_every_batch_is_the_batch() {
 #[test]
 fn remainders_are_dropped_or_kept_and_split() {
     assert_eq!(sampler(50, 12, World::SINGLE).steps_per_epoch(), 4);
-    let kept = |world| Sampler::new(50, Part::All, 12, 0, Order::Sequential, LastBatch::Kept, world).unwrap();
+    let kept = |world| {
+        Sampler::new(&Population::all(50), Part::All, 12, 0, Order::Sequential, LastBatch::Kept, world)
+            .unwrap()
+    };
     let all = kept(World::SINGLE);
     assert_eq!(all.steps_per_epoch(), 5);
     assert_eq!(all.positions(4), 48..50);
@@ -97,7 +106,8 @@ fn remainders_are_dropped_or_kept_and_split() {
 #[test]
 fn what_is_held_out_is_never_trained_on() {
     let members = |part, order| {
-        let sampler = Sampler::new(100, part, 5, 3, order, LastBatch::Kept, World::SINGLE).unwrap();
+        let sampler =
+            Sampler::new(&Population::all(100), part, 5, 3, order, LastBatch::Kept, World::SINGLE).unwrap();
         let epoch = sampler.epoch(1);
         let mut members: Vec<u64> = (0..part.len(100)).map(|p| epoch.sample(p)).collect();
         members.extend((0..50).map(|p| epoch.substitute(p, 0)));
@@ -116,7 +126,15 @@ fn what_is_held_out_is_never_trained_on() {
 #[test]
 fn impossible_batches_are_refused() {
     let new = |samples, batch, world| {
-        Sampler::new(samples, Part::All, batch, 0, Order::Shuffled, LastBatch::Dropped, world)
+        Sampler::new(
+            &Population::all(samples),
+            Part::All,
+            batch,
+            0,
+            Order::Shuffled,
+            LastBatch::Dropped,
+            world,
+        )
     };
     assert!(matches!(new(10, 0, World::SINGLE), Err(ConfigError::EmptyBatch)));
     assert!(matches!(new(10, 11, World::SINGLE), Err(ConfigError::BatchLargerThanData { .. })));
@@ -130,7 +148,8 @@ fn impossible_batches_are_refused() {
 fn a_part_without_samples_is_refused() {
     for part in [Part::HeldOut { held_out: 0 }, Part::Kept { held_out: 10 }, Part::Kept { held_out: 11 }] {
         for last_batch in [LastBatch::Kept, LastBatch::Dropped] {
-            let sampler = Sampler::new(10, part, 4, 0, Order::Sequential, last_batch, World::SINGLE);
+            let sampler =
+                Sampler::new(&Population::all(10), part, 4, 0, Order::Sequential, last_batch, World::SINGLE);
             assert_eq!(
                 sampler.unwrap_err().to_string(),
                 "the part of the data to stream holds none of its 10 samples"
@@ -142,7 +161,7 @@ fn a_part_without_samples_is_refused() {
 #[test]
 fn every_rank_that_trains_has_an_image_in_every_epoch() {
     let new = |samples, order, size, rank| {
-        Sampler::new(samples, Part::All, 8, 0, order, LastBatch::Kept, World { size, rank })
+        Sampler::new(&Population::all(samples), Part::All, 8, 0, order, LastBatch::Kept, World { size, rank })
     };
     for samples in 1..20 {
         for size in [1, 2, 4, 8] {
@@ -156,6 +175,51 @@ fn every_rank_that_trains_has_an_image_in_every_epoch() {
                 // A rank with none of the first batch has none at all.
                 assert!(!evaluates.positions(0).is_empty() || evaluates.steps_per_epoch() == 1);
             }
+        }
+    }
+}
+
+/// What the first release drew: a run that goes on with a newer one gets the same samples.
+#[test]
+fn orders_are_those_of_earlier_releases() {
+    let kept = Part::Kept { held_out: 100 };
+    let held_out = Part::HeldOut { held_out: 100 };
+    let (shuffled, sequential) = (Order::Shuffled, Order::Sequential);
+    type Golden = (u64, Part, Order, u64, u64, [u64; 8], [u64; 3]);
+    let golden: [Golden; 8] = [
+        (10, Part::All, shuffled, 7, 0, [5, 8, 4, 2, 7, 3, 1, 6], [1, 2, 6]),
+        (10, Part::All, shuffled, 7, 1, [9, 1, 6, 0, 5, 4, 2, 8], [0, 0, 0]),
+        (1000, Part::All, shuffled, 7, 3, [536, 449, 675, 908, 613, 892, 782, 667], [699, 60, 331]),
+        (1000, kept, shuffled, 7, 3, [787, 821, 47, 921, 51, 888, 571, 428], [792, 753, 779]),
+        (1000, held_out, shuffled, 7, 3, [507, 886, 798, 643, 77, 331, 572, 946], [767, 776, 323]),
+        (1000, held_out, sequential, 7, 0, [799, 426, 122, 531, 878, 507, 117, 594], [490, 690, 919]),
+        (1000, kept, sequential, 7, 0, [8, 528, 302, 808, 244, 940, 453, 92], [249, 273, 194]),
+        (
+            1_000_000_000,
+            Part::All,
+            shuffled,
+            42,
+            0,
+            [832085887, 562840770, 915431369, 904747859, 900967705, 570050576, 874192808, 32527095],
+            [54754134, 67257100, 589094170],
+        ),
+    ];
+    for (samples, part, order, seed, epoch, drawn, substitutes) in golden {
+        let population = Population::all(samples);
+        // A choice of everything changes nothing, nor does a window that holds every shard.
+        let everything =
+            (samples < 10_000).then(|| SampleSet::new(&(0..samples).collect::<Vec<_>>(), samples));
+        let window = if order == sequential { order } else { Order::Windows { shards: 3 } };
+        let thirds = Population::of_shards([0, samples / 3, samples / 2, samples]);
+        for (population, order) in
+            [(&population, order), (&population.clone().choose(everything), order), (&thirds, window)]
+        {
+            let epoch = Sampler::new(population, part, 1, seed, order, LastBatch::Dropped, World::SINGLE)
+                .unwrap()
+                .epoch(epoch);
+            assert_eq!([0, 1, 2, 3, 4, 5, 8, 9].map(|position| epoch.sample(position)), drawn);
+            let attempts = [(0, 0), (0, 1), (9, 0)];
+            assert_eq!(attempts.map(|(position, attempt)| epoch.substitute(position, attempt)), substitutes);
         }
     }
 }

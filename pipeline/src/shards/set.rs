@@ -337,4 +337,9 @@ impl ShardSet {
         let at = self.locate(sample).into_owned();
         ReadError { at, cause: ReadCause::OutOfRange { len: self.len() } }
     }
+
+    /// The number of each shard's first sample, and behind them the total.
+    pub fn first_samples(&self) -> &[u64] {
+        &self.first_samples
+    }
 }

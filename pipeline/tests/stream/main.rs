@@ -9,3 +9,4 @@ mod fixture;
 mod flow;
 mod hostile;
 mod loader;
+mod population;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::Result;
 use serde::Serialize;
-use simsiam_pipeline::sampler::Sampler;
+use simsiam_pipeline::sampler::{Population, Sampler};
 use simsiam_pipeline::{LastBatch, Order, Part, World};
 
 use super::super::features::{Extractor, LabelledFeatures};
@@ -93,7 +93,7 @@ fn shuffled(
 ) -> Result<()> {
     let samples = set.labels.len() as u64;
     let sampler = Sampler::new(
-        samples,
+        &Population::all(samples),
         Part::All,
         batch_size,
         seed,
