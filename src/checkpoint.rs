@@ -42,6 +42,9 @@ pub struct RunState {
     /// Which of the samples it trains on; not known of checkpoints of before there was this.
     #[serde(default)]
     pub part: Option<Part>,
+    /// Identifies what they were chosen as and mixed by, where they were.
+    #[serde(default)]
+    pub population: Option<u64>,
     /// Samples found unusable so far.
     pub quarantine: Vec<BadSample>,
     /// Those of validation shards; none in checkpoints of before there was this.
@@ -67,6 +70,7 @@ impl RunState {
             config: config.clone(),
             data: Some(data.train.shards.fingerprint()),
             part: Some(data.train.part),
+            population: data.train.population(),
             quarantine: data.train.quarantine.list(),
             val: data
                 .val()

@@ -6,12 +6,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use simsiam_model::arch::Arch;
+use simsiam_pipeline::ShardSet;
+use simsiam_pipeline::choose::{Choice, Chosen};
+use simsiam_pipeline::sampler::SampleSet;
 use simsiam_pipeline::shards::{Labels, OpenOptions};
 use simsiam_pipeline::unpack::UnpackFormat;
 
 use crate::bench::Stage;
 use crate::config::values::{labels, number, pattern, positive, whole, within};
 use crate::config::{Device, Overrides, Precision, Preset, Workers};
+use crate::error::InputError;
 use crate::evaluate::frozen::FeatureLayer;
 use crate::evaluate::probe::examples::ProbeViews;
 use crate::evaluate::probe::recipe::{ProbeOptimizer, Schedule};
@@ -67,6 +71,15 @@ pub struct SourceArgs {
     /// Where indexes and copies go that cannot lie beside their sources [default: the user's cache folder]
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
+    /// Only images that a condition holds for: `label in [3, cat]`, `key like 'a*/*'`, `key in list.txt`, with and, or, not
+    #[arg(long, value_name = "CONDITION")]
+    pub select: Option<String>,
+    /// Only this share of each class of those; a smaller one is a part of a larger one
+    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
+    pub fraction: Option<f64>,
+    /// Only so many of those, the classes in proportion; a smaller number is a part of a larger one
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
+    pub limit: Option<u64>,
 }
 
 impl SourceArgs {
@@ -79,10 +92,23 @@ impl SourceArgs {
         }
     }
 
+    /// Which of the images to use; `None` is all.
+    ///
+    /// # Errors
+    /// If none is as the flags say.
+    pub fn chosen(&self, shards: &ShardSet) -> Result<Option<SampleSet>, InputError> {
+        let choice = Choice { select: self.select.clone(), fraction: self.fraction, limit: self.limit };
+        let chosen = choice.of(shards).map_err(|error| InputError::new(format!("--{error}")))?;
+        Ok(chosen.map(|Chosen { samples, summary }| {
+            tracing::info!("{summary}");
+            samples
+        }))
+    }
+
     /// As settings of a run.
     pub fn overrides(&self) -> Overrides {
-        let Self { labels, cache_dir } = self.clone();
-        Overrides { labels, cache_dir, ..Overrides::default() }
+        let Self { labels, cache_dir, select, fraction, limit } = self.clone();
+        Overrides { labels, cache_dir, select, fraction, limit, ..Overrides::default() }
     }
 }
 
@@ -303,9 +329,6 @@ pub struct UnpackArgs {
     /// What to write of each image
     #[arg(long, value_enum, default_value = "original")]
     pub format: UnpackedFormat,
-    /// Only the first N samples
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
-    pub limit: Option<u64>,
 }
 
 /// What is written of each image.

@@ -18,7 +18,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use simsiam_model::arch::Arch;
 use simsiam_pipeline::shards::{Labels, OpenOptions};
-use simsiam_pipeline::{PipelineConfig, Recipe};
+use simsiam_pipeline::choose::Choice;
+use simsiam_pipeline::{Order, PipelineConfig, Recipe};
 
 use crate::error::InputError;
 
@@ -43,6 +44,15 @@ pub struct TrainConfig {
     pub labels: Labels,
     /// Where indexes and copies go that cannot lie beside their sources. Left out, the user's cache folder.
     pub cache_dir: Option<PathBuf>,
+    /// Only images that this condition holds for, in the language of [`choose`](simsiam_pipeline::choose).
+    pub select: Option<String>,
+    /// Only this share of each class of those.
+    pub fraction: Option<f64>,
+    /// Only so many of those.
+    pub limit: Option<u64>,
+    /// How an epoch's order is drawn.
+    #[serde(default)]
+    pub shuffle: Shuffle,
     /// What the encoder learns by.
     pub method: Method,
     /// The encoder.
@@ -167,6 +177,62 @@ pub enum BadSamplePolicy {
     Fail,
 }
 
+/// How an epoch's order is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Shuffle {
+    /// From all images.
+    #[default]
+    Whole,
+    /// Shards in a new order, and images from so many of them at a time.
+    Window(usize),
+}
+
+impl Shuffle {
+    /// Shards of a window, where nobody says how many.
+    const WINDOW: usize = 8;
+
+    /// As the pipeline has it.
+    pub fn order(self) -> Order {
+        match self {
+            Self::Whole => Order::Shuffled,
+            Self::Window(shards) => Order::Windows { shards },
+        }
+    }
+}
+
+impl std::str::FromStr for Shuffle {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let shards = match text {
+            "whole" => return Ok(Self::Whole),
+            "window" => Some(Self::WINDOW),
+            text => text.strip_prefix("window=").and_then(|shards| shards.parse().ok()).filter(|&shards| shards > 0),
+        };
+        shards.map(Self::Window).ok_or_else(|| {
+            format!("`{text}` is neither `whole`, `window` nor `window=N` with a number of shards")
+        })
+    }
+}
+
+impl TryFrom<String> for Shuffle {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Shuffle> for String {
+    fn from(shuffle: Shuffle) -> String {
+        match shuffle {
+            Shuffle::Whole => "whole".into(),
+            Shuffle::Window(shards) => format!("window={shards}"),
+        }
+    }
+}
+
 /// How many threads decode and augment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "toml::Value", try_from = "toml::Value")]
@@ -273,6 +339,11 @@ impl TrainConfig {
     /// These options, with where labels come from and where to keep what cannot lie beside its source.
     pub fn open_options(&self, options: &OpenOptions) -> OpenOptions {
         OpenOptions { labels: self.labels.clone(), cache_dir: self.cache_dir.clone(), ..options.clone() }
+    }
+
+    /// Which of the training images to use.
+    pub fn choice(&self) -> Choice {
+        Choice { select: self.select.clone(), fraction: self.fraction, limit: self.limit }
     }
 
     /// Whether the kNN monitor runs after `epochs` epochs; always before the first and after the last.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use simsiam_pipeline::choose::Chosen;
+use simsiam_pipeline::sampler::{Population, SampleSet};
 use simsiam_pipeline::shards::OpenOptions;
 use simsiam_pipeline::{
     BadSample, Batches, Dtype, Format, Layout, OnBadSample, Part, PipelineConfig, Quarantine, ShardSet,
@@ -32,7 +34,9 @@ pub struct KnnData {
 pub struct Source {
     /// The shards.
     pub shards: Arc<ShardSet>,
-    /// Which of their samples.
+    /// The samples to draw from; `None` is all.
+    pub chosen: Option<SampleSet>,
+    /// Which of those.
     pub part: Part,
     /// Unusable samples met so far.
     pub quarantine: Arc<Quarantine>,
@@ -53,7 +57,37 @@ impl Source {
             tracing::warn!("{}: {warning}", patterns.join(" "));
         }
         let quarantine = Arc::new(Quarantine::new(policy, shards.len()));
-        Ok(Self { shards: Arc::new(shards), part: Part::All, quarantine })
+        Ok(Self { shards: Arc::new(shards), chosen: None, part: Part::All, quarantine })
+    }
+
+    /// As [`open`](Self::open), with the configuration's choice of samples.
+    ///
+    /// # Errors
+    /// As there, or if no sample is as the choice says.
+    pub fn open_chosen(patterns: &[String], config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
+        let mut source = Self::open(patterns, config, options)?;
+        let chosen = config.choice().of(&*source.shards).map_err(|error| InputError::new(format!("--{error}")))?;
+        if let Some(Chosen { samples, summary }) = chosen {
+            tracing::info!("{}: {summary}", patterns.join(" "));
+            source.chosen = Some(samples);
+        }
+        Ok(source)
+    }
+
+    /// What a pipeline draws from it.
+    pub fn pipeline(&self, pipeline: PipelineConfig) -> PipelineConfig {
+        PipelineConfig {
+            chosen: self.chosen.clone(),
+            mixture: self.shards.mixture().cloned(),
+            part: self.part,
+            ..pipeline
+        }
+    }
+
+    /// Identifies choice and mixture; `None` without.
+    pub fn population(&self) -> Option<u64> {
+        let population = Population::of_shards(self.shards.first_samples());
+        population.choose(self.chosen.clone()).mix(self.shards.mixture().cloned()).fingerprint()
     }
 
     /// The validation shards, with the numbers that the training shards give to labels that are names.
@@ -78,7 +112,7 @@ impl Source {
 
     /// Number of samples.
     pub fn len(&self) -> u64 {
-        self.part.len(self.shards.len())
+        self.part.len(self.chosen.as_ref().map_or(self.shards.len(), SampleSet::len))
     }
 
     /// Whether there are none.
@@ -96,7 +130,7 @@ impl Data {
     /// # Errors
     /// If shards are missing or broken, the batch is larger than the data, or labels are missing that are asked for.
     pub fn open(config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
-        let all = Source::open(&config.shards, config, options)?;
+        let all = Source::open_chosen(&config.shards, config, options)?;
         let val = Source::open_val(config, &all, options)?;
         let data = match (wants_knn(config, &all, val.as_ref())?, val) {
             (false, _) => Self { train: all, knn: None },
@@ -165,7 +199,8 @@ impl Data {
 
     fn pipeline(&self, config: &TrainConfig) -> PipelineConfig {
         let training = PipelineConfig::training(config.recipe.clone(), config.batch_size, config.seed);
-        PipelineConfig { part: self.train.part, views: config.views(), ..training }
+        let order = config.shuffle.order();
+        self.train.pipeline(PipelineConfig { views: config.views(), order, ..training })
     }
 }
 
@@ -176,7 +211,7 @@ impl KnnData {
     /// # Errors
     /// If shards are missing or broken, or samples have no label.
     pub fn open(config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
-        let bank = Source::open(&config.shards, config, options)?;
+        let bank = Source::open_chosen(&config.shards, config, options)?;
         let val = Source::open_val(config, &bank, options)?;
         for (source, patterns) in [(Some(&bank), &config.shards), (val.as_ref(), &config.val_shards)] {
             if source.is_some_and(|source| !source.shards.has_labels()) {

@@ -18,6 +18,7 @@ fn checkpoint(step: u64, best: Option<(f64, u64)>) -> Checkpoint {
             data: Some(fingerprint(1)),
             counters: Counters { step, interval_loss, best_knn: best, ..Counters::default() },
             part: Some(Part::Kept { held_out: 5000 }),
+            population: Some(u64::MAX),
             quarantine: Vec::new(),
             val: Some(ValState { data: fingerprint(2), quarantine: Vec::new() }),
         },

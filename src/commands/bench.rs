@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::ValueEnum;
 use simsiam_model::arch::Arch;
+use simsiam_pipeline::sampler::SampleSet;
 use simsiam_pipeline::{PipelineConfig, ShardSet, World};
 
 use crate::bench::{LoaderReport, OperationRow, Stage, StepReport, largest_batch, loader, steps};
@@ -92,9 +93,13 @@ fn bench_loader(args: &BenchArgs, console: &Console) -> Result<String> {
         None => Preset::for_images(&shards)?,
     };
     let TrainConfig { recipe, seed, .. } = TrainConfig::preset(preset).with(&overrides)?;
+    let chosen = args.source.chosen(&shards)?;
     // A batch larger than the data would be refused, and a few images are enough to measure with.
-    let batch_size = args.batch_size.min(shards.len() as usize);
+    let samples = chosen.as_ref().map_or(shards.len(), SampleSet::len);
+    let batch_size = args.batch_size.min(samples as usize);
     let config = PipelineConfig {
+        chosen,
+        mixture: shards.mixture().cloned(),
         workers: args.workers.unwrap_or(Workers::Auto).count(),
         world: World { size: args.world_size, rank: args.rank },
         ..PipelineConfig::training(recipe, batch_size, seed)

@@ -51,6 +51,7 @@ pub fn run(args: &ImportArgs, console: &Console) -> Result<()> {
         config: config.clone(),
         data: data.map(|data| data.train.shards.fingerprint()),
         part: None,
+        population: None,
         quarantine: Vec::new(),
         val: None,
     };

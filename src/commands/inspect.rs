@@ -3,6 +3,7 @@
 use anyhow::Result;
 use simsiam_pipeline::ShardSet;
 use simsiam_pipeline::inspect::{InspectOptions, inspect};
+use simsiam_pipeline::sampler::SampleSet;
 
 use crate::cli::InspectArgs;
 use crate::console::{Console, Unit};
@@ -19,8 +20,10 @@ pub fn run(args: &InspectArgs, console: &Console) -> Result<bool> {
         (ShardSet::open(&args.shards, &options)?, Vec::new())
     };
     drop(options);
-    let options = InspectOptions { verify: args.verify, ..InspectOptions::default() };
-    let phase = console.phase("inspecting", shards.len(), Unit::Things("samples"));
+    let chosen = args.source.chosen(&shards)?;
+    let samples = chosen.as_ref().map_or(shards.len(), SampleSet::len);
+    let options = InspectOptions { verify: args.verify, chosen, ..InspectOptions::default() };
+    let phase = console.phase("inspecting", samples, Unit::Things("samples"));
     let mut report = inspect(&shards, &options, &mut |progress| phase.set_position(progress.done));
     drop(phase);
     report.broken_shards = broken.iter().map(ToString::to_string).collect();

@@ -118,6 +118,14 @@ fn open(
         if state.data.as_ref().is_some_and(|before| is_other(before, &data.train)) {
             return Err(others("training").into());
         }
+        // One that was imported has not drawn any yet.
+        if state.part.is_some() && state.population != data.train.population() {
+            return Err(InputError::new(format!(
+                "cannot resume {}: the training images are chosen or mixed in another way than when it began",
+                dir.path().display()
+            ))
+            .into());
+        }
         if state.part.is_some_and(|before| before != data.train.part) {
             return Err(InputError::new(format!(
                 "cannot resume {}: it holds out other images for kNN than it would now, because there are labels where there were none, or \

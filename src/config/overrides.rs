@@ -13,7 +13,7 @@ use simsiam_pipeline::Recipe;
 use super::values::{labels, number, pattern, whole};
 use super::{
     AlternateSteps, BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Precision, Predictor, PredictorLr,
-    Preset, Similarity, Symmetry, Target, Workers, checked_table, table,
+    Preset, Shuffle, Similarity, Symmetry, Target, Workers, checked_table, table,
 };
 use crate::error::InputError;
 
@@ -37,6 +37,18 @@ pub struct Overrides {
     /// Where indexes and copies go that cannot lie beside their sources [default: the user's cache folder]
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
+    /// Only images that a condition holds for: `label in [3, cat]`, `key like 'a*/*'`, `key in list.txt`, with and, or, not
+    #[arg(long, value_name = "CONDITION")]
+    pub select: Option<String>,
+    /// Only this share of each class of those; a smaller one is a part of a larger one
+    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
+    pub fraction: Option<f64>,
+    /// Only so many of those, the classes in proportion; a smaller number is a part of a larger one
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
+    pub limit: Option<u64>,
+    /// How an epoch's order is drawn: `whole`, or `window=N` from N shards at a time, for shards that don't fit the cache [default: whole]
+    #[arg(long)]
+    pub shuffle: Option<Shuffle>,
     /// Named set of values [default: demo without shards, cifar10 for --arch at 32 or images of at most 64 pixels, else imagenet]
     #[arg(long)]
     pub preset: Option<Preset>,

@@ -8,7 +8,7 @@ use simsiam_pipeline::shards::Labels;
 use simsiam_pipeline::{Recipe, ShardSet};
 
 use super::{
-    BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Predictor, PredictorLr, Similarity, Symmetry, Target,
+    Shuffle,    BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Predictor, PredictorLr, Similarity, Symmetry, Target,
     TrainConfig, Workers,
 };
 
@@ -61,6 +61,10 @@ impl TrainConfig {
             absolute_val_shards: Vec::new(),
             labels: Labels::Own,
             cache_dir: None,
+            select: None,
+            fraction: None,
+            limit: None,
+            shuffle: Shuffle::Whole,
             method: Method::Simsiam,
             arch: Arch::Resnet50,
             epochs: 100,

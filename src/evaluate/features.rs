@@ -108,7 +108,7 @@ impl Extractor<'_> {
         source: &Source,
         pipeline: PipelineConfig,
     ) -> Result<impl Iterator<Item = Result<FeatureBatch>>> {
-        let pipeline = PipelineConfig { part: source.part, workers: self.workers, ..pipeline };
+        let pipeline = source.pipeline(PipelineConfig { workers: self.workers, ..pipeline });
         let batches = simsiam_pipeline::start(source.shards.clone(), source.quarantine.clone(), &pipeline)?;
         Ok(batches.map(|images| {
             self.interrupt.check()?;

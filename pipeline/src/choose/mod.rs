@@ -83,7 +83,7 @@ impl Catalog for ShardSet {
     }
 
     fn key(&self, sample: u64) -> Cow<'_, str> {
-        self.locate(sample).key
+        self.locate(sample).key.into()
     }
 }
 

@@ -9,6 +9,7 @@ pub use self::report::{Found, Report, Spread, UnusableSample};
 pub(crate) use self::table::grouped;
 use self::tally::Tally;
 use crate::decode::{DecodeLimits, Decoder, ImageInfo, probe};
+use crate::sampler::SampleSet;
 use crate::shards::ShardSet;
 
 mod report;
@@ -20,6 +21,8 @@ mod tally;
 pub struct InspectOptions {
     /// Decode every image and compare every checksum, instead of reading the images' headers.
     pub verify: bool,
+    /// Only these samples. Default: all.
+    pub chosen: Option<SampleSet>,
     /// Threads that read and decode. Default: as many as the machine has cores.
     pub threads: usize,
 }
@@ -27,7 +30,7 @@ pub struct InspectOptions {
 impl Default for InspectOptions {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        InspectOptions { verify: false, threads }
+        InspectOptions { verify: false, chosen: None, threads }
     }
 }
 
@@ -36,7 +39,7 @@ impl Default for InspectOptions {
 pub struct InspectProgress {
     /// Samples looked at.
     pub done: u64,
-    /// Samples in the set.
+    /// Samples to look at.
     pub total: u64,
     /// Bad ones among `done`.
     pub bad: u64,
@@ -45,7 +48,7 @@ pub struct InspectProgress {
 /// Samples that a thread takes at a time: tens of milliseconds of decoding.
 const CHUNK: u64 = 64;
 
-/// Looks at every sample of `set`, and calls `progress` every now and then from this thread.
+/// Looks at every sample of `set` that was chosen, and calls `progress` every now and then from this thread.
 pub fn inspect(
     set: &ShardSet,
     options: &InspectOptions,
@@ -58,7 +61,7 @@ pub fn inspect(
     thread::scope(|scope| {
         for number in 0..threads {
             let (next, tallies) = (&next, tallies.clone());
-            let work = move || count_chunks(set, options.verify, next, &tallies);
+            let work = move || count_chunks(set, options, next, &tallies);
             let builder = thread::Builder::new().name(format!("inspect-{number}"));
             builder.spawn_scoped(scope, work).expect("the system can start a thread");
         }
@@ -66,24 +69,31 @@ pub fn inspect(
         for tally in counted {
             total.merge(tally);
             let (done, bad) = (total.samples, total.bad.len() as u64);
-            progress(InspectProgress { done, total: set.len(), bad });
+            progress(InspectProgress { done, total: samples(set, options), bad });
         }
     });
     total.into_report(set, options.verify)
 }
 
+/// How many samples there are to look at.
+fn samples(set: &ShardSet, options: &InspectOptions) -> u64 {
+    options.chosen.as_ref().map_or(set.len(), SampleSet::len)
+}
+
 /// One worker: takes chunks of samples until there are none left.
-fn count_chunks(set: &ShardSet, verify: bool, next: &AtomicU64, tallies: &SyncSender<Tally>) {
+fn count_chunks(set: &ShardSet, options: &InspectOptions, next: &AtomicU64, tallies: &SyncSender<Tally>) {
     let mut decoder = Decoder::new(DecodeLimits::default());
+    let total = samples(set, options);
     loop {
         let start = next.fetch_add(CHUNK, Ordering::Relaxed);
-        if start >= set.len() {
+        if start >= total {
             return;
         }
         let mut tally = Tally::default();
-        for sample in start..set.len().min(start + CHUNK) {
+        for place in start..total.min(start + CHUNK) {
+            let sample = options.chosen.as_ref().map_or(place, |chosen| chosen.get(place));
             let looked_at =
-                if verify { verify_sample(set, sample, &mut decoder) } else { glance(set, sample) };
+                if options.verify { verify_sample(set, sample, &mut decoder) } else { glance(set, sample) };
             tally.add(set, sample, looked_at);
         }
         if tallies.send(tally).is_err() {

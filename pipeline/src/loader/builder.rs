@@ -11,7 +11,7 @@ use crate::operation::ViewOperation;
 use crate::pipeline::PipelineConfig;
 use crate::quarantine::{OnBadSample, Quarantine};
 use crate::sampler::{LastBatch, Order, Part, World};
-use crate::shards::{OpenOptions, ShardError, ShardSet};
+use crate::shards::{Labels, OpenOptions, ShardError, ShardSet};
 
 /// A loader to be. What is not set is what [`PipelineConfig::training`] or [`PipelineConfig::evaluation`] say.
 #[derive(Clone, Debug)]
@@ -163,6 +163,12 @@ impl LoaderBuilder {
         self
     }
 
+    /// Where labels come from. Default: from the source itself.
+    pub fn labels(mut self, labels: Labels) -> Self {
+        self.options.labels = labels;
+        self
+    }
+
     /// Where indexes go when a shard's own folder is read-only. Default: [`OpenOptions::cache_dir`].
     pub fn cache_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.options.cache_dir = Some(folder.into());
@@ -180,6 +186,7 @@ impl LoaderBuilder {
         for warning in shards.warnings() {
             tracing::warn!("{warning}");
         }
+        self.config.mixture = shards.mixture().cloned();
         if let Some(Chosen { samples, summary }) = self.choice.of(&*shards)? {
             tracing::info!("{summary}");
             self.config.chosen = Some(samples);

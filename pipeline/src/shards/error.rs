@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Location, foreign};
+use crate::sampler::MixtureError;
 
 /// Why a set of shards could not be opened or written.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,9 @@ pub enum ShardError {
         /// The first of them.
         first: PathBuf,
     },
+    /// Weights that make no mixture.
+    #[error(transparent)]
+    Mixture(#[from] MixtureError),
     /// A table of labels that cannot be understood.
     #[error("labels {}: {cause}", .path.display())]
     BadTable {

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ShardError;
+use crate::sampler::MixtureSet;
 use crate::sources;
 
 mod braces;
@@ -20,17 +21,8 @@ pub(super) struct Resolved {
     pub(super) compressed: Vec<PathBuf>,
     /// Images that lie beside shards in folders that are patterns, and are not used.
     pub(super) images_beside: Vec<PathBuf>,
-    /// The sets of a mixture, whose shards follow each other; none where the patterns have no weights.
-    pub(super) sets: Vec<MixedSet>,
-}
-
-/// One set of a mixture.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct MixedSet {
-    /// How many of the shards are its own.
-    pub(super) shards: usize,
-    /// Its share in what is drawn, relative to the others'.
-    pub(super) weight: f64,
+    /// The sets of a mixture and how many shards each has; these follow each other. None where the patterns have no weights.
+    pub(super) sets: Vec<(MixtureSet, usize)>,
 }
 
 /// The shards that `patterns` name: one set of them all, or where they have weights (`photos/=0.7`), a set for each.
@@ -68,15 +60,13 @@ fn resolve_sets(patterns: &[(&str, Option<f64>)], found: &mut Resolved) -> Resul
     for &(pattern, weight) in patterns {
         let bad = |cause: &str| ShardError::BadPattern { pattern: pattern.to_owned(), cause: cause.to_owned() };
         let weight = weight.ok_or_else(|| bad("has no weight, where others have one (a/=0.7 b/=0.3)"))?;
-        if !(weight > 0.0 && weight.is_finite()) {
-            return Err(bad(&format!("a weight of {weight}: must be a number above 0")));
-        }
         expand_braces(pattern, found)?;
         let own = sort_once_each(std::mem::take(&mut found.shards))?;
         if let Some(twice) = own.iter().find(|path| all.contains(*path)) {
             return Err(bad(&format!("{} is in another set of the mixture, too", twice.display())));
         }
-        found.sets.push(MixedSet { shards: own.len(), weight });
+        let set = MixtureSet { name: pattern.to_owned(), weight };
+        found.sets.push((set, own.len()));
         all.extend(own);
     }
     found.shards = all;

@@ -1,7 +1,6 @@
 //! Many shards as one numbered sequence of samples.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use super::pattern::Resolved;
 use super::sample::{EncodedSample, Location};
 use super::shard::Shard;
 use super::{open, pattern, warnings};
+use crate::sampler::Mixture;
 
 /// How to open a set of shards.
 #[derive(Debug, Clone)]
@@ -76,8 +76,8 @@ pub struct ShardSet {
     shards: Vec<Shard>,
     /// `first_samples[i]` is the number of the first sample of shard `i`; one more entry holds the total.
     first_samples: Vec<u64>,
-    /// Where the patterns have weights: the samples of each, and its weight.
-    mixture: Vec<(Range<u64>, f64)>,
+    /// Where the patterns have weights.
+    mixture: Option<Mixture>,
     classes: Classes,
     /// Compressed tars beside the shards.
     compressed: Vec<PathBuf>,
@@ -122,10 +122,11 @@ impl ShardSet {
         // Where several shards are bad, the first in order is the one to be named.
         let labelling = Labelling::new(&options.labels)?;
         let shards = open::open_all(&resolved.shards, options, &labelling, true).into_iter().collect::<Result<_, _>>()?;
-        Self::of(shards, &resolved, options)
+        let mixture = mixture_of(&resolved)?;
+        Ok(Self { mixture, ..Self::of(shards, &resolved, options)? })
     }
 
-    /// As [`open`](Self::open), but past shards that cannot be opened: the set of the others, and what is wrong with each.
+    /// As [`open`](Self::open), but past shards that cannot be opened: the set of the others, unmixed, and what is wrong with each.
     ///
     /// # Errors
     /// If no shard can be opened, the first's error; or a path or pattern names nothing.
@@ -157,21 +158,11 @@ impl ShardSet {
             total += shard.samples();
             first_samples.push(total);
         }
-        let mut first = 0;
-        let mut mixture = Vec::new();
-        for set in &resolved.sets {
-            let after = first + set.shards;
-            // Of shards that cannot be opened, there are no samples.
-            if let (Some(&start), Some(&end)) = (first_samples.get(first), first_samples.get(after)) {
-                mixture.push((start..end, set.weight));
-            }
-            first = after;
-        }
         tracing::info!("opened {total} samples, shards: {}", shards.len());
         Ok(Self {
             shards,
             first_samples,
-            mixture,
+            mixture: None,
             classes,
             compressed: resolved.compressed.clone(),
             images_beside: resolved.images_beside.clone(),
@@ -180,9 +171,9 @@ impl ShardSet {
         })
     }
 
-    /// The sets of a mixture, `photos/=0.7 paintings/=0.3`: the samples of each, and its weight. None where patterns have no weights.
-    pub fn mixture(&self) -> &[(Range<u64>, f64)] {
-        &self.mixture
+    /// The proportions that the patterns' weights say, `photos/=0.7 paintings/=0.3`; `None` where they have none.
+    pub fn mixture(&self) -> Option<&Mixture> {
+        self.mixture.as_ref()
     }
 
     /// Samples in all shards together; at least 1.
@@ -342,4 +333,13 @@ impl ShardSet {
     pub fn first_samples(&self) -> &[u64] {
         &self.first_samples
     }
+}
+
+fn mixture_of(Resolved { sets, .. }: &Resolved) -> Result<Option<Mixture>, ShardError> {
+    if sets.is_empty() {
+        return Ok(None);
+    }
+    let set_of_shard = sets.iter().enumerate().flat_map(|(set, (_, shards))| std::iter::repeat_n(set, *shards));
+    let of_sets = sets.iter().map(|(set, _)| set.clone()).collect();
+    Ok(Some(Mixture::new(of_sets, set_of_shard.collect())?))
 }

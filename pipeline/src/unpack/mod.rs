@@ -20,6 +20,7 @@ use self::names::Names;
 pub use self::report::{UnpackError, UnpackReport};
 use crate::decode::{DecodeLimits, Decoder, probe};
 use crate::in_shares::in_shares;
+use crate::sampler::SampleSet;
 use crate::shards::ShardSet;
 
 mod folder;
@@ -31,8 +32,8 @@ mod report;
 pub struct UnpackOptions {
     /// What is written of each image.
     pub format: UnpackFormat,
-    /// At most so many samples, the first ones. Default: all.
-    pub limit: Option<u64>,
+    /// Only these samples. Default: all.
+    pub chosen: Option<SampleSet>,
     /// Threads that read and decode. Default: as many as the machine has cores.
     pub threads: usize,
 }
@@ -50,7 +51,7 @@ pub enum UnpackFormat {
 impl Default for UnpackOptions {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        UnpackOptions { format: UnpackFormat::default(), limit: None, threads }
+        UnpackOptions { format: UnpackFormat::default(), chosen: None, threads }
     }
 }
 
@@ -77,11 +78,16 @@ pub fn unpack(
     let mut folder = NewFolder::create(out)?;
     let names = Names::new(set);
     let mut report = UnpackReport::default();
-    let total = options.limit.map_or(set.len(), |limit| limit.min(set.len()));
+    let chosen = options.chosen.as_ref();
+    let total = chosen.map_or(set.len(), SampleSet::len);
     let (mut done, mut after) = (0, 0);
     for shard in set.shards() {
-        let samples: Vec<u64> = (after..total.min(after + shard.samples())).collect();
+        let first = after;
         after += shard.samples();
+        let samples: Vec<u64> = match chosen {
+            Some(chosen) => (chosen.before(first)..chosen.before(after)).map(|place| chosen.get(place)).collect(),
+            None => (first..after).collect(),
+        };
         let extensions = match options.format {
             UnpackFormat::Original if !samples.is_empty() => shard.extensions(),
             _ => HashMap::new(),
