@@ -23,6 +23,9 @@
 pub mod augment;
 mod batch;
 pub mod batches;
+#[cfg(feature = "remote")]
+#[cfg_attr(not(test), expect(dead_code, reason = "no source reads from it yet"))]
+mod cache;
 pub mod decode;
 pub mod error;
 #[cfg(any(test, fuzzing))]
@@ -38,6 +41,9 @@ pub mod pack;
 pub mod pipeline;
 pub mod quarantine;
 mod queue;
+#[cfg(feature = "remote")]
+#[cfg_attr(not(test), expect(dead_code, reason = "no source reads from it yet"))]
+mod remote;
 pub mod rng;
 pub mod sampler;
 pub mod shards;

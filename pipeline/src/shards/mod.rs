@@ -39,6 +39,8 @@ pub(crate) use self::classes::FILE_NAME as CLASSES_FILE;
 pub use self::error::{ReadCause, ReadError, ShardError};
 pub use self::finding::{Finding, FindingKind, Subject};
 pub(crate) use self::name::{is_image, unread_format};
+#[cfg(feature = "remote")]
+pub(crate) use self::pattern::expand_braces;
 pub use self::sample::{EncodedSample, Location};
 pub use self::set::{IndexProgress, OpenOptions, ShardSet};
 pub use self::shard::Shard;

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::{ShardError, is_image};
 
+#[cfg(feature = "remote")]
+pub(crate) use self::braces::expand as expand_braces;
+
 mod braces;
 mod wids;
 
