@@ -42,7 +42,7 @@ pub mod pipeline;
 pub mod quarantine;
 mod queue;
 #[cfg(feature = "remote")]
-#[cfg_attr(not(test), expect(dead_code, reason = "no source reads from it yet"))]
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "no source reads from it yet"))]
 mod remote;
 pub mod rng;
 pub mod sampler;

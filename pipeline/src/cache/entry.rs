@@ -89,7 +89,10 @@ impl Held {
         };
         file.lock_shared().map_err(CacheError::io("lock", &path))?;
         if !record.fits(&file).map_err(CacheError::io("read", &path))? {
-            tracing::warn!("{}: the file has changed since it was fetched, it is fetched anew", path.display());
+            tracing::warn!(
+                "{}: the file has changed since it was fetched, it is fetched anew",
+                path.display()
+            );
             return Ok(None);
         }
         mark_as_used(&record_path).map_err(CacheError::io("write", &record_path))?;

@@ -123,8 +123,7 @@ impl Ledger<'_> {
                 remove(&folder)?;
                 continue;
             }
-            let mut entry =
-                Entry { folder: folder.clone(), bytes: OVERHEAD, used: SystemTime::UNIX_EPOCH };
+            let mut entry = Entry { folder: folder.clone(), bytes: OVERHEAD, used: SystemTime::UNIX_EPOCH };
             for file in list(&folder)? {
                 // What its writer is just removing is gone.
                 let Ok(metadata) = fs::metadata(&file) else { continue };
@@ -171,9 +170,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {
 
 fn remove(folder: &Path) -> Result<(), CacheError> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(CacheError::io("remove", folder)(error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError::io("remove", folder)(error)),
         _ => Ok(()),
     }
 }

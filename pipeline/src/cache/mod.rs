@@ -105,7 +105,9 @@ impl Cache {
         match *obstacle {
             Obstacle::Ledger => CacheError::Locked { dir, seconds },
             Obstacle::Writer { .. } => CacheError::Unfinished { dir, name: key.name().to_owned(), seconds },
-            Obstacle::Room { in_use } => CacheError::NoRoom { dir, limit: self.limit, in_use, bytes, seconds },
+            Obstacle::Room { in_use } => {
+                CacheError::NoRoom { dir, limit: self.limit, in_use, bytes, seconds }
+            }
         }
     }
 }

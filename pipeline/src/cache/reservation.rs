@@ -126,7 +126,9 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         // With the ledger, for someone else may begin with the same name. Without it, the next one who looks over the folder
         // finds a file that nobody has locked.
-        if !self.is_committed && let Ok(_ledger) = self.place.ledger() {
+        if !self.is_committed
+            && let Ok(_ledger) = self.place.ledger()
+        {
             let _ = fs::remove_dir_all(self.place.partial());
         }
     }

@@ -17,10 +17,10 @@ use object_store::http::HttpBuilder;
 use object_store::{ClientOptions, HeaderValue, ObjectStore, RetryConfig};
 use url::{Position, Url};
 
+use super::Cause;
 use super::cloud::Cloud;
 use super::location::{Location, Place};
 use super::wire::{self, Refusal, Wire};
-use super::Cause;
 
 /// No server that answers at all needs longer for a connection.
 const LONGEST_CONNECT: Duration = Duration::from_secs(10);
@@ -82,10 +82,11 @@ macro_rules! build {
             .with_client_options(options)
             .with_retry(never())
             .with_http_connector(Wire::default());
-        let builder = $clients.settings.of($cloud).fold(builder, |builder, (name, value)| match name.parse() {
-            Ok(name) => builder.with_config(name, value),
-            Err(_) => builder,
-        });
+        let builder =
+            $clients.settings.of($cloud).fold(builder, |builder, (name, value)| match name.parse() {
+                Ok(name) => builder.with_config(name, value),
+                Err(_) => builder,
+            });
         builder.$bucket_name($bucket).build().map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
     }};
 }
@@ -132,8 +133,7 @@ impl Clients {
             Some(client) => client.clone(),
             None => {
                 let authorization = user.as_ref().and_then(|user| basic(user));
-                let client =
-                    Wire { authorization }.connect(&self.options().with_allow_http(allow_http))?;
+                let client = Wire { authorization }.connect(&self.options().with_allow_http(allow_http))?;
                 web.insert((user, allow_http), client.clone());
                 client
             }
@@ -186,9 +186,7 @@ fn refused(refusal: &Refusal, cloud: Option<Cloud>) -> Cause {
         {
             Cause::WrongRegion { status, region }
         }
-        (401 | 403, _) => {
-            Cause::Denied { status, code, advice: cloud.map_or(WEB_ADVICE, Cloud::access) }
-        }
+        (401 | 403, _) => Cause::Denied { status, code, advice: cloud.map_or(WEB_ADVICE, Cloud::access) },
         _ => Cause::Refused { status, code },
     }
 }

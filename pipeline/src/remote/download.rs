@@ -73,7 +73,8 @@ impl Connection {
     /// See [`Remote::read`](super::Remote::read).
     pub(super) async fn read(&self, object: &RemoteObject, range: Range<u64>) -> Result<Bytes, RemoteError> {
         if range.start >= range.end || range.end > object.bytes {
-            let cause = format!("has {} bytes, {} to {} were asked for", object.bytes, range.start, range.end);
+            let cause =
+                format!("has {} bytes, {} to {} were asked for", object.bytes, range.start, range.end);
             return Err(Cause::BadUrl(cause).once(&object.at));
         }
         let mut tries = self.retry.tries(&object.at);

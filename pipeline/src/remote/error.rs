@@ -28,7 +28,9 @@ pub(crate) enum Cause {
     #[error("a wildcard can stand only in the last part")]
     Wildcard,
     /// A list was asked of a web server.
-    #[error("a web server does not list its files: name each of them; train-{{000..120}}.tar stands for many")]
+    #[error(
+        "a web server does not list its files: name each of them; train-{{000..120}}.tar stands for many"
+    )]
     NoListing,
     /// Nothing below the prefix is a shard.
     #[error("matches no .tar, .zip or .parquet object")]

@@ -58,12 +58,7 @@ impl Connection {
     }
 
     /// The shards directly in `folder` whose names match; all, if `name` is empty.
-    async fn list_folder(
-        &self,
-        at: &Location,
-        folder: &str,
-        name: &str,
-    ) -> Result<Vec<RemoteObject>, Cause> {
+    async fn list_folder(&self, at: &Location, folder: &str, name: &str) -> Result<Vec<RemoteObject>, Cause> {
         let bad = |cause: String| Cause::BadUrl(cause);
         let glob = glob::Pattern::new(if name.is_empty() { "*" } else { name });
         let glob = glob.map_err(|error| bad(format!("{} at character {}", error.msg, error.pos)))?;
@@ -76,9 +71,9 @@ impl Connection {
             let lower = name.to_ascii_lowercase();
             !name.starts_with('.') && EXTENSIONS.iter().any(|extension| lower.ends_with(extension))
         };
-        let found = objects.into_iter().filter(|meta| {
-            meta.location.filename().is_some_and(|name| is_shard(name) && glob.matches(name))
-        });
+        let found = objects
+            .into_iter()
+            .filter(|meta| meta.location.filename().is_some_and(|name| is_shard(name) && glob.matches(name)));
         let found: Vec<RemoteObject> =
             found.map(|meta| RemoteObject::new(at.sibling(meta.location.as_ref()), meta)).collect();
         if found.is_empty() { Err(Cause::NoMatch) } else { Ok(found) }

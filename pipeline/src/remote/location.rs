@@ -5,8 +5,8 @@ use std::fmt::{self, Display, Formatter};
 use object_store::path::Path;
 use url::Url;
 
-use super::{Cause, RemoteError};
 use super::cloud::Cloud;
+use super::{Cause, RemoteError};
 
 /// An object, or all below a prefix, in a bucket or on a web server. Shown without user names, passwords and queries,
 /// in which signatures are.
@@ -20,7 +20,11 @@ pub(crate) struct Location {
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Place {
     /// `key` ends in a slash, or is empty, when it is a prefix.
-    Bucket { cloud: Cloud, bucket: String, key: String },
+    Bucket {
+        cloud: Cloud,
+        bucket: String,
+        key: String,
+    },
     Web(Url),
 }
 
@@ -146,19 +150,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_remote() {
-        for pattern in ["s3://b/a.tar", "gs://b/", "az://c/*.tar", "http://h/a.tar", "HTTPS://h/a.tar"] {
-            assert!(is_remote(pattern), "{pattern}");
-        }
-        for pattern in ["a.tar", "/data/s3:/a.tar", "file:///a.tar", "ftp://h/a.tar", "s3:/b"] {
-            assert!(!is_remote(pattern), "{pattern}");
-        }
-    }
-
-    #[test]
     fn secrets_are_not_shown() {
         for (text, expected) in [
-            ("https://me:secret@host:8080/a%20b.tar?X-Amz-Signature=secret#secret", "https://host:8080/a%20b.tar"),
+            (
+                "https://me:secret@host:8080/a%20b.tar?X-Amz-Signature=secret#secret",
+                "https://host:8080/a%20b.tar",
+            ),
             ("http://host?sig=secret", "http://host/"),
             ("s3://bucket/a b?c#d.tar", "s3://bucket/a b?c#d.tar"),
         ] {
@@ -166,7 +163,9 @@ mod tests {
             assert_eq!(location.to_string(), expected);
             assert_eq!(format!("{location:?}"), expected);
         }
-        for text in ["s3://KEY:secret@bucket/a.tar", "http://me:secret@:x/?secret", "ftp://me:secret@h?secret"] {
+        for text in
+            ["s3://KEY:secret@bucket/a.tar", "http://me:secret@:x/?secret", "ftp://me:secret@h?secret"]
+        {
             let error = Location::parse(text).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
         }

@@ -47,7 +47,9 @@ impl From<Refusal> for HttpError {
 }
 
 /// An error, its source, the source's source, and so on.
-pub(super) fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(super) fn sources<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }
 
@@ -138,7 +140,8 @@ mod tests {
 
     #[test]
     fn only_names_are_taken_from_an_answer() {
-        let xml = "<?xml?><Error><Code>AccessDenied</Code><Region>eu-west-1</Region><Key>AKIA SECRET</Key></Error>";
+        let xml =
+            "<?xml?><Error><Code>AccessDenied</Code><Region>eu-west-1</Region><Key>AKIA SECRET</Key></Error>";
         assert_eq!(element(xml, "Code").as_deref(), Some("AccessDenied"));
         assert_eq!(element(xml, "Region").as_deref(), Some("eu-west-1"));
         assert_eq!(element(xml, "Key"), None);

@@ -94,5 +94,8 @@ fn what_a_killed_process_has_begun_makes_way() {
     assert_eq!(bytes_in(dir.path()), BYTES, "left behind");
     drop(reserve(&cache, "a", BYTES));
     add(&cache, "b", BYTES);
-    assert_eq!(bytes_in(dir.path()), BYTES + length(&Path::new(&cache.dir).join(key("b").folder()).join(".record")));
+    assert_eq!(
+        bytes_in(dir.path()),
+        BYTES + length(&Path::new(&cache.dir).join(key("b").folder()).join(".record"))
+    );
 }

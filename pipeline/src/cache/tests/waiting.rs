@@ -72,7 +72,8 @@ fn waiting_has_an_end() {
     let error = |name: &str| claim(&one, name, BYTES).unwrap_err().to_string();
 
     let reservation = reserve(&one, "a", BYTES);
-    let expected = format!("another program is fetching a into the cache {at} and has written nothing for 0.02 s");
+    let expected =
+        format!("another program is fetching a into the cache {at} and has written nothing for 0.02 s");
     assert_eq!(error("a"), expected);
     let no_room = format!(
         "no room for 100000 bytes in the cache {at} of 104096 bytes: 104096 of them were in use for 0.02 s; \
@@ -86,5 +87,8 @@ fn waiting_has_an_end() {
 
     let lock = fs::File::open(dir.path().join(".lock")).unwrap();
     lock.lock().unwrap();
-    assert_eq!(error("b"), format!("another program has had the cache {at} locked for 0.02 s: is it stopped?"));
+    assert_eq!(
+        error("b"),
+        format!("another program has had the cache {at} locked for 0.02 s: is it stopped?")
+    );
 }

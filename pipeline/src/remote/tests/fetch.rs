@@ -98,9 +98,8 @@ fn parts_that_are_cut_off_are_sent_again() {
     let fixture = Fixture::new();
     let error = fixture.fail(Fault::CutAfter(1_000));
     let (part, rest) = (8 << 20, 12_345);
-    let lengths = [part, rest].map(|expected| {
-        format!("s3://bucket/a.tar: the server sent 1000 of {expected} bytes, 3 times")
-    });
+    let lengths = [part, rest]
+        .map(|expected| format!("s3://bucket/a.tar: the server sent 1000 of {expected} bytes, 3 times"));
     assert!(lengths.contains(&error), "{error}");
 }
 

@@ -6,7 +6,9 @@ use super::*;
 /// A server with a bucket.
 fn bucket() -> Server {
     let server = Server::start();
-    for name in ["a-0.tar", "a-1.tar", "a-1.tar.idx", "b.zip", "c.parquet", ".d.tar", "e+ f%.tar", "deep/x.tar"] {
+    for name in
+        ["a-0.tar", "a-1.tar", "a-1.tar.idx", "b.zip", "c.parquet", ".d.tar", "e+ f%.tar", "deep/x.tar"]
+    {
         server.put(&format!("/bucket/train/{name}"), bytes(10));
     }
     server.put("/bucket/root.tar", bytes(10));
@@ -30,7 +32,11 @@ fn objects_prefixes_wildcards_and_braces() {
     assert_eq!(names(&remote, "s3://bucket/{train/a-{0..1},root}.tar"), ["root.tar", all[0], all[1]]);
     assert_eq!(names(&remote, "s3://bucket"), ["root.tar"]);
     assert_eq!(names(&remote, "s3://bucket/train/e+ f%.tar"), [all[4]], "no escapes in a bucket's names");
-    assert_eq!(names(&remote, "s3://bucket/train/a-1.tar.idx"), ["train/a-1.tar.idx"], "an object may have any name");
+    assert_eq!(
+        names(&remote, "s3://bucket/train/a-1.tar.idx"),
+        ["train/a-1.tar.idx"],
+        "an object may have any name"
+    );
     let object = object(&remote, "s3://bucket/train/a-0.tar");
     assert_eq!(remote.read(&object, 2..5).wait().unwrap(), bytes(10)[2..5]);
 }
@@ -47,7 +53,10 @@ fn what_names_nothing_is_an_error_that_says_so() {
     let no_bucket = "no such bucket (404): is its name right, and is it at this endpoint?";
     assert_eq!(error("s3://other/x.tar"), format!("s3://other/x.tar: {no_bucket}"));
     assert_eq!(error("s3://other/"), format!("s3://other/: {no_bucket}"));
-    assert_eq!(error("s3://bucket/*/a.tar"), "s3://bucket/*/a.tar: a wildcard can stand only in the last part");
+    assert_eq!(
+        error("s3://bucket/*/a.tar"),
+        "s3://bucket/*/a.tar: a wildcard can stand only in the last part"
+    );
     assert_eq!(
         error("s3://bucket/train/a[.tar"),
         "s3://bucket/train/a[.tar: invalid range pattern at character 1"
@@ -55,14 +64,18 @@ fn what_names_nothing_is_an_error_that_says_so() {
     assert_eq!(error("s3:///a.tar"), "s3:///a.tar: names no bucket");
     assert!(error("s3://bucket/a//b.tar").starts_with("s3://bucket/a//b.tar: Path"));
     let error = error("s3://AKIAHIDDEN:HIDDEN@bucket/a.tar");
-    assert!(error.contains("names a user: credentials and accounts are taken from the environment"), "{error}");
+    assert!(
+        error.contains("names a user: credentials and accounts are taken from the environment"),
+        "{error}"
+    );
 }
 
 #[test]
 fn refusals_say_what_to_do() {
     let server = bucket();
     let remote = remote(&server);
-    let denied = "may AWS_ACCESS_KEY_ID with its AWS_SECRET_ACCESS_KEY, or else the machine's role, read the bucket?";
+    let denied =
+        "may AWS_ACCESS_KEY_ID with its AWS_SECRET_ACCESS_KEY, or else the machine's role, read the bucket?";
     for (fault, expected) in [
         (
             Fault::Refuse { status: 403, code: "AccessDenied" },
@@ -85,9 +98,7 @@ fn refusals_say_what_to_do() {
             "the server answered 503 SlowDown, 3 times".to_owned(),
         ),
     ] {
-        for (pattern, path) in
-            [("s3://bucket/root.tar", "/bucket/root.tar"), ("s3://bucket/", "/bucket")]
-        {
+        for (pattern, path) in [("s3://bucket/root.tar", "/bucket/root.tar"), ("s3://bucket/", "/bucket")] {
             // A HEAD that fails with 5xx is not explained by its body.
             let expected = match fault {
                 Fault::Refuse { status: 503, .. } if path != "/bucket" => expected.replace(" SlowDown", ""),

@@ -4,6 +4,16 @@ use super::server::Fault;
 use super::*;
 
 #[test]
+fn what_is_remote() {
+    for pattern in ["s3://b/a.tar", "gs://b/", "az://c/*.tar", "http://h/a.tar", "HTTPS://h/a.tar"] {
+        assert!(is_remote(pattern), "{pattern}");
+    }
+    for pattern in ["a.tar", "/data/s3:/a.tar", "file:///a.tar", "ftp://h/a.tar", "s3:/b"] {
+        assert!(!is_remote(pattern), "{pattern}");
+    }
+}
+
+#[test]
 fn a_file_is_found_and_read_in_part() {
     let server = Server::start();
     server.put("/a b/x.tar", bytes(1000));

@@ -65,7 +65,8 @@ impl Answer {
             _ => object.etag.clone(),
         };
         let bytes = &object.bytes;
-        let mut answer = Answer { status: 200, headers: String::new(), bytes: bytes.clone(), range: 0..bytes.len() };
+        let mut answer =
+            Answer { status: 200, headers: String::new(), bytes: bytes.clone(), range: 0..bytes.len() };
         answer.headers = format!("ETag: {etag}\r\nLast-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\n");
         if request.headers.get("if-match").is_some_and(|wanted| *wanted != etag) {
             return Answer::error(412, "PreconditionFailed");
@@ -87,7 +88,9 @@ impl Answer {
 
     /// As S3 says no. The text holds what must not be shown.
     fn error(status: u16, code: &str) -> Answer {
-        let text = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><StringToSign>HIDDEN</StringToSign></Error>");
+        let text = format!(
+            "<?xml version=\"1.0\"?><Error><Code>{code}</Code><StringToSign>HIDDEN</StringToSign></Error>"
+        );
         Answer::of(status, text.into_bytes())
     }
 
