@@ -68,8 +68,8 @@ pub(crate) enum Cause {
     /// The connection was closed too early.
     #[error("the server sent {received} of {expected} bytes")]
     Truncated { received: u64, expected: u64 },
-    /// The connection is open and nothing comes.
-    #[error("the server sent nothing for {seconds} s after {received} of {expected} bytes")]
+    /// The connection is open and nothing comes, or hardly anything.
+    #[error("the server sent next to nothing for {seconds} s after {received} of {expected} bytes")]
     Stalled { seconds: f64, received: u64, expected: u64 },
     /// The server did not answer.
     #[error("no answer within {seconds} s")]

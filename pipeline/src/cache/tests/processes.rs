@@ -23,7 +23,7 @@ fn dir_of_child() -> Option<PathBuf> {
 /// Asks for entries of many sizes in a cache that holds a few, and reads what it gets.
 fn churn(dir: &Path, seed: u64) {
     let cache = Cache::open(dir, 4 * ENTRY, Duration::from_secs(60)).unwrap();
-    for round in 0..100 {
+    for round in 0..40 {
         let number = (seed + round).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60;
         let (name, bytes) = (format!("entry-{number}"), BYTES / 16 * (number + 1));
         let held = match claim(&cache, &name, bytes).unwrap() {

@@ -24,7 +24,10 @@ fn bytes(length: usize) -> Vec<u8> {
     (0..length as u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
 }
 
-/// Short limits, and the server as S3's endpoint.
+/// How long a server may be silent where it is meant to be. Elsewhere it has longer than any machine is busy.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// Few tries, and the server as S3's endpoint.
 fn options(server: &Server) -> RemoteOptions {
     let settings = [
         ("AWS_ENDPOINT_URL", server.url()),
@@ -34,7 +37,7 @@ fn options(server: &Server) -> RemoteOptions {
     ];
     RemoteOptions {
         connections: 4,
-        timeout: Duration::from_millis(300),
+        timeout: Duration::from_secs(60),
         retries: 2,
         first_pause: Duration::from_millis(1),
         settings: settings.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
@@ -43,6 +46,11 @@ fn options(server: &Server) -> RemoteOptions {
 
 fn remote(server: &Server) -> Remote {
     Remote::new(options(server))
+}
+
+/// One that is not patient.
+fn brisk_remote(server: &Server) -> Remote {
+    Remote::new(RemoteOptions { timeout: SHORT, ..options(server) })
 }
 
 /// A cache of 64 MiB.

@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     CutAfter(usize),
     /// Nothing comes after so many bytes of the body, and the connection stays open.
     StallAfter(usize),
+    /// The body comes byte by byte, and slowly.
+    Drip,
     /// Not even a status comes.
     Silence,
     /// Each answer is of another version.
@@ -141,6 +143,12 @@ fn serve(stream: &TcpStream, state: &State) -> io::Result<()> {
             Some(Fault::StallAfter(bytes)) => {
                 stream.write_all(&body[..bytes.min(body.len())])?;
                 return state.wait();
+            }
+            Some(Fault::Drip) => {
+                for byte in body {
+                    stream.write_all(&[*byte])?;
+                    thread::sleep(LOOK_AGAIN);
+                }
             }
             _ => stream.write_all(body)?,
         }
