@@ -13,7 +13,7 @@ use simsiam_pipeline::shards::{Labels, OpenOptions};
 use simsiam_pipeline::unpack::UnpackFormat;
 
 use crate::bench::Stage;
-use crate::config::values::{labels, number, pattern, positive, whole, within};
+use crate::config::values::{ByteSize, labels, number, pattern, positive, whole, within};
 use crate::config::{Device, Overrides, Precision, Preset, Workers};
 use crate::error::InputError;
 use crate::evaluate::frozen::FeatureLayer;
@@ -71,6 +71,9 @@ pub struct SourceArgs {
     /// Where indexes and copies go that cannot lie beside their sources [default: the user's cache folder]
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
+    /// Most that shards from buckets and web servers take there, such as 200GB [default: 50GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub cache_size: Option<ByteSize>,
     /// Only images that a condition holds for: `label in [3, cat]`, `key like 'a*/*'`, `key in list.txt`, with and, or, not
     #[arg(long, value_name = "CONDITION")]
     pub select: Option<String>,
@@ -85,11 +88,7 @@ pub struct SourceArgs {
 impl SourceArgs {
     /// These options with what the flags say.
     pub fn options(&self, options: OpenOptions) -> OpenOptions {
-        OpenOptions {
-            labels: self.labels.clone().unwrap_or(options.labels),
-            cache_dir: self.cache_dir.clone().or(options.cache_dir),
-            ..options
-        }
+        self.overrides().open_options(options)
     }
 
     /// Which of the images to use; `None` is all.
@@ -107,8 +106,8 @@ impl SourceArgs {
 
     /// As settings of a run.
     pub fn overrides(&self) -> Overrides {
-        let Self { labels, cache_dir, select, fraction, limit } = self.clone();
-        Overrides { labels, cache_dir, select, fraction, limit, ..Overrides::default() }
+        let Self { labels, cache_dir, cache_size, select, fraction, limit } = self.clone();
+        Overrides { labels, cache_dir, cache_size, select, fraction, limit, ..Overrides::default() }
     }
 }
 

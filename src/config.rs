@@ -21,6 +21,7 @@ use simsiam_pipeline::shards::{Labels, OpenOptions};
 use simsiam_pipeline::choose::Choice;
 use simsiam_pipeline::{Order, PipelineConfig, Recipe};
 
+use self::values::ByteSize;
 use crate::error::InputError;
 
 /// A resolved run: printed at the start, saved as `RUN/config.toml` and in every checkpoint.
@@ -44,6 +45,8 @@ pub struct TrainConfig {
     pub labels: Labels,
     /// Where indexes and copies go that cannot lie beside their sources. Left out, the user's cache folder.
     pub cache_dir: Option<PathBuf>,
+    /// Most that fetched shards take there. Left out, 50 GiB.
+    pub cache_size: Option<ByteSize>,
     /// Only images that this condition holds for, in the language of [`choose`](simsiam_pipeline::choose).
     pub select: Option<String>,
     /// Only this share of each class of those.
@@ -338,7 +341,12 @@ impl TrainConfig {
 
     /// These options, with where labels come from and where to keep what cannot lie beside its source.
     pub fn open_options(&self, options: &OpenOptions) -> OpenOptions {
-        OpenOptions { labels: self.labels.clone(), cache_dir: self.cache_dir.clone(), ..options.clone() }
+        OpenOptions {
+            labels: self.labels.clone(),
+            cache_dir: self.cache_dir.clone(),
+            cache_size: self.cache_size.map_or(options.cache_size, |ByteSize(bytes)| bytes),
+            ..options.clone()
+        }
     }
 
     /// Which of the training images to use.
@@ -356,13 +364,14 @@ impl TrainConfig {
     /// batches, weights nor accuracies don't count; that the shards hold the same data is checked by their fingerprint.
     /// Validation shards may move, but not come or go: without any, a tenth of the data is not trained on.
     pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
-        const HARMLESS: [&str; 13] = [
+        const HARMLESS: [&str; 14] = [
             "shards",
             "val_shards",
             "absolute_shards",
             "absolute_val_shards",
             "labels",
             "cache_dir",
+            "cache_size",
             "workers",
             "log_every",
             "checkpoint_every",

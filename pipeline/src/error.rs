@@ -37,6 +37,20 @@ pub enum ConfigError {
     /// The sets of the data cannot be mixed.
     #[error(transparent)]
     Mixture(#[from] crate::sampler::MixtureError),
+    /// Shards that are needed at the same time do not fit into the cache folder.
+    #[error(
+        "{shards} remote shards are needed at a time and take {} MiB, and the cache has room for {} MiB: enlarge it (--cache-size), or \
+         shuffle fewer shards at a time (--shuffle window=N)",
+        .needed.div_ceil(1 << 20), .limit >> 20
+    )]
+    CacheTooSmall {
+        /// How many.
+        shards: usize,
+        /// Their size, in bytes.
+        needed: u64,
+        /// The cache's, in bytes.
+        limit: u64,
+    },
     /// There is no process.
     #[error("the number of ranks is 0")]
     NoRanks,
@@ -123,6 +137,10 @@ pub enum PipelineError {
         /// The epoch, from 0.
         epoch: u64,
     },
+    /// A remote shard could not be fetched, after all attempts. Nothing is wrong with the data: the run can go on from its last
+    /// checkpoint.
+    #[error("{0}")]
+    Unreachable(String),
     /// A worker thread panicked: a bug in this program, with the sample that brought it out.
     #[error("a worker panicked at {place}: {message}")]
     WorkerPanicked {

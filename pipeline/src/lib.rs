@@ -23,6 +23,8 @@
 pub mod augment;
 mod batch;
 pub mod batches;
+#[cfg(feature = "remote")]
+mod cache;
 pub mod choose;
 pub mod decode;
 pub mod error;
@@ -39,6 +41,8 @@ pub mod pack;
 pub mod pipeline;
 pub mod quarantine;
 mod queue;
+#[cfg(feature = "remote")]
+mod remote;
 pub mod rng;
 pub mod sampler;
 pub mod shards;

@@ -17,6 +17,7 @@ use crate::quarantine::Quarantine;
 use crate::queue::bounded;
 use crate::sampler::{LastBatch, Mixture, Order, Part, Population, SampleSet, Sampler, World};
 use crate::shards::ShardSet;
+use crate::stages::foresight::Foresight;
 use crate::stages::read::SpareBuffers;
 use crate::stages::work::{WorkClock, Worker};
 use crate::stages::{collate, plan, read, work};
@@ -172,6 +173,7 @@ pub fn start(
     let shape = BufferShape { capacity: share, views, size: config.recipe.size, format };
     let chunk_len = chunk_len(&shards, share, workers);
     config.check_memory()?;
+    shards.check_room(config.order)?;
 
     // A batch holds a permit from its plan to its delivery.
     let in_flight = prefetch + IN_HAND as usize;
@@ -225,6 +227,8 @@ pub fn start(
         permits: permits.clone(),
     };
     shutdown.threads.push(spawn("ss-watchdog".into(), move || watchdog::run(watchdog, watched))?);
+    let foresight = shards.is_remote().then(|| Foresight::new(sampler.clone(), config.epochs.end));
+    let read = read::Read { shards, buffers, stop, foresight };
     let collate_permits = permits.clone();
     shutdown.threads.push(spawn("ss-stages".into(), move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -235,7 +239,7 @@ pub fn start(
         runtime.block_on(async {
             tokio::join!(
                 plan::run(plan, open_tx, planned_tx),
-                read::run(read::Read { shards, buffers, stop }, planned_rx, ready_tx),
+                read::run(read, planned_rx, ready_tx),
                 async {
                     collate::run(open_rx, finished_rx, batches_tx, pool, collate_permits).await;
                     drop(alive);

@@ -6,7 +6,7 @@ use anyhow::Result;
 use simsiam_model::arch::Arch;
 use simsiam_model::network::Networks;
 use simsiam_pipeline::ShardSet;
-use simsiam_pipeline::shards::{Fingerprint, OpenOptions};
+use simsiam_pipeline::shards::Fingerprint;
 
 use crate::checkpoint::Checkpoint;
 use crate::cli::TrainArgs;
@@ -192,12 +192,7 @@ pub(super) fn with_preset(settings: Overrides, console: &Console) -> Result<Over
     let preset = match settings.arch {
         Some(arch) => Preset::for_arch(arch),
         None => {
-            let options = OpenOptions {
-                labels: settings.labels.clone().unwrap_or_default(),
-                cache_dir: settings.cache_dir.clone(),
-                ..console.open_options()
-            };
-            let shards = ShardSet::open(shards, &options)?;
+            let shards = ShardSet::open(shards, &settings.open_options(console.open_options()))?;
             // A first sample that is no image is a bad sample like any other.
             Preset::for_images(&shards).unwrap_or(Preset::Imagenet)
         }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use simsiam_model::arch::Arch;
-use simsiam_pipeline::shards::Labels;
+use simsiam_pipeline::shards::{Labels, OpenOptions};
 #[cfg(doc)]
 use simsiam_pipeline::Recipe;
 
-use super::values::{labels, number, pattern, whole};
+use super::values::{ByteSize, labels, number, pattern, whole};
 use super::{
     AlternateSteps, BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Precision, Predictor, PredictorLr,
     Preset, Shuffle, Similarity, Symmetry, Target, Workers, checked_table, table,
@@ -37,6 +37,9 @@ pub struct Overrides {
     /// Where indexes and copies go that cannot lie beside their sources [default: the user's cache folder]
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
+    /// Most that shards from buckets and web servers take there, such as 200GB [default: 50GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub cache_size: Option<ByteSize>,
     /// Only images that a condition holds for: `label in [3, cat]`, `key like 'a*/*'`, `key in list.txt`, with and, or, not
     #[arg(long, value_name = "CONDITION")]
     pub select: Option<String>,
@@ -218,6 +221,16 @@ impl Overrides {
         let settings: Self = toml::from_str(text).map_err(|error| InputError::new(error.to_string()))?;
         let keys = checked_table(&settings)?.keys().cloned().collect();
         Ok((settings, keys))
+    }
+
+    /// These options with what is said of reading the images.
+    pub fn open_options(&self, options: OpenOptions) -> OpenOptions {
+        OpenOptions {
+            labels: self.labels.clone().unwrap_or(options.labels),
+            cache_dir: self.cache_dir.clone().or(options.cache_dir),
+            cache_size: self.cache_size.map_or(options.cache_size, |ByteSize(bytes)| bytes),
+            ..options
+        }
     }
 
     /// These values where they are set, else those of `below`.

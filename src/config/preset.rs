@@ -61,6 +61,7 @@ impl TrainConfig {
             absolute_val_shards: Vec::new(),
             labels: Labels::Own,
             cache_dir: None,
+            cache_size: None,
             select: None,
             fraction: None,
             limit: None,

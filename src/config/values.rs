@@ -5,6 +5,7 @@ use std::num::IntErrorKind;
 use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use serde::{Deserialize, Serialize};
 use simsiam_pipeline::shards::Labels;
 
 /// A whole number from `least` on; a configuration file can hold none that is larger than an `i64`.
@@ -55,6 +56,51 @@ pub fn pattern() -> impl TypedValueParser<Value = String> {
     })
 }
 
+/// A number of bytes, written as `50GB` or `2GiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct ByteSize(pub u64);
+
+const UNITS: [(&str, u64); 9] = [
+    ("TiB", 1 << 40),
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("TB", 1_000_000_000_000),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("KB", 1_000),
+    ("B", 1),
+];
+
+impl FromStr for ByteSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let end = text.len() - text.trim_start_matches(|digit: char| digit.is_ascii_digit() || digit == '.').len();
+        let (number, unit) = (text[..end].parse::<f64>().ok(), text[end..].trim());
+        let unit = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, bytes)| *bytes as f64);
+        let bytes = number.zip(unit).map(|(number, unit)| number * unit).filter(|bytes| *bytes >= 1.0);
+        bytes.map(|bytes| Self(bytes as u64)).ok_or_else(|| "must be a size such as 500MB, 50GB or 2TiB".into())
+    }
+}
+
+impl TryFrom<String> for ByteSize {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// By the largest unit that divides it.
+impl From<ByteSize> for String {
+    fn from(ByteSize(bytes): ByteSize) -> String {
+        let (unit, size) = UNITS.iter().find(|(_, size)| bytes.is_multiple_of(*size)).unwrap_or(&UNITS[8]);
+        format!("{}{unit}", bytes / size)
+    }
+}
+
 /// Where labels come from. A table's path is made absolute, for a run to find it from any folder.
 pub fn labels() -> impl TypedValueParser<Value = Labels> {
     pattern().try_map(|text| match Labels::from(text) {
@@ -72,6 +118,18 @@ pub fn labels() -> impl TypedValueParser<Value = Labels> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_a_unit() {
+        let bytes = |text: &str| text.parse::<ByteSize>().map(|ByteSize(bytes)| bytes);
+        assert_eq!(["50GB", "1.5 GiB", "700kb", "12B"].map(|text| bytes(text).unwrap()), [50_000_000_000, 3 << 29, 700_000, 12]);
+        for text in ["", "50", "GB", "-1GB", "0MB", "5XB", "1e400GB"] {
+            assert_eq!(bytes(text), Err("must be a size such as 500MB, 50GB or 2TiB".into()), "{text}");
+        }
+        for text in ["50GB", "3GiB", "17B"] {
+            assert_eq!(String::from(text.parse::<ByteSize>().unwrap()), text);
+        }
+    }
 
     #[test]
     fn numbers_out_of_range_name_the_range() {

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::pattern::Resolved;
 use super::shard::Shard;
 use super::{ShardError, warnings};
 
@@ -34,13 +35,15 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// The lists in the folders that hold `shards`.
-    pub(super) fn beside(shards: &[PathBuf]) -> Result<Lists, ShardError> {
-        let folders: BTreeSet<&Path> = shards.iter().map(|shard| folder_of(shard)).collect();
+    /// The lists in the folders that hold the shards.
+    pub(super) fn beside(resolved: &Resolved) -> Result<Lists, ShardError> {
+        let folders: BTreeMap<&Path, &Path> =
+            resolved.shards.iter().map(|shard| (folder_of(shard), shard.as_path())).collect();
         let mut lists = Lists::default();
-        for folder in folders {
+        for (folder, shard) in folders {
             let path = folder.join(FILE_NAME);
-            let Some(bytes) = read_list(&path)? else { continue };
+            let list = resolved.remote.read_beside(shard, FILE_NAME).map_or_else(|| read_list(&path), |list| Ok(Some(list)));
+            let Some(bytes) = list? else { continue };
             let (text, problem) = decode(&bytes);
             lists.warnings.extend(problem.map(|problem| format!("{}: {problem}", path.display())));
             // Names are printed, and a terminal takes control characters for orders.

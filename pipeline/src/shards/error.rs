@@ -46,6 +46,9 @@ pub enum ShardError {
         /// The first of them.
         first: PathBuf,
     },
+    /// A remote shard could not be listed or fetched.
+    #[error("{0}")]
+    Remote(String),
     /// Weights that make no mixture.
     #[error(transparent)]
     Mixture(#[from] MixtureError),
@@ -93,12 +96,9 @@ pub enum ShardError {
         /// The columns that it has.
         cause: String,
     },
-    /// There is no folder for what has to be unpacked or downloaded.
-    #[error("{}: has to be unpacked, and there is no cache folder: --cache-dir names one", .path.display())]
-    NoCache {
-        /// The source.
-        path: PathBuf,
-    },
+    /// There is no folder for what has to be unpacked or fetched.
+    #[error("there is no cache folder for what has to be fetched or unpacked: --cache-dir names one")]
+    NoCache,
     /// A zip or a parquet that its reader cannot make sense of.
     #[error("{}: not a {what} that can be read: {cause}", .path.display())]
     Damaged {
@@ -170,6 +170,13 @@ pub enum ShardError {
 }
 
 impl ShardError {
+    /// The same error about another path: of a copy, about the original.
+    #[cfg(feature = "remote")]
+    pub(crate) fn about(self, copy: &Path, original: &Path) -> ShardError {
+        let (copy, original) = (copy.display().to_string(), original.display().to_string());
+        ShardError::Remote(self.to_string().replace(&copy, &original))
+    }
+
     /// For `map_err`: names the path and what was being done to it.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ShardError + use<> {
         let path = path.to_owned();
@@ -221,6 +228,9 @@ pub enum ReadCause {
     /// The system could not open or read the file.
     #[error("{0}")]
     Io(String),
+    /// A remote shard could not be fetched. Another attempt may well succeed: it is no fault of the sample.
+    #[error("{0}")]
+    Unreachable(String),
     /// What is compressed does not give what the archive says.
     #[error("cannot be inflated: {0}")]
     Inflate(&'static str),

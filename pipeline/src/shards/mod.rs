@@ -41,6 +41,8 @@ pub use self::finding::{Finding, FindingKind, Subject};
 pub use self::fingerprint::{BadFingerprint, Fingerprint};
 pub use self::labels::Labels;
 pub(crate) use self::name::{is_image, unread_format};
+#[cfg(feature = "remote")]
+pub(crate) use self::pattern::expand_braces;
 pub use self::sample::{EncodedSample, Location};
 pub use self::set::{IndexProgress, OpenOptions, ShardSet};
 pub use self::shard::Shard;

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
@@ -11,25 +11,27 @@ use super::index::sidecar::{self, Sidecar};
 use super::index::{Index, IndexBuilder, IsFresh};
 use super::labels::{Labelling, Labels};
 use super::mapping::FileStamp;
+use super::pattern::Resolved;
 use super::{OpenOptions, Shard, ShardError};
 use crate::sources;
 
 /// Opens every path, in order. With `stop`, no more are begun after an error: all before it are in the result.
 pub(super) fn open_all(
-    paths: &[PathBuf],
+    resolved: &Resolved,
     options: &OpenOptions,
-    labelling: &Labelling,
+    labelling: &Arc<Labelling>,
     stop: bool,
 ) -> Vec<Result<Shard, ShardError>> {
+    let paths = &resolved.shards;
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let opened = Mutex::new(Vec::with_capacity(paths.len()));
-    let opening = Opening { options, labelling, done: 0.into(), total: 0.into() };
+    let opening = Opening::new(options, labelling);
     let work = || {
         while !failed.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = paths.get(number) else { break };
-            let shard = open_one(path, &opening);
+            let shard = open_one(path, resolved, &opening);
             failed.fetch_or(stop && shard.is_err(), Ordering::Relaxed);
             opened.lock().expect("no thread panics while it holds the lock").push((number, shard));
         }
@@ -49,14 +51,19 @@ pub(super) fn open_all(
     opened.into_iter().map(|(_, shard)| shard).collect()
 }
 
-fn open_one(path: &Path, opening: &Opening<'_>) -> Result<Shard, ShardError> {
-    let head = head(path).map_err(ShardError::io("open", path))?;
-    let opened = sources::kind_of(path, head.as_deref()).open(path, opening)?;
+fn open_one(path: &Path, resolved: &Resolved, opening: &Opening<'_>) -> Result<Shard, ShardError> {
+    let opened = match resolved.remote.open(path, opening) {
+        Some(opened) => opened?,
+        None => {
+            let head = head(path).map_err(ShardError::io("open", path))?;
+            sources::kind_of(path, head.as_deref()).open(path, opening)?
+        }
+    };
     Ok(Shard::new(path.to_owned(), opened, opening.options.labels == Labels::None))
 }
 
 /// How a file begins; `None` for a folder. Nothing of what is neither: a pipe would wait for someone to write into it.
-fn head(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+pub(crate) fn head(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     const HEAD: u64 = 16;
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
@@ -72,15 +79,26 @@ fn head(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
 /// What kinds of sources are given to open one: the options, and how far indexing is over all of them.
 pub(crate) struct Opening<'a> {
     pub(crate) options: &'a OpenOptions,
-    pub(crate) labelling: &'a Labelling,
+    pub(crate) labelling: &'a Arc<Labelling>,
+    /// Where the index of a file lies, and what it is known by, where that is not beside the file and its stamp.
+    index: Option<(Sidecar, FileStamp)>,
     done: AtomicU64,
     total: AtomicU64,
 }
 
 impl<'a> Opening<'a> {
+    pub(crate) fn new(options: &'a OpenOptions, labelling: &'a Arc<Labelling>) -> Opening<'a> {
+        Opening { options, labelling, index: None, done: 0.into(), total: 0.into() }
+    }
+
+    /// For a file whose index is kept elsewhere, under another stamp.
+    pub(crate) fn with_index(&self, sidecar: Sidecar, stamp: FileStamp) -> Opening<'a> {
+        Opening { index: Some((sidecar, stamp)), ..Opening::new(self.options, self.labelling) }
+    }
+
     /// The places for the index of a file.
     pub(crate) fn sidecar_beside(&self, path: &Path) -> Sidecar {
-        if matches!(self.labelling, Labelling::Own) {
+        if matches!(**self.labelling, Labelling::Own) {
             return Sidecar::of(path, self.options.cache_dir.as_deref());
         }
         self.sidecar_in_cache(path)
@@ -95,9 +113,9 @@ impl<'a> Opening<'a> {
     ///
     /// # Errors
     /// There is none, or it cannot be made.
-    pub(crate) fn cache_folder(&self, path: &Path) -> Result<PathBuf, ShardError> {
+    pub(crate) fn cache_folder(&self) -> Result<PathBuf, ShardError> {
         let folder = self.options.cache_dir.clone().or_else(sidecar::user_cache_dir);
-        let folder = folder.ok_or_else(|| ShardError::NoCache { path: path.to_owned() })?;
+        let folder = folder.ok_or(ShardError::NoCache)?;
         fs::create_dir_all(&folder).map_err(ShardError::io("create", &folder))?;
         Ok(folder)
     }
@@ -114,6 +132,11 @@ impl<'a> Opening<'a> {
         is_fresh: IsFresh<'_>,
         build: impl FnOnce() -> Result<IndexBuilder, ShardError>,
     ) -> Result<Index, ShardError> {
+        let is_other = |found: FileStamp, _: &[u8]| self.index.as_ref().is_some_and(|(_, other)| found == *other);
+        let (sidecar, stamp, is_fresh): (&Sidecar, FileStamp, IsFresh<'_>) = match &self.index {
+            Some((others, other)) => (others, *other, &is_other),
+            None => (sidecar, stamp, is_fresh),
+        };
         if let Some(index) = sidecar.load(is_fresh) {
             return Ok(index);
         }

@@ -5,11 +5,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::ShardError;
+use self::remote::RemoteShards;
+use super::{OpenOptions, ShardError};
 use crate::sampler::MixtureSet;
 use crate::sources;
 
+#[cfg(feature = "remote")]
+pub(crate) use self::braces::expand as expand_braces;
+
 mod braces;
+mod remote;
 mod wids;
 
 /// What patterns name.
@@ -21,20 +26,22 @@ pub(super) struct Resolved {
     pub(super) compressed: Vec<PathBuf>,
     /// Images that lie beside shards in folders that are patterns, and are not used.
     pub(super) images_beside: Vec<PathBuf>,
+    /// What of the shards is not on this machine.
+    pub(super) remote: RemoteShards,
     /// The sets of a mixture and how many shards each has; these follow each other. None where the patterns have no weights.
     pub(super) sets: Vec<(MixtureSet, usize)>,
 }
 
 /// The shards that `patterns` name: one set of them all, or where they have weights (`photos/=0.7`), a set for each.
-pub(super) fn resolve<P: AsRef<str>>(patterns: &[P]) -> Result<Resolved, ShardError> {
+pub(super) fn resolve<P: AsRef<str>>(patterns: &[P], options: &OpenOptions) -> Result<Resolved, ShardError> {
     if patterns.is_empty() {
         return Err(ShardError::NoPatterns);
     }
     let patterns: Vec<(&str, Option<f64>)> = patterns.iter().map(|pattern| weighted(pattern.as_ref())).collect();
-    let mut found = Resolved::default();
+    let mut found = Resolved { remote: RemoteShards::new(options), ..Resolved::default() };
     if patterns.iter().all(|(_, weight)| weight.is_none()) {
         for (pattern, _) in patterns {
-            expand_braces(pattern, &mut found)?;
+            expand_pattern(pattern, &mut found)?;
         }
         found.shards = sort_once_each(found.shards)?;
     } else {
@@ -60,7 +67,7 @@ fn resolve_sets(patterns: &[(&str, Option<f64>)], found: &mut Resolved) -> Resul
     for &(pattern, weight) in patterns {
         let bad = |cause: &str| ShardError::BadPattern { pattern: pattern.to_owned(), cause: cause.to_owned() };
         let weight = weight.ok_or_else(|| bad("has no weight, where others have one (a/=0.7 b/=0.3)"))?;
-        expand_braces(pattern, found)?;
+        expand_pattern(pattern, found)?;
         let own = sort_once_each(std::mem::take(&mut found.shards))?;
         if let Some(twice) = own.iter().find(|path| all.contains(*path)) {
             return Err(bad(&format!("{} is in another set of the mixture, too", twice.display())));
@@ -73,7 +80,11 @@ fn resolve_sets(patterns: &[(&str, Option<f64>)], found: &mut Resolved) -> Resul
     Ok(())
 }
 
-fn expand_braces(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
+fn expand_pattern(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
+    if remote::is_url(pattern) {
+        found.shards.extend(found.remote.list(pattern)?);
+        return Ok(());
+    }
     // A file whose name has braces in it is taken at its word.
     if Path::new(pattern).exists() {
         return expand(pattern, found);
@@ -219,6 +230,10 @@ fn refuse_unmatched(pattern: &str) -> Result<(), ShardError> {
 fn sort_once_each(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, ShardError> {
     let mut keyed = Vec::with_capacity(paths.len());
     for path in paths {
+        if remote::is_url(&path.to_string_lossy()) {
+            keyed.push((path.clone(), path.clone(), path));
+            continue;
+        }
         let real = fs::canonicalize(&path).map_err(ShardError::io("open", &path))?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let folder = fs::canonicalize(folder).map_err(ShardError::io("open", folder))?;

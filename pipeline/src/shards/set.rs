@@ -12,14 +12,17 @@ use super::pattern::Resolved;
 use super::sample::{EncodedSample, Location};
 use super::shard::Shard;
 use super::{open, pattern, warnings};
-use crate::sampler::Mixture;
+use crate::error::ConfigError;
+use crate::sampler::{Mixture, Order, ShardUse};
 
 /// How to open a set of shards.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
-    /// Where indexes go when a shard's own folder is read-only. `None`: `$XDG_CACHE_HOME/simsiam`, or
-    /// `~/.cache/simsiam`.
+    /// Where indexes go when a shard's own folder is read-only, and what has to be unpacked or fetched. `None`:
+    /// `$XDG_CACHE_HOME/simsiam`, or `~/.cache/simsiam`.
     pub cache_dir: Option<PathBuf>,
+    /// Most bytes that fetched shards take there. Default: 50 GiB.
+    pub cache_size: u64,
     /// Threads that index shards, at most one a shard. Default: as many as the machine has cores.
     pub threads: usize,
     /// The classes that labels stand for, as [`ShardSet::class_names`] of another set gives them: names by their place, and numbers
@@ -59,6 +62,7 @@ impl Default for OpenOptions {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         OpenOptions {
             cache_dir: None,
+            cache_size: 50 << 30,
             threads,
             class_names: None,
             labels: Labels::default(),
@@ -79,6 +83,8 @@ pub struct ShardSet {
     /// Where the patterns have weights.
     mixture: Option<Mixture>,
     classes: Classes,
+    /// Most bytes of remote shards that the cache holds.
+    cache_size: u64,
     /// Compressed tars beside the shards.
     compressed: Vec<PathBuf>,
     /// Images beside them.
@@ -106,7 +112,7 @@ impl ShardSet {
     /// # Errors
     /// A path or pattern that names nothing.
     pub fn paths<P: AsRef<str>>(patterns: &[P]) -> Result<Vec<PathBuf>, ShardError> {
-        Ok(pattern::resolve(patterns)?.shards)
+        Ok(pattern::resolve(patterns, &OpenOptions::default())?.shards)
     }
 
     /// Opens everything that the patterns name, and indexes what has no fresh index yet.
@@ -118,10 +124,10 @@ impl ShardSet {
     /// # Errors
     /// A path or pattern that names nothing; a source that is damaged, of no known kind or holds no image; I/O.
     pub fn open<P: AsRef<str>>(patterns: &[P], options: &OpenOptions) -> Result<ShardSet, ShardError> {
-        let resolved = pattern::resolve(patterns)?;
+        let resolved = pattern::resolve(patterns, options)?;
         // Where several shards are bad, the first in order is the one to be named.
-        let labelling = Labelling::new(&options.labels)?;
-        let shards = open::open_all(&resolved.shards, options, &labelling, true).into_iter().collect::<Result<_, _>>()?;
+        let labelling = Arc::new(Labelling::new(&options.labels)?);
+        let shards = open::open_all(&resolved, options, &labelling, true).into_iter().collect::<Result<_, _>>()?;
         let mixture = mixture_of(&resolved)?;
         Ok(Self { mixture, ..Self::of(shards, &resolved, options)? })
     }
@@ -134,10 +140,10 @@ impl ShardSet {
         patterns: &[P],
         options: &OpenOptions,
     ) -> Result<(ShardSet, Vec<ShardError>), ShardError> {
-        let resolved = pattern::resolve(patterns)?;
+        let resolved = pattern::resolve(patterns, options)?;
         let (mut shards, mut errors) = (Vec::new(), Vec::new());
-        let labelling = Labelling::new(&options.labels)?;
-        for opened in open::open_all(&resolved.shards, options, &labelling, false) {
+        let labelling = Arc::new(Labelling::new(&options.labels)?);
+        for opened in open::open_all(&resolved, options, &labelling, false) {
             match opened {
                 Ok(shard) => shards.push(shard),
                 Err(error) => errors.push(error),
@@ -150,7 +156,7 @@ impl ShardSet {
     }
 
     fn of(mut shards: Vec<Shard>, resolved: &Resolved, options: &OpenOptions) -> Result<Self, ShardError> {
-        let classes = Lists::beside(&resolved.shards)?.settle(&mut shards, options.class_names.as_deref());
+        let classes = Lists::beside(resolved)?.settle(&mut shards, options.class_names.as_deref());
         let mut first_samples = vec![0];
         let mut total = 0;
         for shard in &shards {
@@ -164,6 +170,7 @@ impl ShardSet {
             first_samples,
             mixture: None,
             classes,
+            cache_size: options.cache_size,
             compressed: resolved.compressed.clone(),
             images_beside: resolved.images_beside.clone(),
             #[cfg(test)]
@@ -208,6 +215,47 @@ impl ShardSet {
     /// Whether reading a sample may wait for a disk or a network, so that no worker should.
     pub(crate) fn waits_for(&self, sample: u64) -> bool {
         self.find(sample).is_some_and(|(shard, _)| shard.waits())
+    }
+
+    /// Whether some shards are fetched before they are read.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.shards.iter().any(Shard::is_remote)
+    }
+
+    /// Fetches the remote shards of `uses` that are needed at a position or behind it, the first ones first, as many as the cache has
+    /// room for, and lets go of the others. Returns at once.
+    pub(crate) fn keep_near(&self, uses: &[ShardUse], position: u64) {
+        let mut room = self.cache_size;
+        let mut kept = HashSet::new();
+        let mut in_order = Vec::new();
+        for ShardUse { shard, .. } in uses.iter().filter(|shard| shard.positions.end > position) {
+            let Some(remote) = self.shards.get(*shard).filter(|shard| shard.is_remote()) else { continue };
+            if !kept.contains(shard) {
+                let Some(rest) = room.checked_sub(remote.bytes()) else { break };
+                room = rest;
+                kept.insert(*shard);
+                in_order.push(remote);
+            }
+        }
+        let others = self.shards.iter().enumerate().filter(|(number, _)| !kept.contains(number));
+        others.for_each(|(_, shard)| shard.let_go());
+        in_order.into_iter().for_each(Shard::bring_near);
+    }
+
+    /// Refuses an order that needs more remote shards at a time than the cache has room for.
+    pub(crate) fn check_room(&self, order: Order) -> Result<(), ConfigError> {
+        let mut sizes: Vec<u64> = self.shards.iter().filter(|shard| shard.is_remote()).map(Shard::bytes).collect();
+        sizes.sort_unstable_by(|one, another| another.cmp(one));
+        let most = match order {
+            Order::Shuffled => sizes.len(),
+            Order::Windows { shards } => shards,
+            Order::Sequential => 1,
+        };
+        let (shards, needed) = (most.min(sizes.len()), sizes.iter().take(most).sum());
+        if needed > self.cache_size {
+            return Err(ConfigError::CacheTooSmall { shards, needed, limit: self.cache_size });
+        }
+        Ok(())
     }
 
     /// The sample whose bytes another thread has read.

@@ -156,6 +156,21 @@ impl Shard {
         }
     }
 
+    /// Whether it is fetched before it is read.
+    pub(super) fn is_remote(&self) -> bool {
+        self.source.is_remote()
+    }
+
+    /// Begins to fetch it.
+    pub(super) fn bring_near(&self) {
+        self.source.bring_near();
+    }
+
+    /// Lets go of what was fetched.
+    pub(super) fn let_go(&self) {
+        self.source.let_go();
+    }
+
     /// Whether reading may wait for a disk or a network.
     pub(super) fn waits(&self) -> bool {
         self.source.waits()

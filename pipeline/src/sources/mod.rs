@@ -6,6 +6,7 @@
 //! | `zip` | a zip of images: stored members mapped, deflated ones inflated |
 //! | `parquet` | a Hugging Face parquet: plain values mapped, compressed ones unpacked once into the cache folder |
 //! | `folder` | a folder of image files, listed once, read file by file |
+//! | `remote` | a tar, a zip or a parquet in a bucket or on a web server, fetched into the cache folder |
 //! | `mapped` | what the kinds that lie in one mapped file have in common |
 //!
 //! A kind lists its samples in an [`Index`], once: offset, length, checksum, label and key of each. From then on a source is its index
@@ -26,6 +27,8 @@ pub(crate) use self::folder::{holds_images, is_image_file};
 mod folder;
 pub(crate) mod mapped;
 mod parquet;
+#[cfg(feature = "remote")]
+pub(crate) mod remote;
 pub(crate) mod tar;
 mod zip;
 
@@ -65,6 +68,17 @@ pub(crate) trait Source: fmt::Debug + Send + Sync {
     fn waits(&self) -> bool {
         false
     }
+
+    /// Whether the source is fetched whole before its samples are read.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
+    /// Begins to fetch it, where it is remote, and returns at once.
+    fn bring_near(&self) {}
+
+    /// Lets go of what was fetched, which may make room for others; samples that are read later fetch it again.
+    fn let_go(&self) {}
 
     /// A sample's bytes: borrowed from a mapping, or in `buffer`, whose contents are overwritten.
     ///

@@ -3,6 +3,7 @@
 //! `plan -> read -> work (decode, augment) -> collate`, wired in [`crate::pipeline`].
 
 pub(crate) mod collate;
+pub(crate) mod foresight;
 pub(crate) mod plan;
 pub(crate) mod read;
 pub(crate) mod work;

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::Chunk;
+use super::foresight::Foresight;
 use crate::queue::{Receiver, Sender};
 use crate::shards::{ReadError, ShardSet};
 
@@ -40,18 +41,22 @@ pub(crate) struct Read {
     pub(crate) buffers: Arc<SpareBuffers>,
     /// Closed when the pipeline stops.
     pub(crate) stop: Arc<Semaphore>,
+    /// Where some shards are fetched before they are read.
+    pub(crate) foresight: Option<Foresight>,
 }
 
 /// Runs until the plan ends or the pipeline stops; its output queue is the read-ahead window.
-pub(crate) async fn run(read: Read, planned: Receiver<Chunk>, ready: Sender<Chunk>) {
+pub(crate) async fn run(mut read: Read, planned: Receiver<Chunk>, ready: Sender<Chunk>) {
     let mut fetching: VecDeque<(Chunk, JoinHandle<Vec<Fetched>>)> = VecDeque::new();
     let mut is_planned = false;
+    let stop = read.stop.clone();
     while !(is_planned && fetching.is_empty()) {
         tokio::select! {
             biased;
-            _ = read.stop.acquire() => return,
+            _ = stop.acquire() => return,
             fetched = async { (&mut fetching[0].1).await }, if !fetching.is_empty() => {
                 let Some((mut chunk, _)) = fetching.pop_front() else { return };
+                read.foresee(&chunk);
                 // Where reading panicked, the worker reads, and its panics have an error.
                 chunk.fetched = fetched.unwrap_or_default();
                 if ready.send(chunk).await.is_err() {
@@ -61,6 +66,9 @@ pub(crate) async fn run(read: Read, planned: Receiver<Chunk>, ready: Sender<Chun
             chunk = planned.recv(), if !is_planned && fetching.len() < MOST_FETCHING => match chunk {
                 Err(_) => is_planned = true,
                 Ok(chunk) => {
+                    if fetching.is_empty() {
+                        read.foresee(&chunk);
+                    }
                     let samples: Vec<u64> = chunk.samples().collect();
                     if samples.iter().any(|&sample| read.shards.waits_for(sample)) {
                         fetching.push_back((chunk, read.fetch(samples)));
@@ -77,6 +85,13 @@ pub(crate) async fn run(read: Read, planned: Receiver<Chunk>, ready: Sender<Chun
 }
 
 impl Read {
+    /// All chunks before this one are read.
+    fn foresee(&mut self, chunk: &Chunk) {
+        if let (Some(foresight), Some((_, position))) = (&mut self.foresight, chunk.positions().next()) {
+            foresight.at(chunk.epoch, position, &self.shards);
+        }
+    }
+
     /// Reads what has to be waited for.
     fn fetch(&self, samples: Vec<u64>) -> JoinHandle<Vec<Fetched>> {
         let (shards, buffers) = (self.shards.clone(), self.buffers.clone());

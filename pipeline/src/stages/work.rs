@@ -15,7 +15,7 @@ use crate::pipeline::PipelineConfig;
 use crate::quarantine::{BadSample, Quarantine};
 use crate::queue::{Receiver, Sender};
 use crate::sampler::Order;
-use crate::shards::ShardSet;
+use crate::shards::{ReadCause, ShardSet};
 use crate::views::ViewMaker;
 
 use super::read::{Fetched, SpareBuffers};
@@ -54,6 +54,23 @@ pub(crate) struct Desk {
     sample: AtomicU64,
     /// Steps begun so far.
     turns: AtomicU64,
+}
+
+/// Why a slot is not filled.
+enum Failure {
+    /// Something is wrong with the sample; the cause is for the quarantine.
+    Sample(String),
+    /// Its shard cannot be fetched.
+    Unreachable(String),
+}
+
+impl From<ReadCause> for Failure {
+    fn from(cause: ReadCause) -> Failure {
+        match cause {
+            ReadCause::Unreachable(cause) => Failure::Unreachable(cause),
+            cause => Failure::Sample(cause.to_string()),
+        }
+    }
 }
 
 /// What a worker is doing.
@@ -114,9 +131,12 @@ impl Worker {
             let mut fetched = fetched.next().flatten();
             let mut sample = chunk.order.sample(position);
             let mut attempt = 0;
-            while let Err(cause) = self.fill_slot(&mut chunk.slots, slot, chunk.epoch, sample, fetched.take())
+            while let Err(failure) = self.fill_slot(&mut chunk.slots, slot, chunk.epoch, sample, fetched.take())
             {
-                self.quarantine.add(self.bad(sample, cause))?;
+                match failure {
+                    Failure::Sample(cause) => self.quarantine.add(self.bad(sample, cause))?,
+                    Failure::Unreachable(cause) => return Err(PipelineError::Unreachable(cause)),
+                }
                 if self.config.order == Order::Sequential || attempt == MAX_SUBSTITUTES {
                     break;
                 }
@@ -127,7 +147,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Reads, decodes and augments one sample. An error is its cause, for the quarantine.
+    /// Reads, decodes and augments one sample.
     fn fill_slot(
         &mut self,
         slots: &mut SlotWriter,
@@ -135,7 +155,7 @@ impl Worker {
         epoch: u64,
         sample: u64,
         fetched: Fetched,
-    ) -> Result<(), String> {
+    ) -> Result<(), Failure> {
         let desk = &self.clock.desks[self.index];
         desk.take(sample);
         let started = Instant::now();
@@ -144,11 +164,12 @@ impl Worker {
             Some(bytes) => bytes.and_then(|bytes| self.shards.with_bytes(sample, bytes)),
             None => self.shards.read_into(sample, mem::take(&mut self.spare)),
         };
-        let encoded = encoded.map_err(|error| error.cause.to_string())?;
+        let encoded = encoded.map_err(|error| Failure::from(error.cause))?;
         desk.begin(Step::Decode);
         let read = Instant::now();
-        let mut views = self.maker.decode(&encoded.bytes, epoch, sample).map_err(|error| error.to_string())?;
-        encoded.check_intact().map_err(|error| error.cause.to_string())?;
+        let views = self.maker.decode(&encoded.bytes, epoch, sample);
+        let mut views = views.map_err(|error| Failure::Sample(error.to_string()))?;
+        encoded.check_intact().map_err(|error| Failure::from(error.cause))?;
         desk.begin(Step::Augment);
         let decoded = Instant::now();
         for view in 0..self.config.views {

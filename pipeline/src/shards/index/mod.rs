@@ -91,6 +91,16 @@ impl Index {
         Index::new(Bytes::Owned(bytes), is_fresh)
     }
 
+    /// The bytes of an index of the same source elsewhere, under another stamp; `None` if they are none, or of a source of another
+    /// length.
+    #[cfg(feature = "remote")]
+    pub(crate) fn restamped(mut bytes: Vec<u8>, stamp: FileStamp) -> Option<Vec<u8>> {
+        let header = Header::parse(&bytes).ok().filter(|header| header.shard.bytes == stamp.bytes)?;
+        bytes[..HEADER_BYTES].copy_from_slice(&Header { shard: stamp, ..header }.to_bytes());
+        Index::from_bytes(bytes.clone(), &|found, _| found == stamp).ok()?;
+        Some(bytes)
+    }
+
     fn new(bytes: Bytes, is_fresh: IsFresh<'_>) -> Result<Index, Stale> {
         let all = bytes.as_slice();
         let header = Header::parse(all)?;

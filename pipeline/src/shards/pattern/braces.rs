@@ -4,7 +4,7 @@
 const MOST: usize = 1_000_000;
 
 /// Every string that the pattern stands for; the pattern itself when it has no braces to expand.
-pub(super) fn expand(pattern: &str) -> Result<Vec<String>, String> {
+pub(crate) fn expand(pattern: &str) -> Result<Vec<String>, String> {
     let Some((start, end)) = first_braces(pattern) else { return Ok(vec![pattern.to_owned()]) };
     let (before, inside, after) = (&pattern[..start], &pattern[start + 1..end], &pattern[end + 1..]);
     let tails = expand(after)?;

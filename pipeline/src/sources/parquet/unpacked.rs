@@ -16,7 +16,7 @@ pub(super) fn open(
     stamp: FileStamp,
     opening: &Opening<'_>,
 ) -> Result<(Index, MappedFile), ShardError> {
-    let folder = opening.cache_folder(&file.path)?;
+    let folder = opening.cache_folder()?;
     let name = file.path.file_stem().unwrap_or_default().to_string_lossy();
     let unpacked = folder.join(format!("{}-{name}.images", state_name(&file.path, stamp)));
     let sidecar = opening.sidecar_in_cache(&unpacked);
