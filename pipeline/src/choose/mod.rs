@@ -216,11 +216,11 @@ impl Choice {
             self.limit.map(|limit| format!("limit {limit}")),
         ];
         let settings = settings.into_iter().flatten().collect::<Vec<_>>().join(", ");
-        let classes = |samples: &mut dyn Iterator<Item = u64>| labels(samples, catalog).len();
-        let classes = match (classes(&mut numbers.iter().copied()), classes(&mut (0..catalog.samples()))) {
-            (_, 0) => String::new(),
-            (chosen, all) if chosen == all => format!(", all {all} classes"),
-            (chosen, all) => format!(", {chosen} of {all} classes"),
+        let chosen = labels(numbers.iter().copied(), catalog).len();
+        let classes = match labels(0..catalog.samples(), catalog).len() {
+            0 | 1 => String::new(),
+            all if all == chosen => format!(", all {all} classes"),
+            all => format!(", {chosen} of {all} classes"),
         };
         let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
         let (chosen, all) = (grouped(numbers.len() as u64), grouped(catalog.samples()));

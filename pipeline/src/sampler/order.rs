@@ -49,7 +49,7 @@ struct MixedSet {
 pub struct ShardUse {
     /// Its number.
     pub shard: usize,
-    /// From the first to the last position that may draw from it. Before and after them it need not be near.
+    /// The positions that may draw from it: it is not needed before the first of them, nor after the last.
     pub positions: Range<u64>,
 }
 
@@ -139,8 +139,8 @@ impl EpochOrder {
             Walk::Sequential if self.members.is_in_order() => self.chosen_shards(|chosen| chosen),
             Walk::Sequential | Walk::Shuffled(_) => self.chosen_shards(|_| 0..self.samples),
         };
-        uses.retain(|shard| shard.positions.end > position);
-        uses.sort_by_key(|shard| shard.positions.start);
+        uses.retain(|used| used.positions.end > position);
+        uses.sort_by_key(|used| used.positions.start);
         uses
     }
 

@@ -50,7 +50,7 @@ impl ShardGroup {
 
 /// One pass over a group: its shards in a random order, cut into windows, and the members of each window in a random order.
 ///
-/// Windows have as many shards each as can be, so that none is left over with a few.
+/// The windows have the same number of shards, or one less, so that the last is not left with a few.
 #[derive(Debug)]
 pub(super) struct Windows {
     group: Arc<ShardGroup>,
