@@ -48,15 +48,11 @@ impl Source {
     /// # Errors
     /// If there are none, or they are broken.
     pub fn open(patterns: &[String], config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
-        let policy = match config.on_bad_sample {
-            BadSamplePolicy::Skip => OnBadSample::Skip { budget: config.bad_sample_budget },
-            BadSamplePolicy::Fail => OnBadSample::Fail,
-        };
         let shards = ShardSet::open(patterns, &config.open_options(options))?;
         for warning in shards.warnings() {
             tracing::warn!("{}: {warning}", patterns.join(" "));
         }
-        let quarantine = Arc::new(Quarantine::new(policy, shards.len()));
+        let quarantine = Arc::new(Quarantine::new(policy(config), shards.len()));
         Ok(Self { shards: Arc::new(shards), chosen: None, part: Part::All, quarantine })
     }
 
@@ -69,6 +65,7 @@ impl Source {
         let chosen = config.choice().of(&*source.shards).map_err(|error| InputError::new(format!("--{error}")))?;
         if let Some(Chosen { samples, summary }) = chosen {
             tracing::info!("{}: {summary}", patterns.join(" "));
+            source.quarantine = Arc::new(Quarantine::new(policy(config), samples.len()));
             source.chosen = Some(samples);
         }
         Ok(source)
@@ -118,6 +115,13 @@ impl Source {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+fn policy(config: &TrainConfig) -> OnBadSample {
+    match config.on_bad_sample {
+        BadSamplePolicy::Skip => OnBadSample::Skip { budget: config.bad_sample_budget },
+        BadSamplePolicy::Fail => OnBadSample::Fail,
     }
 }
 
