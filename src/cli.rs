@@ -14,7 +14,7 @@ use simsiam_pipeline::unpack::UnpackFormat;
 
 use crate::bench::Stage;
 use crate::config::values::{ByteSize, labels, number, pattern, positive, whole, within};
-use crate::config::{Device, Overrides, Precision, Preset, Workers};
+use crate::config::{Device, Overrides, Precision, Preset, Shuffle, Workers};
 use crate::error::InputError;
 use crate::evaluate::frozen::FeatureLayer;
 use crate::evaluate::probe::examples::ProbeViews;
@@ -394,6 +394,9 @@ pub struct BenchArgs {
     /// How they are read.
     #[command(flatten)]
     pub source: SourceArgs,
+    /// How an epoch's order is drawn, as for `train` [default: whole]
+    #[arg(long)]
+    pub shuffle: Option<Shuffle>,
     /// What to measure
     #[arg(long, default_value = "batches")]
     pub stage: Stage,

@@ -40,6 +40,7 @@ fn bench_steps(args: &BenchArgs) -> Result<String> {
     }
     refuse(&[
         (!args.shards.is_empty(), "--shards is the loader's: steps are measured on made-up batches"),
+        (args.shuffle.is_some(), "--shuffle is the loader's: steps are measured on made-up batches"),
         (args.workers.is_some(), "--workers is the loader's: steps use all cores"),
         ((args.world_size, args.rank) != (1, 0), "--world-size and --rank are the loader's: steps have none"),
     ])?;
@@ -100,6 +101,7 @@ fn bench_loader(args: &BenchArgs, console: &Console) -> Result<String> {
     let config = PipelineConfig {
         chosen,
         mixture: shards.mixture().cloned(),
+        order: args.shuffle.unwrap_or_default().order(),
         workers: args.workers.unwrap_or(Workers::Auto).count(),
         world: World { size: args.world_size, rank: args.rank },
         ..PipelineConfig::training(recipe, batch_size, seed)

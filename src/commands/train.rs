@@ -258,9 +258,9 @@ fn introduce(console: &Console, config: &TrainConfig, data: &Data, dir: &RunDir,
         format!("kNN: {} neighbours, {} queries", thousands(knn.bank.len()), thousands(knn.queries.len()))
     });
     console.line(format_args!(
-        "# {} images to train on in {} shards; {knn}",
+        "# {} images to train on in {}; {knn}",
         thousands(data.train.len()),
-        data.train.shards.shards().len()
+        counted(data.train.shards.shards().len() as u64, "source")
     ));
     let step = thousands(counters.step);
     if counters.is_finished(config.epochs) {
@@ -300,8 +300,7 @@ fn conclude(console: &Console, outcome: &Outcome, run: &Run) {
             console.line(format_args!("run folder: {path} (config.toml, metrics.jsonl, checkpoints)"));
             if run.config.preset == Preset::Demo {
                 console.line(
-                    "next, your own images: cargo run -- pack FOLDER_OF_CLASS_FOLDERS shards && \\\n  \
-                     cargo run -- train --shards shards --preset cifar10 --arch resnet8 --batch-size 64 --epochs 10",
+                    "next, your own images: cargo run -- train --shards photos/ --preset cifar10 --arch resnet8 --batch-size 64 --epochs 10",
                 );
             }
         }

@@ -13,7 +13,10 @@ mod instructions;
 mod interruption;
 mod methods;
 mod places;
+#[path = "../../pipeline/tests/support/server/mod.rs"]
+mod server;
 mod shards;
+mod sources;
 mod training;
 mod unpack;
 mod weights;

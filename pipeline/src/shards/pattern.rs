@@ -81,6 +81,10 @@ fn resolve_sets(patterns: &[(&str, Option<f64>)], found: &mut Resolved) -> Resul
 }
 
 fn expand_pattern(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
+    if let Some(command) = pattern.strip_prefix("pipe:") {
+        let cause = format!("commands are not run; `{} > shard.tar` makes a file of what it gives", command.trim());
+        return Err(ShardError::BadPattern { pattern: pattern.to_owned(), cause });
+    }
     if remote::is_url(pattern) {
         found.shards.extend(found.remote.list(pattern)?);
         return Ok(());

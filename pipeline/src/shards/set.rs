@@ -127,7 +127,9 @@ impl ShardSet {
         let resolved = pattern::resolve(patterns, options)?;
         // Where several shards are bad, the first in order is the one to be named.
         let labelling = Arc::new(Labelling::new(&options.labels)?);
-        let shards = open::open_all(&resolved, options, &labelling, true).into_iter().collect::<Result<_, _>>()?;
+        let shards: Vec<Shard> =
+            open::open_all(&resolved, options, &labelling, true).into_iter().collect::<Result<_, _>>()?;
+        labelling.check_use(&shards)?;
         let mixture = mixture_of(&resolved)?;
         Ok(Self { mixture, ..Self::of(shards, &resolved, options)? })
     }

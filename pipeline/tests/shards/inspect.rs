@@ -18,7 +18,7 @@ fn shard_of_images(fixture: &Fixture) {
 
 fn report(fixture: &Fixture, verify: bool) -> Report {
     let mut done = Vec::new();
-    let options = InspectOptions { verify, threads: 2 };
+    let options = InspectOptions { verify, threads: 2, ..Default::default() };
     let report = inspect(&fixture.open().unwrap(), &options, &mut |progress| done.push(progress.done));
     assert!(done.is_sorted() && done.last() == Some(&150), "{done:?}");
     report

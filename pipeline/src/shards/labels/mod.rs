@@ -11,6 +11,7 @@ use super::finding::FindingKind;
 use super::index::{IndexBuilder, StoredLabel};
 use super::label::Label;
 use super::name;
+use super::shard::Shard;
 use crate::pack::is_part_of_a_data_set;
 
 mod table;
@@ -83,6 +84,16 @@ impl Labelling {
             Labels::Parents => Self::Folders(ClassFolder::Last),
             Labels::Table(path) => Self::Table(Box::new(Table::read(path)?)),
         })
+    }
+
+    /// Refuses a table that has no label for any sample.
+    pub(crate) fn check_use(&self, shards: &[Shard]) -> Result<(), ShardError> {
+        match self {
+            Self::Table(table) if shards.iter().all(|shard| shard.numbered() == 0 && shard.names().is_empty()) => {
+                Err(table.unused(shards.first().map(|shard| shard.locate(0).key)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Tells an index with these labels from others of the same source; empty for the source's own.

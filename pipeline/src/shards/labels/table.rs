@@ -15,7 +15,10 @@ use super::super::name;
 /// Labels by the file's name: as the table has it, and without an image's extension.
 #[derive(Debug)]
 pub(crate) struct Table {
+    path: PathBuf,
     hash: u64,
+    /// As many as it has, and one of them.
+    files: (usize, String),
     labels: HashMap<String, Label>,
 }
 
@@ -67,7 +70,17 @@ impl Table {
                 entry => drop(entry.insert_entry(label)),
             }
         }
-        Ok(Table { hash: xxh3_64(&bytes), labels: with_stems(labels) })
+        let one = labels.keys().min().cloned().unwrap_or_default();
+        let files = (labels.len(), one);
+        Ok(Table { path: path.to_owned(), hash: xxh3_64(&bytes), files, labels: with_stems(labels) })
+    }
+
+    /// The error that no image is in the table; `image` is the key of one.
+    pub(super) fn unused(&self, image: Option<String>) -> ShardError {
+        let (files, one) = &self.files;
+        let image = image.unwrap_or_default();
+        let cause = format!("none of its {files} files is one of the images (it has {one:?}, and an image is {image:?})");
+        ShardError::BadTable { path: self.path.clone(), cause }
     }
 
     /// Changes with the contents.

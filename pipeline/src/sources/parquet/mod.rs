@@ -50,6 +50,7 @@ impl Kind for Parquets {
         let (mapping, stamp) = Mapping::open(path).map_err(ShardError::io("map", path))?;
         let file = Parquet::read(path, mapping)?;
         let class_names = file.columns.class_names.clone();
+        file.check_compression()?;
         if !file.is_plain() {
             let (index, unpacked) = unpacked::open(&file, stamp, opening)?;
             return Ok(Opened { index, source: Box::new(Images(unpacked)), class_names });
@@ -89,6 +90,24 @@ impl Parquet {
         let columns = Columns::of(reader.metadata().file_metadata())
             .map_err(|cause| ShardError::NoImageColumn { path: path.into(), cause })?;
         Ok(Parquet { path: path.to_owned(), mapping, reader, columns })
+    }
+
+    /// Refuses compressions that no code was built in for.
+    fn check_compression(&self) -> Result<(), ShardError> {
+        let Columns { image, path, label, .. } = self.columns;
+        let used = [Some(image), path, label];
+        for group in self.reader.metadata().row_groups() {
+            for column in used.into_iter().flatten() {
+                let compression = group.column(column).compression();
+                if matches!(compression, Compression::ZSTD(_) | Compression::BROTLI(_) | Compression::LZO) {
+                    let name = compression.to_string();
+                    let name = name.split('(').next().unwrap_or_default();
+                    let cause = format!("{name}-compressed pages; pages that are not compressed, or by SNAPPY, GZIP or LZ4, are read");
+                    return Err(damaged(&self.path, cause));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether the images lie in the file as they are.
