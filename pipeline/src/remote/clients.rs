@@ -105,7 +105,7 @@ impl Clients {
             Place::Bucket { cloud, bucket, .. } => self.bucket(*cloud, bucket),
             Place::Web(url) => self.web(url),
         };
-        // What is wrong with settings is said with their names, not with their values.
+        // What is wrong with the settings is said by the innermost error, which repeats no key.
         store.map_err(|error| Cause::BadUrl(root(&error)))
     }
 

@@ -86,7 +86,6 @@ struct Connection {
     clients: Clients,
     retry: Retry,
     timeout: Duration,
-    connections: usize,
     slots: Semaphore,
 }
 
@@ -98,7 +97,6 @@ impl Remote {
             clients: Clients::new(settings, timeout),
             retry: Retry { retries, first_pause },
             timeout,
-            connections,
             slots: Semaphore::new(connections),
         };
         Remote { connection: Arc::new(connection), runtime: OnceLock::new() }
