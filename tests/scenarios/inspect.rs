@@ -201,7 +201,7 @@ fn leaks_are_found_by_a_run_by_weights_and_by_saved_features() {
             (&(key == "copy").into(), &(key == "mirrored").into())
         );
     }
-    assert_eq!((&report["own"]["images"], &report["val"]["images"]), (&0.into(), &0.into()));
+    assert_eq!((&report["train"]["paired"], &report["val"]["paired"]), (&0.into(), &0.into()));
     assert_eq!(json("encoder.safetensors"), report);
     assert_eq!(json("train.npy --val-features val.safetensors"), report);
 }
@@ -221,7 +221,7 @@ fn a_person_reads_a_table_and_sees_the_pairs() {
     let printed = succeed(&mut drawn.inspect(flags));
     for part in [
         "features  step-000000005 of run, 64 values; similarity from 0.95 on\n",
-        "leaks     0 of 7 validation images look like one of the others; 0 pairs: 0 of the same file, 0 nearly the same\n",
+        "leaks     0 of 7 validation images look like a training image; 0 pairs: 0 of the same file, 0 nearly the same\n",
         "train     5 of 6 images have a duplicate, in 2 groups, the largest of 3; 4 pairs: 4 of the same file, 0 nearly the same\n",
         "    1    1.0000    1.00  same file  copies.tar 0 \"c0\" 0  copies.tar 1 \"c1\" 0\n",
         "  and 2 more, which --json lists\n",
@@ -241,7 +241,7 @@ fn a_person_reads_a_table_and_sees_the_pairs() {
 
     let printed = succeed(&mut drawn.inspect("copies.tar --val-shards train.tar --duplicates run --top 1"));
     assert!(
-        printed.contains("leaks     2 of 40 validation images look like one of the others; 5 pairs"),
+        printed.contains("leaks     2 of 40 validation images look like a training image; 5 pairs"),
         "{printed}"
     );
     let labels_differ =
@@ -258,7 +258,7 @@ fn unusable_images_are_compared_with_none() {
         let output = drawn.inspect(&arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", text(&output));
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(report["images"], 6);
+        assert_eq!(report["train"]["images"], 6);
         let warned = String::from_utf8(output.stderr).unwrap();
         assert!(
             warned.contains("sample 0 \"v100\"") && warned.contains("1 samples could not be used"),

@@ -62,10 +62,8 @@ pub fn find(
     });
     Ok(Report {
         threshold,
-        images: own.samples.len() as u64,
-        val_images: val.map(|val| val.samples.len() as u64),
         leaks: leaks.transpose()?,
-        own: pairs_within(own, "train: comparing")?,
+        train: pairs_within(own, "train: comparing")?,
         val: val.map(|val| pairs_within(val, "val: comparing")).transpose()?,
     })
 }
@@ -102,16 +100,17 @@ fn judged(
     let mut duplicates: Vec<Duplicate> = duplicates.collect();
     duplicates.sort_by(|a, b| b.same_file.cmp(&a.same_file).then(b.sureness().total_cmp(&a.sureness())));
     let numbers = duplicates.iter().map(|pair| (pair.images[0].sample, pair.images[1].sample));
-    let (images, groups) = if is_one_set {
+    let (paired, groups) = if is_one_set {
         let groups = groups(numbers);
         (groups.iter().map(Vec::len).sum(), groups)
     } else {
         (numbers.map(|(one, _)| one).collect::<BTreeSet<_>>().len(), Vec::new())
     };
     Ok(Pairs {
+        images: rows.samples.len() as u64,
+        paired: paired as u64,
         similar: found.count,
         compared: found.pairs.len() as u64,
-        images: images as u64,
         groups,
         pairs: duplicates,
     })

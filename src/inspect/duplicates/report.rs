@@ -14,27 +14,36 @@ use crate::console::{counted, thousands};
 pub struct Report {
     /// The least similarity of features.
     pub threshold: f32,
-    /// Images in the shards themselves.
-    pub images: u64,
-    /// Images in the validation shards, if there are any.
-    pub val_images: Option<u64>,
-    /// Pairs of a validation image and one of the shards themselves.
+    /// Pairs of a validation and a training image, if there are validation shards.
     pub leaks: Option<Pairs>,
-    /// Pairs within the shards themselves.
-    pub own: Pairs,
-    /// Pairs within the validation shards.
+    /// Pairs of training images.
+    pub train: Pairs,
+    /// Pairs of validation images, if there are validation shards.
     pub val: Option<Pairs>,
+}
+
+/// What a list's pairs are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A validation and a training image.
+    Leaks,
+    /// Two training images.
+    Train,
+    /// Two validation images.
+    Val,
 }
 
 /// The pairs of one comparison.
 #[derive(Clone, Debug, Serialize)]
 pub struct Pairs {
+    /// Images that were compared with others; of leaks, validation images.
+    pub images: u64,
+    /// Those of them that are in the pairs below.
+    pub paired: u64,
     /// Pairs with similar features.
     pub similar: u64,
     /// Those of them whose pixels were compared: of each image the nearest.
     pub compared: u64,
-    /// Images in the pairs below; of leaks, validation images.
-    pub images: u64,
     /// Of one set: the numbers of the samples that hang together by pairs, the largest group first.
     pub groups: Vec<Vec<u64>>,
     /// Those of them whose pixels agree: copies first, then by the smaller of similarity and correlation.
@@ -116,101 +125,98 @@ impl Duplicate {
 }
 
 impl Report {
-    /// The lists that there are, each with its name, the most important first.
-    pub fn lists(&self) -> impl Iterator<Item = (&'static str, &Pairs)> {
-        let lists = [("leaks", self.leaks.as_ref()), ("train", Some(&self.own)), ("val", self.val.as_ref())];
-        lists.into_iter().filter_map(|(name, pairs)| Some((name, pairs?)))
+    /// The lists that there are, the most important first.
+    pub fn lists(&self) -> impl Iterator<Item = (Kind, &Pairs)> {
+        let lists = [
+            (Kind::Leaks, self.leaks.as_ref()),
+            (Kind::Train, Some(&self.train)),
+            (Kind::Val, self.val.as_ref()),
+        ];
+        lists.into_iter().filter_map(|(kind, pairs)| Some((kind, pairs?)))
     }
 
-    /// The pairs to show, at most `top` of each list, numbered from 1.
-    pub fn shown(&self, top: usize) -> Vec<(&'static str, Vec<(usize, &Duplicate)>)> {
-        let mut numbers = 1..;
-        let lists = self.lists().map(|(name, list)| {
-            let shown = list.pairs.iter().take(top);
-            (name, shown.map(|pair| (numbers.next().expect("there is a next number"), pair)).collect())
-        });
-        lists.collect()
+    /// The number of each list's first pair, counted over all lists, of each of which at most `top` pairs are shown.
+    pub fn numbered(&self, top: usize) -> impl Iterator<Item = (Kind, &Pairs, usize)> {
+        self.lists().scan(1, move |next, (kind, list)| {
+            let first = *next;
+            *next += list.pairs.len().min(top);
+            Some((kind, list, first))
+        })
     }
 
     /// The report as text, with at most `top` pairs of each list.
     pub fn describe(&self, top: usize) -> String {
         let mut lines = Vec::new();
-        for ((name, list), (_, shown)) in self.lists().zip(self.shown(top)) {
-            lines.push(format!("{name:<9} {}", self.summary(name, list)));
-            lines.extend(list.remark().map(|remark| format!("  ({remark})")));
-            let width = |side: usize| {
-                shown.iter().map(|(_, pair)| pair.images[side].to_string().chars().count()).max()
-            };
-            let first = width(0).unwrap_or(0);
-            if !shown.is_empty() {
-                lines.push("    #  features  pixels".into());
-            }
-            for (number, pair) in &shown {
-                let Duplicate { similarity, correlation, images: [one, other], .. } = pair;
-                let (remark, labels) =
-                    (pair.remark(), if pair.labels_differ() { "  labels differ" } else { "" });
-                lines.push(format!(
-                    "  {number:>3}  {similarity:>8.4}  {correlation:>6.2}  {remark:<9}  {one:<first$}  {other}{labels}"
-                ));
-            }
-            if let Some(more @ 1..) = list.pairs.len().checked_sub(shown.len()) {
-                lines.push(format!("  and {} more, which --json lists", thousands(more as u64)));
-            }
+        for (kind, list, first) in self.numbered(top) {
+            lines.push(format!("{kind:<9} {}", list.summary(kind)));
+            lines.extend(list.unlisted());
+            lines.extend(list.table(first, top));
         }
         lines.join("\n")
     }
+}
 
-    fn summary(&self, name: &str, list: &Pairs) -> String {
-        let copies = list.pairs.iter().filter(|pair| pair.same_file).count() as u64;
-        let pairs = format!(
-            "{}: {} of the same file, {} nearly the same",
-            counted(list.pairs.len() as u64, "pair"),
-            thousands(copies),
-            thousands(list.pairs.len() as u64 - copies)
-        );
-        match (name, self.val_images) {
-            ("leaks", Some(images)) => format!(
-                "{} of {} validation images look like one of the others; {pairs}",
-                thousands(list.images),
-                thousands(images)
-            ),
-            (_, images) => {
-                let images = if name == "val" { images.unwrap_or_default() } else { self.images };
-                let groups = match list.groups.first() {
-                    Some(largest) => {
-                        format!(
-                            ", in {}, the largest of {}",
-                            counted(list.groups.len() as u64, "group"),
-                            largest.len()
-                        )
-                    }
-                    None => String::new(),
-                };
-                format!(
-                    "{} of {} images have a duplicate{groups}; {pairs}",
-                    thousands(list.images),
-                    thousands(images)
-                )
-            }
-        }
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Leaks => "leaks",
+            Self::Train => "train",
+            Self::Val => "val",
+        })
     }
 }
 
 impl Pairs {
-    /// What became of the pairs that are not listed.
-    fn remark(&self) -> Option<String> {
+    fn summary(&self, kind: Kind) -> String {
+        let (paired, images) = (thousands(self.paired), thousands(self.images));
+        let copies = self.pairs.iter().filter(|pair| pair.same_file).count();
+        let groups = self.groups.first().map_or(String::new(), |largest| {
+            format!(", in {}, the largest of {}", counted(self.groups.len() as u64, "group"), largest.len())
+        });
+        let found = match kind {
+            Kind::Leaks => format!("{paired} of {images} validation images look like a training image"),
+            Kind::Train | Kind::Val => format!("{paired} of {images} images have a duplicate{groups}"),
+        };
+        format!(
+            "{found}; {}: {} of the same file, {} nearly the same",
+            counted(self.pairs.len() as u64, "pair"),
+            thousands(copies as u64),
+            thousands((self.pairs.len() - copies) as u64)
+        )
+    }
+
+    /// A line on the pairs that have similar features, and yet are not listed.
+    fn unlisted(&self) -> Option<String> {
         let differing = self.compared - self.pairs.len() as u64;
         let nearest = if self.similar > self.compared {
             format!(", the {PARTNERS} nearest of each image")
         } else {
             String::new()
         };
-        let remark = format!(
-            "{} with similar features; the pixels of {} were compared{nearest}, and those of {} differ",
+        let line = format!(
+            "  ({} with similar features; the pixels of {} were compared{nearest}, and those of {} differ)",
             counted(self.similar, "pair"),
             thousands(self.compared),
             thousands(differing)
         );
-        (differing > 0).then_some(remark)
+        (differing > 0).then_some(line)
+    }
+
+    /// A line for each of the first `top` pairs, below one that says what the columns are.
+    fn table(&self, first: usize, top: usize) -> Vec<String> {
+        let shown = &self.pairs[..top.min(self.pairs.len())];
+        let width = shown.iter().map(|pair| pair.images[0].to_string().chars().count()).max();
+        let row = |(number, pair): (usize, &Duplicate)| {
+            let Duplicate { similarity, correlation, images: [one, other], .. } = pair;
+            let (remark, width) = (pair.remark(), width.unwrap_or(0));
+            let labels = if pair.labels_differ() { "  labels differ" } else { "" };
+            format!(
+                "  {number:>3}  {similarity:>8.4}  {correlation:>6.2}  {remark:<9}  {one:<width$}  {other}{labels}"
+            )
+        };
+        let title = (!shown.is_empty()).then(|| "    #  features  pixels".to_owned());
+        let more = self.pairs.len() - shown.len();
+        let rest = (more > 0).then(|| format!("  and {} more, which --json lists", thousands(more as u64)));
+        title.into_iter().chain((first..).zip(shown).map(row)).chain(rest).collect()
     }
 }

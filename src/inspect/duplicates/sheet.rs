@@ -6,7 +6,7 @@ use simsiam_pipeline::decode::Decoder;
 
 use super::origin::ImageSet;
 use super::pixels::decoded;
-use super::report::{Duplicate, Place, Report};
+use super::report::{Duplicate, Kind, Pairs, Report};
 use crate::canvas::{BLACK, Canvas, LETTER, LETTER_HEIGHT, WHITE};
 
 /// Side of the square that an image is fitted into, in pixels.
@@ -27,29 +27,35 @@ const WARNING: Rgb<u8> = Rgb([176, 0, 32]);
 
 /// Draws at most `top` pairs of each list of a report, in the order and with the numbers of its text.
 pub fn contact_sheet(report: &Report, top: usize, own: &ImageSet, val: Option<&ImageSet>) -> Canvas {
-    let lists = report.shown(top);
-    let rows = |pairs: usize| (pairs as u32).div_ceil(COLUMNS);
-    let height: u32 =
-        lists.iter().map(|(_, pairs)| LINE + MARGIN + rows(pairs.len()) * (CARD.1 + MARGIN)).sum();
-    let mut canvas = Canvas::new(MARGIN + COLUMNS * (CARD.0 + MARGIN), MARGIN + height);
-    let mut top = MARGIN;
+    let rows = |list: &Pairs| (list.pairs.len().min(top) as u32).div_ceil(COLUMNS);
+    let heights = report.lists().map(|(_, list)| LINE + MARGIN + rows(list) * (CARD.1 + MARGIN));
+    let mut canvas = Canvas::new(MARGIN + COLUMNS * (CARD.0 + MARGIN), MARGIN + heights.sum::<u32>());
     let mut decoder = Decoder::default();
-    for (name, pairs) in lists {
+    let mut above = MARGIN;
+    for (kind, list, first) in report.numbered(top) {
         let val = val.unwrap_or(own);
-        let (title, sets) = match name {
-            "leaks" => ("validation and training", [val, own]),
-            "val" => ("within validation", [val, val]),
-            _ => ("within the shards", [own, own]),
+        let (title, sets) = match kind {
+            Kind::Leaks => ("validation and training", [val, own]),
+            Kind::Train => ("training", [own, own]),
+            Kind::Val => ("validation", [val, val]),
         };
-        canvas.text(&format!("{title}: {} shown", pairs.len()), (MARGIN, top), SCALE, BLACK);
-        top += LINE + MARGIN;
-        for (place, (number, pair)) in (0..).zip(&pairs) {
+        let shown = list.pairs.len().min(top);
+        canvas.text(
+            &format!("{title}: {shown} of {} pairs", list.pairs.len()),
+            (MARGIN, above),
+            SCALE,
+            BLACK,
+        );
+        above += LINE + MARGIN;
+        for (place, pair) in (0..).zip(&list.pairs[..shown]) {
+            let mut image =
+                |side: usize| decoded(&sets[side].source.shards, pair.images[side].sample, &mut decoder);
+            let images = [image(0), image(1)];
             let left = MARGIN + place % COLUMNS * (CARD.0 + MARGIN);
-            let images =
-                [0, 1].map(|side| decoded(&sets[side].source.shards, pair.images[side].sample, &mut decoder));
-            draw_pair(&mut canvas, (left, top + place / COLUMNS * (CARD.1 + MARGIN)), *number, pair, images);
+            let corner = (left, above + place / COLUMNS * (CARD.1 + MARGIN));
+            draw_pair(&mut canvas, corner, first + place as usize, pair, images);
         }
-        top += rows(pairs.len()) * (CARD.1 + MARGIN);
+        above += rows(list) * (CARD.1 + MARGIN);
     }
     canvas
 }
@@ -74,8 +80,7 @@ fn draw_pair(
             let centred = (left + (TILE - image.width()) / 2, top + (TILE - image.height()) / 2);
             canvas.place(&image, centred);
         }
-        let Place { at, .. } = place;
-        canvas.text(&shortened(&at.key), (left, top + TILE + GAP), SCALE, BLACK);
+        canvas.text(&shortened(&place.at.key), (left, top + TILE + GAP), SCALE, BLACK);
         canvas.text(&shortened(&place.class()), (left, top + TILE + GAP + LINE), SCALE, class_color);
     }
 }
