@@ -23,7 +23,7 @@ pub struct Features<'a> {
 
 impl Features<'_> {
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.values.len() / self.dim
     }
 
@@ -93,13 +93,13 @@ fn search(
     interrupt: &Interrupt,
 ) -> Result<Found, Interrupted> {
     assert_eq!(rows.dim, columns.dim, "features to compare have one length");
-    let starts: Vec<usize> = (0..rows.len()).step_by(ROWS).collect();
+    let starts: Vec<usize> = (0..rows.count()).step_by(ROWS).collect();
     let blocks = starts.into_par_iter().map(|start| {
-        let end = rows.len().min(start + ROWS);
+        let end = rows.count().min(start + ROWS);
         let mut partners: Vec<Partners> = (start..end).map(|_| Partners::default()).collect();
-        for left in (first_column(start)..columns.len()).step_by(COLUMNS) {
+        for left in (first_column(start)..columns.count()).step_by(COLUMNS) {
             interrupt.check()?;
-            let right = columns.len().min(left + COLUMNS);
+            let right = columns.count().min(left + COLUMNS);
             let block = similarities(rows.part(start, end), columns.part(left, right), rows.dim);
             for ((row, partners), similarities) in
                 (start..end).zip(&mut partners).zip(block.chunks_exact(right - left))
