@@ -48,6 +48,12 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// One that has been asked to stop.
+    #[cfg(test)]
+    pub(crate) fn raised() -> Self {
+        Self { stop: Arc::new(true.into()), save: Arc::default() }
+    }
+
     /// Whether to stop.
     pub fn is_set(&self) -> bool {
         self.stop.load(Ordering::Relaxed)

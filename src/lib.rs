@@ -5,6 +5,7 @@
 //! - [`train`]: the training loop, top to bottom; [`schedule`]: its learning rates.
 //! - [`config`]: what a run is made of; [`data`], [`feed`]: what it reads; [`run_dir`], [`checkpoint`], [`tensor_file`]: what it leaves.
 //! - [`evaluate`]: kNN and the linear probe; [`embed`]: features as files; [`weights`]: encoders for and from other programs.
+//! - [`inspect`]: what is in shards beyond counts: the pixels' statistics, near-duplicates; [`canvas`]: pictures with text.
 //! - [`study`]: many runs in turn, the paper's tables in small.
 //! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
 //! - [`bench`](mod@bench), [`process`]: how fast loader and model are, and what they take.
@@ -13,6 +14,7 @@
 //! - [`demo`]: the small data set that `simsiam train` makes when it is given none.
 
 pub mod bench;
+pub mod canvas;
 pub mod checkpoint;
 pub mod cli;
 pub mod commands;
@@ -29,6 +31,7 @@ pub mod feed;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod health;
+pub mod inspect;
 pub mod instructions;
 pub mod interrupt;
 pub mod metrics;

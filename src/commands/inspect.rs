@@ -1,4 +1,8 @@
-//! `simsiam inspect`: counts, sizes, formats, labels; with `--verify`, every sample that does not decode.
+//! `simsiam inspect`: counts, sizes, formats, labels; with `--verify`, every sample that does not decode; or what a flag asks
+//! for instead.
+
+mod duplicates;
+mod statistics;
 
 use anyhow::Result;
 use simsiam_pipeline::ShardSet;
@@ -11,8 +15,14 @@ use crate::console::{Console, Unit};
 /// Prints a report on shards; true if every sample looked at is good, and every shard.
 ///
 /// # Errors
-/// If the shards cannot be opened; with `--verify`, if none can.
+/// If the shards cannot be opened, with `--verify` if none can; or what a flag asks for cannot be had.
 pub fn run(args: &InspectArgs, console: &Console) -> Result<bool> {
+    if args.statistics {
+        return statistics::run(args, console);
+    }
+    if let Some(origin) = &args.duplicates {
+        return duplicates::run(args, origin, console);
+    }
     let options = args.source.options(console.open_options());
     let (shards, broken) = if args.verify {
         ShardSet::open_usable(&args.shards, &options)?

@@ -37,12 +37,17 @@ impl<'a> Kept<'a> {
         self.samples().map(|sample| self.shards.label(sample).map_or(-1, i64::from))
     }
 
-    /// Each sample's key. A line feed, which would look like the next key's beginning, is written as `\n`.
+    /// Each sample's key, as a [`line`].
     pub fn keys(&self) -> impl Iterator<Item = String> {
-        self.samples().map(|sample| self.shards.locate(sample).key.replace('\n', "\\n"))
+        self.samples().map(|sample| line(self.shards.locate(sample).key))
     }
 
     fn samples(&self) -> impl Iterator<Item = u64> {
         (0..self.end).filter(|sample| self.skipped.binary_search(sample).is_err())
     }
+}
+
+/// A key as a line of a list: a line feed, which would look like the next key's beginning, is written as `\n`.
+pub fn line(key: String) -> String {
+    if key.contains('\n') { key.replace('\n', "\\n") } else { key }
 }

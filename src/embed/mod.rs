@@ -1,6 +1,6 @@
 //! Features as files for other programs: one row for each usable sample, with its label and key.
 //!
-//! - [`safetensors`], [`npy`]: the two formats; [`kept`]: which samples have a row.
+//! - [`safetensors`], [`npy`]: the two formats; [`kept`]: which samples have a row; [`saved`]: both formats read back.
 //!
 //! Rows are written as they are computed, so memory does not grow with the data; labels and keys follow from the
 //! shards' indexes. A file appears under its name when it is complete.
@@ -8,6 +8,7 @@
 pub mod kept;
 pub mod npy;
 pub mod safetensors;
+pub mod saved;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,11 +1,9 @@
 //! The matrix of confusions as a picture: a row for each class, darker where more of it was taken for the column's class.
 
-use std::io::Cursor;
-
 use anyhow::Result;
-use image::{ImageFormat, Rgb, RgbImage};
+use image::Rgb;
 
-use super::font::{HEIGHT, WIDTH, glyph};
+use crate::canvas::{BLACK, Canvas, LETTER, LETTER_HEIGHT, WHITE};
 
 /// Side of the whole grid in pixels, about.
 const GRID: u32 = 480;
@@ -18,8 +16,6 @@ const MAX_LABEL: usize = 14;
 /// Up to this number of classes, letters are twice as large.
 const FEW_CLASSES: u32 = 12;
 
-const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
-const BLACK: Rgb<u8> = Rgb([0, 0, 0]);
 const LINE: Rgb<u8> = Rgb([208, 208, 208]);
 /// Where all of a class went to one class.
 const FULL: Rgb<u8> = Rgb([8, 48, 107]);
@@ -29,101 +25,57 @@ const FULL: Rgb<u8> = Rgb([8, 48, 107]);
 /// # Errors
 /// If the picture cannot be encoded.
 pub fn confusion_png(confusion: &[Vec<u32>], names: &[String], title: &[String]) -> Result<Vec<u8>> {
-    let mut file = Cursor::new(Vec::new());
-    draw(confusion, names, title).write_to(&mut file, ImageFormat::Png)?;
-    Ok(file.into_inner())
+    draw(confusion, names, title).to_png()
 }
 
-fn draw(confusion: &[Vec<u32>], names: &[String], title: &[String]) -> RgbImage {
+fn draw(confusion: &[Vec<u32>], names: &[String], title: &[String]) -> Canvas {
     let classes = confusion.len() as u32;
-    let cell = (GRID / classes).clamp(MIN_CELL, GRID / 10);
+    let side = (GRID / classes).clamp(MIN_CELL, GRID / 10);
     let scale = if classes <= FEW_CLASSES { 2 } else { 1 };
-    let (letter, line) = ((WIDTH + 1) * scale, (HEIGHT + 4) * scale);
+    let (letter, line) = (LETTER * scale, (LETTER_HEIGHT + 4) * scale);
     let labels: Vec<String> = names.iter().map(|name| name.chars().take(MAX_LABEL).collect()).collect();
     let width_of =
         |texts: &[String]| letter * texts.iter().map(|t| t.chars().count()).max().unwrap_or(0) as u32;
 
     let label_width = width_of(&labels);
     let (left, top) = (2 * MARGIN + label_width, 2 * MARGIN + line * title.len() as u32 + label_width);
-    let width = (left + cell * classes).max(MARGIN + width_of(title)) + MARGIN;
-    let mut canvas =
-        Canvas { image: RgbImage::from_pixel(width, top + cell * classes + MARGIN, WHITE), scale };
+    let width = (left + side * classes).max(MARGIN + width_of(title)) + MARGIN;
+    let mut canvas = Canvas::new(width, top + side * classes + MARGIN);
 
     for (row, text) in (0..).zip(title) {
-        canvas.text(text, BLACK, MARGIN, MARGIN + row * line);
+        canvas.text(text, (MARGIN, MARGIN + row * line), scale, BLACK);
     }
-    let centred = (cell.saturating_sub(HEIGHT * scale)) / 2;
-    for index in (0..classes).step_by(((HEIGHT + 2) * scale).div_ceil(cell) as usize) {
-        let (label, at) = (&labels[index as usize], index * cell + centred);
+    let centred = (side.saturating_sub(LETTER_HEIGHT * scale)) / 2;
+    for index in (0..classes).step_by(((LETTER_HEIGHT + 2) * scale).div_ceil(side) as usize) {
+        let (label, at) = (&labels[index as usize], index * side + centred);
         let own_width = letter * label.chars().count() as u32;
-        canvas.text(label, BLACK, left - MARGIN / 2 - own_width, top + at);
-        canvas.text_upwards(label, BLACK, left + at, top - MARGIN / 2);
+        canvas.text(label, (left - MARGIN / 2 - own_width, top + at), scale, BLACK);
+        canvas.text_upwards(label, (left + at, top - MARGIN / 2), scale, BLACK);
     }
     for (y, counts) in (0..).zip(confusion) {
         let total: u32 = counts.iter().sum();
         for (x, &count) in (0..).zip(counts) {
             let share = if total == 0 { 0.0 } else { f64::from(count) / f64::from(total) };
-            let (x, y) = (left + x * cell, top + y * cell);
-            canvas.cell(x, y, cell, share);
+            cell(&mut canvas, (left + x * side, top + y * side), side, share, scale);
         }
     }
-    canvas.image
+    canvas
 }
 
-struct Canvas {
-    image: RgbImage,
-    /// Pixels a pixel of a glyph.
-    scale: u32,
-}
-
-impl Canvas {
-    /// A square that is darker the nearer the share is to 1, with its percents where they fit.
-    fn cell(&mut self, x: u32, y: u32, side: u32, share: f64) {
-        if side >= LINED_CELL {
-            self.fill((x, y), (side, side), LINE);
-            self.fill((x, y), (side - 1, side - 1), shade(share));
-        } else {
-            self.fill((x, y), (side, side), shade(share));
-        }
-        let text = format!("{:.0}", 100.0 * share);
-        let (width, height) = (((WIDTH + 1) * text.len() as u32 - 1) * self.scale, HEIGHT * self.scale);
-        let room = (3 * (WIDTH + 1) + 1) * self.scale;
-        if text != "0" && side >= room {
-            let color = if share > 0.5 { WHITE } else { BLACK };
-            self.text(&text, color, x + (side - width) / 2, y + (side - height) / 2);
-        }
+/// A square that is darker the nearer the share is to 1, with its percents where they fit.
+fn cell(canvas: &mut Canvas, (x, y): (u32, u32), side: u32, share: f64, scale: u32) {
+    if side >= LINED_CELL {
+        canvas.fill((x, y), (side, side), LINE);
+        canvas.fill((x, y), (side - 1, side - 1), shade(share));
+    } else {
+        canvas.fill((x, y), (side, side), shade(share));
     }
-
-    /// Text from left to right; (x, y) is its top left corner.
-    fn text(&mut self, text: &str, color: Rgb<u8>, x: u32, y: u32) {
-        let scale = self.scale;
-        self.glyphs(text, color, |along, down| (x + along * scale, y + down * scale));
-    }
-
-    /// Text from below to above; (x, y) is where its top left corner comes to lie, at the bottom left.
-    fn text_upwards(&mut self, text: &str, color: Rgb<u8>, x: u32, y: u32) {
-        let scale = self.scale;
-        self.glyphs(text, color, |along, down| (x + down * scale, y - (along + 1) * scale));
-    }
-
-    /// `place` gives the corner of a glyph's pixel, `along` the line and `down` from its top.
-    fn glyphs(&mut self, text: &str, color: Rgb<u8>, place: impl Fn(u32, u32) -> (u32, u32)) {
-        for (index, character) in (0..).zip(text.chars()) {
-            for (down, row) in (0..).zip(glyph(character)) {
-                for along in (0..WIDTH).filter(|column| row >> (WIDTH - 1 - column) & 1 == 1) {
-                    let corner = place(index * (WIDTH + 1) + along, down);
-                    self.fill(corner, (self.scale, self.scale), color);
-                }
-            }
-        }
-    }
-
-    fn fill(&mut self, (left, top): (u32, u32), (width, height): (u32, u32), color: Rgb<u8>) {
-        for y in top..top + height {
-            for x in left..left + width {
-                self.image.put_pixel(x, y, color);
-            }
-        }
+    let text = format!("{:.0}", 100.0 * share);
+    let (width, height) = ((LETTER * text.len() as u32 - 1) * scale, LETTER_HEIGHT * scale);
+    let room = (3 * LETTER + 1) * scale;
+    if text != "0" && side >= room {
+        let color = if share > 0.5 { WHITE } else { BLACK };
+        canvas.text(&text, (x + (side - width) / 2, y + (side - height) / 2), scale, color);
     }
 }
 
@@ -135,6 +87,8 @@ fn shade(share: f64) -> Rgb<u8> {
 
 #[cfg(test)]
 mod tests {
+    use image::RgbImage;
+
     use super::*;
 
     fn chart(classes: usize) -> RgbImage {
@@ -164,15 +118,5 @@ mod tests {
             assert!(image.pixels().any(|pixel| *pixel == BLACK), "{classes} classes have labels");
             assert!(image.height() < 2200, "{classes} classes: {} pixels high", image.height());
         }
-    }
-
-    #[test]
-    fn every_letter_and_digit_has_its_own_glyph() {
-        let letters: Vec<char> = ('A'..='Z').chain('0'..='9').chain(".,:-_/'%()?".chars()).collect();
-        let mut glyphs: Vec<_> = letters.iter().map(|&letter| glyph(letter)).collect();
-        glyphs.sort_unstable();
-        glyphs.dedup();
-        assert_eq!(glyphs.len(), letters.len());
-        assert_eq!(glyph('q'), glyph('Q'));
     }
 }

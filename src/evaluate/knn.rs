@@ -6,16 +6,14 @@
 use std::cmp::Ordering;
 
 use rayon::prelude::*;
-use simsiam_model::backend::cpu::{Matrix, matrix_product};
 
+use super::cosine::{normalise, similarities};
 use super::features::LabelledFeatures;
 use super::scores::Verdict;
 use crate::console::Phase;
 
 /// Queries whose similarities are computed at once by one thread: at 50,000 features in the bank, 13 MB a thread.
 const QUERY_BLOCK: usize = 64;
-/// Below this, a feature is taken to be zero: it stays zero, and is equally far from all others.
-const MIN_NORM: f32 = 1e-12;
 
 /// How neighbours are chosen and weighted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -108,7 +106,7 @@ pub fn knn(
         .par_chunks(QUERY_BLOCK * dim)
         .zip(queries.labels.par_chunks(QUERY_BLOCK))
         .flat_map_iter(|(rows, labels)| {
-            let similarities = similarities(&bank.features, rows, dim);
+            let similarities = similarities(rows, &bank.features, dim);
             phase.inc(labels.len() as u64);
             let mut vote = Vote::new(k, config.temperature);
             let verdict = move |(row, &label): (&[f32], &u32)| vote.verdict(row, &bank.labels, label);
@@ -127,25 +125,8 @@ fn normalised(mut set: LabelledFeatures, name: &'static str) -> Result<LabelledF
     if labels.checked_mul(dim) != Some(values) {
         return Err(KnnError::Shape { name, values, labels, dim });
     }
-    set.features.par_chunks_mut(dim).enumerate().try_for_each(|(row, feature)| {
-        // In f64, so that no feature of finite values overflows.
-        let norm = feature.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
-        if !norm.is_finite() {
-            return Err(KnnError::NotFinite { name, row });
-        }
-        let scale = 1.0 / norm.max(f64::from(MIN_NORM));
-        feature.iter_mut().for_each(|v| *v = (f64::from(*v) * scale) as f32);
-        Ok(())
-    })?;
+    normalise(&mut set.features, dim).map_err(|row| KnnError::NotFinite { name, row })?;
     Ok(set)
-}
-
-/// Cosine similarity of each query (a row of the result) to each feature of the bank (a column).
-fn similarities(bank: &[f32], queries: &[f32], dim: usize) -> Vec<f32> {
-    let rows = |features| Matrix::of_rows(features, dim);
-    let mut result = vec![0.0; (queries.len() / dim) * (bank.len() / dim)];
-    matrix_product(&mut result, rows(queries), rows(bank).t());
-    result
 }
 
 /// The vote on one query at a time; its buffers serve the next.

@@ -1,13 +1,14 @@
 //! How good the features of an encoder that no longer learns are.
 //!
 //! - [`subject`]: which network of a run; [`frozen`]: it, as a function; [`features`]: what it makes of shards.
-//! - [`knn`]: the votes of the nearest neighbours; [`probe`]: a linear classifier; [`scores`]: what either gets right.
+//! - [`cosine`]: how similar features are; [`knn`]: the votes of the nearest neighbours; [`probe`]: a linear classifier;
+//!   [`scores`]: what either gets right.
 //! - [`monitor`]: kNN while a run trains.
-//! - [`report`], [`chart`]: what is left on the disk; `font`: the chart's letters.
+//! - [`report`], [`chart`]: what is left on the disk.
 
 pub mod chart;
+pub mod cosine;
 pub mod features;
-mod font;
 pub mod frozen;
 pub mod knn;
 pub mod monitor;

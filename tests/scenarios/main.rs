@@ -9,6 +9,7 @@ mod device;
 mod evaluation;
 mod faults;
 mod fixture;
+mod inspect;
 mod instructions;
 mod interruption;
 mod methods;

@@ -1,4 +1,4 @@
-//! Capital letters, digits and a few signs of 5 x 7 pixels, for charts without a font file.
+//! Capital letters, digits and a few signs of 5 x 7 pixels, for pictures without a font file.
 
 /// Width of a glyph in pixels.
 pub(super) const WIDTH: u32 = 5;
@@ -57,5 +57,20 @@ pub(super) fn glyph(character: char) -> [u8; HEIGHT as usize] {
         '(' => [0b00010, 0b00100, 0b01000, 0b01000, 0b01000, 0b00100, 0b00010],
         ')' => [0b01000, 0b00100, 0b00010, 0b00010, 0b00010, 0b00100, 0b01000],
         _ => [0b11111, 0b10001, 0b10001, 0b10001, 0b10001, 0b10001, 0b11111],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_letter_and_digit_has_its_own_glyph() {
+        let letters: Vec<char> = ('A'..='Z').chain('0'..='9').chain(".,:-_/'%()?".chars()).collect();
+        let mut glyphs: Vec<_> = letters.iter().map(|&letter| glyph(letter)).collect();
+        glyphs.sort_unstable();
+        glyphs.dedup();
+        assert_eq!(glyphs.len(), letters.len());
+        assert_eq!(glyph('q'), glyph('Q'));
     }
 }
