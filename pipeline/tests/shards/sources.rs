@@ -274,3 +274,18 @@ fn a_folder_and_what_is_packed_of_it_in_the_order_of_names_are_the_same_images()
     assert!(packed.shards().len() > 2 && packed.fingerprint().matches(&own.fingerprint()));
     assert!((0..30).all(|i| packed.label(i) == own.label(i)));
 }
+
+#[test]
+fn a_zip_bomb_is_not_inflated() {
+    let fixture = Fixture::new();
+    let path = zip(&fixture, "a.zip", CompressionMethod::Deflated);
+    let mut bytes = fs::read(&path).unwrap();
+    // In the central directory, the first member is said to have two gigabytes.
+    let at = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    let member = (at..).find(|&at| bytes[at..].starts_with(b"PK\x01\x02") && bytes[at + 20..at + 24] != [0; 4]).unwrap();
+    bytes[member + 24..member + 28].copy_from_slice(&(2_u32 << 30).to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    let set = open_with(&fixture, &path, Labels::Own);
+    let counts: Vec<_> = set.shards().next().unwrap().finding_counts().collect();
+    assert_eq!((set.len(), counts), (29, vec![(FindingKind::Unreadable, 1)]));
+}
