@@ -96,7 +96,7 @@ fn a_server_without_ranges_sends_it_in_one_stream() {
 #[test]
 fn parts_that_are_cut_off_are_sent_again() {
     let fixture = Fixture::new();
-    fixture.server.fail(PATH, 2, Fault::CutAfter(100_000));
+    fixture.server.fail(PATH, 2, Fault::CutAfter(10_000));
     fixture.succeed();
     assert_eq!(fixture.downloads(), 5, "the others were not");
     let fixture = Fixture::new();
