@@ -112,7 +112,7 @@ impl SavedFeatures {
 }
 
 fn is_usable(shards: &ShardSet, sample: u64) -> bool {
-    shards.read(sample).is_ok_and(|encoded| Decoder::default().decode(encoded.bytes).is_ok())
+    shards.read(sample).is_ok_and(|encoded| Decoder::default().decode(&encoded.bytes).is_ok())
 }
 
 /// Where a safetensors file has its features and keys.

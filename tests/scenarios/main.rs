@@ -14,7 +14,9 @@ mod instructions;
 mod interruption;
 mod methods;
 mod places;
+#[cfg(feature = "remote")]
 #[path = "../../pipeline/tests/support/server/mod.rs"]
+#[expect(dead_code, reason = "other tests play other faults")]
 mod server;
 mod shards;
 mod sources;

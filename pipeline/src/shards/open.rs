@@ -92,6 +92,7 @@ impl<'a> Opening<'a> {
     }
 
     /// For a file whose index is kept elsewhere, under another stamp.
+    #[cfg(feature = "remote")]
     pub(crate) fn with_index(&self, sidecar: Sidecar, stamp: FileStamp) -> Opening<'a> {
         Opening { index: Some((sidecar, stamp)), ..Opening::new(self.options, self.labelling) }
     }

@@ -18,14 +18,8 @@ pub(in crate::shards) struct RemoteShards {
     depot: Option<crate::sources::remote::Depot>,
     #[cfg(feature = "remote")]
     objects: std::collections::HashMap<PathBuf, crate::remote::RemoteObject>,
+    #[cfg(feature = "remote")]
     cache: (Option<PathBuf>, u64),
-}
-
-impl RemoteShards {
-    /// None yet.
-    pub(super) fn new(options: &OpenOptions) -> RemoteShards {
-        RemoteShards { cache: (options.cache_dir.clone(), options.cache_size), ..RemoteShards::default() }
-    }
 }
 
 impl std::fmt::Debug for RemoteShards {
@@ -36,8 +30,14 @@ impl std::fmt::Debug for RemoteShards {
 
 #[cfg(not(feature = "remote"))]
 impl RemoteShards {
+    /// None, ever.
+    pub(super) fn new(_: &OpenOptions) -> RemoteShards {
+        RemoteShards::default()
+    }
+
     pub(super) fn list(&mut self, pattern: &str) -> Result<Vec<PathBuf>, ShardError> {
-        let cause = "not built in; the feature `remote` reads buckets and web servers".to_owned();
+        let cause = "this program was built without what reads buckets and web servers: `cargo run --features remote -- ...` has it";
+        let cause = cause.to_owned();
         Err(ShardError::BadPattern { pattern: pattern.to_owned(), cause })
     }
 
@@ -65,6 +65,11 @@ mod feature {
     const PATIENCE: Duration = Duration::from_secs(60);
 
     impl RemoteShards {
+        /// None yet.
+        pub(in crate::shards::pattern) fn new(options: &OpenOptions) -> RemoteShards {
+            RemoteShards { cache: (options.cache_dir.clone(), options.cache_size), ..RemoteShards::default() }
+        }
+
         /// The objects that a pattern names, as paths.
         pub(in crate::shards::pattern) fn list(&mut self, pattern: &str) -> Result<Vec<PathBuf>, ShardError> {
             if !is_remote(pattern) {
