@@ -286,8 +286,10 @@ pub struct ImportArgs {
 /// `simsiam pack`.
 #[derive(Debug, Args)]
 pub struct PackArgs {
-    /// Folder with one folder of images for each class, or with images, which have no labels then
-    pub source: PathBuf,
+    /// Folder with one folder of images for each class, or with images, which have no labels then; or any other source: a zip, a Parquet
+    /// file, tars, a folder of these, a glob or a brace pattern
+    #[arg(value_parser = pattern())]
+    pub source: String,
     /// Folder to write the shards to
     pub out: PathBuf,
     /// Size of a shard in MiB

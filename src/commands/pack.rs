@@ -1,7 +1,10 @@
 //! `simsiam pack`: a folder of images becomes shards.
 
+use std::path::Path;
+
 use anyhow::Result;
-use simsiam_pipeline::pack::{ClassFolders, PackOptions, PackOrder, pack};
+use simsiam_pipeline::ShardSet;
+use simsiam_pipeline::pack::{ClassFolders, PackOptions, PackOrder, PackProgress, pack, pack_set};
 
 use crate::cli::{self, PackArgs};
 use crate::console::{Console, Unit, thousands};
@@ -37,10 +40,20 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         ..PackOptions::default()
     };
     let phase = console.phase("packing", 0, Unit::Things("images"));
-    let report = pack(&args.source, &args.out, &options, &mut |progress| {
+    let mut told = |progress: PackProgress| {
         phase.set_length(progress.total);
         phase.set_position(progress.done);
-    })?;
+    };
+    let report = if ShardSet::is_folder_of_images(&args.source) {
+        pack(Path::new(&args.source), &args.out, &options, &mut told)?
+    } else {
+        if args.labels.is_some() {
+            return Err(InputError::new("--labels is about folders: other sources have labels of their own").into());
+        }
+        let set = ShardSet::open(&[&args.source], &console.open_options())?;
+        set.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+        pack_set(&set, None, &args.out, &options, &mut told)?
+    };
     drop(phase);
     for skipped in report.skipped.iter().chain(&report.others).take(MOST_LISTED) {
         console.line(format_args!("left out {skipped}"));

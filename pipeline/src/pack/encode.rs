@@ -1,6 +1,5 @@
 //! From an image file to the bytes that go into the shard.
 
-use std::fs;
 use std::panic;
 
 use image::codecs::jpeg::JpegEncoder;
@@ -56,13 +55,16 @@ fn known_kind(bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Reads one file. A file that cannot be read ends the packing; one that cannot be decoded is only left out.
-pub(super) fn load(image: &SourceImage, encoding: Encoding) -> Result<Loaded, ShardError> {
-    let bytes = fs::read(&image.path).map_err(ShardError::io("read", &image.path))?;
+/// Reads one image. A file that cannot be read ends the packing; a sample that cannot be, and what cannot be decoded, is only left out.
+pub(super) fn load(image: &SourceImage<'_>, encoding: Encoding) -> Result<Loaded, ShardError> {
+    let bytes = match image.read()? {
+        Ok(bytes) => bytes,
+        Err(cause) => return Ok(Err(cause)),
+    };
     let (max_side, quality) = match encoding {
-        Encoding::Keep => return Ok(known_kind(&bytes).map(|()| (image.extension.clone(), bytes))),
+        Encoding::Keep => return Ok(known_kind(&bytes).map(|()| (image.extension(&bytes), bytes))),
         Encoding::ScaleTo { max_side } => match fits(&bytes, max_side) {
-            Ok(true) => return Ok(Ok((image.extension.clone(), bytes))),
+            Ok(true) => return Ok(Ok((image.extension(&bytes), bytes))),
             Ok(false) => (Some(max_side), DEFAULT_QUALITY),
             Err(error) => return Ok(Err(error.to_string())),
         },

@@ -24,7 +24,8 @@ pub use self::report::{PackError, PackReport, SkippedFile};
 use self::rolling::RollingShards;
 use self::source::{Source, SourceImage};
 use crate::in_shares::in_shares;
-use crate::shards::{AtomicFile, CLASSES_FILE, ShardError};
+use crate::sampler::SampleSet;
+use crate::shards::{AtomicFile, CLASSES_FILE, ShardError, ShardSet};
 
 mod encode;
 mod layout;
@@ -105,7 +106,33 @@ pub fn pack(
     progress: &mut dyn FnMut(PackProgress),
 ) -> Result<PackReport, PackError> {
     let encoding = Encoding::new(options)?;
-    let Source { classes, mut images, others } = source::list(source, out, options.classes)?;
+    write(source::list(source, out, options.classes)?, encoding, out, options, progress)
+}
+
+/// Packs the samples of a set that were chosen, whatever sources it has, with its labels and class names; as [`pack`], but that
+/// samples which cannot be read are left out, too, and that [`PackOrder::Names`] is the set's own order.
+///
+/// # Errors
+/// `out` holds shards already; an option out of range; none of the samples can be used; I/O.
+pub fn pack_set(
+    set: &ShardSet,
+    chosen: Option<&SampleSet>,
+    out: &Path,
+    options: &PackOptions,
+    progress: &mut dyn FnMut(PackProgress),
+) -> Result<PackReport, PackError> {
+    let encoding = Encoding::new(options)?;
+    write(source::of_set(set, chosen), encoding, out, options, progress)
+}
+
+fn write(
+    source: Source<'_>,
+    encoding: Encoding,
+    out: &Path,
+    options: &PackOptions,
+    progress: &mut dyn FnMut(PackProgress),
+) -> Result<PackReport, PackError> {
+    let Source { classes, mut images, others } = source;
     check_out(out)?;
     fs::create_dir_all(out).map_err(ShardError::io("create", out))?;
     match options.order {
@@ -153,8 +180,8 @@ fn check_out(out: &Path) -> Result<(), PackError> {
 type Loaded = Result<(String, Vec<u8>), String>;
 
 /// Reads, and where asked encodes, images on several threads; the result has their order.
-fn load(images: &[SourceImage], encoding: Encoding, threads: usize) -> Result<Vec<Loaded>, ShardError> {
-    let load_share = |share: &[SourceImage]| -> Result<Vec<Loaded>, ShardError> {
+fn load(images: &[SourceImage<'_>], encoding: Encoding, threads: usize) -> Result<Vec<Loaded>, ShardError> {
+    let load_share = |share: &[SourceImage<'_>]| -> Result<Vec<Loaded>, ShardError> {
         share.iter().map(|image| encode::load(image, encoding)).collect()
     };
     let shares: Vec<_> =

@@ -19,7 +19,7 @@ pub(super) struct RollingShards<'a> {
 }
 
 impl<'a> RollingShards<'a> {
-    pub(super) fn new(out: &'a Path, options: &'a PackOptions, images: &[SourceImage]) -> RollingShards<'a> {
+    pub(super) fn new(out: &'a Path, options: &'a PackOptions, images: &[SourceImage<'_>]) -> RollingShards<'a> {
         // Two headers and two paddings a sample; re-encoded images are seldom larger than they were.
         let bytes: u64 = images.iter().map(|image| image.bytes + 2048).sum();
         let count = bytes / options.shard_bytes + 1;
@@ -29,7 +29,7 @@ impl<'a> RollingShards<'a> {
 
     pub(super) fn append(
         &mut self,
-        image: &SourceImage,
+        image: &SourceImage<'_>,
         extension: &str,
         bytes: &[u8],
     ) -> Result<(), ShardError> {

@@ -150,6 +150,12 @@ fn shards_in(folder: &Path, found: &mut Resolved) -> Result<(), ShardError> {
     Ok(())
 }
 
+/// Whether a path is a folder without a shard, compressed or not.
+pub(super) fn is_folder_of_images(path: &Path) -> bool {
+    let is_shards = |path: PathBuf| is_compressed_tar(&path) || is_shard(&path).unwrap_or(true);
+    path.is_dir() && !entries(path).any(is_shards)
+}
+
 /// What can be listed of a folder; nothing of anything else.
 fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())

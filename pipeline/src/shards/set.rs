@@ -115,6 +115,11 @@ impl ShardSet {
         Ok(pattern::resolve(patterns, &OpenOptions::default())?.shards)
     }
 
+    /// Whether a pattern is a folder, and not one of shards.
+    pub fn is_folder_of_images(pattern: &str) -> bool {
+        pattern::is_folder_of_images(Path::new(pattern))
+    }
+
     /// Opens everything that the patterns name, and indexes what has no fresh index yet.
     ///
     /// A pattern is a tar, a zip or a Parquet file; a folder of these, or of images; a glob, or any of these with braces:
@@ -316,6 +321,11 @@ impl ShardSet {
     pub fn notes(&self) -> Vec<String> {
         let beside = [warnings::of_compressed(&self.compressed), warnings::of_images_beside(&self.images_beside)];
         self.classes.warnings.iter().cloned().chain(beside.into_iter().flatten()).collect()
+    }
+
+    /// Length of a sample's encoded image in bytes, as it was indexed; 0 if there is no such sample.
+    pub(crate) fn encoded_bytes(&self, sample: u64) -> u64 {
+        self.find(sample).map_or(0, |(shard, position)| shard.encoded_bytes(position))
     }
 
     /// Where a sample lies, for error texts. A number out of range gives an empty place.

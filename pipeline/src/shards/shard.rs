@@ -103,6 +103,10 @@ impl Shard {
         self.index.fingerprint()
     }
 
+    pub(super) fn encoded_bytes(&self, position: u64) -> u64 {
+        self.index.record(position).map_or(0, |record| record.length.into())
+    }
+
     /// Length and CRC-32 of every sample's image, the latter where it is known.
     pub(super) fn images(&self) -> impl Iterator<Item = (u32, Option<u32>)> {
         (0..self.samples())

@@ -11,7 +11,8 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use simsiam_pipeline::pack::{PackOptions, PackOrder, pack};
+use simsiam_pipeline::pack::{PackOptions, PackOrder, pack, pack_set};
+use simsiam_pipeline::sampler::SampleSet;
 use simsiam_pipeline::shards::{FindingKind, Labels, OpenOptions, ReadCause, ShardSet, ShardWriter};
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -288,4 +289,31 @@ fn a_zip_bomb_is_not_inflated() {
     let set = open_with(&fixture, &path, Labels::Own);
     let counts: Vec<_> = set.shards().next().unwrap().finding_counts().collect();
     assert_eq!((set.len(), counts), (29, vec![(FindingKind::Unreadable, 1)]));
+}
+
+#[test]
+fn any_source_is_packed_with_its_labels_and_in_its_order() {
+    let fixture = Fixture::new();
+    let table = parquet(&fixture, "a.parquet", Compression::UNCOMPRESSED, false);
+    let set = open_with(&fixture, &table, Labels::Own);
+    let chosen = SampleSet::new(&[2, 11, 12, 29], set.len());
+    // Its images are none, so that those are left out which are not to be kept as they are.
+    let options = PackOptions { order: PackOrder::Names, ..Default::default() };
+    let error = pack_set(&set, Some(&chosen), &fixture.path("none"), &options, &mut |_| ()).unwrap_err().to_string();
+    assert!(error.starts_with("none of the 4 images could be decoded (first: "), "{error}");
+    let jpegs = fixture.path("jpegs");
+    for number in 0..6 {
+        let path = jpegs.join(format!("{}/x.{number}.jpg", if number < 3 { "a" } else { "b" }));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, jpeg(number, 16 + number, 16)).unwrap();
+    }
+    let set = open_with(&fixture, &jpegs, Labels::Own);
+    let chosen = SampleSet::new(&[1, 3, 4], set.len());
+    let out = fixture.path("packed");
+    pack_set(&set, Some(&chosen), &out, &options, &mut |_| ()).unwrap();
+    let packed = open_with(&fixture, &out, Labels::Own);
+    let samples: Vec<_> = (0..packed.len()).map(|i| packed.read(i).map(|s| (s.key(), s.label)).unwrap()).collect();
+    assert_eq!(samples, [("a/x_1".into(), Some(0)), ("b/x_3".into(), Some(1)), ("b/x_4".into(), Some(1))]);
+    assert_eq!(packed.class_names().unwrap(), ["a", "b"]);
+    assert_eq!(packed.read(2).unwrap().bytes, set.read(4).unwrap().bytes);
 }
