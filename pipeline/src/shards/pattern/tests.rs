@@ -15,7 +15,7 @@ fn names(dir: &tempfile::TempDir, patterns: &[&str]) -> Result<Vec<String>, Shar
     let patterns: Vec<String> =
         patterns.iter().map(|pattern| dir.path().join(pattern).to_str().unwrap().to_owned()).collect();
     let name = |path: &PathBuf| path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned();
-    Ok(resolve(&patterns)?.shards.iter().map(name).collect())
+    Ok(resolve(&patterns, &OpenOptions::default())?.shards.iter().map(name).collect())
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn weights_make_sets_of_a_mixture() {
     let resolved = |patterns: &[&str]| {
         let patterns: Vec<String> =
             patterns.iter().map(|pattern| dir.path().join(pattern).to_str().unwrap().to_owned()).collect();
-        resolve(&patterns)
+        resolve(&patterns, &OpenOptions::default())
     };
     let Resolved { shards, sets, .. } = resolved(&["b/=3", "a/{y,x}.tar=0.5"]).unwrap();
     assert_eq!(shards, ["b/x.tar", "a/x.tar", "a/y.tar"].map(|path| dir.path().join(path)));
@@ -82,7 +82,7 @@ fn what_names_nothing_is_an_error_that_says_so() {
     assert_eq!(names(&dir, &["images"]).unwrap(), ["images"], "a folder of images is a source itself");
     assert_eq!(names(&dir, &["images/cat", "images"]).unwrap(), ["images"], "and so is not read twice");
     assert!(error("a[.tar").starts_with("DIR/a[.tar: invalid range pattern at character "));
-    assert_eq!(resolve::<&str>(&[]).unwrap_err().to_string(), "no shards were named");
+    assert_eq!(resolve::<&str>(&[], &OpenOptions::default()).unwrap_err().to_string(), "no shards were named");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn compressed_tars_are_named_with_what_to_do() {
     let expected = "DIR/x: holds no .tar file but 2 compressed, which cannot be mapped (first: DIR/x/a.tar.gz); \
         `gzip -dc < DIR/x/a.tar.gz > DIR/x/a.tar` makes a shard of it";
     assert_eq!(error, expected);
-    let found = resolve(&[dir.path().join("y").to_str().unwrap()]).unwrap();
+    let found = resolve(&[dir.path().join("y").to_str().unwrap()], &OpenOptions::default()).unwrap();
     assert_eq!(found.compressed, [dir.path().join("y/c.tar.zst")], "a.tar.gz was decompressed already");
 }
 
