@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use simsiam_model::state::NamedTensor;
-use simsiam_pipeline::{BadSample, Part};
 use simsiam_pipeline::shards::Fingerprint;
+use simsiam_pipeline::{BadSample, Part};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::TrainConfig;

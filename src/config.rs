@@ -17,8 +17,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use simsiam_model::arch::Arch;
-use simsiam_pipeline::shards::{Labels, OpenOptions};
 use simsiam_pipeline::choose::Choice;
+use simsiam_pipeline::shards::{Labels, OpenOptions};
 use simsiam_pipeline::{Order, PipelineConfig, Recipe};
 
 use self::values::ByteSize;
@@ -211,7 +211,10 @@ impl std::str::FromStr for Shuffle {
         let shards = match text {
             "whole" => return Ok(Self::Whole),
             "window" => Some(Self::WINDOW),
-            text => text.strip_prefix("window=").and_then(|shards| shards.parse().ok()).filter(|&shards| shards > 0),
+            text => text
+                .strip_prefix("window=")
+                .and_then(|shards| shards.parse().ok())
+                .filter(|&shards| shards > 0),
         };
         shards.map(Self::Window).ok_or_else(|| {
             format!("`{text}` is neither `whole`, `window` nor `window=N` with a number of shards")

@@ -62,7 +62,8 @@ impl Source {
     /// As there, or if no sample is as the choice says.
     pub fn open_chosen(patterns: &[String], config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
         let mut source = Self::open(patterns, config, options)?;
-        let chosen = config.choice().of(&*source.shards).map_err(|error| InputError::new(format!("--{error}")))?;
+        let chosen =
+            config.choice().of(&*source.shards).map_err(|error| InputError::new(format!("--{error}")))?;
         if let Some(Chosen { samples, summary }) = chosen {
             tracing::info!("{}: {summary}", patterns.join(" "));
             source.quarantine = Arc::new(Quarantine::new(policy(config), samples.len()));

@@ -211,7 +211,8 @@ pub fn start(
     };
 
     for index in 0..workers {
-        let worker = Worker::new(index, shards.clone(), quarantine.clone(), clock.clone(), buffers.clone(), config);
+        let worker =
+            Worker::new(index, shards.clone(), quarantine.clone(), clock.clone(), buffers.clone(), config);
         let (ready, finished) = (ready_rx.clone(), finished_tx.clone());
         shutdown
             .threads
@@ -237,14 +238,10 @@ pub fn start(
             .build()
             .expect("a runtime without drivers needs nothing from the system");
         runtime.block_on(async {
-            tokio::join!(
-                plan::run(plan, open_tx, planned_tx),
-                read::run(read, planned_rx, ready_tx),
-                async {
-                    collate::run(open_rx, finished_rx, batches_tx, pool, collate_permits).await;
-                    drop(alive);
-                },
-            )
+            tokio::join!(plan::run(plan, open_tx, planned_tx), read::run(read, planned_rx, ready_tx), async {
+                collate::run(open_rx, finished_rx, batches_tx, pool, collate_permits).await;
+                drop(alive);
+            },)
         });
         // A file system that no longer answers does not keep the pipeline from ending.
         runtime.shutdown_timeout(Duration::from_secs(1));

@@ -7,7 +7,7 @@ use simsiam_pipeline::ShardSet;
 use simsiam_pipeline::pack::{ClassFolders, PackOptions, PackOrder, PackProgress, pack, pack_set};
 
 use crate::cli::{self, PackArgs};
-use crate::console::{Console, Unit, thousands};
+use crate::console::{Console, Unit, counted, thousands};
 use crate::error::InputError;
 
 /// Packs, and says what was written.
@@ -48,7 +48,9 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         pack(Path::new(&args.source), &args.out, &options, &mut told)?
     } else {
         if args.labels.is_some() {
-            return Err(InputError::new("--labels is about folders: other sources have labels of their own").into());
+            return Err(
+                InputError::new("--labels is about folders: other sources have labels of their own").into()
+            );
         }
         let set = ShardSet::open(&[&args.source], &console.open_options())?;
         set.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -67,9 +69,9 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         format!("; {} files were left out: see {}", thousands(files), list.display())
     });
     console.line(format_args!(
-        "packed {} images {classes} into {} shards, {} MiB, in {}{left_out}",
-        thousands(report.images),
-        report.shards.len(),
+        "packed {} {classes} into {}, {} MiB, in {}{left_out}",
+        counted(report.images, "image"),
+        counted(report.shards.len() as u64, "shard"),
         report.bytes >> 20,
         args.out.display(),
     ));

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use simsiam_model::arch::Arch;
-use simsiam_pipeline::shards::{Labels, OpenOptions};
 #[cfg(doc)]
 use simsiam_pipeline::Recipe;
+use simsiam_pipeline::shards::{Labels, OpenOptions};
 
 use super::values::{ByteSize, labels, number, pattern, whole};
 use super::{

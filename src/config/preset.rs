@@ -8,8 +8,8 @@ use simsiam_pipeline::shards::Labels;
 use simsiam_pipeline::{Recipe, ShardSet};
 
 use super::{
-    Shuffle,    BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Predictor, PredictorLr, Similarity, Symmetry, Target,
-    TrainConfig, Workers,
+    BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Predictor, PredictorLr, Shuffle, Similarity,
+    Symmetry, Target, TrainConfig, Workers,
 };
 
 /// A named set of values.

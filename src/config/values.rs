@@ -77,11 +77,15 @@ impl FromStr for ByteSize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let end = text.len() - text.trim_start_matches(|digit: char| digit.is_ascii_digit() || digit == '.').len();
+        let end =
+            text.len() - text.trim_start_matches(|digit: char| digit.is_ascii_digit() || digit == '.').len();
         let (number, unit) = (text[..end].parse::<f64>().ok(), text[end..].trim());
-        let unit = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, bytes)| *bytes as f64);
+        let unit =
+            UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, bytes)| *bytes as f64);
         let bytes = number.zip(unit).map(|(number, unit)| number * unit).filter(|bytes| *bytes >= 1.0);
-        bytes.map(|bytes| Self(bytes as u64)).ok_or_else(|| "must be a size such as 500MB, 50GB or 2TiB".into())
+        bytes
+            .map(|bytes| Self(bytes as u64))
+            .ok_or_else(|| "must be a size such as 500MB, 50GB or 2TiB".into())
     }
 }
 
@@ -93,10 +97,11 @@ impl TryFrom<String> for ByteSize {
     }
 }
 
-/// By the largest unit that divides it.
+/// In the unit that makes it the smallest whole number.
 impl From<ByteSize> for String {
     fn from(ByteSize(bytes): ByteSize) -> String {
-        let (unit, size) = UNITS.iter().find(|(_, size)| bytes.is_multiple_of(*size)).unwrap_or(&UNITS[8]);
+        let whole = UNITS.iter().filter(|(_, size)| bytes.is_multiple_of(*size));
+        let (unit, size) = whole.max_by_key(|(_, size)| *size).unwrap_or(&UNITS[8]);
         format!("{}{unit}", bytes / size)
     }
 }
@@ -122,7 +127,10 @@ mod tests {
     #[test]
     fn sizes_have_a_unit() {
         let bytes = |text: &str| text.parse::<ByteSize>().map(|ByteSize(bytes)| bytes);
-        assert_eq!(["50GB", "1.5 GiB", "700kb", "12B"].map(|text| bytes(text).unwrap()), [50_000_000_000, 3 << 29, 700_000, 12]);
+        assert_eq!(
+            ["50GB", "1.5 GiB", "700kb", "12B"].map(|text| bytes(text).unwrap()),
+            [50_000_000_000, 3 << 29, 700_000, 12]
+        );
         for text in ["", "50", "GB", "-1GB", "0MB", "5XB", "1e400GB"] {
             assert_eq!(bytes(text), Err("must be a size such as 500MB, 50GB or 2TiB".into()), "{text}");
         }

@@ -125,7 +125,7 @@ fn pack_asks_for_what_is_meant_with_commands_that_work() {
     let printed = succeed(pack("images/val", "packed/val").args(["--prefix", "val"]));
     assert!(printed.contains("packed 50 images of 10 classes"), "{printed}");
     let printed = succeed(&mut pack("images/val/dots", "flat"));
-    assert!(printed.contains("packed 5 images without labels into 1 shards"), "{printed}");
+    assert!(printed.contains("packed 5 images without labels into 1 shard,"), "{printed}");
     let printed = succeed(pack("images", "all").args(["--labels", "none"]));
     assert!(printed.contains("packed 250 images without labels"), "{printed}");
 }

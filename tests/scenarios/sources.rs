@@ -11,7 +11,7 @@ use simsiam_pipeline::ShardSet;
 use simsiam_pipeline::pack::{PackOptions, PackOrder, pack};
 use simsiam_pipeline::shards::OpenOptions;
 
-use crate::fixture::{Fixture, refused, succeed, text};
+use crate::fixture::{Fixture, refused, simsiam, succeed, text};
 use crate::interruption::{resume, spawn, wait_for};
 
 /// The training images as tars in the order of names, eight of them or so, with their indexes; their names.
@@ -40,8 +40,10 @@ fn zip(fixture: &Fixture) -> String {
 
 /// `train` on `shards`, with a cache of its own.
 fn train(fixture: &Fixture, run: &str, shards: &str, more: &[&str]) -> Command {
-    let mut command = fixture.train(run, &["--knn-every", "1"]);
-    command.arg("--shards").arg(shards).args(more).env("XDG_CACHE_HOME", fixture.path("cache"));
+    let mut command = simsiam();
+    let settings = ["--preset", "demo", "--batch-size", "8", "--log-every", "1", "--knn-every", "1"];
+    command.arg("train").args(["--shards", shards]).args(settings).args(more);
+    command.arg("--run-dir").arg(fixture.path(run)).env("XDG_CACHE_HOME", fixture.path("cache"));
     command
 }
 
@@ -90,7 +92,8 @@ fn folders_of_any_shape_train_and_say_what_their_labels_are() {
     let fixture = Fixture::new();
     let root = fixture.path("photos");
     fs::create_dir_all(root.join("2020")).unwrap();
-    let images: Vec<_> = fs::read_dir(fixture.path("images/train")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let images: Vec<_> =
+        fs::read_dir(fixture.path("images/train")).unwrap().map(|entry| entry.unwrap().path()).collect();
     for class in &images {
         let name = class.file_name().unwrap();
         fs::rename(class, root.join("2020").join(name)).unwrap();
@@ -104,7 +107,12 @@ fn folders_of_any_shape_train_and_say_what_their_labels_are() {
     let refusal = refused(&mut command);
     assert!(refusal.contains("kNN needs a label for every sample"), "{refusal}");
     assert!(refusal.contains("--labels folders takes the first folder"), "{refusal}");
-    let plain = succeed(&mut train(&fixture, "plain", photos, &["--epochs", "1", "--knn-every", "0", "--labels", "none"]));
+    let plain = succeed(&mut train(
+        &fixture,
+        "plain",
+        photos,
+        &["--epochs", "1", "--knn-every", "0", "--labels", "none"],
+    ));
     assert!(!plain.contains("warning") && !plain.contains("WARN"), "{plain}");
 
     let inside = root.join("2020").to_str().unwrap().to_owned();

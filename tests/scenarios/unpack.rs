@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use simsiam_pipeline::ShardSet;
 use simsiam_pipeline::decode::Decoder;
 
 use crate::fixture::{Fixture, damage, refused, simsiam, succeed, text};
@@ -77,10 +78,13 @@ fn images_without_labels_and_classes_by_name_come_out_again() {
 #[test]
 fn pixels_are_those_that_training_sees() {
     let fixture = Fixture::new();
+    let set = ShardSet::open(&[fixture.path("train").to_str().unwrap()], &Default::default()).unwrap();
+    let keys: String = (0..12).map(|sample| set.locate(sample).key + "\n").collect();
+    fs::write(fixture.path("first.txt"), keys).unwrap();
     damage(&fixture.shard(), 512);
     let mut unpack = simsiam();
-    unpack.arg("unpack").arg(fixture.path("train")).arg(fixture.path("out"));
-    let output = unpack.args(["--format", "png", "--limit", "12"]).output().unwrap();
+    unpack.arg("unpack").arg(fixture.path("train")).arg(fixture.path("out")).current_dir(fixture.path(""));
+    let output = unpack.args(["--format", "png", "--select", "key in first.txt"]).output().unwrap();
     let printed = text(&output);
     assert_eq!(output.status.code(), Some(1), "{printed}");
     assert!(printed.contains("left out shard ") && printed.contains("train-000.tar, sample 0 "), "{printed}");

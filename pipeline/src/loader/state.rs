@@ -84,9 +84,7 @@ pub enum StateError {
     #[error("the loader's state belongs to another recipe or number of views")]
     Recipe,
     /// The shards are not those that the state belongs to.
-    #[error(
-        "the loader's state belongs to other shards (of fingerprint {found}, these have {expected})"
-    )]
+    #[error("the loader's state belongs to other shards (of fingerprint {found}, these have {expected})")]
     Data {
         /// The state's.
         found: Fingerprint,

@@ -19,7 +19,11 @@ pub(super) struct RollingShards<'a> {
 }
 
 impl<'a> RollingShards<'a> {
-    pub(super) fn new(out: &'a Path, options: &'a PackOptions, images: &[SourceImage<'_>]) -> RollingShards<'a> {
+    pub(super) fn new(
+        out: &'a Path,
+        options: &'a PackOptions,
+        images: &[SourceImage<'_>],
+    ) -> RollingShards<'a> {
         // Two headers and two paddings a sample; re-encoded images are seldom larger than they were.
         let bytes: u64 = images.iter().map(|image| image.bytes + 2048).sum();
         let count = bytes / options.shard_bytes + 1;

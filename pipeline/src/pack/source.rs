@@ -67,7 +67,11 @@ impl SourceImage<'_> {
 }
 
 /// Lists the images below `source`, at any depth, and settles their classes. Names that begin with a dot are passed over.
-pub(super) fn list(source: &Path, out: &Path, asked: Option<ClassFolders>) -> Result<Source<'static>, PackError> {
+pub(super) fn list(
+    source: &Path,
+    out: &Path,
+    asked: Option<ClassFolders>,
+) -> Result<Source<'static>, PackError> {
     let mut found = walk(source)?;
     let layout = Layout::settle(source, out, &mut found, asked)?;
     let Found { images, others, .. } = found;
@@ -100,7 +104,14 @@ fn of_sample(set: &ShardSet, sample: u64) -> SourceImage<'_> {
     let key = if folder.is_empty() { base } else { format!("{folder}/{base}") };
     let bytes = set.encoded_bytes(sample);
     let label = set.label(sample);
-    SourceImage { path: at.to_string().into(), bytes, key, extension: String::new(), label, sample: Some((set, sample)) }
+    SourceImage {
+        path: at.to_string().into(),
+        bytes,
+        key,
+        extension: String::new(),
+        label,
+        sample: Some((set, sample)),
+    }
 }
 
 /// Orders images by a hash of their key and the seed: as good as a shuffle, and the same in every listing order.

@@ -42,7 +42,10 @@ impl Lists {
         let mut lists = Lists::default();
         for (folder, shard) in folders {
             let path = folder.join(FILE_NAME);
-            let list = resolved.remote.read_beside(shard, FILE_NAME).map_or_else(|| read_list(&path), |list| Ok(Some(list)));
+            let list = resolved
+                .remote
+                .read_beside(shard, FILE_NAME)
+                .map_or_else(|| read_list(&path), |list| Ok(Some(list)));
             let Some(bytes) = list? else { continue };
             let (text, problem) = decode(&bytes);
             lists.warnings.extend(problem.map(|problem| format!("{}: {problem}", path.display())));
@@ -60,7 +63,8 @@ impl Lists {
         let mut lists = self.folders;
         for shard in shards.iter() {
             // A list beside the shards is the user's word.
-            if let Some(names) = shard.class_names().filter(|_| !lists.contains_key(folder_of(shard.path()))) {
+            if let Some(names) = shard.class_names().filter(|_| !lists.contains_key(folder_of(shard.path())))
+            {
                 lists.insert(shard.path().to_owned(), names.to_vec());
             }
         }
@@ -83,7 +87,9 @@ impl Lists {
                     warnings::some_of(more)
                 ));
             }
-            for shard in shards.iter_mut().filter(|shard| shard.path() == place || folder_of(shard.path()) == place) {
+            for shard in
+                shards.iter_mut().filter(|shard| shard.path() == place || folder_of(shard.path()) == place)
+            {
                 shard.renumber(labels.clone());
             }
         }

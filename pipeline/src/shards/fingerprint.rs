@@ -171,7 +171,8 @@ mod tests {
         let whole = of(images());
         let lengths_only = of(images().into_iter().map(|(length, _)| (length, None)));
         assert!(lengths_only.matches(&whole) && whole.matches(&lengths_only) && lengths_only != whole);
-        let other_bytes = of(images().into_iter().map(|(length, crc32)| (length, crc32.map(|crc32| crc32 + 1))));
+        let other_bytes =
+            of(images().into_iter().map(|(length, crc32)| (length, crc32.map(|crc32| crc32 + 1))));
         assert!(!other_bytes.matches(&whole) && other_bytes.matches(&lengths_only));
     }
 

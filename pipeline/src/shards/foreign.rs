@@ -99,7 +99,9 @@ mod tests {
         assert_eq!(advice("d/a.tar.gz", b"\x1f\x8b\x08"), gzip("d/a.tar.gz > d/a.tar"));
         assert_eq!(advice("a.tgz", b"\x1f\x8b\x08"), gzip("a.tgz > a.tar"));
         assert_eq!(advice("a.tar", b"\x1f\x8b\x08"), gzip("a.tar > a-plain.tar"));
-        assert!(advice("a.tar", b"7z\xbc\xaf\x27\x1c").unwrap().starts_with("a 7z archive: `7z x a.tar` in a"));
+        assert!(
+            advice("a.tar", b"7z\xbc\xaf\x27\x1c").unwrap().starts_with("a 7z archive: `7z x a.tar` in a")
+        );
         let page = advice("a.tar", b"\r\n<HTML><body>404");
         assert_eq!(page.as_deref(), Some("an HTML page: download it again"));
         assert_eq!(advice("a.tar", b"GIF89a"), None);

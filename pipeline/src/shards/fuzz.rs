@@ -31,7 +31,8 @@ fn read_tar(archive: &[u8]) {
     let samples = found.index.samples();
     assert!(samples <= found.members);
     let shard = FileStamp { bytes: archive.len() as u64, mtime_ns: 0 };
-    let index = Index::from_bytes(found.index.finish(shard), &|_, _| true).expect("what was scanned can be indexed");
+    let index =
+        Index::from_bytes(found.index.finish(shard), &|_, _| true).expect("what was scanned can be indexed");
     for position in 0..samples {
         let record = index.record(position).expect("every sample has a record");
         let image = &archive[record.offset as usize..][..record.length as usize];

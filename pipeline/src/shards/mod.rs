@@ -1,25 +1,27 @@
-//! WebDataset shards: tar archives that are memory-mapped, indexed once, and read without a copy.
+//! Images where they lie, as one numbered sequence of samples: WebDataset tars, zips, Parquet files and folders, indexed once, and
+//! mapped and read without a copy where they can be. What is different about each kind is in `sources`.
 //!
 //! ```text
-//! patterns -> paths -> map -> index (sidecar, or scan the tar) -> ShardSet::read -> EncodedSample
+//! patterns -> paths -> source and index (sidecar, or what the source lists) -> ShardSet::read -> EncodedSample
 //! ```
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `set` | [`ShardSet`]: all shards as one numbered sequence |
 //! | `sample` | [`EncodedSample`] and its [`Location`] |
-//! | `shard` | [`Shard`]: one mapped tar and its index |
-//! | `open` | maps and indexes many shards in parallel |
+//! | `shard` | [`Shard`]: one source and its index |
+//! | `open` | opens and indexes many sources in parallel |
 //! | `pattern`, `classes` | which files, also by WebDataset's `shardindex.json`; the names of the classes |
 //! | `index` | the sidecar's format, and where it lives |
-//! | `scan`, `name`, `label`, `tar` | members to samples and their labels; bytes to members |
+//! | `name`, `label`, `labels` | what names and labels say; labels from folders and tables |
+//! | `fingerprint` | [`Fingerprint`]: the same images, whatever holds them |
 //! | `finding`, `warnings` | [`Finding`]: what became no sample, and the lines that say so |
 //! | `foreign` | what a file is that is no tar |
 //! | `mapping`, `fault` | the memory map, and what happens when its file shrinks |
 //! | `writer`, `atomic_file` | [`ShardWriter`]; [`AtomicFile`]: complete or not there |
 //!
 //! # What a sample is
-//! Consecutive members with the same key, which is the path up to the first dot of the base name. The rest is
+//! In a folder or a zip, an image file; in a Parquet file, a row. In a tar, consecutive members with the same key, which is the path up to the first dot of the base name. The rest is
 //! the extension: the image is the first member whose extension is `jpg`, `jpeg`, `jpe`, `jfif`, `pjpeg`, `png`, `webp`, `gif`, `bmp`,
 //! `dib`, `tif`, `tiff`, `ppm`, `pgm`, `pbm`, `pnm`, `pam` or `img` in any case, or failing that ends in one of them (`left.jpg`), or
 //! failing that is an image whatever its extension. `cls` is the label, a decimal number or the name of a class. Without `cls`, it

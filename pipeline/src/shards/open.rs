@@ -3,8 +3,8 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::index::sidecar::{self, Sidecar};
@@ -133,7 +133,8 @@ impl<'a> Opening<'a> {
         is_fresh: IsFresh<'_>,
         build: impl FnOnce() -> Result<IndexBuilder, ShardError>,
     ) -> Result<Index, ShardError> {
-        let is_other = |found: FileStamp, _: &[u8]| self.index.as_ref().is_some_and(|(_, other)| found == *other);
+        let is_other =
+            |found: FileStamp, _: &[u8]| self.index.as_ref().is_some_and(|(_, other)| found == *other);
         let (sidecar, stamp, is_fresh): (&Sidecar, FileStamp, IsFresh<'_>) = match &self.index {
             Some((others, other)) => (others, *other, &is_other),
             None => (sidecar, stamp, is_fresh),

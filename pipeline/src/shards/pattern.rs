@@ -37,7 +37,8 @@ pub(super) fn resolve<P: AsRef<str>>(patterns: &[P], options: &OpenOptions) -> R
     if patterns.is_empty() {
         return Err(ShardError::NoPatterns);
     }
-    let patterns: Vec<(&str, Option<f64>)> = patterns.iter().map(|pattern| weighted(pattern.as_ref())).collect();
+    let patterns: Vec<(&str, Option<f64>)> =
+        patterns.iter().map(|pattern| weighted(pattern.as_ref())).collect();
     let mut found = Resolved { remote: RemoteShards::new(options), ..Resolved::default() };
     if patterns.iter().all(|(_, weight)| weight.is_none()) {
         for (pattern, _) in patterns {
@@ -65,7 +66,8 @@ fn weighted(pattern: &str) -> (&str, Option<f64>) {
 fn resolve_sets(patterns: &[(&str, Option<f64>)], found: &mut Resolved) -> Result<(), ShardError> {
     let mut all = Vec::new();
     for &(pattern, weight) in patterns {
-        let bad = |cause: &str| ShardError::BadPattern { pattern: pattern.to_owned(), cause: cause.to_owned() };
+        let bad =
+            |cause: &str| ShardError::BadPattern { pattern: pattern.to_owned(), cause: cause.to_owned() };
         let weight = weight.ok_or_else(|| bad("has no weight, where others have one (a/=0.7 b/=0.3)"))?;
         expand_pattern(pattern, found)?;
         let own = sort_once_each(std::mem::take(&mut found.shards))?;
@@ -82,7 +84,8 @@ fn resolve_sets(patterns: &[(&str, Option<f64>)], found: &mut Resolved) -> Resul
 
 fn expand_pattern(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
     if let Some(command) = pattern.strip_prefix("pipe:") {
-        let cause = format!("commands are not run; `{} > shard.tar` makes a file of what it gives", command.trim());
+        let cause =
+            format!("commands are not run; `{} > shard.tar` makes a file of what it gives", command.trim());
         return Err(ShardError::BadPattern { pattern: pattern.to_owned(), cause });
     }
     if remote::is_url(pattern) {
@@ -253,7 +256,8 @@ fn sort_once_each(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, ShardError> {
     keyed.sort();
     let mut seen = HashSet::new();
     keyed.retain(|(_, real, _)| seen.insert(real.clone()));
-    let folders: Vec<PathBuf> = keyed.iter().filter(|(.., path)| path.is_dir()).map(|(_, real, _)| real.clone()).collect();
+    let folders: Vec<PathBuf> =
+        keyed.iter().filter(|(.., path)| path.is_dir()).map(|(_, real, _)| real.clone()).collect();
     keyed.retain(|(_, real, _)| !folders.iter().any(|folder| folder != real && real.starts_with(folder)));
     Ok(keyed.into_iter().map(|(_, _, path)| path).collect())
 }

@@ -251,7 +251,8 @@ impl ShardSet {
 
     /// Refuses an order that needs more remote shards at a time than the cache has room for.
     pub(crate) fn check_room(&self, order: Order) -> Result<(), ConfigError> {
-        let mut sizes: Vec<u64> = self.shards.iter().filter(|shard| shard.is_remote()).map(Shard::bytes).collect();
+        let mut sizes: Vec<u64> =
+            self.shards.iter().filter(|shard| shard.is_remote()).map(Shard::bytes).collect();
         sizes.sort_unstable_by(|one, another| another.cmp(one));
         let most = match order {
             Order::Shuffled => sizes.len(),
@@ -319,7 +320,8 @@ impl ShardSet {
     /// What is to be said of these shards besides the [findings](Shard::findings): class names that cannot be read or numbered, and
     /// compressed tars beside them.
     pub fn notes(&self) -> Vec<String> {
-        let beside = [warnings::of_compressed(&self.compressed), warnings::of_images_beside(&self.images_beside)];
+        let beside =
+            [warnings::of_compressed(&self.compressed), warnings::of_images_beside(&self.images_beside)];
         self.classes.warnings.iter().cloned().chain(beside.into_iter().flatten()).collect()
     }
 
@@ -399,7 +401,8 @@ fn mixture_of(Resolved { sets, .. }: &Resolved) -> Result<Option<Mixture>, Shard
     if sets.is_empty() {
         return Ok(None);
     }
-    let set_of_shard = sets.iter().enumerate().flat_map(|(set, (_, shards))| std::iter::repeat_n(set, *shards));
+    let set_of_shard =
+        sets.iter().enumerate().flat_map(|(set, (_, shards))| std::iter::repeat_n(set, *shards));
     let of_sets = sets.iter().map(|(set, _)| set.clone()).collect();
     Ok(Some(Mixture::new(of_sets, set_of_shard.collect())?))
 }

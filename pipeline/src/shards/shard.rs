@@ -198,7 +198,11 @@ impl Shard {
         Ok(self.sample(sample, bytes.into()))
     }
 
-    fn sample<'a>(&'a self, Indexed { record, position, .. }: Indexed<'a>, bytes: Cow<'a, [u8]>) -> EncodedSample<'a> {
+    fn sample<'a>(
+        &'a self,
+        Indexed { record, position, .. }: Indexed<'a>,
+        bytes: Cow<'a, [u8]>,
+    ) -> EncodedSample<'a> {
         let label = self.settled(record);
         EncodedSample { bytes, label, shard: self, position }
     }

@@ -50,7 +50,10 @@ pub(super) fn of_compressed(compressed: &[PathBuf]) -> Option<String> {
 /// A line for images that lie beside shards, where there are any.
 pub(super) fn of_images_beside(images: &[PathBuf]) -> Option<String> {
     let first = images.first()?;
-    Some(format!("images beside the shards are not used (first: {}): a folder is read for its shards or for its images", first.display()))
+    Some(format!(
+        "images beside the shards are not used (first: {}): a folder is read for its shards or for its images",
+        first.display()
+    ))
 }
 
 /// `1 image is` or `2 images are`.

@@ -138,7 +138,8 @@ impl RemoteShard {
         };
         let held = task.wait().map_err(|error| ReadCause::Unreachable(error.to_string()))?;
         let opening = Opening::new(&self.options, &self.labelling);
-        let Opened { source, .. } = self.open_file(&held, &opening).map_err(|error| ReadCause::Unreachable(error.to_string()))?;
+        let Opened { source, .. } =
+            self.open_file(&held, &opening).map_err(|error| ReadCause::Unreachable(error.to_string()))?;
         let here = Arc::new(Here { source, _held: held });
         *near = Near::Here(here.clone());
         Ok(here)

@@ -1,7 +1,7 @@
 //! A worker: decodes and augments back to back, while the pixels are in cache, straight into the batch's slots.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -131,7 +131,8 @@ impl Worker {
             let mut fetched = fetched.next().flatten();
             let mut sample = chunk.order.sample(position);
             let mut attempt = 0;
-            while let Err(failure) = self.fill_slot(&mut chunk.slots, slot, chunk.epoch, sample, fetched.take())
+            while let Err(failure) =
+                self.fill_slot(&mut chunk.slots, slot, chunk.epoch, sample, fetched.take())
             {
                 match failure {
                     Failure::Sample(cause) => self.quarantine.add(self.bad(sample, cause))?,

@@ -85,7 +85,9 @@ pub fn unpack(
         let first = after;
         after += shard.samples();
         let samples: Vec<u64> = match chosen {
-            Some(chosen) => (chosen.before(first)..chosen.before(after)).map(|place| chosen.get(place)).collect(),
+            Some(chosen) => {
+                (chosen.before(first)..chosen.before(after)).map(|place| chosen.get(place)).collect()
+            }
             None => (first..after).collect(),
         };
         let extensions = match options.format {

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use simsiam_pipeline::decode::probe;
-use simsiam_pipeline::pack::{ClassFolders, PackOptions, PackOrder, PackProgress, PackReport, SkippedFile, pack};
+use simsiam_pipeline::pack::{
+    ClassFolders, PackOptions, PackOrder, PackProgress, PackReport, SkippedFile, pack,
+};
 use simsiam_pipeline::shards::ShardSet;
 
 use crate::fixture::{Fixture, jpeg};

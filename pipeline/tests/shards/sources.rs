@@ -78,7 +78,8 @@ fn parquet(fixture: &Fixture, name: &str, compression: Compression, has_dictiona
         .build();
     let path = fixture.path(name);
     let schema = Arc::new(parse_message_type(schema).unwrap());
-    let mut writer = SerializedFileWriter::new(File::create(&path).unwrap(), schema, Arc::new(properties)).unwrap();
+    let mut writer =
+        SerializedFileWriter::new(File::create(&path).unwrap(), schema, Arc::new(properties)).unwrap();
     for rows in images().chunks(11) {
         let mut group = writer.next_row_group().unwrap();
         let mut write_bytes = |values: Vec<Vec<u8>>| {
@@ -130,7 +131,11 @@ fn all_kinds_give_the_same_samples_in_the_same_order() {
             assert!(names.is_none_or(|names| names == ["cat", "cat-wild"]), "{at}");
             for (number, (name, bytes, label)) in (0..).zip(images()) {
                 let sample = set.read(number).unwrap();
-                assert_eq!((&*sample.bytes, sample.label), (&bytes[..], Some(label)), "{at}, sample {number}");
+                assert_eq!(
+                    (&*sample.bytes, sample.label),
+                    (&bytes[..], Some(label)),
+                    "{at}, sample {number}"
+                );
                 let key = sample.key().replace("img_", "img.").replace("photos/", "");
                 assert_eq!(format!("{key}.jpg"), name, "{at}");
                 sample.check_intact().unwrap();
@@ -236,9 +241,14 @@ fn broken_archives_are_errors_that_name_them() {
     let table = parquet(&fixture, "a.parquet", Compression::UNCOMPRESSED, false);
     let whole = fs::read(&table).unwrap();
     fs::write(&table, &whole[..whole.len() / 2]).unwrap();
-    assert!(error(&table).starts_with("a.parquet: not a Parquet file that can be read: "), "{}", error(&table));
+    assert!(
+        error(&table).starts_with("a.parquet: not a Parquet file that can be read: "),
+        "{}",
+        error(&table)
+    );
 
-    let schema = Arc::new(parse_message_type("message m { required int64 x; required binary name (UTF8); }").unwrap());
+    let schema =
+        Arc::new(parse_message_type("message m { required int64 x; required binary name (UTF8); }").unwrap());
     let writer = SerializedFileWriter::new(File::create(&table).unwrap(), schema, Arc::default()).unwrap();
     writer.close().unwrap();
     assert_eq!(
@@ -283,7 +293,9 @@ fn a_zip_bomb_is_not_inflated() {
     let mut bytes = fs::read(&path).unwrap();
     // In the central directory, the first member is said to have two gigabytes.
     let at = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
-    let member = (at..).find(|&at| bytes[at..].starts_with(b"PK\x01\x02") && bytes[at + 20..at + 24] != [0; 4]).unwrap();
+    let member = (at..)
+        .find(|&at| bytes[at..].starts_with(b"PK\x01\x02") && bytes[at + 20..at + 24] != [0; 4])
+        .unwrap();
     bytes[member + 24..member + 28].copy_from_slice(&(2_u32 << 30).to_le_bytes());
     fs::write(&path, bytes).unwrap();
     let set = open_with(&fixture, &path, Labels::Own);
@@ -299,7 +311,8 @@ fn any_source_is_packed_with_its_labels_and_in_its_order() {
     let chosen = SampleSet::new(&[2, 11, 12, 29], set.len());
     // Its images are none, so that those are left out which are not to be kept as they are.
     let options = PackOptions { order: PackOrder::Names, ..Default::default() };
-    let error = pack_set(&set, Some(&chosen), &fixture.path("none"), &options, &mut |_| ()).unwrap_err().to_string();
+    let error =
+        pack_set(&set, Some(&chosen), &fixture.path("none"), &options, &mut |_| ()).unwrap_err().to_string();
     assert!(error.starts_with("none of the 4 images could be decoded (first: "), "{error}");
     let jpegs = fixture.path("jpegs");
     for number in 0..6 {
@@ -312,7 +325,8 @@ fn any_source_is_packed_with_its_labels_and_in_its_order() {
     let out = fixture.path("packed");
     pack_set(&set, Some(&chosen), &out, &options, &mut |_| ()).unwrap();
     let packed = open_with(&fixture, &out, Labels::Own);
-    let samples: Vec<_> = (0..packed.len()).map(|i| packed.read(i).map(|s| (s.key(), s.label)).unwrap()).collect();
+    let samples: Vec<_> =
+        (0..packed.len()).map(|i| packed.read(i).map(|s| (s.key(), s.label)).unwrap()).collect();
     assert_eq!(samples, [("a/x_1".into(), Some(0)), ("b/x_3".into(), Some(1)), ("b/x_4".into(), Some(1))]);
     assert_eq!(packed.class_names().unwrap(), ["a", "b"]);
     assert_eq!(packed.read(2).unwrap().bytes, set.read(4).unwrap().bytes);

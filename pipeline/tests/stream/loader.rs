@@ -94,7 +94,10 @@ fn states_of_other_loaders_are_refused() {
     assert_eq!(refused(|state| state.last_batch = LastBatch::Kept), StateError::LastBatch);
     assert_eq!(refused(|state| state.recipe.flip_p = 0.25), StateError::Recipe);
     assert_eq!(refused(|state| state.views = 1), StateError::Recipe);
-    assert!(matches!(refused(|state| state.data = "7-0000000000000001".parse().unwrap()), StateError::Data { .. }));
+    assert!(matches!(
+        refused(|state| state.data = "7-0000000000000001".parse().unwrap()),
+        StateError::Data { .. }
+    ));
     assert_eq!(refused(|state| state.step = 5), StateError::Step { found: 5, steps: 5 });
 }
 

@@ -33,15 +33,15 @@ pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<bool> {
         None => Preset::for_images(&shards)?,
     };
     let chosen = args.source.chosen(&shards)?;
-    let samples = chosen.as_ref().map_or(shards.len(), SampleSet::len);
+    let asked = chosen.as_ref().map_or(shards.len(), SampleSet::len);
     let config = PipelineConfig {
         chosen,
         format: Format { layout: Layout::Nchw, dtype: Dtype::U8 },
         workers: InspectOptions::default().threads.min(PipelineConfig::MAX_WORKERS),
         ..PipelineConfig::evaluation(&TrainConfig::preset(preset).recipe, BATCH)
     };
-    let quarantine = Arc::new(Quarantine::new(OnBadSample::Skip { budget: 1.0 }, samples));
-    let phase = console.phase("inspecting", samples, Unit::Things("images"));
+    let quarantine = Arc::new(Quarantine::new(OnBadSample::Skip { budget: 1.0 }, asked));
+    let phase = console.phase("inspecting", asked, Unit::Things("images"));
     let mut sums = PixelSums::default();
     for batch in simsiam_pipeline::start(shards.clone(), quarantine.clone(), &config)? {
         interrupt.check()?;
@@ -69,7 +69,7 @@ pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<bool> {
     console.result(text)?;
     if !bad.is_empty() {
         let samples = counted(bad.len() as u64, "sample");
-        tracing::warn!("{samples} of {} could not be used, and are not in these numbers", samples);
+        tracing::warn!("{samples} of {} could not be used, and are not in these numbers", asked);
     }
     Ok(bad.is_empty())
 }

@@ -78,7 +78,8 @@ fn windows_of_remote_shards_pass_through_a_small_cache_once_an_epoch() {
     let fixture = Fixture::new();
     let (server, tars) = (Server::start(), tars(&fixture));
     publish(&fixture, &server, &tars, &[".idx"]);
-    let largest = tars.iter().map(|tar| fs::metadata(fixture.path("named").join(tar)).unwrap().len()).max().unwrap();
+    let largest =
+        tars.iter().map(|tar| fs::metadata(fixture.path("named").join(tar)).unwrap().len()).max().unwrap();
     // Two windows of two shards, and not all of them.
     let limit = 4 * (largest + 1024);
     assert!(tars.len() >= 6, "{tars:?}");
@@ -94,7 +95,8 @@ fn windows_of_remote_shards_pass_through_a_small_cache_once_an_epoch() {
     for tar in &tars {
         let path = format!("GET /set/{tar}");
         let fetched = requests.iter().filter(|line| line.split(" bytes").next().unwrap().trim_end() == path);
-        let fetched = fetched.count() + requests.iter().filter(|line| line.starts_with(&format!("{path} 0-"))).count();
+        let fetched =
+            fetched.count() + requests.iter().filter(|line| line.starts_with(&format!("{path} 0-"))).count();
         assert!(fetched <= 3, "{tar} was fetched {fetched} times: {requests:?}");
     }
     let kept = bytes_below(&fixture.path("cache/simsiam/shards"));
@@ -108,7 +110,9 @@ fn windows_of_remote_shards_pass_through_a_small_cache_once_an_epoch() {
 
 fn bytes_below(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.map(|path| if path.is_dir() { bytes_below(&path) } else { fs::metadata(path).unwrap().len() }).sum()
+    entries
+        .map(|path| if path.is_dir() { bytes_below(&path) } else { fs::metadata(path).unwrap().len() })
+        .sum()
 }
 
 #[test]
@@ -135,4 +139,3 @@ fn a_shard_that_cannot_be_fetched_ends_the_run_with_the_reason_and_nothing_is_lo
     succeed(&mut command);
     assert_eq!(fixture.metrics("broken"), fixture.metrics("whole"));
 }
-

@@ -8,12 +8,21 @@ fn opened(index: Vec<u8>, source: FileStamp) -> Result<Index, Stale> {
 }
 
 fn records() -> Vec<(Record, &'static str)> {
-    let record = |offset, length, label| Record { offset, length, crc32: Some(length ^ 0xabcd), label, is_plain: true };
+    let record = |offset, length, label| Record {
+        offset,
+        length,
+        crc32: Some(length ^ 0xabcd),
+        label,
+        is_plain: true,
+    };
     vec![
         (record(512, 100, Some(StoredLabel::Number(3))), "n01/first"),
         (record(1536, 0, None), ""),
         (record(2048, 7, Some(StoredLabel::Name(1))), "named"),
-        (Record { crc32: None, is_plain: false, ..record(9_999, 90, Some(StoredLabel::Name(1))) }, "unread.jpg"),
+        (
+            Record { crc32: None, is_plain: false, ..record(9_999, 90, Some(StoredLabel::Name(1))) },
+            "unread.jpg",
+        ),
         (record(9_000, 1_000, Some(StoredLabel::Number(u32::MAX - 1))), "dritter/größer"),
     ]
 }
@@ -38,12 +47,16 @@ fn gives_back_what_was_put_in() {
     assert_eq!((index.samples(), index.numbered()), (5, 2));
     assert_eq!(index.names(), [("no sample's".to_owned(), 0), ("cat".to_owned(), 2)]);
     for (position, (record, key)) in (0..).zip(records()) {
-        assert_eq!((index.record(position), index.key(position)), (Some(record), Some(key.as_bytes().to_vec())));
+        assert_eq!(
+            (index.record(position), index.key(position)),
+            (Some(record), Some(key.as_bytes().to_vec()))
+        );
     }
     assert_eq!((index.record(5), index.key(5), index.key(u64::MAX)), (None, None, None));
     let found =
         [(FindingKind::Link, 512, "caf\u{fffd}.jpg", ""), (FindingKind::NotALabel, 1024, "a.cls", "-1")];
-    let found = found.map(|(kind, offset, member, found)| (kind, offset, member.to_owned(), found.to_owned()));
+    let found =
+        found.map(|(kind, offset, member, found)| (kind, offset, member.to_owned(), found.to_owned()));
     assert_eq!(index.findings().collect::<Vec<_>>(), found);
     assert!(index.finding_counts().eq([(FindingKind::Link, 1), (FindingKind::NotALabel, 1)]));
 }
@@ -64,11 +77,7 @@ fn every_flipped_bit_is_noticed() {
 fn every_cut_and_every_addition_is_noticed() {
     let whole = built();
     for length in 0..whole.len() {
-        assert_eq!(
-            opened(whole[..length].to_vec(), SHARD).unwrap_err(),
-            Stale::Corrupt,
-            "{length}"
-        );
+        assert_eq!(opened(whole[..length].to_vec(), SHARD).unwrap_err(), Stale::Corrupt, "{length}");
     }
     assert_eq!(opened([whole, vec![0]].concat(), SHARD).unwrap_err(), Stale::Corrupt);
 }
@@ -89,7 +98,9 @@ fn another_state_version_or_format_is_told_apart() {
 #[test]
 fn records_outside_the_shard_are_refused_even_with_the_right_hash() {
     let mut builder = IndexBuilder::default();
-    builder.push(Record { offset: 9_990, length: 11, crc32: Some(0), label: None, is_plain: true }, b"a").unwrap();
+    builder
+        .push(Record { offset: 9_990, length: 11, crc32: Some(0), label: None, is_plain: true }, b"a")
+        .unwrap();
     assert_eq!(opened(builder.finish(SHARD), SHARD).unwrap_err(), Stale::Corrupt);
 }
 

@@ -89,7 +89,9 @@ impl Labelling {
     /// Refuses a table that has no label for any sample.
     pub(crate) fn check_use(&self, shards: &[Shard]) -> Result<(), ShardError> {
         match self {
-            Self::Table(table) if shards.iter().all(|shard| shard.numbered() == 0 && shard.names().is_empty()) => {
+            Self::Table(table)
+                if shards.iter().all(|shard| shard.numbered() == 0 && shard.names().is_empty()) =>
+            {
                 Err(table.unused(shards.first().map(|shard| shard.locate(0).key)))
             }
             _ => Ok(()),
@@ -217,7 +219,12 @@ mod tests {
     fn labels(labelling: &Labelling, keys: &[&str]) -> (Vec<Option<String>>, bool) {
         let mut index = IndexBuilder::default();
         for key in keys {
-            index.push(Record { offset: 0, length: 1, crc32: None, label: None, is_plain: false }, key.as_bytes()).unwrap();
+            index
+                .push(
+                    Record { offset: 0, length: 1, crc32: None, label: None, is_plain: false },
+                    key.as_bytes(),
+                )
+                .unwrap();
         }
         labelling.label_paths(&mut index);
         let named = |label: Option<StoredLabel>| match label? {
@@ -236,7 +243,11 @@ mod tests {
     fn folders_are_classes_where_they_can_be_nothing_else() {
         let own = |keys: &[&str]| labels(&Labelling::Own, keys);
         assert_eq!(own(&["cat/a.jpg", "cat/b.jpg", "dog/a.jpg"]), (some(&["cat", "cat", "dog"]), false));
-        assert_eq!(own(&["photos/cat/a", "photos/dog/a"]), (some(&["cat", "dog"]), false), "below a common folder");
+        assert_eq!(
+            own(&["photos/cat/a", "photos/dog/a"]),
+            (some(&["cat", "dog"]), false),
+            "below a common folder"
+        );
         assert_eq!(own(&["cat/in/a", "cat/b", "dog/a"]), (some(&["cat", "cat", "dog"]), false));
         assert_eq!(own(&["a.jpg", "b.jpg"]), (vec![None, None], false));
         assert_eq!(own(&["cat/a.jpg", "b.jpg"]), (vec![None, None], true), "a loose image");

@@ -23,11 +23,38 @@ pub(crate) struct Table {
 }
 
 const FILE_TITLES: [&str; 18] = [
-    "file_name", "filename", "file", "filepath", "file_path", "path", "image_path", "image", "image_id", "image_name",
-    "img", "img_path", "name", "fname", "key", "id", "files", "images",
+    "file_name",
+    "filename",
+    "file",
+    "filepath",
+    "file_path",
+    "path",
+    "image_path",
+    "image",
+    "image_id",
+    "image_name",
+    "img",
+    "img_path",
+    "name",
+    "fname",
+    "key",
+    "id",
+    "files",
+    "images",
 ];
 const LABEL_TITLES: [&str; 13] = [
-    "label", "labels", "class", "class_name", "classname", "class_id", "category", "target", "species", "breed", "cls", "y",
+    "label",
+    "labels",
+    "class",
+    "class_name",
+    "classname",
+    "class_id",
+    "category",
+    "target",
+    "species",
+    "breed",
+    "cls",
+    "y",
     "label_name",
 ];
 
@@ -79,7 +106,9 @@ impl Table {
     pub(super) fn unused(&self, image: Option<String>) -> ShardError {
         let (files, one) = &self.files;
         let image = image.unwrap_or_default();
-        let cause = format!("none of its {files} files is one of the images (it has {one:?}, and an image is {image:?})");
+        let cause = format!(
+            "none of its {files} files is one of the images (it has {one:?}, and an image is {image:?})"
+        );
         ShardError::BadTable { path: self.path.clone(), cause }
     }
 
@@ -130,7 +159,9 @@ impl Columns {
             (Some(file), Some(label)) => Ok(Columns { file, label, has_titles: true }),
             (None, None) if first.len() == 2 => Ok(Columns { file: 0, label: 1, has_titles: false }),
             (Some(file), None) if first.len() == 2 => Ok(Columns { file, label: 1 - file, has_titles: true }),
-            (None, Some(label)) if first.len() == 2 => Ok(Columns { file: 1 - label, label, has_titles: true }),
+            (None, Some(label)) if first.len() == 2 => {
+                Ok(Columns { file: 1 - label, label, has_titles: true })
+            }
             _ => {
                 let found: Vec<&str> = first.iter().take(8).collect();
                 Err(format!(
@@ -171,7 +202,10 @@ mod tests {
         assert_eq!(label("image_id\tlabel\r\na\t3\r\n", "x/a.jpg"), number);
         assert_eq!(label("id;size;Class\nx/a.png;100;3\n", "x/a"), number, "a tar's key has no extension");
         assert_eq!(label("label,file\n3,\"x, y.jpg\"\n", "x, y.jpg"), number);
-        assert_eq!(label("\u{feff}path,label\n./d\\a.jpg,tabby cat\n", "d/a.jpg"), Some("\"tabby cat\"".into()));
+        assert_eq!(
+            label("\u{feff}path,label\n./d\\a.jpg,tabby cat\n", "d/a.jpg"),
+            Some("\"tabby cat\"".into())
+        );
         assert_eq!(label("a.jpg,3\n", "b.jpg"), None);
         assert_eq!(label("a.jpg,1\na.png,3\n", "a.png"), number);
         assert_eq!(label("a.jpg,1\na.png,3\n", "a"), None, "either");
@@ -185,8 +219,13 @@ mod tests {
             refused("a,b,c\n1,2,3\n"),
             "labels T: no columns titled `file` and `label` (found: a, b, c); a table of two columns needs no titles"
         );
-        assert_eq!(refused("a.jpg,1\nb.jpg\n"), "labels T: line 2: 1 columns, where a file and its label belong");
+        assert_eq!(
+            refused("a.jpg,1\nb.jpg\n"),
+            "labels T: line 2: 1 columns, where a file and its label belong"
+        );
         assert_eq!(refused("a.jpg,1\na.jpg,2\n"), "labels T: line 2: another label for \"a.jpg\" than above");
-        assert!(refused("a.jpg,-1\n").starts_with("labels T: line 1: the label -1, which is neither a whole"));
+        assert!(
+            refused("a.jpg,-1\n").starts_with("labels T: line 1: the label -1, which is neither a whole")
+        );
     }
 }

@@ -39,7 +39,10 @@ fn weights_make_sets_of_a_mixture() {
     };
     let Resolved { shards, sets, .. } = resolved(&["b/=3", "a/{y,x}.tar=0.5"]).unwrap();
     assert_eq!(shards, ["b/x.tar", "a/x.tar", "a/y.tar"].map(|path| dir.path().join(path)));
-    assert_eq!(sets.iter().map(|(set, shards)| (set.weight, *shards)).collect::<Vec<_>>(), [(3.0, 1), (0.5, 2)]);
+    assert_eq!(
+        sets.iter().map(|(set, shards)| (set.weight, *shards)).collect::<Vec<_>>(),
+        [(3.0, 1), (0.5, 2)]
+    );
     assert_eq!(resolved(&["odd=1.tar"]).unwrap().sets, []);
     let error = |patterns: &[&str]| {
         let text = resolved(patterns).unwrap_err().to_string();
@@ -82,7 +85,10 @@ fn what_names_nothing_is_an_error_that_says_so() {
     assert_eq!(names(&dir, &["images"]).unwrap(), ["images"], "a folder of images is a source itself");
     assert_eq!(names(&dir, &["images/cat", "images"]).unwrap(), ["images"], "and so is not read twice");
     assert!(error("a[.tar").starts_with("DIR/a[.tar: invalid range pattern at character "));
-    assert_eq!(resolve::<&str>(&[], &OpenOptions::default()).unwrap_err().to_string(), "no shards were named");
+    assert_eq!(
+        resolve::<&str>(&[], &OpenOptions::default()).unwrap_err().to_string(),
+        "no shards were named"
+    );
 }
 
 #[test]
@@ -104,7 +110,10 @@ fn an_index_of_shards_names_them() {
         index(r#"{"url": "s3://bucket/a.tar"}"#).unwrap_err(),
         "DIR/shardindex.json: s3://bucket/a.tar is not a local file"
     );
-    assert_eq!(index("").unwrap_err(), "DIR/shardindex.json: holds no image, and no .tar, .zip or .parquet file");
+    assert_eq!(
+        index("").unwrap_err(),
+        "DIR/shardindex.json: holds no image, and no .tar, .zip or .parquet file"
+    );
     fs::write(dir.path().join("other.json"), "{}").unwrap();
     let error = names(&dir, &["other.json"]).unwrap_err().to_string();
     assert!(error.contains("other.json: not an index of shards (missing field `shardlist`"), "{error}");

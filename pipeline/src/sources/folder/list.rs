@@ -44,7 +44,9 @@ struct Child {
 
 #[derive(Debug)]
 enum What {
-    Image { length: u32 },
+    Image {
+        length: u32,
+    },
     /// Its place among the folders.
     Folder(usize),
 }
@@ -196,7 +198,8 @@ impl Walk {
     fn list_folder(&self, folder: usize) {
         let below = self.lock().folders[folder].path.clone();
         let place = self.root.join(path::of(&below));
-        let listed = fs::metadata(&place).and_then(|metadata| Ok((mtime_ns(&metadata), fs::read_dir(&place)?)));
+        let listed =
+            fs::metadata(&place).and_then(|metadata| Ok((mtime_ns(&metadata), fs::read_dir(&place)?)));
         let (mtime, entries) = match listed {
             Ok(listed) => listed,
             Err(error) => return self.unlisted(folder, below, error),
@@ -269,7 +272,11 @@ impl Walk {
         if file_name.starts_with(b".") {
             // Those of macOS's `._x.jpg` are no images.
             let is_image = name::is_image(extension) && !file_name.starts_with(b"._");
-            return if is_image { Seen::Found(FindingKind::HiddenName, String::new()) } else { Seen::Nothing };
+            return if is_image {
+                Seen::Found(FindingKind::HiddenName, String::new())
+            } else {
+                Seen::Nothing
+            };
         }
         let unreadable = |error: io::Error| Seen::Found(FindingKind::Unreadable, error.to_string());
         let kind = match entry.file_type() {
@@ -290,7 +297,9 @@ impl Walk {
         let metadata = if kind.is_symlink() { fs::metadata(entry.path()) } else { entry.metadata() };
         match metadata {
             Ok(metadata) if metadata.is_dir() => self.look_behind_link(&entry.path()),
-            Ok(metadata) if metadata.is_file() && (!is_plain || holds_image(&entry.path())) => image(&metadata),
+            Ok(metadata) if metadata.is_file() && (!is_plain || holds_image(&entry.path())) => {
+                image(&metadata)
+            }
             Ok(_) => Seen::Nothing,
             Err(error) if is_image => unreadable(error),
             Err(_) => Seen::Nothing,

@@ -37,13 +37,17 @@ impl Kind for Folders {
         let sidecar = opening.sidecar_in_cache(path);
         // Its state says more than a stamp could.
         let stamp = FileStamp { bytes: 0, mtime_ns: 0 };
-        let index = opening.index(path, &sidecar, stamp, &|_, state| state::is_current(path, state), || {
-            let listing = list::list(path, opening.options.threads)?;
-            let mut index = index_of(path, &listing)?;
-            opening.labelling.label_paths(&mut index);
-            Ok(index)
-        })?;
-        let bytes = (0..index.samples()).filter_map(|at| index.record(at)).map(|record| u64::from(record.length)).sum();
+        let index =
+            opening.index(path, &sidecar, stamp, &|_, state| state::is_current(path, state), || {
+                let listing = list::list(path, opening.options.threads)?;
+                let mut index = index_of(path, &listing)?;
+                opening.labelling.label_paths(&mut index);
+                Ok(index)
+            })?;
+        let bytes = (0..index.samples())
+            .filter_map(|at| index.record(at))
+            .map(|record| u64::from(record.length))
+            .sum();
         let source = Box::new(Folder { root: path.to_owned(), bytes, sidecar });
         Ok(Opened { index, source, class_names: None })
     }

@@ -30,7 +30,9 @@ pub(super) fn is_current(root: &Path, mut state: &[u8]) -> bool {
     while let Some((head, rest)) = state.split_first_chunk::<HEAD>() {
         let [t0, t1, t2, t3, t4, t5, t6, t7, l0, l1] = *head;
         let listed = i64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
-        let Some((folder, rest)) = rest.split_at_checked(u16::from_le_bytes([l0, l1]).into()) else { return false };
+        let Some((folder, rest)) = rest.split_at_checked(u16::from_le_bytes([l0, l1]).into()) else {
+            return false;
+        };
         let Ok(metadata) = fs::metadata(root.join(path::of(folder))) else { return false };
         if mtime_ns(&metadata) != listed {
             return false;

@@ -20,10 +20,21 @@ pub(super) struct Columns {
 }
 
 /// Names of columns of images, the first ones first.
-const IMAGES: [&str; 10] = ["image", "img", "jpg", "jpeg", "png", "webp", "picture", "photo", "pixel_values", "bytes"];
+const IMAGES: [&str; 10] =
+    ["image", "img", "jpg", "jpeg", "png", "webp", "picture", "photo", "pixel_values", "bytes"];
 /// Names of columns of labels.
-const LABELS: [&str; 10] =
-    ["label", "labels", "class", "cls", "target", "category", "fine_label", "class_label", "label_id", "coarse_label"];
+const LABELS: [&str; 10] = [
+    "label",
+    "labels",
+    "class",
+    "cls",
+    "target",
+    "category",
+    "fine_label",
+    "class_label",
+    "label_id",
+    "coarse_label",
+];
 
 /// What is used of the metadata that `datasets` writes under `huggingface`.
 #[derive(Deserialize)]
@@ -41,21 +52,27 @@ impl Columns {
     pub(super) fn of(file: &FileMetaData) -> Result<Columns, String> {
         let columns = file.schema_descr().columns();
         let features = features(file);
-        let is_feature = |name: &str, kind: &str| features.get(name).is_some_and(|feature| feature["_type"] == kind);
+        let is_feature =
+            |name: &str, kind: &str| features.get(name).is_some_and(|feature| feature["_type"] == kind);
         let place = |matches: &dyn Fn(&ColumnDescriptor) -> bool| {
             columns.iter().position(|column| column.max_rep_level() == 0 && matches(column))
         };
         let ranked = |names: &[&str], kind: &str, holds: &dyn Fn(&ColumnDescriptor) -> bool| {
             let by_feature = place(&|column| holds(column) && is_feature(top(column), kind));
             let by_name = || {
-                names.iter().find_map(|name| place(&|column| holds(column) && top(column).eq_ignore_ascii_case(name)))
+                names
+                    .iter()
+                    .find_map(|name| place(&|column| holds(column) && top(column).eq_ignore_ascii_case(name)))
             };
             by_feature.or_else(by_name)
         };
         let image = ranked(&IMAGES, "Image", &holds_bytes).or_else(|| place(&holds_bytes));
         let Some(image) = image else {
-            let found: Vec<String> =
-                columns.iter().take(12).map(|column| format!("{} ({})", column.path().string(), column.physical_type())).collect();
+            let found: Vec<String> = columns
+                .iter()
+                .take(12)
+                .map(|column| format!("{} ({})", column.path().string(), column.physical_type()))
+                .collect();
             return Err(found.join(", "));
         };
         let beside = |name: &str| {

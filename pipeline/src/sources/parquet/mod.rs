@@ -102,7 +102,9 @@ impl Parquet {
                 if matches!(compression, Compression::ZSTD(_) | Compression::BROTLI(_) | Compression::LZO) {
                     let name = compression.to_string();
                     let name = name.split('(').next().unwrap_or_default();
-                    let cause = format!("{name}-compressed pages; pages that are not compressed, or by SNAPPY, GZIP or LZ4, are read");
+                    let cause = format!(
+                        "{name}-compressed pages; pages that are not compressed, or by SNAPPY, GZIP or LZ4, are read"
+                    );
                     return Err(damaged(&self.path, cause));
                 }
             }
@@ -125,7 +127,8 @@ impl Parquet {
         mut place: impl FnMut(&[u8], Option<u64>) -> Result<Option<u64>, ShardError>,
     ) -> Result<IndexBuilder, ShardError> {
         let metadata = self.reader.metadata();
-        let (bytes, rows) = (self.mapping.bytes().len() as u64, metadata.file_metadata().num_rows().unsigned_abs());
+        let (bytes, rows) =
+            (self.mapping.bytes().len() as u64, metadata.file_metadata().num_rows().unsigned_abs());
         let mut reached = opening.reading(bytes);
         let mut index = IndexBuilder::default();
         let mut number = 0;
@@ -225,6 +228,7 @@ impl Source for Images {
 /// What identifies the state of a file, for a name.
 fn state_name(path: &Path, stamp: FileStamp) -> String {
     let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let state = [place.as_os_str().as_encoded_bytes(), &stamp.bytes.to_le_bytes(), &stamp.mtime_ns.to_le_bytes()];
+    let state =
+        [place.as_os_str().as_encoded_bytes(), &stamp.bytes.to_le_bytes(), &stamp.mtime_ns.to_le_bytes()];
     format!("{:016x}", xxh3_64(&state.concat()))
 }

@@ -54,8 +54,10 @@ pub(super) fn each(
     while left > 0 {
         let count = left.min(BATCH);
         let mut images = images.next(count)?.into_iter();
-        let mut paths = paths.as_mut().map(|paths| paths.next(count)).transpose()?.unwrap_or_default().into_iter();
-        let mut labels = labels.as_mut().map(|labels| labels.next(count)).transpose()?.unwrap_or_default().into_iter();
+        let mut paths =
+            paths.as_mut().map(|paths| paths.next(count)).transpose()?.unwrap_or_default().into_iter();
+        let mut labels =
+            labels.as_mut().map(|labels| labels.next(count)).transpose()?.unwrap_or_default().into_iter();
         for _ in 0..count {
             let path = paths.next().flatten().and_then(Value::bytes).filter(|path| !path.is_empty());
             let label = labels.next().flatten().and_then(|value| match value {
@@ -108,7 +110,9 @@ impl Column {
             ColumnReader::Int32ColumnReader(reader) => {
                 read::<Int32Type>(reader, count, defined, |value| Value::Number(value.into()))
             }
-            ColumnReader::Int64ColumnReader(reader) => read::<Int64Type>(reader, count, defined, Value::Number),
+            ColumnReader::Int64ColumnReader(reader) => {
+                read::<Int64Type>(reader, count, defined, Value::Number)
+            }
             _ => Ok(Vec::new()),
         }
     }

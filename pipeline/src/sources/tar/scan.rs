@@ -4,11 +4,11 @@ use std::mem;
 
 use self::apart::{Apart, ApartLabel};
 use self::group::Group;
+use super::members::{Ending, Member, Members, TarError, TarErrorKind};
 use crate::shards::FindingKind;
 use crate::shards::foreign;
 use crate::shards::index::{IndexBuilder, IndexFull, Record};
 use crate::shards::name;
-use super::members::{Ending, Member, Members, TarError, TarErrorKind};
 
 mod apart;
 mod group;
@@ -99,7 +99,13 @@ impl Scan {
         let unsupported =
             |found: &str| TarError { offset, kind: TarErrorKind::Unsupported, found: found.into() };
         let length = u32::try_from(contents.len()).map_err(|_| unsupported("an image of 4 GiB or more"))?;
-        let record = Record { offset: offset as u64, length, crc32: Some(crc32fast::hash(contents)), label, is_plain: true };
+        let record = Record {
+            offset: offset as u64,
+            length,
+            crc32: Some(crc32fast::hash(contents)),
+            label,
+            is_plain: true,
+        };
         let pushed = self.index.push(record, key.as_bytes());
         pushed.map_err(|IndexFull| unsupported("more than 4 GiB of keys"))
     }

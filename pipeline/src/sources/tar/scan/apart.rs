@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::mem;
 
+use super::group::FoundLabel;
 use crate::shards::FindingKind;
 use crate::shards::index::{IndexBuilder, StoredLabel};
 use crate::shards::label::Label;
-use super::group::FoundLabel;
 
 /// Labels in groups without an image, until it is known whose they are.
 #[derive(Debug, Default)]

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::mem;
 
+use super::Keyed;
 use crate::shards::FindingKind;
 use crate::shards::index::{FindingsBuilder, IndexBuilder, StoredLabel, TooManyNames};
 use crate::shards::label::{self, BadLabel, Label};
 use crate::shards::name;
 use crate::sources::tar::members::Member;
-use super::Keyed;
 
 /// Members of one sample.
 #[derive(Debug)]
