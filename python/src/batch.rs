@@ -100,7 +100,7 @@ impl Batch {
     /// The key of each image: its path in the folder or the archive, up to the first dot of its name.
     #[getter]
     fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let keys = self.samples.iter().map(|&sample| self.shards.locate(sample).key.into_owned());
+        let keys = self.samples.iter().map(|&sample| self.shards.locate(sample).key);
         PyList::new(py, keys)
     }
 

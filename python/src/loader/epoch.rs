@@ -23,9 +23,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// The batches of one epoch.
 #[pyclass(frozen, module = "simsiam")]
 pub(crate) struct Epoch {
-    epoch: u64,
-    iteration: u64,
-    loader: Py<Loader>,
+    pub(super) epoch: u64,
+    pub(super) iteration: u64,
+    pub(super) loader: Py<Loader>,
 }
 
 #[pymethods]
