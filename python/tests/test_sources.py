@@ -199,7 +199,7 @@ def test_what_cannot_work_is_refused(source, load, tmp_path):
         ({"labels": tmp_path / "bad.csv"}, ValueError, "bad.csv: line 2: another label"),
         ({"labels": None}, TypeError, "labels"),
         ({"select": "label ="}, ValueError, "select: expected .* found"),
-        ({"select": "label = lion"}, ValueError, "no sample is of the class lion"),
+        ({"select": "label = lion"}, ValueError, 'no sample is of the class "lion"'),
         ({"select": "key in nowhere.txt"}, FileNotFoundError, "cannot read the keys in nowhere.txt"),
         ({"fraction": 0.0}, ValueError, "fraction: 0 of the samples cannot be taken"),
         ({"fraction": float("nan")}, ValueError, "fraction: NaN"),
