@@ -26,7 +26,8 @@ pub(crate) struct Batch {
     views: Vec<Py<Array>>,
     labels: Py<Array>,
     samples: Vec<u64>,
-    shards: Arc<ShardSet>,
+    /// Of remote shards, with threads behind it.
+    shards: OfProcess<Arc<ShardSet>>,
 }
 
 impl Batch {
@@ -50,7 +51,7 @@ impl Batch {
             views: views.collect::<PyResult<_>>()?,
             labels: Py::new(py, labels)?,
             samples,
-            shards,
+            shards: OfProcess::new(shards),
         })
     }
 
@@ -96,10 +97,10 @@ impl Batch {
         self.labels.clone_ref(py)
     }
 
-    /// The key of each image: its name in the shard, up to the first dot.
+    /// The key of each image: its path in the folder or the archive, up to the first dot of its name.
     #[getter]
     fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let keys = self.samples.iter().map(|&sample| self.shards.locate(sample).key.into_owned());
+        let keys = self.samples.iter().map(|&sample| self.shards.locate(sample).key);
         PyList::new(py, keys)
     }
 

@@ -3,28 +3,44 @@
 use std::io;
 
 use pyo3::PyErr;
-use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyConnectionError, PyFileNotFoundError, PyOSError, PyRuntimeError, PyValueError};
+use simsiam_pipeline::choose::ChoiceError;
 use simsiam_pipeline::loader::LoaderError;
 use simsiam_pipeline::shards::ShardError;
 use simsiam_pipeline::{ConfigError, PipelineError};
 
-/// A path that is not there is `FileNotFoundError`, settings that cannot work are `ValueError`, a file that cannot be read
-/// or is no sound shard is `OSError` or the kind of it that fits.
+/// What the pipeline calls by the program's flags, and what Python calls it.
+const FLAGS: [(&str, &str); 3] = [
+    ("--cache-dir", "cache_dir"),
+    ("--cache-size", "cache_size"),
+    ("--shuffle window=N", "shuffle=\"window=N\""),
+];
+
+fn in_python(text: impl ToString) -> String {
+    FLAGS.iter().fold(text.to_string(), |text, (flag, argument)| text.replace(flag, argument))
+}
+
+/// A path that is not there is `FileNotFoundError`, settings that cannot work are `ValueError`, a file that cannot be read or fetched,
+/// or is no sound shard, is `OSError` or the kind of it that fits.
 pub(crate) fn loader(error: LoaderError) -> PyErr {
     match error {
         LoaderError::Shards(error) => shards(error),
         LoaderError::Config(error) => config(error),
+        LoaderError::Choice(error) => choice(error),
         error => PyRuntimeError::new_err(error.to_string()),
     }
 }
 
 fn shards(error: ShardError) -> PyErr {
-    let text = error.to_string();
+    let text = in_python(&error);
     match error {
-        ShardError::NotFound { .. } | ShardError::NoMatch { .. } | ShardError::NotPacked { .. } => {
+        ShardError::NotFound { .. } | ShardError::NoMatch { .. } | ShardError::Dangling { .. } => {
             PyFileNotFoundError::new_err(text)
         }
-        ShardError::NoPatterns | ShardError::BadPattern { .. } => PyValueError::new_err(text),
+        ShardError::NoPatterns
+        | ShardError::BadPattern { .. }
+        | ShardError::Mixture(_)
+        | ShardError::BadTable { .. } => PyValueError::new_err(text),
         ShardError::Io { source, .. } => io::Error::new(source.kind(), format!("{text}: {source}")).into(),
         _ => PyOSError::new_err(text),
     }
@@ -33,16 +49,26 @@ fn shards(error: ShardError) -> PyErr {
 pub(crate) fn config(error: ConfigError) -> PyErr {
     match error {
         ConfigError::Thread(_) => PyRuntimeError::new_err(error.to_string()),
-        error => PyValueError::new_err(error.to_string()),
+        error => PyValueError::new_err(in_python(error)),
     }
 }
 
-/// Samples that cannot be used are `OSError`, a bug is `RuntimeError`; both name shard and key.
+fn choice(error: ChoiceError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        ChoiceError::List { source, .. } => io::Error::new(source.kind(), text).into(),
+        _ => PyValueError::new_err(text),
+    }
+}
+
+/// Samples that cannot be used are `OSError`, a remote shard that can no longer be fetched is its kind `ConnectionError`, a bug is
+/// `RuntimeError`; all name the shard.
 pub(crate) fn pipeline(error: PipelineError) -> PyErr {
     match error {
         PipelineError::BadSample(_) | PipelineError::BudgetExceeded { .. } => {
             PyOSError::new_err(error.to_string())
         }
+        PipelineError::Unreachable(_) => PyConnectionError::new_err(error.to_string()),
         error => PyRuntimeError::new_err(error.to_string()),
     }
 }

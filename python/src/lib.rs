@@ -1,6 +1,6 @@
 //! The pipeline for Python: `simsiam.Loader` iterates over batches whose views are PyTorch's, JAX's and NumPy's without a copy.
 //!
-//! - `loader`: the loader and its epochs; `arguments`: from Python's values to a recipe and settings.
+//! - `loader`: the loader and its epochs; `arguments`: from Python's values to shards, a recipe and settings.
 //! - `batch`: what an epoch gives; `array`: its memory, by the buffer protocol; `dlpack`: and by DLPack.
 //! - `process`: what a fork must not touch; `torch`: PyTorch's worker processes; `error`: Python's own exceptions.
 

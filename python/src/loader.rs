@@ -1,38 +1,38 @@
-//! The loader and its epochs.
+//! The loader; `epoch`: its batches.
+
+mod epoch;
+
+pub(crate) use epoch::Epoch;
 
 use std::ffi::CString;
-use std::pin::Pin;
+use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use futures_core::Stream;
 use pyo3::exceptions::{PyRuntimeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::{PyDict, PyTuple};
-use simsiam_pipeline::{LoaderState, PipelineConfig, ShardSet, World};
+use pyo3::types::{PyBool, PyDict, PyTuple};
+use simsiam_pipeline::shards::Labels;
+use simsiam_pipeline::{LoaderState, PipelineConfig, World};
 
-use crate::batch::Batch;
 use crate::process::OfProcess;
 use crate::{arguments, error, torch};
 
-/// How long a wait for a batch goes on before Python is asked whether the user wants to stop.
-const TICK: Duration = Duration::from_millis(50);
-
-/// Streams augmented views of the images in WebDataset shards, epoch by epoch.
+/// Streams augmented views of images, epoch by epoch: from folders, WebDataset tars, zips and Parquet files, on this machine,
+/// in buckets and on web servers.
 ///
 /// Iterating gives the batches of one epoch (:class:`Batch`), and the next iteration those of the next epoch. The bytes of
-/// every batch are a function of shards, recipe, seed, epoch and step alone: the same for any number of workers and ranks,
-/// and after a restart from ``state_dict()``.
+/// every batch are a function of images, recipe, seed, epoch and step alone: the same for any number of workers and ranks,
+/// after a restart from ``state_dict()``, and whatever the images lie in, if their order is the same.
 ///
 /// Parameters
 /// ----------
 /// shards:
-///     Files, folders, globs or brace patterns (``"data/train-{000..146}.tar"``), or a ``shardindex.json`` of widsindex.
+///     Files, folders of these or of images, globs or brace patterns (``"data/train-{000..146}.tar"``), URLs of these
+///     (``"s3://bucket/train/"``, ``gs``, ``az``, ``https``), or a ``shardindex.json`` of widsindex. One, several, or a dict with
+///     weights (``{"photos/": 0.7, "paintings/": 0.3}``, or ``"photos/=0.7"`` each): every batch has these proportions.
 /// recipe:
 ///     ``"imagenet"``, ``"cifar10"``, the path of a TOML file, or a dict or another mapping; ``{"preset": "imagenet", "size": 96,
 ///     "blur": None}`` is a preset with other fields.
@@ -51,7 +51,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// evaluation:
 ///     One plain view of every image (resize and centre crop), in order, with a smaller last batch.
 /// views, shuffle, drop_last:
-///     2, True and True; 1, False and False with ``evaluation``.
+///     2, True and True; 1, False and False with ``evaluation``. ``shuffle="window=8"`` shuffles the shards, and then the images of
+///     eight at a time, for shards that the cache cannot hold all.
 /// layout, dtype:
 ///     ``"NCHW"`` or ``"NHWC"``; ``"float32"``, ``"float16"`` (both normalised) or ``"uint8"`` (as they are).
 /// prefetch:
@@ -60,17 +61,25 @@ const TICK: Duration = Duration::from_millis(50);
 /// on_bad_sample, bad_sample_budget:
 ///     ``"skip"`` replaces images that cannot be used, until more than this share of all is bad; ``"fail"`` raises at the
 ///     first.
-/// cache_dir:
-///     Where indexes go when a shard's folder is read-only.
+/// labels:
+///     ``"own"``, what the source says: ``.cls`` or ``.json`` in a tar, the label column of a Parquet file, of folders and zips the
+///     class folders where there is no doubt; ``"folders"``, the first folder; ``"parents"``, the folder that the image lies in;
+///     ``"none"``; or the path of a table (CSV or TSV) with a file and its label in each line.
+/// select, fraction, limit:
+///     Only images that a condition holds for (``"label in [cat, dog] and key like 'train/*'"``), of those this share of each class
+///     (more than 0, at most 1), and of those at most so many. A smaller share is a part of a larger one.
+/// cache_dir, cache_size:
+///     Where indexes go when a shard's folder is read-only, and what is unpacked or fetched; default ``~/.cache/simsiam``. At most so
+///     many bytes of fetched shards; default 50 GiB.
 ///
 /// Raises
 /// ------
 /// FileNotFoundError, ValueError, OSError
-///     If shards are missing, settings cannot work, or a shard cannot be read.
+///     If shards or labels are missing, settings cannot work, or a shard cannot be read or fetched.
 #[pyclass(frozen, module = "simsiam")]
 pub(crate) struct Loader {
     inner: Mutex<Inner>,
-    /// The process in which `inner` has threads, or 0; known without its lock, which a forked child might find held for ever.
+    /// The [process of its threads](process_of_threads); known without its lock, which a forked child might find held for ever.
     running_in: AtomicU32,
     /// By which an equal loader is made.
     arguments: Py<PyDict>,
@@ -84,6 +93,11 @@ struct Inner {
     iteration: u64,
 }
 
+/// The process in which the loader has threads, or 0. Those that fetch remote shards live as long as it does.
+fn process_of_threads(loader: &simsiam_pipeline::Loader) -> u32 {
+    if loader.is_running() || loader.shards().is_remote() { process::id() } else { 0 }
+}
+
 impl Loader {
     /// The loader, if this process may use it.
     fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Inner>> {
@@ -91,7 +105,7 @@ impl Loader {
         if running_in != 0 && running_in != process::id() {
             return Err(PyRuntimeError::new_err(
                 "the loader's threads stayed in the process that forked this one: make the loader after the fork, close() it \
-                 before, or start processes with the method \"spawn\"",
+                 before (where no shard is remote), or start processes with the method \"spawn\"",
             ));
         }
         Ok(self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
@@ -104,7 +118,7 @@ impl Loader {
     #[pyo3(signature = (
         shards, recipe=None, batch_size=256, workers=8, seed=0, rank=0, world_size=1, *, epoch=0, evaluation=false, views=None,
         shuffle=None, drop_last=None, layout="NCHW", dtype="float32", prefetch=4, on_bad_sample="skip", bad_sample_budget=0.01,
-        cache_dir=None
+        labels=Labels::Own, select=None, fraction=None, limit=None, cache_dir=None, cache_size=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "Python has names for them")]
     fn new(
@@ -119,18 +133,27 @@ impl Loader {
         epoch: i128,
         evaluation: bool,
         views: Option<i128>,
-        shuffle: Option<bool>,
+        shuffle: Option<Bound<'_, PyAny>>,
         drop_last: Option<bool>,
         layout: &str,
         dtype: &str,
         prefetch: i128,
         on_bad_sample: &str,
         bad_sample_budget: f64,
-        cache_dir: Option<std::path::PathBuf>,
+        #[pyo3(from_py_with = arguments::labels)] labels: Labels,
+        select: Option<String>,
+        fraction: Option<f64>,
+        limit: Option<i128>,
+        cache_dir: Option<PathBuf>,
+        cache_size: Option<i128>,
     ) -> PyResult<Self> {
         let batch_size: usize = arguments::whole("batch_size", batch_size, 1..=u64::MAX)?;
         let workers: usize = arguments::whole("workers", workers, 1..=PipelineConfig::MAX_WORKERS as u64)?;
         let prefetch: usize = arguments::whole("prefetch", prefetch, 1..=u64::MAX)?;
+        let limit: Option<u64> =
+            limit.map(|limit| arguments::whole("limit", limit, 1..=u64::MAX)).transpose()?;
+        let cache_size: Option<u64> =
+            cache_size.map(|bytes| arguments::whole("cache_size", bytes, 1..=u64::MAX)).transpose()?;
         let views = views.map(|views| arguments::whole("views", views, 1..=u64::MAX)).transpose()?;
         let world_size: u64 = arguments::whole("world_size", world_size, 1..=u64::MAX)?;
         let rank: u64 = arguments::whole("rank", rank, 0..=world_size - 1)?;
@@ -141,6 +164,10 @@ impl Loader {
         let recipe = match recipe {
             Some(recipe) => recipe,
             None => "imagenet".into_pyobject(py)?.into_any(),
+        };
+        let shuffle = match shuffle {
+            Some(shuffle) => shuffle,
+            None => PyBool::new(py, !evaluation).to_owned().into_any(),
         };
         let patterns = arguments::patterns(&shards)?;
         let recipe = arguments::mapping_as_dict(recipe)?;
@@ -156,13 +183,26 @@ impl Loader {
             .seed(seed)
             .world(World { size: world_size, rank })
             .views(views.unwrap_or(if evaluation { 1 } else { 2 }))
-            .order(arguments::order(shuffle.unwrap_or(!evaluation)))
+            .order(arguments::order(&shuffle)?)
             .last_batch(arguments::last_batch(drop_last.unwrap_or(!evaluation)))
             .layout(arguments::layout(layout)?)
             .dtype(arguments::dtype(dtype)?)
-            .on_bad_sample(arguments::on_bad_sample(on_bad_sample, bad_sample_budget)?);
+            .on_bad_sample(arguments::on_bad_sample(on_bad_sample, bad_sample_budget)?)
+            .labels(labels.clone());
+        if let Some(condition) = &select {
+            builder = builder.select(condition);
+        }
+        if let Some(fraction) = fraction {
+            builder = builder.fraction(fraction);
+        }
+        if let Some(samples) = limit {
+            builder = builder.limit(samples);
+        }
         if let Some(folder) = &cache_dir {
             builder = builder.cache_dir(folder);
+        }
+        if let Some(bytes) = cache_size {
+            builder = builder.cache_size(bytes);
         }
         let mut loader = py.detach(|| builder.build()).map_err(error::loader)?;
         for warning in loader.shards().warnings() {
@@ -187,9 +227,19 @@ impl Loader {
             arguments.set_item(name, value)?;
         }
         arguments.set_item("bad_sample_budget", bad_sample_budget)?;
+        match labels {
+            Labels::Table(path) => arguments.set_item("labels", path)?,
+            word => arguments.set_item("labels", String::from(word))?,
+        }
+        arguments.set_item("select", select)?;
+        arguments.set_item("fraction", fraction)?;
+        for (name, value) in [("limit", limit), ("cache_size", cache_size)] {
+            arguments.set_item(name, value)?;
+        }
         arguments.set_item("cache_dir", cache_dir)?;
+        let running_in = AtomicU32::new(process_of_threads(&loader));
         let inner = Inner { loader: OfProcess::new(loader), is_restored: false, iteration: 0 };
-        Ok(Self { inner: Mutex::new(inner), running_in: AtomicU32::new(0), arguments: arguments.unbind() })
+        Ok(Self { inner: Mutex::new(inner), running_in, arguments: arguments.unbind() })
     }
 
     /// Batches in an epoch.
@@ -241,7 +291,8 @@ impl Loader {
     /// Raises
     /// ------
     /// ValueError
-    ///     If it had other data, another batch size, recipe or number of views, or another ``shuffle`` or ``drop_last``.
+    ///     If it had other data, another choice or mixture of it, another batch size, recipe or number of views, or another ``shuffle``
+    ///     or ``drop_last``.
     fn load_state_dict(&self, state: &Bound<'_, PyDict>) -> PyResult<()> {
         let py = state.py();
         let found: LoaderState = arguments::json(state)
@@ -262,7 +313,7 @@ impl Loader {
         arguments::python(py, &bad)
     }
 
-    /// The names of the classes, from ``classes.txt`` beside the shards; None if there is none.
+    /// The names of the classes, from ``classes.txt`` beside the shards or from labels that are names; None if there are none.
     #[getter]
     fn class_names(&self, py: Python<'_>) -> PyResult<Option<Vec<String>>> {
         Ok(self.lock(py)?.loader.shards().class_names().map(<[String]>::to_vec))
@@ -273,7 +324,7 @@ impl Loader {
         let mut inner = self.lock(py)?;
         let inner = &mut *inner;
         py.detach(|| inner.loader.stop());
-        self.running_in.store(0, Relaxed);
+        self.running_in.store(process_of_threads(&inner.loader), Relaxed);
         Ok(())
     }
 
@@ -307,84 +358,13 @@ impl Loader {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let inner = self.lock(py)?;
         let (epoch, step) = inner.loader.position();
-        let (samples, len) = (inner.loader.shards().len(), inner.loader.len());
+        let (shards, len) = (inner.loader.shards(), inner.loader.len());
+        let samples = match (inner.loader.config().population(shards).len(), shards.len()) {
+            (chosen, all) if chosen < all => format!("{chosen} of {all}"),
+            (all, _) => all.to_string(),
+        };
         Ok(format!(
             "simsiam.Loader({samples} samples, {len} batches an epoch, at epoch {epoch}, step {step})"
         ))
-    }
-}
-
-/// The batches of one epoch.
-#[pyclass(frozen, module = "simsiam")]
-pub(crate) struct Epoch {
-    epoch: u64,
-    iteration: u64,
-    loader: Py<Loader>,
-}
-
-#[pymethods]
-impl Epoch {
-    fn __iter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        loop {
-            if let Poll::Ready(item) = self.poll(py, &waker)? {
-                return item.map(|(batch, shards)| Batch::new(py, batch, shards)).transpose();
-            }
-            // Without the loader's lock: other threads may use it meanwhile, and so may a signal's handler on this one.
-            py.detach(|| thread::park_timeout(TICK));
-            py.check_signals()?;
-        }
-    }
-}
-
-impl Epoch {
-    /// The next item, if it is there.
-    fn poll(&self, py: Python<'_>, waker: &Waker) -> PyResult<Poll<Item>> {
-        let loader = self.loader.get();
-        let mut inner = loader.lock(py)?;
-        let inner = &mut *inner;
-        if inner.iteration != self.iteration {
-            return Err(PyRuntimeError::new_err(
-                "the loader has begun another iteration, or was moved or restored",
-            ));
-        }
-        if inner.loader.position().0 != self.epoch {
-            return Ok(Poll::Ready(None));
-        }
-        loader.running_in.store(process::id(), Relaxed);
-        inner.loader.adopt();
-        let pipeline = &mut *inner.loader;
-        let polled = py.detach(|| {
-            let batches = pipeline.epoch(self.epoch);
-            batches.map(|mut batches| Pin::new(&mut batches).poll_next(&mut Context::from_waker(waker)))
-        });
-        if !inner.loader.is_running() {
-            loader.running_in.store(0, Relaxed);
-        }
-        match polled.map_err(error::config)? {
-            Poll::Pending => Ok(Poll::Pending),
-            Poll::Ready(None) => Ok(Poll::Ready(None)),
-            Poll::Ready(Some(Ok(batch))) => Ok(Poll::Ready(Some((batch, inner.loader.shards().clone())))),
-            Poll::Ready(Some(Err(error))) => {
-                inner.iteration += 1;
-                Err(error::pipeline(error))
-            }
-        }
-    }
-}
-
-/// A batch and the shards that know its keys, or the end of the epoch.
-type Item = Option<(simsiam_pipeline::Batch, Arc<ShardSet>)>;
-
-/// Wakes a thread that waits for a batch.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }

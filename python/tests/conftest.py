@@ -28,6 +28,11 @@ def write_shard(path, indices, broken=()):
                 tar.addfile(info, io.BytesIO(contents))
 
 
+def contents(loader):
+    """Everything that an epoch gives."""
+    return [(b.epoch, b.step, b.keys, bytes(b.labels), *map(bytes, b.views)) for b in loader]
+
+
 @pytest.fixture
 def shards(tmp_path):
     """Forty images in two shards; sample i has the key and label of i."""

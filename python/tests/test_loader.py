@@ -7,14 +7,9 @@ import types
 
 import numpy as np
 import pytest
-from conftest import write_shard
+from conftest import contents, write_shard
 
 import simsiam
-
-
-def contents(loader):
-    """Everything that an epoch gives."""
-    return [(b.epoch, b.step, b.keys, bytes(b.labels), *map(bytes, b.views)) for b in loader]
 
 
 def test_an_epoch_is_every_image_once(make_loader):

@@ -169,16 +169,23 @@ impl LoaderBuilder {
         self
     }
 
-    /// Where indexes go when a shard's own folder is read-only. Default: [`OpenOptions::cache_dir`].
+    /// Where indexes go when a shard's own folder is read-only, and what is unpacked or fetched. Default: [`OpenOptions::cache_dir`].
     pub fn cache_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.options.cache_dir = Some(folder.into());
         self
     }
 
-    /// Opens the shards. No thread is started before the first epoch.
+    /// Most bytes that fetched shards take there; an order that needs more of them at a time is refused. Default: 50 GiB.
+    pub fn cache_size(mut self, bytes: u64) -> Self {
+        self.options.cache_size = bytes;
+        self
+    }
+
+    /// Opens the shards. No thread is started before the first epoch, but those that fetch remote shards.
     ///
     /// # Errors
-    /// If the shards cannot be opened, or the settings cannot work, or no sample is as they ask for.
+    /// If the shards cannot be opened, or the settings cannot work, or no sample is as they ask for; or the cache has no room for the
+    /// remote shards that are needed at a time.
     pub fn build(mut self) -> Result<Loader, LoaderError> {
         self.config.validate()?;
         self.choice.validate()?;
@@ -186,6 +193,7 @@ impl LoaderBuilder {
         for warning in shards.warnings() {
             tracing::warn!("{warning}");
         }
+        shards.check_room(self.config.order)?;
         self.config.mixture = shards.mixture().cloned();
         if let Some(Chosen { samples, summary }) = self.choice.of(&*shards)? {
             tracing::info!("{summary}");

@@ -224,8 +224,8 @@ impl ShardSet {
         self.find(sample).is_some_and(|(shard, _)| shard.waits())
     }
 
-    /// Whether some shards are fetched before they are read.
-    pub(crate) fn is_remote(&self) -> bool {
+    /// Whether some shards are fetched before they are read. Threads that fetch live as long as the set.
+    pub fn is_remote(&self) -> bool {
         self.shards.iter().any(Shard::is_remote)
     }
 

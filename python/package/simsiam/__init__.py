@@ -1,4 +1,4 @@
-"""Augmented views of images from WebDataset shards, for PyTorch, JAX and NumPy.
+"""Augmented views of images from folders, shards and buckets, for PyTorch, JAX and NumPy.
 
 >>> loader = simsiam.Loader("shards/", recipe="imagenet", batch_size=256, workers=8)   # doctest: +SKIP
 >>> for batch in loader:                                                                # doctest: +SKIP

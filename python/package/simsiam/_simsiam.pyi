@@ -68,7 +68,7 @@ class Batch:
         """The class of each image as int64; -1 where its shard has none."""
     @property
     def keys(self) -> list[str]:
-        """The key of each image: its name in the shard, up to the first dot."""
+        """The key of each image: its path in the folder or the archive, up to the first dot of its name."""
     def __iter__(self) -> Iterator[Array]: ...
     def __len__(self) -> int: ...
 
@@ -80,16 +80,19 @@ class Epoch(Iterator[Batch]):
 
 @final
 class Loader:
-    """Streams augmented views of the images in WebDataset shards, epoch by epoch.
+    """Streams augmented views of images, epoch by epoch: from folders, WebDataset tars, zips and Parquet files, on this machine,
+    in buckets and on web servers.
 
     Iterating gives the batches of one epoch (:class:`Batch`), and the next iteration those of the next epoch. The bytes of
-    every batch are a function of shards, recipe, seed, epoch and step alone: the same for any number of workers and ranks,
-    and after a restart from ``state_dict()``.
+    every batch are a function of images, recipe, seed, epoch and step alone: the same for any number of workers and ranks,
+    after a restart from ``state_dict()``, and whatever the images lie in, if their order is the same.
 
     Parameters
     ----------
     shards:
-        Files, folders, globs or brace patterns (``"data/train-{000..146}.tar"``), or a ``shardindex.json`` of widsindex.
+        Files, folders of these or of images, globs or brace patterns (``"data/train-{000..146}.tar"``), URLs of these
+        (``"s3://bucket/train/"``, ``gs``, ``az``, ``https``), or a ``shardindex.json`` of widsindex. One, several, or a dict with
+        weights (``{"photos/": 0.7, "paintings/": 0.3}``, or ``"photos/=0.7"`` each): every batch has these proportions.
     recipe:
         ``"imagenet"``, ``"cifar10"``, the path of a TOML file, or a dict or another mapping; ``{"preset": "imagenet", "size": 96,
         "blur": None}`` is a preset with other fields.
@@ -108,7 +111,8 @@ class Loader:
     evaluation:
         One plain view of every image (resize and centre crop), in order, with a smaller last batch.
     views, shuffle, drop_last:
-        2, True and True; 1, False and False with ``evaluation``.
+        2, True and True; 1, False and False with ``evaluation``. ``shuffle="window=8"`` shuffles the shards, and then the images of
+        eight at a time, for shards that the cache cannot hold all.
     layout, dtype:
         ``"NCHW"`` or ``"NHWC"``; ``"float32"``, ``"float16"`` (both normalised) or ``"uint8"`` (as they are).
     prefetch:
@@ -117,18 +121,26 @@ class Loader:
     on_bad_sample, bad_sample_budget:
         ``"skip"`` replaces images that cannot be used, until more than this share of all is bad; ``"fail"`` raises at the
         first.
-    cache_dir:
-        Where indexes go when a shard's folder is read-only.
+    labels:
+        ``"own"``, what the source says: ``.cls`` or ``.json`` in a tar, the label column of a Parquet file, of folders and zips the
+        class folders where there is no doubt; ``"folders"``, the first folder; ``"parents"``, the folder that the image lies in;
+        ``"none"``; or the path of a table (CSV or TSV) with a file and its label in each line.
+    select, fraction, limit:
+        Only images that a condition holds for (``"label in [cat, dog] and key like 'train/*'"``), of those this share of each class
+        (more than 0, at most 1), and of those at most so many. A smaller share is a part of a larger one.
+    cache_dir, cache_size:
+        Where indexes go when a shard's folder is read-only, and what is unpacked or fetched; default ``~/.cache/simsiam``. At most so
+        many bytes of fetched shards; default 50 GiB.
 
     Raises
     ------
     FileNotFoundError, ValueError, OSError
-        If shards are missing, settings cannot work, or a shard cannot be read.
+        If shards or labels are missing, settings cannot work, or a shard cannot be read or fetched.
     """
 
     def __new__(
         cls,
-        shards: _Path | Sequence[_Path],
+        shards: _Path | Sequence[_Path] | Mapping[str, float] | Mapping[os.PathLike[str], float],
         recipe: _Path | Mapping[str, Any] | None = None,
         batch_size: int = 256,
         workers: int = 8,
@@ -139,14 +151,19 @@ class Loader:
         epoch: int = 0,
         evaluation: bool = False,
         views: int | None = None,
-        shuffle: bool | None = None,
+        shuffle: bool | str | None = None,
         drop_last: bool | None = None,
         layout: Literal["NCHW", "NHWC"] = "NCHW",
         dtype: Literal["float32", "float16", "uint8"] = "float32",
         prefetch: int = 4,
         on_bad_sample: Literal["skip", "fail"] = "skip",
         bad_sample_budget: float = 0.01,
+        labels: Literal["own", "folders", "parents", "none"] | _Path = "own",
+        select: str | None = None,
+        fraction: float | None = None,
+        limit: int | None = None,
         cache_dir: _Path | None = None,
+        cache_size: int | None = None,
     ) -> Self: ...
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]: ...
     def __iter__(self) -> Epoch: ...
@@ -163,14 +180,15 @@ class Loader:
         Raises
         ------
         ValueError
-            If it had other data, another batch size, recipe or number of views, or another ``shuffle`` or ``drop_last``.
+            If it had other data, another choice or mixture of it, another batch size, recipe or number of views, or another ``shuffle``
+            or ``drop_last``.
         """
     @property
     def bad_samples(self) -> list[BadSample]:
         """Images that could not be used so far: dicts of ``sample``, ``place`` (shard and key), ``offset`` and ``cause``."""
     @property
     def class_names(self) -> list[str] | None:
-        """The names of the classes, from ``classes.txt`` beside the shards; None if there is none."""
+        """The names of the classes, from ``classes.txt`` beside the shards or from labels that are names; None if there are none."""
     def close(self) -> None:
         """Stops the threads. Batches stay as they are, and the next iteration starts them again."""
     def __enter__(self) -> Self: ...
