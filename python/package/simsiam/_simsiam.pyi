@@ -158,7 +158,7 @@ class Loader:
         prefetch: int = 4,
         on_bad_sample: Literal["skip", "fail"] = "skip",
         bad_sample_budget: float = 0.01,
-        labels: Literal["own", "folders", "parents", "none"] | _Path = "own",
+        labels: Literal["own", "folders", "parents", "none"] | _Path = ...,
         select: str | None = None,
         fraction: float | None = None,
         limit: int | None = None,
