@@ -26,10 +26,7 @@ fn the_log_has_levels_and_no_others() {
     for level in ["debug", "INFO"] {
         std::fs::remove_file(fixture.path("val/val-000.tar.idx")).unwrap();
         let printed = succeed(&mut inspect(level));
-        assert!(
-            printed.contains("INFO ") && printed.contains("val-000.tar: indexed 50 samples"),
-            "{printed}"
-        );
+        assert!(printed.contains("INFO ") && printed.contains("val-000.tar: indexed "), "{printed}");
     }
     for level in ["verbose", "3", "warning"] {
         let printed = refused(&mut inspect(level));

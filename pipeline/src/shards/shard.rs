@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::error::{ReadCause, ReadError};
-use super::finding::{Finding, FindingKind};
+use super::finding::{Finding, FindingKind, Subject};
 use super::fingerprint::Fingerprint;
 use super::index::{Index, Record, StoredLabel};
 use super::name;
@@ -54,18 +54,24 @@ impl Shard {
 
     /// How often indexing found each kind of thing that became no sample or no label, of those that it found.
     pub fn finding_counts(&self) -> impl Iterator<Item = (FindingKind, u64)> {
-        self.index.finding_counts()
+        self.index.finding_counts().filter(|(kind, _)| self.tells(*kind))
     }
 
     /// What indexing found besides samples: the first 10,000 of each kind.
     pub fn findings(&self) -> impl Iterator<Item = Finding<'_>> {
-        self.index.findings().map(|(kind, offset, member, found)| Finding {
+        let findings = self.index.findings().filter(|(kind, ..)| self.tells(*kind));
+        findings.map(|(kind, offset, member, found)| Finding {
             kind,
             shard: self.path.as_path().into(),
             member: member.into(),
             offset,
             found: found.into(),
         })
+    }
+
+    /// Whether a kind of finding matters: where no label is used, none is missed.
+    fn tells(&self, kind: FindingKind) -> bool {
+        !(self.unlabelled && kind.subject() == Subject::Label)
     }
 
     /// Names that are labels, and how many samples have each.
@@ -163,6 +169,12 @@ impl Shard {
     /// Whether it is fetched before it is read.
     pub(super) fn is_remote(&self) -> bool {
         self.source.is_remote()
+    }
+
+    /// Room that it takes in the cache, in bytes, with what is known of it there.
+    pub(super) fn cached_bytes(&self) -> u64 {
+        const RECORD: u64 = 1024;
+        self.bytes() + RECORD
     }
 
     /// Begins to fetch it.

@@ -1,5 +1,8 @@
 //! Which remote shards to fetch before they are needed, and which to let go.
 
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
 use crate::sampler::{Sampler, ShardUse};
 use crate::shards::ShardSet;
 
@@ -11,16 +14,18 @@ pub(crate) struct Foresight {
     epoch: Option<u64>,
     /// What this epoch and the next one need, in positions of this one.
     uses: Vec<ShardUse>,
+    /// The shards that the cache has room for now.
+    kept: HashSet<usize>,
     /// Where something else is needed than at the last position.
     change: u64,
 }
 
 impl Foresight {
     pub(crate) fn new(sampler: Sampler, end: u64) -> Foresight {
-        Foresight { sampler, end, epoch: None, uses: Vec::new(), change: 0 }
+        Foresight { sampler, end, epoch: None, uses: Vec::new(), kept: HashSet::new(), change: 0 }
     }
 
-    /// Everything before this position is read.
+    /// Everything before this position is read: lets go of what is not needed any more, and fetches ahead.
     pub(crate) fn at(&mut self, epoch: u64, position: u64, shards: &ShardSet) {
         if self.epoch != Some(epoch) {
             self.epoch = Some(epoch);
@@ -28,10 +33,19 @@ impl Foresight {
             self.change = position;
         }
         if position >= self.change {
-            shards.keep_near(&self.uses, position);
+            self.kept = shards.keep_near(&self.uses, position);
             let begins = self.uses.iter().map(|shard| shard.positions.start);
             self.change = begins.filter(|&begin| begin > position).min().unwrap_or(u64::MAX);
         }
+    }
+
+    /// Whether these positions can be read before those that are being read are done: their shards are kept beside the others.
+    pub(crate) fn is_near(&self, epoch: u64, positions: RangeInclusive<u64>) -> bool {
+        let is_needed = |shard: &&ShardUse| {
+            shard.positions.start <= *positions.end() && shard.positions.end > *positions.start()
+        };
+        self.epoch == Some(epoch)
+            && self.uses.iter().filter(is_needed).all(|needed| self.kept.contains(&needed.shard))
     }
 
     fn uses_from(&self, epoch: u64, position: u64) -> Vec<ShardUse> {

@@ -48,12 +48,22 @@ pub(crate) struct Read {
 /// Runs until the plan ends or the pipeline stops; its output queue is the read-ahead window.
 pub(crate) async fn run(mut read: Read, planned: Receiver<Chunk>, ready: Sender<Chunk>) {
     let mut fetching: VecDeque<(Chunk, JoinHandle<Vec<Fetched>>)> = VecDeque::new();
+    // A chunk whose shards find no room in the cache beside those that are being read.
+    let mut held_back: Option<Chunk> = None;
     let mut is_planned = false;
     let stop = read.stop.clone();
-    while !(is_planned && fetching.is_empty()) {
+    while !(is_planned && fetching.is_empty() && held_back.is_none()) {
+        let is_next = fetching.is_empty() && held_back.is_some();
         tokio::select! {
             biased;
             _ = stop.acquire() => return,
+            fetched = async { read.fetch_in_turn(held_back.as_ref()).await }, if is_next => {
+                let Some(mut chunk) = held_back.take() else { return };
+                chunk.fetched = fetched;
+                if ready.send(chunk).await.is_err() {
+                    return;
+                }
+            }
             fetched = async { (&mut fetching[0].1).await }, if !fetching.is_empty() => {
                 let Some((mut chunk, _)) = fetching.pop_front() else { return };
                 read.foresee(&chunk);
@@ -63,21 +73,21 @@ pub(crate) async fn run(mut read: Read, planned: Receiver<Chunk>, ready: Sender<
                     return;
                 }
             }
-            chunk = planned.recv(), if !is_planned && fetching.len() < MOST_FETCHING => match chunk {
-                Err(_) => is_planned = true,
-                Ok(chunk) => {
-                    if fetching.is_empty() {
-                        read.foresee(&chunk);
+            chunk = planned.recv(), if !is_planned && held_back.is_none() && fetching.len() < MOST_FETCHING => {
+                let Ok(chunk) = chunk else {
+                    is_planned = true;
+                    continue;
+                };
+                let samples: Vec<u64> = chunk.samples().collect();
+                if !samples.iter().any(|&sample| read.shards.waits_for(sample)) {
+                    samples.into_iter().for_each(|sample| read.shards.read_ahead(sample));
+                    if ready.send(chunk).await.is_err() {
+                        return;
                     }
-                    let samples: Vec<u64> = chunk.samples().collect();
-                    if samples.iter().any(|&sample| read.shards.waits_for(sample)) {
-                        fetching.push_back((chunk, read.fetch(samples)));
-                    } else {
-                        samples.into_iter().for_each(|sample| read.shards.read_ahead(sample));
-                        if ready.send(chunk).await.is_err() {
-                            return;
-                        }
-                    }
+                } else if read.is_near(&chunk) {
+                    fetching.push_back((chunk, read.fetch(samples)));
+                } else {
+                    held_back = Some(chunk);
                 }
             },
         }
@@ -92,6 +102,16 @@ impl Read {
         }
     }
 
+    /// Whether a chunk can be read beside those that are being read.
+    fn is_near(&self, chunk: &Chunk) -> bool {
+        let mut positions = chunk.positions().map(|(_, position)| position);
+        let (first, last) = (positions.next(), positions.last());
+        match (&self.foresight, first) {
+            (Some(foresight), Some(first)) => foresight.is_near(chunk.epoch, first..=last.unwrap_or(first)),
+            _ => true,
+        }
+    }
+
     /// Reads what has to be waited for.
     fn fetch(&self, samples: Vec<u64>) -> JoinHandle<Vec<Fetched>> {
         let (shards, buffers) = (self.shards.clone(), self.buffers.clone());
@@ -103,5 +123,19 @@ impl Read {
             Some(shards.read_into(sample, buffers.take()).map(|encoded| encoded.into_buffer()))
         };
         spawn_blocking(move || samples.into_iter().map(fetch).collect())
+    }
+
+    /// Reads one sample after the other, and lets go of shards in between: those of two windows need not fit at a time.
+    async fn fetch_in_turn(&mut self, chunk: Option<&Chunk>) -> Vec<Fetched> {
+        let mut fetched = Vec::new();
+        let Some(chunk) = chunk else { return fetched };
+        for ((_, position), sample) in chunk.positions().zip(chunk.samples()) {
+            if let Some(foresight) = &mut self.foresight {
+                foresight.at(chunk.epoch, position, &self.shards);
+            }
+            // Where reading panicked, the worker reads.
+            fetched.push(self.fetch(vec![sample]).await.unwrap_or_default().pop().flatten());
+        }
+        fetched
     }
 }
