@@ -43,9 +43,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             || cause
                 .downcast_ref::<ConfigError>()
                 .is_some_and(|error| !matches!(error, ConfigError::Thread(_)))
-            || cause
-                .downcast_ref::<PipelineError>()
-                .is_some_and(|error| !matches!(error, PipelineError::WorkerPanicked { .. }))
+            || cause.downcast_ref::<PipelineError>().is_some_and(|error| {
+                !matches!(error, PipelineError::WorkerPanicked { .. } | PipelineError::Unreachable(_))
+            })
     });
     if input { 2 } else { 1 }
 }

@@ -9,7 +9,7 @@ use super::entry::RECORD;
 use super::{CacheError, Claim, Held, Key, Reservation};
 
 /// What an entry's folder and record are counted as, in bytes.
-const OVERHEAD: u64 = 4096;
+pub(crate) const OVERHEAD: u64 = 4096;
 /// The end of the name of a folder whose file is not complete.
 pub(super) const PARTIAL: &str = ".partial";
 

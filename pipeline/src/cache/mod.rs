@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 pub(crate) use self::entry::Held;
 pub(crate) use self::error::CacheError;
 pub(crate) use self::key::Key;
+pub(crate) use self::ledger::OVERHEAD;
 pub(crate) use self::reservation::Reservation;
 
 use self::ledger::{Ledger, Obstacle};

@@ -171,10 +171,9 @@ impl Shard {
         self.source.is_remote()
     }
 
-    /// Room that it takes in the cache, in bytes, with what is known of it there.
+    /// Room that it takes in the cache, in bytes.
     pub(super) fn cached_bytes(&self) -> u64 {
-        const RECORD: u64 = 1024;
-        self.bytes() + RECORD
+        self.source.cached_bytes()
     }
 
     /// Begins to fetch it.

@@ -74,6 +74,11 @@ pub(crate) trait Source: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Room that it takes in the cache, where it is remote, in bytes.
+    fn cached_bytes(&self) -> u64 {
+        0
+    }
+
     /// Begins to fetch it, where it is remote, and returns at once.
     fn bring_near(&self) {}
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Indexed, Opened, Source, kind_of};
-use crate::cache::{Cache, Held};
+use crate::cache::{self, Cache, Held};
 use crate::remote::{Remote, RemoteObject, Task};
 use crate::shards::index::Index;
 use crate::shards::index::sidecar::Sidecar;
@@ -181,6 +181,10 @@ impl Source for RemoteShard {
 
     fn is_remote(&self) -> bool {
         true
+    }
+
+    fn cached_bytes(&self) -> u64 {
+        self.object.bytes + cache::OVERHEAD
     }
 
     fn bring_near(&self) {

@@ -80,16 +80,22 @@ fn windows_of_remote_shards_pass_through_a_small_cache_once_an_epoch() {
     publish(&fixture, &server, &tars, &[".idx"]);
     let largest =
         tars.iter().map(|tar| fs::metadata(fixture.path("named").join(tar)).unwrap().len()).max().unwrap();
-    // Two windows of two shards, and not all of them.
-    let limit = 4 * (largest + 1024);
     assert!(tars.len() >= 6, "{tars:?}");
-    let size = format!("{limit}B");
-    let windows = ["--epochs", "3", "--shuffle", "window=2", "--knn-every", "0"];
-    let small = [&windows[..], &["--cache-size", &size]].concat();
-    succeed(&mut train(&fixture, &server, "remote", "s3://set/", &small));
     let named = fixture.path("named").to_str().unwrap().to_owned();
-    succeed(&mut train(&fixture, &server, "local", &named, &windows));
-    assert_eq!(fixture.metrics("remote"), fixture.metrics("local"));
+    // Two windows of two shards, and not all of them; and one of one, with no room for the next beside it.
+    let train_in = |window: &str, limit: u64| {
+        let (shuffle, size) = (format!("window={window}"), format!("{limit}B"));
+        let windows = ["--epochs", "3", "--shuffle", &shuffle, "--knn-every", "0"];
+        let small = [&windows[..], &["--cache-size", &size]].concat();
+        let run = |kind: &str| format!("{kind}-{window}");
+        succeed(&mut train(&fixture, &server, &run("remote"), "s3://set/", &small));
+        succeed(&mut train(&fixture, &server, &run("local"), &named, &windows));
+        assert_eq!(fixture.metrics(&run("remote")), fixture.metrics(&run("local")));
+        let kept = bytes_below(&fixture.path("cache/simsiam/shards"));
+        assert!((1..=limit).contains(&kept), "{kept} bytes in a cache of {limit}");
+    };
+    let limit = 4 * (largest + 4096);
+    train_in("2", limit);
 
     let requests = server.requests();
     for tar in &tars {
@@ -99,9 +105,9 @@ fn windows_of_remote_shards_pass_through_a_small_cache_once_an_epoch() {
             fetched.count() + requests.iter().filter(|line| line.starts_with(&format!("{path} 0-"))).count();
         assert!(fetched <= 3, "{tar} was fetched {fetched} times: {requests:?}");
     }
-    let kept = bytes_below(&fixture.path("cache/simsiam/shards"));
-    assert!((1..=limit).contains(&kept), "{kept} bytes in a cache of {limit}");
+    train_in("1", 3 * (largest + 4096) / 2);
 
+    let size = format!("{limit}B");
     let whole = ["--epochs", "1", "--cache-size", &size];
     let refusal = train(&fixture, &server, "refused", "s3://set/", &whole).output().unwrap();
     assert!(!refusal.status.success());
