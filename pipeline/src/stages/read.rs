@@ -113,6 +113,7 @@ impl Read {
     }
 
     /// Reads what has to be waited for.
+    #[expect(clippy::disallowed_methods, reason = "it waits for files and servers, and computes nothing")]
     fn fetch(&self, samples: Vec<u64>) -> JoinHandle<Vec<Fetched>> {
         let (shards, buffers) = (self.shards.clone(), self.buffers.clone());
         let fetch = move |sample| {
