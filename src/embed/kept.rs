@@ -37,7 +37,7 @@ impl<'a> Kept<'a> {
         self.samples().map(|sample| self.shards.label(sample).map_or(-1, i64::from))
     }
 
-    /// Each sample's key, as a [`line`].
+    /// Each sample's key, as a [`line()`].
     pub fn keys(&self) -> impl Iterator<Item = String> {
         self.samples().map(|sample| line(self.shards.locate(sample).key))
     }

@@ -78,13 +78,13 @@ pub(crate) async fn run(mut read: Read, planned: Receiver<Chunk>, ready: Sender<
                     is_planned = true;
                     continue;
                 };
-                let samples: Vec<u64> = chunk.samples().collect();
-                if !samples.iter().any(|&sample| read.shards.waits_for(sample)) {
-                    samples.into_iter().for_each(|sample| read.shards.read_ahead(sample));
+                if !chunk.samples().any(|sample| read.shards.waits_for(sample)) {
+                    chunk.samples().for_each(|sample| read.shards.read_ahead(sample));
                     if ready.send(chunk).await.is_err() {
                         return;
                     }
                 } else if read.is_near(&chunk) {
+                    let samples = chunk.samples().collect();
                     fetching.push_back((chunk, read.fetch(samples)));
                 } else {
                     held_back = Some(chunk);

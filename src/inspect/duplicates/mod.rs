@@ -1,7 +1,7 @@
 //! Images that are nearly the same, within a set and between training and validation, by an encoder's features.
 //!
 //! - [`origin`]: where features come from; [`search`]: the pairs with similar ones; [`pixels`]: a second opinion on these.
-//! - [`groups`]: what hangs together by pairs; [`report`]: what was found, as a table and as JSON; [`sheet`]: as a picture.
+//! - [`mod@groups`]: what hangs together by pairs; [`report`]: what was found, as a table and as JSON; [`sheet`]: as a picture.
 
 pub mod groups;
 pub mod origin;
