@@ -66,7 +66,7 @@ impl Workers {
         Ok(Self {
             shards: shards.clone(),
             order: sampler.epoch(0),
-            samples: shards.len(),
+            samples: config.part.len(config.population(shards).len()),
             pool,
             benches: (0..config.workers).map(|_| bench()).collect(),
             next: 0,

@@ -10,6 +10,7 @@
 //! | `set` | [`ShardSet`]: all shards as one numbered sequence |
 //! | `sample` | [`EncodedSample`] and its [`Location`] |
 //! | `shard` | [`Shard`]: one source and its index |
+//! | `near` | which remote shards are fetched |
 //! | `open` | opens and indexes many sources in parallel |
 //! | `pattern`, `classes` | which files, also by WebDataset's `shardindex.json`; the names of the classes |
 //! | `index` | the sidecar's format, and where it lives |
@@ -65,6 +66,7 @@ pub(crate) mod label;
 pub(crate) mod labels;
 pub(crate) mod mapping;
 pub(crate) mod name;
+mod near;
 pub(crate) mod open;
 mod pattern;
 mod sample;

@@ -6,6 +6,7 @@
 //! says that it is not needed any more.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -21,18 +22,66 @@ use crate::shards::mapping::FileStamp;
 use crate::shards::open::{Opening, head};
 use crate::shards::{OpenOptions, ReadCause, ShardError};
 
-/// Where remote shards come from, and where they go.
-#[derive(Clone)]
+/// Where the remote shards of a set come from, and where they go.
 pub(crate) struct Depot {
-    pub(crate) remote: Arc<Remote>,
-    pub(crate) cache: Cache,
+    pub(crate) remote: Remote,
+    cache: Cache,
+    /// Most bytes that this set holds in the cache.
+    limit: u64,
+    /// The shards that are here, those that came first in front.
+    here: Mutex<VecDeque<Arrived>>,
+}
+
+/// A shard that is here, and the room that it takes.
+struct Arrived {
+    near: Arc<Mutex<Near>>,
+    bytes: u64,
+}
+
+impl Depot {
+    pub(crate) fn new(remote: Remote, cache: Cache, limit: u64) -> Depot {
+        Depot { remote, cache, limit, here: Mutex::default() }
+    }
+
+    /// Lets go of the shards that came first, until there is room for `comer`. The read stage has let go of what it does not need: this
+    /// is for those who read samples by themselves, one shard after the other.
+    fn make_room(&self, comer: &Arc<Mutex<Near>>, bytes: u64) {
+        let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+        here.retain(|shard| {
+            let has_gone = || matches!(try_lock(&shard.near).as_deref(), Some(Near::No | Near::Coming(_)));
+            !Arc::ptr_eq(&shard.near, comer) && !has_gone()
+        });
+        let mut held: u64 = here.iter().map(|shard| shard.bytes).sum();
+        while held + bytes > self.limit
+            && let Some(first) = here.pop_front()
+        {
+            held -= first.bytes;
+            if let Some(mut near) = try_lock(&first.near) {
+                *near = Near::No;
+            }
+        }
+    }
+
+    fn arrived(&self, near: &Arc<Mutex<Near>>, bytes: u64) {
+        let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+        here.push_back(Arrived { near: near.clone(), bytes });
+    }
+}
+
+/// The lock, if no thread has it, as one has that fetches.
+fn try_lock(near: &Mutex<Near>) -> Option<MutexGuard<'_, Near>> {
+    match near.try_lock() {
+        Ok(near) => Some(near),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 /// Opens a shard by its index, which is made of the shard itself where there is none.
 pub(crate) fn open(
     path: &Path,
     object: &RemoteObject,
-    depot: &Depot,
+    depot: &Arc<Depot>,
     opening: &Opening<'_>,
 ) -> Result<Opened, ShardError> {
     let mut shard = RemoteShard {
@@ -42,7 +91,7 @@ pub(crate) fn open(
         options: opening.options.clone(),
         labelling: opening.labelling.clone(),
         class_names: None,
-        near: Mutex::new(Near::No),
+        near: Arc::new(Mutex::new(Near::No)),
     };
     let (sidecar, stamp) = (shard.sidecar(), shard.stamp());
     let index = match sidecar.load(&|found, _| found == stamp).or_else(|| shard.published_index(&sidecar)) {
@@ -63,11 +112,11 @@ struct RemoteShard {
     /// Its URL, without secrets.
     path: PathBuf,
     object: RemoteObject,
-    depot: Depot,
+    depot: Arc<Depot>,
     options: OpenOptions,
     labelling: Arc<Labelling>,
     class_names: Option<Vec<String>>,
-    near: Mutex<Near>,
+    near: Arc<Mutex<Near>>,
 }
 
 /// How near the shard is.
@@ -134,7 +183,10 @@ impl RemoteShard {
                 return Ok(here);
             }
             Near::Coming(task) => task,
-            Near::No => self.fetch(),
+            Near::No => {
+                self.depot.make_room(&self.near, self.cached_bytes());
+                self.fetch()
+            }
         };
         let held = task.wait().map_err(|error| ReadCause::Unreachable(error.to_string()))?;
         let opening = Opening::new(&self.options, &self.labelling);
@@ -142,16 +194,8 @@ impl RemoteShard {
             self.open_file(&held, &opening).map_err(|error| ReadCause::Unreachable(error.to_string()))?;
         let here = Arc::new(Here { source, _held: held });
         *near = Near::Here(here.clone());
+        self.depot.arrived(&self.near, self.cached_bytes());
         Ok(here)
-    }
-
-    /// What is known of its nearness without waiting for a thread that fetches it.
-    fn try_lock(&self) -> Option<MutexGuard<'_, Near>> {
-        match self.near.try_lock() {
-            Ok(near) => Some(near),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
     }
 }
 
@@ -188,7 +232,7 @@ impl Source for RemoteShard {
     }
 
     fn bring_near(&self) {
-        if let Some(mut near) = self.try_lock()
+        if let Some(mut near) = try_lock(&self.near)
             && matches!(*near, Near::No)
         {
             *near = Near::Coming(self.fetch());
@@ -196,7 +240,7 @@ impl Source for RemoteShard {
     }
 
     fn let_go(&self) {
-        if let Some(mut near) = self.try_lock() {
+        if let Some(mut near) = try_lock(&self.near) {
             *near = Near::No;
         }
     }

@@ -121,7 +121,7 @@ impl Zip {
     /// All of the file from a member's contents on.
     fn contents(&self, header: u64) -> Option<&[u8]> {
         const HEADER: usize = 30;
-        let header = self.file.bytes().get(usize::try_from(header).ok()?..)?;
+        let header = self.file.contents().get(usize::try_from(header).ok()?..)?;
         let length = |at: usize| Some(usize::from(u16::from_le_bytes(*header.get(at..)?.first_chunk()?)));
         if !header.starts_with(b"PK\x03\x04") {
             return None;
@@ -147,7 +147,7 @@ impl Zip {
 
 impl Source for Zip {
     fn bytes(&self) -> u64 {
-        self.file.bytes().len() as u64
+        self.file.contents().len() as u64
     }
 
     fn read_ahead(&self, sample: Indexed<'_>) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::tars;
-use crate::fixture::{Fixture, succeed, text};
+use crate::fixture::{Fixture, simsiam, succeed, text};
 use crate::interruption::{resume, spawn, wait_for};
 use crate::server::{Fault, Server};
 
@@ -119,6 +119,23 @@ fn bytes_below(folder: &Path) -> u64 {
     entries
         .map(|path| if path.is_dir() { bytes_below(&path) } else { fs::metadata(path).unwrap().len() })
         .sum()
+}
+
+#[test]
+fn what_reads_shards_one_after_the_other_needs_no_more_room_than_one_takes() {
+    let fixture = Fixture::new();
+    let (server, tars) = (Server::start(), tars(&fixture));
+    publish(&fixture, &server, &tars, &[".idx"]);
+    let inspected = |shards: &str, more: &[&str]| {
+        let mut command = simsiam();
+        command.args(["inspect", "--verify", "--json"]).args(more).arg(shards);
+        with_bucket(&mut command, &fixture, &server);
+        let report: serde_json::Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+        (report["samples"].clone(), report["bad"].clone(), report["formats"].clone())
+    };
+    let named = fixture.path("named").to_str().unwrap().to_owned();
+    // Two threads read, perhaps from two shards.
+    assert_eq!(inspected("s3://set/", &["--cache-size", "200KB"]), inspected(&named, &[]));
 }
 
 #[test]

@@ -9,7 +9,6 @@ use super::*;
 use server::Server;
 
 mod fetch;
-mod rates;
 mod s3;
 #[path = "../../../tests/support/server/mod.rs"]
 mod server;

@@ -15,7 +15,7 @@ pub(super) fn is_url(pattern: &str) -> bool {
 #[derive(Default)]
 pub(in crate::shards) struct RemoteShards {
     #[cfg(feature = "remote")]
-    depot: Option<crate::sources::remote::Depot>,
+    depot: Option<std::sync::Arc<crate::sources::remote::Depot>>,
     #[cfg(feature = "remote")]
     objects: std::collections::HashMap<PathBuf, crate::remote::RemoteObject>,
     #[cfg(feature = "remote")]
@@ -87,7 +87,7 @@ mod feature {
             Ok(paths.collect())
         }
 
-        fn depot(&mut self) -> Result<Depot, ShardError> {
+        fn depot(&mut self) -> Result<Arc<Depot>, ShardError> {
             if let Some(depot) = &self.depot {
                 return Ok(depot.clone());
             }
@@ -95,8 +95,8 @@ mod feature {
             let dir = dir.clone().or_else(user_cache_dir).ok_or(ShardError::NoCache)?;
             let cache = Cache::open(&dir.join("shards"), *size, PATIENCE)
                 .map_err(|error| ShardError::Remote(error.to_string()))?;
-            let depot = Depot { remote: Arc::new(Remote::new(RemoteOptions::default())), cache };
-            Ok(self.depot.insert(depot).clone())
+            let depot = Depot::new(Remote::new(RemoteOptions::default()), cache, *size);
+            Ok(self.depot.insert(Arc::new(depot)).clone())
         }
 
         /// Opens a remote shard; `None` of a path that is none.

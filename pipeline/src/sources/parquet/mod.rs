@@ -11,7 +11,6 @@
 //! | `rows` | goes through the rows |
 //! | `unpacked` | the tar in the cache folder |
 
-use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,12 +25,12 @@ use xxhash_rust::xxh3::xxh3_64;
 use self::columns::Columns;
 use self::rows::Row;
 use super::mapped::MappedFile;
-use super::{Indexed, Kind, Opened, Source};
+use super::{Kind, Opened};
 use crate::shards::index::{IndexBuilder, IndexFull, Record};
 use crate::shards::label::Label;
 use crate::shards::mapping::{FileStamp, Mapping};
 use crate::shards::open::Opening;
-use crate::shards::{FindingKind, ReadCause, ShardError, name};
+use crate::shards::{FindingKind, ShardError, name};
 
 mod columns;
 mod rows;
@@ -53,7 +52,7 @@ impl Kind for Parquets {
         file.check_compression()?;
         if !file.is_plain() {
             let (index, unpacked) = unpacked::open(&file, stamp, opening)?;
-            return Ok(Opened { index, source: Box::new(Images(unpacked)), class_names });
+            return Ok(Opened { index, source: Box::new(unpacked), class_names });
         }
         let sidecar = opening.sidecar_beside(path);
         let index = opening.index(path, &sidecar, stamp, &|found, _| found == stamp, || {
@@ -61,7 +60,7 @@ impl Kind for Parquets {
             opening.labelling.relabel(&mut index);
             Ok(index)
         })?;
-        Ok(Opened { index, source: Box::new(Images(MappedFile::shared(path, file.mapping))), class_names })
+        Ok(Opened { index, source: Box::new(MappedFile::shared(path, file.mapping)), class_names })
     }
 }
 
@@ -197,32 +196,6 @@ impl Row {
 pub(super) fn label_of_number(number: i64) -> Option<Label> {
     // Hugging Face has -1 for none.
     u32::try_from(number).ok().filter(|&number| number != u32::MAX).map(Label::Number)
-}
-
-/// A mapped file in which the images lie as they are.
-#[derive(Debug)]
-struct Images(MappedFile);
-
-impl Source for Images {
-    fn bytes(&self) -> u64 {
-        self.0.bytes().len() as u64
-    }
-
-    fn read_ahead(&self, sample: Indexed<'_>) {
-        self.0.will_need(&sample.record);
-    }
-
-    fn fetch(&self, sample: Indexed<'_>, _buffer: Vec<u8>) -> Result<Cow<'_, [u8]>, ReadCause> {
-        self.0.fetch(sample)
-    }
-
-    fn check_borrowed(&self, sample: Indexed<'_>) -> Result<(), ReadCause> {
-        self.0.check(sample)
-    }
-
-    fn why_changed(&self) -> Option<ReadCause> {
-        self.0.shrunk()
-    }
 }
 
 /// What identifies the state of a file, for a name.

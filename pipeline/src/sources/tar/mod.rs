@@ -5,18 +5,17 @@
 //! | `members` | the archive's bytes to members |
 //! | `scan` | members to samples and their labels |
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
 use self::members::{Members, TarError, TarErrorKind};
 use self::scan::scan;
 use super::mapped::MappedFile;
-use super::{Indexed, Kind, Opened, Source};
+use super::{Kind, Opened};
 use crate::shards::index::IndexBuilder;
 use crate::shards::mapping::Mapping;
 use crate::shards::open::{Opening, Reached};
-use crate::shards::{ReadCause, ShardError, foreign, name};
+use crate::shards::{ShardError, foreign, name};
 
 pub(crate) mod members;
 pub(crate) mod scan;
@@ -37,7 +36,8 @@ impl Kind for Tars {
             opening.labelling.relabel(&mut index);
             Ok(index)
         })?;
-        Ok(Opened { index, source: Box::new(Tar(MappedFile::new(path, mapping))), class_names: None })
+        let source = Box::new(MappedFile::new(path, mapping).with_extensions(extensions));
+        Ok(Opened { index, source, class_names: None })
     }
 }
 
@@ -71,37 +71,12 @@ impl TarError {
     }
 }
 
-/// A mapped archive.
-#[derive(Debug)]
-struct Tar(MappedFile);
-
-impl Source for Tar {
-    fn bytes(&self) -> u64 {
-        self.0.bytes().len() as u64
-    }
-
-    fn read_ahead(&self, sample: Indexed<'_>) {
-        self.0.will_need(&sample.record);
-    }
-
-    fn fetch(&self, sample: Indexed<'_>, _buffer: Vec<u8>) -> Result<Cow<'_, [u8]>, ReadCause> {
-        self.0.fetch(sample)
-    }
-
-    fn check_borrowed(&self, sample: Indexed<'_>) -> Result<(), ReadCause> {
-        self.0.check(sample)
-    }
-
-    fn why_changed(&self) -> Option<ReadCause> {
-        self.0.shrunk()
-    }
-
-    fn extensions(&self) -> HashMap<u64, String> {
-        let members = Members::new(self.0.bytes()).map_while(Result::ok);
-        let named = members.filter_map(|member| {
-            let (_, extension) = name::split(&member.name)?;
-            Some((member.offset as u64, String::from_utf8_lossy(extension).into_owned()))
-        });
-        named.collect()
-    }
+/// What stands behind the first dot of the members' names, by where their contents begin.
+fn extensions(archive: &[u8]) -> HashMap<u64, String> {
+    let members = Members::new(archive).map_while(Result::ok);
+    let named = members.filter_map(|member| {
+        let (_, extension) = name::split(&member.name)?;
+        Some((member.offset as u64, String::from_utf8_lossy(extension).into_owned()))
+    });
+    named.collect()
 }

@@ -1,0 +1,62 @@
+//! Flags about the images themselves, for all commands that read some.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use simsiam_pipeline::ShardSet;
+use simsiam_pipeline::choose::{Choice, Chosen};
+use simsiam_pipeline::sampler::SampleSet;
+use simsiam_pipeline::shards::{Labels, OpenOptions};
+
+use crate::config::Overrides;
+use crate::config::values::{ByteSize, labels, number, whole};
+use crate::error::InputError;
+
+/// Flags of commands that read images, besides where these are.
+#[derive(Debug, Clone, Args)]
+pub struct SourceArgs {
+    /// Where labels come from: `folders` (the first below the source), `parents`, `none`, or a CSV or TSV file [default: from the source itself]
+    #[arg(long, value_name = "FROM", value_parser = labels())]
+    pub labels: Option<Labels>,
+    /// Where indexes and copies go that cannot lie beside their sources [default: the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+    /// Most that shards from buckets and web servers take there, such as 200GB [default: 50GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub cache_size: Option<ByteSize>,
+    /// Only images that a condition holds for: `label in [3, cat]`, `key like 'a*/*'`, `key in list.txt`, with and, or, not
+    #[arg(long, value_name = "CONDITION")]
+    pub select: Option<String>,
+    /// Only this share of each class of those; a smaller one is a part of a larger one
+    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
+    pub fraction: Option<f64>,
+    /// Only so many of those, the classes in proportion; a smaller number is a part of a larger one
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
+    pub limit: Option<u64>,
+}
+
+impl SourceArgs {
+    /// These options with what the flags say.
+    pub fn options(&self, options: OpenOptions) -> OpenOptions {
+        self.overrides().open_options(options)
+    }
+
+    /// Which of the images to use; `None` is all.
+    ///
+    /// # Errors
+    /// If none is as the flags say.
+    pub fn chosen(&self, shards: &ShardSet) -> Result<Option<SampleSet>, InputError> {
+        let choice = Choice { select: self.select.clone(), fraction: self.fraction, limit: self.limit };
+        let chosen = choice.of(shards).map_err(|error| InputError::new(format!("--{error}")))?;
+        Ok(chosen.map(|Chosen { samples, summary }| {
+            tracing::info!("{summary}");
+            samples
+        }))
+    }
+
+    /// As settings of a run.
+    pub fn overrides(&self) -> Overrides {
+        let Self { labels, cache_dir, cache_size, select, fraction, limit } = self.clone();
+        Overrides { labels, cache_dir, cache_size, select, fraction, limit, ..Overrides::default() }
+    }
+}
