@@ -6,7 +6,6 @@
 //! says that it is not needed any more.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -28,12 +27,12 @@ pub(crate) struct Depot {
     cache: Cache,
     /// Most bytes that this set holds in the cache.
     limit: u64,
-    /// The shards that are here, those that came first in front.
-    here: Mutex<VecDeque<Arrived>>,
+    /// The shards that are here or on their way, those that came first in front.
+    here: Mutex<Vec<Admitted>>,
 }
 
-/// A shard that is here, and the room that it takes.
-struct Arrived {
+/// A shard that is here or waited for, and the room that it takes.
+struct Admitted {
     near: Arc<Mutex<Near>>,
     bytes: u64,
 }
@@ -43,28 +42,23 @@ impl Depot {
         Depot { remote, cache, limit, here: Mutex::default() }
     }
 
-    /// Lets go of the shards that came first, until there is room for `comer`. The read stage has let go of what it does not need: this
-    /// is for those who read samples by themselves, one shard after the other.
-    fn make_room(&self, comer: &Arc<Mutex<Near>>, bytes: u64) {
+    /// Counts a shard that comes, and lets go of those that came first, until there is room for it. The read stage has let go of what it
+    /// does not need: this is for those who read samples by themselves, one shard after the other.
+    fn admit(&self, comer: &Arc<Mutex<Near>>, bytes: u64) {
         let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
         here.retain(|shard| {
             let has_gone = || matches!(try_lock(&shard.near).as_deref(), Some(Near::No | Near::Coming(_)));
             !Arc::ptr_eq(&shard.near, comer) && !has_gone()
         });
         let mut held: u64 = here.iter().map(|shard| shard.bytes).sum();
-        while held + bytes > self.limit
-            && let Some(first) = here.pop_front()
-        {
-            held -= first.bytes;
-            if let Some(mut near) = try_lock(&first.near) {
-                *near = Near::No;
-            }
-        }
-    }
-
-    fn arrived(&self, near: &Arc<Mutex<Near>>, bytes: u64) {
-        let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
-        here.push_back(Arrived { near: near.clone(), bytes });
+        here.retain(|shard| {
+            let near = if held + bytes > self.limit { try_lock(&shard.near) } else { None };
+            let Some(mut near) = near else { return true };
+            *near = Near::No;
+            held -= shard.bytes;
+            false
+        });
+        here.push(Admitted { near: comer.clone(), bytes });
     }
 }
 
@@ -182,19 +176,17 @@ impl RemoteShard {
                 *near = Near::Here(here.clone());
                 return Ok(here);
             }
-            Near::Coming(task) => task,
-            Near::No => {
-                self.depot.make_room(&self.near, self.cached_bytes());
-                self.fetch()
-            }
+            Near::Coming(task) => Some(task),
+            Near::No => None,
         };
+        self.depot.admit(&self.near, self.cached_bytes());
+        let task = task.unwrap_or_else(|| self.fetch());
         let held = task.wait().map_err(|error| ReadCause::Unreachable(error.to_string()))?;
         let opening = Opening::new(&self.options, &self.labelling);
         let Opened { source, .. } =
             self.open_file(&held, &opening).map_err(|error| ReadCause::Unreachable(error.to_string()))?;
         let here = Arc::new(Here { source, _held: held });
         *near = Near::Here(here.clone());
-        self.depot.arrived(&self.near, self.cached_bytes());
         Ok(here)
     }
 }
