@@ -66,6 +66,9 @@ pub struct TrainConfig {
     pub epochs: u64,
     /// Images a step. The learning rate follows it: `base_lr * batch_size / 256` (Goyal et al. 2017).
     pub batch_size: usize,
+    /// Whether residual blocks begin as the identity: the scale of their last batch norm is 0 (Goyal et al. 2017).
+    #[serde(default = "yes")]
+    pub zero_init_residual: bool,
     /// The only source of randomness.
     pub seed: u64,
     /// Where the model runs.
@@ -252,7 +255,9 @@ impl TrainConfig {
     pub fn with(&self, overrides: &Overrides) -> Result<Self, InputError> {
         let mut merged = checked_table(self)?;
         let mut settings = checked_table(overrides)?;
-        settings.remove("reducing_gap"); // a flag for one of the recipe's values
+        for of_the_recipe in ["reducing_gap", "size"] {
+            settings.remove(of_the_recipe); // flags for the recipe's values
+        }
         let recipe = settings.remove("recipe");
         merged.extend(settings);
         let mut config: Self = merged.try_into().expect("a configuration with overrides on top is one");
@@ -261,6 +266,9 @@ impl TrainConfig {
         }
         if let Some(gap) = overrides.reducing_gap {
             config.recipe.reducing_gap = (gap != 0.0).then_some(gap);
+        }
+        if let Some(size) = overrides.size {
+            config.recipe.size = size;
         }
         config.settle(overrides);
         config.place(overrides);
@@ -274,14 +282,14 @@ impl TrainConfig {
     /// If so; the error lists what was.
     pub fn check_size(&self) -> Result<(), InputError> {
         let (arch, size) = (self.arch, self.recipe.size);
-        if size == arch.size() {
+        if arch.sizes().contains(&size) {
             return Ok(());
         }
         let compiled: Vec<String> =
-            Arch::ALL.iter().map(|arch| format!("{arch} at {}", arch.size())).collect();
+            Arch::ALL.iter().map(|arch| format!("{arch} at {}", listed(arch.sizes()))).collect();
         Err(InputError::new(format!(
-            "{arch} at {size} was not compiled; compiled are: {} (choose --arch, --preset or the recipe's size to match)",
-            compiled.join(", ")
+            "{arch} at {size} was not compiled; compiled are: {} (choose --arch, --size or --preset to match)",
+            compiled.join("; ")
         )))
     }
 
@@ -337,6 +345,15 @@ impl TrainConfig {
     }
 }
 
+/// `32`, `32 and 64`, `64, 96 and 128`.
+fn listed(sizes: &[usize]) -> String {
+    let texts: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+    match texts.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => texts.concat(),
+    }
+}
+
 /// TOML, as it is saved and printed.
 impl fmt::Display for TrainConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -366,6 +383,10 @@ fn changed(recipe: &Recipe, changes: toml::Table) -> Result<Recipe, InputError> 
     let mut merged = if is_whole { toml::Table::new() } else { table(recipe) };
     merge(&mut merged, changes);
     merged.try_into().map_err(|error| InputError::new(format!("recipe: {error}").trim_end().to_owned()))
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn table<T: Serialize>(value: &T) -> toml::Table {

@@ -47,7 +47,7 @@ pub enum Outcome {
 /// # Errors
 /// If the data fails, training diverges ([`Diverged`]), or files cannot be written.
 pub fn train<D: Backend>(
-    model: &mut dyn Network<D>,
+    model: &mut Network<D>,
     run: &mut Run,
     resumed: Option<Checkpoint>,
 ) -> Result<Outcome> {
@@ -63,7 +63,7 @@ pub fn train<D: Backend>(
     let schedule = Schedule::new(config, batches.steps_per_epoch());
     let total_steps = config.epochs * batches.steps_per_epoch();
     let mut feed = Feed::<D>::start(batches, model.views(), &config.recipe)?;
-    let save = |model: &dyn Network<D>, optimizer: &Sgd<D>, progress: &mut Progress| {
+    let save = |model: &Network<D>, optimizer: &Sgd<D>, progress: &mut Progress| {
         let state = RunState::new(config, data, progress.counters());
         dir.write_quarantine(&data.bad_samples())?;
         let checkpoint = Checkpoint { state, model: state::export(model), optimizer: optimizer.export() };

@@ -2,9 +2,12 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dfdx::prelude::*;
-use simsiam_model::encoders::{Encoder, ResNet8, ResNet18Cifar, ResNet50};
-use simsiam_model::methods::{Batch, Method, SimSiam, SimSiamConfig};
-use simsiam_model::{LearningRates, Sgd, SgdConfig, images_from};
+use simsiam_model::arch::Arch;
+use simsiam_model::backend::{FeedKernel, Pixels};
+use simsiam_model::init::InitRng;
+use simsiam_model::methods::SimSiamConfig;
+use simsiam_model::network::{MethodConfig, Networks};
+use simsiam_model::{LearningRates, Sgd, SgdConfig};
 
 criterion_group!(benches, train_step);
 criterion_main!(benches);
@@ -12,43 +15,38 @@ criterion_main!(benches);
 fn train_step(c: &mut Criterion) {
     let mut group = c.benchmark_group("train_step");
     group.sample_size(10);
-    group.throughput(Throughput::Elements(128));
-    group.bench_function("resnet8 batch 128", |b| {
-        let mut step = step::<ResNet8<Cpu>, 32, 64>(128, 2);
-        b.iter(&mut step);
-    });
-    group.throughput(Throughput::Elements(64));
-    group.bench_function("resnet18-cifar batch 64", |b| {
-        let mut step = step::<ResNet18Cifar<Cpu>, 32, 512>(64, 2);
-        b.iter(&mut step);
-    });
-    group.throughput(Throughput::Elements(8));
-    group.bench_function("resnet50 at 224 batch 8", |b| {
-        let mut step = step::<ResNet50<Cpu>, 224, 2048>(8, 3);
-        b.iter(&mut step);
-    });
+    for (arch, size, batch, projector_layers) in [
+        (Arch::Resnet8, 32, 128, 2),
+        (Arch::Resnet18CifarW16, 32, 128, 2),
+        (Arch::Resnet18CifarW32, 32, 64, 2),
+        (Arch::Resnet18Cifar, 32, 64, 2),
+        (Arch::Resnet50, 224, 8, 3),
+    ] {
+        group.throughput(Throughput::Elements(batch as u64));
+        group.bench_function(format!("{arch} at {size} batch {batch}"), |b| {
+            let mut step = step(arch, size, batch, projector_layers);
+            b.iter(&mut step);
+        });
+    }
     group.finish();
 }
 
-fn step<E: Encoder<Cpu, SIZE, FEATURES>, const SIZE: usize, const FEATURES: usize>(
-    batch: usize,
-    projector_layers: usize,
-) -> impl FnMut() -> f32 {
-    let dev = Cpu::default();
-    let mut model =
-        SimSiam::<E, FEATURES, 2048, 2048, 512, Cpu>::new(&dev, &SimSiamConfig::new(projector_layers), 0);
+fn step(arch: Arch, size: usize, batch: usize, projector_layers: usize) -> impl FnMut() -> f32 {
+    let method = MethodConfig::SimSiam { config: SimSiamConfig::new(projector_layers), dim: 2048 };
+    let mut model = Cpu::default().network(arch, size, &method, &InitRng::new(0));
     let mut sgd = Sgd::new(SgdConfig { momentum: 0.9, weight_decay: 5e-4 });
-    let mut grads = Some(Method::<_, SIZE>::alloc_grads(&model));
-    let values = batch * 3 * SIZE * SIZE;
+    let mut grads = Some(model.alloc_grads());
+    let samples: Vec<usize> = (0..batch).collect();
+    let values = batch * 3 * size * size;
     let view = |frequency: f32| -> Vec<f32> { (0..values).map(|i| (i as f32 * frequency).sin()).collect() };
     let (first, second) = (view(0.11), view(0.13));
     move || {
-        let views = vec![images_from::<_, 3, SIZE>(&dev, &first), images_from(&dev, &second)];
-        let loss = model.loss(Batch { views, samples: &[] }, grads.take().expect("put back")).loss;
+        let views = Cpu::send(&Pixels::Values(vec![&first, &second])).expect("memory");
+        let loss = model.loss(views, &samples, grads.take().expect("put back")).loss;
         let value = loss.array();
         let mut gradients = loss.backward();
         sgd.update(&mut model, &mut gradients, &LearningRates::all(0.03)).expect("no device to fail");
-        Method::<_, SIZE>::zero_grads(&model, &mut gradients);
+        model.zero_grads(&mut gradients);
         grads = Some(gradients);
         value
     }

@@ -2,48 +2,135 @@
 
 use std::fmt;
 
-/// An encoder's name, as on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
-pub enum Arch {
+use dfdx::prelude::Cpu;
+
+use crate::backend::Backend;
+use crate::encoders::{
+    Backbone, ResNet8, ResNet18, ResNet18Cifar, ResNet18CifarW16, ResNet18CifarW32, ResNet20, ResNet34,
+    ResNet50,
+};
+use crate::init::InitRng;
+use crate::methods::Method;
+use crate::module::{Module, NamedTensors};
+use crate::network::MethodConfig;
+
+/// The table of encoders: name, network, channels of its features, heights and widths of images that it is compiled for,
+/// and the MiB that a training step takes for each image of the last of these sizes on the CPU in single precision, from
+/// peaks that `bench --stage train` prints.
+macro_rules! encoders {
+    ($($(#[$about:meta])* $arch:ident = $name:literal: $net:ident, $features:literal, [$($size:literal),+], $mib:literal;)+) => {
+        /// An encoder's name, as on the command line.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+        pub enum Arch {
+            $(
+                $(#[$about])*
+                #[cfg_attr(feature = "clap", value(name = $name))]
+                #[cfg_attr(feature = "serde", serde(rename = $name))]
+                $arch,
+            )+
+        }
+
+        impl Arch {
+            /// All of them.
+            pub const ALL: &[Arch] = &[$(Arch::$arch),+];
+
+            /// Heights and widths of the images that it is compiled for, ascending.
+            pub fn sizes(self) -> &'static [usize] {
+                match self {
+                    $(Arch::$arch => &[$($size),+],)+
+                }
+            }
+
+            /// Channels of its features.
+            pub fn features(self) -> usize {
+                match self {
+                    $(Arch::$arch => $features,)+
+                }
+            }
+
+            fn name(self) -> &'static str {
+                match self {
+                    $(Arch::$arch => $name,)+
+                }
+            }
+
+            fn mib_at_largest(self) -> f64 {
+                match self {
+                    $(Arch::$arch => $mib,)+
+                }
+            }
+
+            /// Names and shapes of its tensors, running statistics too, in its order.
+            pub fn tensors(self) -> Vec<(String, Vec<usize>)> {
+                let (dev, rng) = (Cpu::default(), InitRng::blank());
+                match self {
+                    $(Arch::$arch => names_and_shapes(&<$net<Cpu> as Module<Cpu>>::new(&dev, &rng)),)+
+                }
+            }
+
+            /// A method on the encoder for images of this size; `None` if it is not compiled for it.
+            pub(crate) fn under<D: Backend>(
+                self,
+                size: usize,
+                method: &MethodConfig,
+                dev: &D,
+                rng: &InitRng,
+            ) -> Option<Box<dyn Method<D>>> {
+                let encoder_rng = rng.child("encoder");
+                match (self, size) {
+                    $($((Arch::$arch, $size) => {
+                        let encoder = Backbone::<$features, D>::new::<$net<D>, $size>(dev, &encoder_rng);
+                        Some(method.on(encoder, dev, rng))
+                    })+)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+encoders! {
     /// He et al.'s CIFAR ResNet with 8 layers.
-    Resnet8,
+    Resnet8 = "resnet8": ResNet8, 64, [32], 1.0;
     /// He et al.'s CIFAR ResNet with 20 layers.
-    Resnet20,
+    Resnet20 = "resnet20": ResNet20, 64, [32], 3.0;
+    /// ResNet-18 with a 3 x 3 stem and no max-pooling, at a quarter of the width: 16 to 128 channels.
+    Resnet18CifarW16 = "resnet18-cifar-w16": ResNet18CifarW16, 128, [32, 64], 9.0;
+    /// ResNet-18 with a 3 x 3 stem and no max-pooling, at half of the width: 32 to 256 channels.
+    Resnet18CifarW32 = "resnet18-cifar-w32": ResNet18CifarW32, 256, [32, 64], 18.0;
     /// ResNet-18 with a 3 x 3 stem and no max-pooling.
-    Resnet18Cifar,
+    Resnet18Cifar = "resnet18-cifar": ResNet18Cifar, 512, [32, 64], 36.0;
     /// ResNet-18.
-    Resnet18,
+    Resnet18 = "resnet18": ResNet18, 512, [64, 96, 128, 160, 224], 41.0;
     /// ResNet-34.
-    Resnet34,
+    Resnet34 = "resnet34": ResNet34, 512, [64, 96, 128, 160, 224], 60.0;
     /// ResNet-50, stride on the 3 x 3 convolution.
-    Resnet50,
+    Resnet50 = "resnet50": ResNet50, 2048, [64, 96, 128, 160, 224], 165.0;
 }
 
 impl Arch {
-    /// All of them.
-    pub const ALL: [Arch; 6] =
-        [Arch::Resnet8, Arch::Resnet20, Arch::Resnet18Cifar, Arch::Resnet18, Arch::Resnet34, Arch::Resnet50];
-
-    /// Height and width of the images that it is compiled for.
-    pub fn size(self) -> usize {
-        match self {
-            Arch::Resnet8 | Arch::Resnet20 | Arch::Resnet18Cifar => 32,
-            Arch::Resnet18 | Arch::Resnet34 | Arch::Resnet50 => 224,
-        }
+    /// The largest size that it is compiled for.
+    pub fn largest_size(self) -> usize {
+        self.sizes()[self.sizes().len() - 1]
     }
+
+    /// What a training step takes for each image of this size on the CPU in single precision, in MiB.
+    pub fn mib_an_image(self, size: usize) -> f64 {
+        let scale = size as f64 / self.largest_size() as f64;
+        self.mib_at_largest() * scale * scale
+    }
+}
+
+fn names_and_shapes(encoder: &dyn NamedTensors<Cpu>) -> Vec<(String, Vec<usize>)> {
+    let mut tensors = Vec::new();
+    encoder.visit("", &mut |name, _, tensor| tensors.push((name.to_owned(), tensor.sizes())));
+    tensors
 }
 
 impl fmt::Display for Arch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Arch::Resnet8 => "resnet8",
-            Arch::Resnet20 => "resnet20",
-            Arch::Resnet18Cifar => "resnet18-cifar",
-            Arch::Resnet18 => "resnet18",
-            Arch::Resnet34 => "resnet34",
-            Arch::Resnet50 => "resnet50",
-        })
+        f.write_str(self.name())
     }
 }

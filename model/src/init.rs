@@ -8,7 +8,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::backend::Backend;
 use crate::module::joined;
-use crate::tensors::Features;
+use crate::tensors::{Channels, Features};
 
 /// A generator of initial values with one stream for each parameter name.
 ///
@@ -16,19 +16,37 @@ use crate::tensors::Features;
 /// a network is built, nor on what else it holds.
 #[derive(Clone, Debug)]
 pub struct InitRng {
-    seed: u64,
+    /// None for zeros.
+    seed: Option<u64>,
     path: String,
+    zero_init_residual: bool,
 }
 
 impl InitRng {
-    /// The generator of a whole network.
+    /// The generator of a whole network, each residual block of which begins as the identity: the scale of its last
+    /// batch norm is 0 (Goyal et al. 2017).
     pub fn new(seed: u64) -> Self {
-        Self { seed, path: String::new() }
+        Self { seed: Some(seed), path: String::new(), zero_init_residual: true }
+    }
+
+    /// Draws nothing but zeros: for a network whose names and shapes alone are asked for.
+    pub fn blank() -> Self {
+        Self { seed: None, ..Self::new(0) }
+    }
+
+    /// Whether residual blocks begin as the identity; if not, the scale of their last batch norm is 1.
+    pub fn zero_init_residual(self, zero: bool) -> Self {
+        Self { zero_init_residual: zero, ..self }
+    }
+
+    /// The scale with which the last batch norm of a residual block begins.
+    pub(crate) fn last_scale<const C: usize, D: Backend>(&self, dev: &D) -> Channels<D, C> {
+        if self.zero_init_residual { dev.zeros() } else { dev.ones() }
     }
 
     /// The generator of the network's part `name`.
     pub fn child(&self, name: &str) -> Self {
-        Self { seed: self.seed, path: joined(&self.path, name) }
+        Self { path: joined(&self.path, name), ..self.clone() }
     }
 
     /// Normal with mean 0 and variance `2 / fan_out`: torchvision's initialisation of ResNet convolutions.
@@ -67,11 +85,14 @@ impl InitRng {
 
     fn fill<S: ConstShape, D: Backend>(&self, dev: &D, draw: impl FnMut() -> f32) -> Tensor<S, f32, D> {
         let shape = S::default();
+        if self.seed.is_none() {
+            return dev.zeros();
+        }
         dev.tensor_from_vec(std::iter::repeat_with(draw).take(shape.num_elements()).collect(), shape)
     }
 
     fn stream(&self) -> ChaCha8Rng {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed.unwrap_or(0));
         rng.set_stream(fnv1a(&self.path));
         rng
     }

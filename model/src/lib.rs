@@ -54,4 +54,4 @@ pub use encoders::Encoder;
 pub use module::{Module, NamedTensors};
 pub use objective::TargetGradient;
 pub use optim::{LearningRates, Sgd, SgdConfig};
-pub use tensors::{Features, Images, images_from};
+pub use tensors::{Features, Images, View, images_from};

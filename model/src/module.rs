@@ -1,26 +1,22 @@
 //! What a network is: something built from a generator of initial values, whose tensors have names.
 
-use std::convert::Infallible;
+use std::any::Any;
+use std::ops::{Deref, DerefMut};
 
-use dfdx::nn::{
-    ModuleFields, ModuleVisitor, ScalarOptions, TensorCollection, TensorOptions, TensorViewer, ViewTensorMut,
-    ViewTensorRef,
-};
+use dfdx::nn::ZeroGrads;
 use dfdx::prelude::*;
 
-use crate::backend::{Backend, SgdStep};
+use crate::backend::{Backend, SgdStep, computed};
 use crate::init::InitRng;
+use crate::optim::is_trained;
 
-/// A piece of network: a dfdx [`TensorCollection`] that knows how its values begin.
-///
-/// Its `TensorCollection::To` is `()`: a network moves to another device through [`state`](crate::state), by name.
-pub trait Module<D: Backend>: TensorCollection<f32, D> {
+/// A piece of network that knows how its values begin.
+pub trait Module<D: Backend>: NamedTensors<D> {
     /// Builds the piece on `dev` with the initial values that `rng`'s seed and path give.
     fn new(dev: &D, rng: &InitRng) -> Self;
 }
 
-/// Named tensors in a fixed order. A dfdx [`TensorCollection`] lists its fields without looking at a value, so a network
-/// whose depth is known only at run time, as [`SimSiam`](crate::methods::SimSiam)'s, is one of these instead.
+/// Named tensors in a fixed order: what checkpoints, optimisers and momentum networks go through.
 ///
 /// Names are those of PyTorch's `state_dict`, such as `encoder.layer1.0.conv1.weight`.
 pub trait NamedTensors<D: Backend> {
@@ -40,7 +36,35 @@ pub type Read<'a, D> = dyn FnMut(&str, bool, &dyn AnyTensor<D>) + 'a;
 /// What is done to each tensor.
 pub type Write<'a, D> = dyn FnMut(&str, bool, &mut dyn AnyTensor<D>) -> Result<(), <D as HasErr>::Err> + 'a;
 
-/// A tensor of any shape.
+/// Sets the gradients of all trained parameters to 0 and drops all others.
+pub(crate) fn zero_grads<D: Backend, M: NamedTensors<D> + ?Sized>(model: &M, grads: &mut Gradients<f32, D>) {
+    model.visit("", &mut |name, is_parameter, tensor| {
+        if is_parameter && is_trained(name) {
+            tensor.zero_gradient(grads);
+        }
+    });
+}
+
+/// `follower = momentum follower + (1 - momentum) leader` for every parameter of two networks of the same kind. The
+/// running statistics of batch norm stay the follower's own, as in MoCo and BYOL: its own passes renew them.
+pub(crate) fn follow<D: Backend, M: NamedTensors<D>>(follower: &mut M, leader: &M, momentum: f64) {
+    let mut leading = Vec::new();
+    leader.visit("", &mut |_, is_parameter, tensor| {
+        if is_parameter {
+            leading.push(tensor.shared());
+        }
+    });
+    let mut leading = leading.into_iter();
+    let followed = follower.visit_mut("", &mut |_, is_parameter, tensor| {
+        if is_parameter {
+            tensor.follow(&*leading.next().expect("both have the same parameters"), momentum);
+        }
+        Ok(())
+    });
+    computed(followed);
+}
+
+/// A parameter or a buffer, of any shape. Only parameters have gradients, follow others and are updated.
 pub trait AnyTensor<D: Backend> {
     /// Where it is.
     fn on_device(&self) -> &D;
@@ -56,6 +80,18 @@ pub trait AnyTensor<D: Backend> {
     /// # Panics
     /// If it has none.
     fn gradient(&self, grads: &Gradients<f32, D>) -> Vec<f32>;
+
+    /// Sets its gradient to 0; no other is kept from now on, but for those of which this was asked before.
+    fn zero_gradient(&self, grads: &mut Gradients<f32, D>);
+
+    /// The same values once more, for [`follow`](Self::follow).
+    fn shared(&self) -> Box<dyn Any>;
+
+    /// `self = momentum self + (1 - momentum) leader`, where `leader` is what [`shared`](Self::shared) gave.
+    ///
+    /// # Panics
+    /// If it is of another shape.
+    fn follow(&mut self, leader: &dyn Any, momentum: f64);
 
     /// Replaces all values.
     ///
@@ -75,7 +111,7 @@ pub trait AnyTensor<D: Backend> {
     ) -> Result<(), D::Err>;
 }
 
-impl<S: Shape, D: Backend> AnyTensor<D> for Tensor<S, f32, D> {
+impl<S: ConstShape, D: Backend> AnyTensor<D> for Tensor<S, f32, D> {
     fn on_device(&self) -> &D {
         self.device()
     }
@@ -90,6 +126,19 @@ impl<S: Shape, D: Backend> AnyTensor<D> for Tensor<S, f32, D> {
 
     fn gradient(&self, grads: &Gradients<f32, D>) -> Vec<f32> {
         grads.get(self).as_vec()
+    }
+
+    fn zero_gradient(&self, grads: &mut Gradients<f32, D>) {
+        self.zero_grads(grads);
+    }
+
+    fn shared(&self) -> Box<dyn Any> {
+        Box::new(self.clone())
+    }
+
+    fn follow(&mut self, leader: &dyn Any, momentum: f64) {
+        let leader = leader.downcast_ref::<Self>().expect("a tensor follows one of its shape");
+        self.axpy(momentum, leader, 1.0 - momentum);
     }
 
     fn replace(&mut self, values: &[f32]) {
@@ -107,143 +156,142 @@ impl<S: Shape, D: Backend> AnyTensor<D> for Tensor<S, f32, D> {
     }
 }
 
-/// The name of a part of `prefix`, which may be empty.
-pub(crate) fn joined(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
-}
-
-/// [`NamedTensors::visit`] for a part that is a collection.
-pub(crate) fn visit<D: Backend, M: TensorCollection<f32, D>>(
-    module: &M,
-    prefix: &str,
-    each: &mut Read<'_, D>,
-) {
-    match M::iter_tensors(&mut Walker { module, prefix, visit: &mut Reading(each) }) {
-        Ok(_) => {}
-        Err(never) => match never {},
+/// Nothing of what trains parameters is asked of a buffer.
+impl<S: Shape, D: Backend> AnyTensor<D> for Buffer<S, D> {
+    fn on_device(&self) -> &D {
+        self.0.device()
     }
-}
 
-/// [`NamedTensors::visit_mut`] for a part that is a collection.
-pub(crate) fn visit_mut<D: Backend, M: TensorCollection<f32, D>>(
-    module: &mut M,
-    prefix: &str,
-    each: &mut Write<'_, D>,
-) -> Result<(), D::Err> {
-    M::iter_tensors(&mut Walker { module, prefix, visit: &mut Writing(each) }).map(drop)
-}
-
-/// What is done with the tensors of a collection.
-trait Visit<D: Backend> {
-    /// How modules and tensors are held: by reference, or to be changed.
-    type Viewer: TensorViewer;
-    type Err;
-
-    fn tensor<S: Shape>(
-        &mut self,
-        name: &str,
-        is_parameter: bool,
-        tensor: <Self::Viewer as TensorViewer>::View<'_, Tensor<S, f32, D>>,
-    ) -> Result<(), Self::Err>;
-}
-
-struct Reading<'a, 'b, D: Backend>(&'a mut Read<'b, D>);
-struct Writing<'a, 'b, D: Backend>(&'a mut Write<'b, D>);
-
-impl<D: Backend> Visit<D> for Reading<'_, '_, D> {
-    type Viewer = ViewTensorRef;
-    type Err = Infallible;
-
-    fn tensor<S: Shape>(
-        &mut self,
-        name: &str,
-        is_parameter: bool,
-        tensor: &Tensor<S, f32, D>,
-    ) -> Result<(), Infallible> {
-        (self.0)(name, is_parameter, tensor);
-        Ok(())
+    fn sizes(&self) -> Vec<usize> {
+        self.0.shape().concrete().into()
     }
-}
 
-impl<D: Backend> Visit<D> for Writing<'_, '_, D> {
-    type Viewer = ViewTensorMut;
-    type Err = D::Err;
+    fn values(&self) -> Vec<f32> {
+        self.0.as_vec()
+    }
 
-    fn tensor<S: Shape>(
+    fn replace(&mut self, values: &[f32]) {
+        self.0.copy_from(values);
+    }
+
+    fn gradient(&self, _: &Gradients<f32, D>) -> Vec<f32> {
+        unreachable!("a buffer has no gradient")
+    }
+
+    fn zero_gradient(&self, _: &mut Gradients<f32, D>) {
+        unreachable!("a buffer has no gradient")
+    }
+
+    fn shared(&self) -> Box<dyn Any> {
+        unreachable!("no buffer follows another")
+    }
+
+    fn follow(&mut self, _: &dyn Any, _: f64) {
+        unreachable!("no buffer follows another")
+    }
+
+    fn sgd_update(
         &mut self,
-        name: &str,
-        is_parameter: bool,
-        tensor: &mut Tensor<S, f32, D>,
+        _: &SgdStep,
+        _: &mut Tensor<(usize,), f32, D>,
+        _: &mut Gradients<f32, D>,
     ) -> Result<(), D::Err> {
-        (self.0)(name, is_parameter, tensor)
+        unreachable!("a buffer is not trained")
     }
 }
 
-/// Walks over a collection. It is compiled for every module and shape, and does less than dfdx's `RecursiveWalker`: nothing
-/// is built from what it visits.
-struct Walker<'a, M, V> {
-    module: M,
-    prefix: &'a str,
-    visit: &'a mut V,
+/// The name of a part of `prefix`; either may be empty.
+pub(crate) fn joined(prefix: &str, name: &str) -> String {
+    let dot = if prefix.is_empty() || name.is_empty() { "" } else { "." };
+    format!("{prefix}{dot}{name}")
 }
 
-impl<'a, M: TensorCollection<f32, D>, D: Backend, V: Visit<D>> ModuleVisitor<M, f32, D>
-    for Walker<'_, <V::Viewer as TensorViewer>::View<'a, M>, V>
-{
-    type Err = V::Err;
-    type E2 = f32;
-    type D2 = D;
+/// The [`NamedTensors`] of a piece of network: its fields in their order, each with its name, which is empty for one
+/// whose tensors are named as the piece's own.
+macro_rules! parts {
+    ($($name:literal: $($field:ident).+),+ $(,)?) => {
+        fn visit(&self, prefix: &str, each: &mut $crate::module::Read<'_, D>) {
+            $($crate::module::NamedTensors::visit(
+                &self.$($field).+,
+                &$crate::module::joined(prefix, $name),
+                each,
+            );)+
+        }
 
-    fn visit_module<Field, GetRef, GetMut>(
-        &mut self,
-        name: &str,
-        mut get_ref: GetRef,
-        mut get_mut: GetMut,
-    ) -> Result<Option<Field::To<f32, D>>, V::Err>
-    where
-        GetRef: FnMut(&M) -> &Field,
-        GetMut: FnMut(&mut M) -> &mut Field,
-        Field: TensorCollection<f32, D>,
-    {
-        let module = V::Viewer::view_field(&mut self.module, name, &mut get_ref, &mut get_mut);
-        let prefix = joined(self.prefix, name);
-        Field::iter_tensors(&mut Walker { module, prefix: &prefix, visit: self.visit })
+        fn visit_mut(
+            &mut self,
+            prefix: &str,
+            each: &mut $crate::module::Write<'_, D>,
+        ) -> Result<(), D::Err> {
+            $($crate::module::NamedTensors::visit_mut(
+                &mut self.$($field).+,
+                &$crate::module::joined(prefix, $name),
+                each,
+            )?;)+
+            Ok(())
+        }
+    };
+}
+pub(crate) use parts;
+
+/// A parameter.
+impl<S: ConstShape, D: Backend> NamedTensors<D> for Tensor<S, f32, D> {
+    fn visit(&self, name: &str, each: &mut Read<'_, D>) {
+        each(name, true, self);
     }
 
-    fn visit_tensor<S: Shape, GetRef, GetMut>(
-        &mut self,
-        name: &str,
-        mut get_ref: GetRef,
-        mut get_mut: GetMut,
-        options: TensorOptions<S, f32, D>,
-    ) -> Result<Option<Tensor<S, f32, D>>, V::Err>
-    where
-        GetRef: FnMut(&M) -> &Tensor<S, f32, D>,
-        GetMut: FnMut(&mut M) -> &mut Tensor<S, f32, D>,
-    {
-        let tensor = V::Viewer::view_field(&mut self.module, name, &mut get_ref, &mut get_mut);
-        self.visit.tensor(&joined(self.prefix, name), options.do_gradient_update, tensor)?;
-        Ok(None)
-    }
-
-    fn visit_scalar<N: num_traits::NumCast, GetRef, GetMut>(
-        &mut self,
-        _: &str,
-        _: GetRef,
-        _: GetMut,
-        _: ScalarOptions<N>,
-    ) -> Result<Option<N>, V::Err> {
-        Ok(None)
-    }
-
-    fn visit_fields<F: ModuleFields<M, f32, D>>(
-        &mut self,
-        fields: F,
-        _: impl FnOnce(F::Output<f32, D>) -> M::To<f32, D>,
-    ) -> Result<Option<M::To<f32, D>>, V::Err> {
-        fields.visit_fields(self).map(|_| None)
+    fn visit_mut(&mut self, name: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+        each(name, true, self)
     }
 }
 
-/// What `TensorCollection::iter_tensors` returns in this crate.
-pub(crate) type Walked<Err> = Result<Option<()>, Err>;
+/// A tensor that is kept with the network but is no parameter, such as a running statistic.
+#[derive(Clone, Debug)]
+pub struct Buffer<S: Shape, D: Backend>(pub Tensor<S, f32, D>);
+
+impl<S: Shape, D: Backend> Deref for Buffer<S, D> {
+    type Target = Tensor<S, f32, D>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<S: Shape, D: Backend> DerefMut for Buffer<S, D> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl<S: Shape, D: Backend> NamedTensors<D> for Buffer<S, D> {
+    fn visit(&self, name: &str, each: &mut Read<'_, D>) {
+        each(name, false, self);
+    }
+
+    fn visit_mut(&mut self, name: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+        each(name, false, self)
+    }
+}
+
+impl<M: NamedTensors<D> + ?Sized, D: Backend> NamedTensors<D> for Box<M> {
+    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+        (**self).visit(prefix, each);
+    }
+
+    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+        (**self).visit_mut(prefix, each)
+    }
+}
+
+/// A part that may be missing.
+impl<M: NamedTensors<D>, D: Backend> NamedTensors<D> for Option<M> {
+    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+        if let Some(part) = self {
+            part.visit(prefix, each);
+        }
+    }
+
+    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+        self.as_mut().map_or(Ok(()), |part| part.visit_mut(prefix, each))
+    }
+}

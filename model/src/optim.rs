@@ -45,7 +45,7 @@ impl LearningRates {
 }
 
 /// Whether a parameter is trained: those under `target.` follow others.
-fn is_trained(name: &str) -> bool {
+pub(crate) fn is_trained(name: &str) -> bool {
     name.split('.').next() != Some("target")
 }
 

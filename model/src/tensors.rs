@@ -36,6 +36,76 @@ pub const fn images_shape<const C: usize, const S: usize>(batch: usize, format: 
     (batch, ChannelAxis(format), Const, Const)
 }
 
+/// A view of each image of a batch, `batch x 3 x size x size`, as it comes to an encoder: its size is a run-time value
+/// until the encoder, whose layers are compiled for one, takes it.
+#[derive(Clone, Debug)]
+pub struct View<D: Backend, T = NoneTape>(Tensor<ViewShape, f32, D, T>);
+
+type ViewShape = (usize, ChannelAxis<3>, usize, usize);
+
+impl<D: Backend> View<D> {
+    /// Copies `batch x 3 x size x size` values.
+    ///
+    /// # Panics
+    /// If the slice is not a whole number of images.
+    pub fn copied(dev: &D, size: usize, nchw: &[f32]) -> Self {
+        let image = 3 * size * size;
+        assert!(nchw.len().is_multiple_of(image), "{} values are no images of {size} x {size}", nchw.len());
+        let mut images = dev.zeros_like(&view_shape(nchw.len() / image, size, Format::F32));
+        images.copy_from(nchw);
+        Self(images).computed_in(dev.image_format())
+    }
+
+    /// The next of the views that were sent to the device.
+    ///
+    /// # Panics
+    /// If there is none left, or it is of another size.
+    pub fn received(dev: &D, sent: &mut D::Sent, batch: usize, size: usize) -> Self {
+        let images = computed(dev.receive(sent, view_shape(batch, size, Format::F32)));
+        Self(images).computed_in(dev.image_format())
+    }
+
+    /// The same images in the format that the device computes in.
+    fn computed_in(self, format: Format) -> Self {
+        let &(batch, ChannelAxis(from), size, _) = self.0.shape();
+        if from == format {
+            return self;
+        }
+        Self(computed(self.0.device().convert(3, &self.0, view_shape(batch, size, format))))
+    }
+
+    /// With the tape that begins with `grads`.
+    pub fn traced(self, grads: Gradients<f32, D>) -> View<D, Taped<D>> {
+        View(self.0.traced(grads))
+    }
+
+    /// With a tape that keeps the gradients of everything.
+    pub fn leaky_traced(self) -> View<D, Taped<D>> {
+        View(self.0.leaky_traced())
+    }
+}
+
+impl<D: Backend, T: Tape<f32, D>> View<D, T> {
+    /// Height and width of the images.
+    pub fn size(&self) -> usize {
+        self.0.shape().2
+    }
+
+    /// The images, as layers for this size take them.
+    ///
+    /// # Panics
+    /// If they are of another size.
+    pub(crate) fn sized<const S: usize>(self) -> Images<D, 3, S, T> {
+        let size = self.size();
+        let sized = self.0.try_realize::<ImagesShape<3, S>>();
+        sized.unwrap_or_else(|_| panic!("images of {size} x {size} for an encoder of {S} x {S}"))
+    }
+}
+
+const fn view_shape(batch: usize, size: usize, format: Format) -> ViewShape {
+    (batch, ChannelAxis(format), size, size)
+}
+
 /// Feature vectors, `batch x C`.
 pub type Features<D, const C: usize, T = NoneTape> = Tensor<(usize, Const<C>), f32, D, T>;
 

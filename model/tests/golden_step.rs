@@ -6,17 +6,18 @@ mod hashed;
 
 use dfdx::prelude::*;
 use serde_json::Value;
-use simsiam_model::encoders::ResNet18Cifar;
+use simsiam_model::encoders::{Backbone, ResNet18Cifar};
+use simsiam_model::init::InitRng;
 use simsiam_model::methods::{Batch, Method, SimSiam, SimSiamConfig, Targets};
 use simsiam_model::state::{self, NamedTensor};
-use simsiam_model::{LearningRates, NamedTensors, Sgd, SgdConfig, TargetGradient, images_from};
+use simsiam_model::{LearningRates, NamedTensors, Sgd, SgdConfig, TargetGradient, View};
 
 use hashed::Hashed;
 
 const BATCH: usize = 8;
 const TOLERANCE: f64 = 1e-4;
 
-type Model = SimSiam<ResNet18Cifar<Cpu>, 512, 2048, 2048, 512, Cpu>;
+type Model = SimSiam<512, 2048, 2048, 512, Cpu>;
 
 #[test]
 fn two_steps_agree_with_pytorch() {
@@ -56,7 +57,7 @@ fn golden() -> (Value, Hashed) {
 /// The network with the golden file's initial values.
 fn model(hashed: Hashed, gradient: TargetGradient) -> Model {
     let config = SimSiamConfig { targets: Targets::Online(gradient), ..SimSiamConfig::new(2) };
-    let mut model = Model::new(&Cpu::default(), &config, 0);
+    let mut model = Model::new(encoder(0), &Cpu::default(), &config, &InitRng::new(0));
     let mut values = state::export(&model);
     for tensor in &mut values {
         tensor.data = hashed.initial(&tensor.name, &tensor.shape);
@@ -67,8 +68,8 @@ fn model(hashed: Hashed, gradient: TargetGradient) -> Model {
 
 fn loss_and_gradients(model: &mut Model, hashed: Hashed) -> (f32, Gradients<f32, Cpu>) {
     let dev = Cpu::default();
-    let views = ["view1", "view2"].map(|view| images_from::<_, 3, 32>(&dev, &hashed.images(view, BATCH)));
-    let grads = Method::<_, 32>::alloc_grads(model);
+    let views = ["view1", "view2"].map(|view| View::copied(&dev, 32, &hashed.images(view, BATCH)));
+    let grads = Method::alloc_grads(model);
     let loss = model.loss(Batch { views: views.to_vec(), samples: &[] }, grads).loss;
     (loss.array(), loss.backward())
 }
@@ -125,4 +126,8 @@ fn assert_agree(what: &str, hashed: Hashed, found: &[NamedTensor], expected: &Va
     }
     println!("{what}: largest error {:.1e}, the {}", worst.0, worst.1);
     assert!(worst.0 < TOLERANCE, "{what}: the {} is off by {:.1e}", worst.1, worst.0);
+}
+
+fn encoder(seed: u64) -> Backbone<512, Cpu> {
+    Backbone::new::<ResNet18Cifar<Cpu>, 32>(&Cpu::default(), &InitRng::new(seed).child("encoder"))
 }

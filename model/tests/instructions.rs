@@ -5,14 +5,15 @@
 use dfdx::prelude::*;
 use simsiam_model::arch::Arch;
 use simsiam_model::backend::cpu::{Instructions, Precision, in_precision};
-use simsiam_model::encoders::ResNet50;
+use simsiam_model::encoders::{Backbone, ResNet50};
 use simsiam_model::heads::{HeadConfig, HeadNorm};
+use simsiam_model::init::InitRng;
 use simsiam_model::methods::{
     Batch, ByolConfig, Method, MoCoV2Config, SimClrConfig, SimSiam, SimSiamConfig, SwAvConfig, Symmetry,
 };
-use simsiam_model::network::{MethodConfig, Network, Networks};
+use simsiam_model::network::{MethodConfig, Networks};
 use simsiam_model::state::{self, NamedTensor};
-use simsiam_model::{LearningRates, Sgd, SgdConfig, images_from};
+use simsiam_model::{LearningRates, Sgd, SgdConfig, View};
 
 const IMAGES: usize = 3;
 const STEPS: u64 = 2;
@@ -71,8 +72,7 @@ fn methods() -> [(&'static str, MethodConfig); 5] {
 }
 
 fn trained(method: &MethodConfig) -> Trained {
-    let mut model = Cpu::default().network(Arch::Resnet8, method, 0);
-    let model: &mut dyn Network<Cpu> = &mut *model;
+    let mut model = Cpu::default().network(Arch::Resnet8, 32, method, &InitRng::new(0));
     let (mut sgd, mut grads) = (sgd(), model.alloc_grads());
     let samples: Vec<usize> = (0..IMAGES).collect();
     let mut losses = Vec::new();
@@ -82,19 +82,20 @@ fn trained(method: &MethodConfig) -> Trained {
         losses.push(loss.value());
         losses.extend(loss.spreads.iter().flat_map(|spread| [spread.std, spread.effective_rank]));
         grads = loss.loss.backward();
-        sgd.update(model, &mut grads, &LearningRates::all(0.05)).unwrap();
+        sgd.update(&mut model, &mut grads, &LearningRates::all(0.05)).unwrap();
         model.zero_grads(&mut grads);
         model.end_step(step, step as f64 / STEPS as f64);
     }
-    (losses, state::export(model))
+    (losses, state::export(&model))
 }
 
 /// A step of an encoder with the kernels that the small ones have no use for: 1x1 and 7x7 filters, and max pooling.
 fn trained_resnet50() -> Trained {
-    let dev = Cpu::default();
-    let mut model = SimSiam::<ResNet50<Cpu>, 2048, 64, 64, 16, Cpu>::new(&dev, &SimSiamConfig::new(3), 0);
-    let views = [0, 1].map(|view| images_from::<_, 3, 64>(&dev, &pixels(view, 64))).to_vec();
-    let grads = Method::<_, 64>::alloc_grads(&model);
+    let (dev, rng) = (Cpu::default(), InitRng::new(0));
+    let encoder = Backbone::new::<ResNet50<Cpu>, 64>(&dev, &rng.child("encoder"));
+    let mut model = SimSiam::<2048, 64, 64, 16, Cpu>::new(encoder, &dev, &SimSiamConfig::new(3), &rng);
+    let views = [0, 1].map(|view| View::copied(&dev, 64, &pixels(view, 64))).to_vec();
+    let grads = Method::alloc_grads(&model);
     let loss = model.loss(Batch { views, samples: &[] }, grads);
     let value = loss.value();
     let mut grads = loss.loss.backward();

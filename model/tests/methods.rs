@@ -3,17 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use dfdx::prelude::*;
-use simsiam_model::encoders::ResNet8;
+use simsiam_model::encoders::{Backbone, ResNet8};
 use simsiam_model::heads::{HeadConfig, HeadNorm};
+use simsiam_model::init::InitRng;
 use simsiam_model::methods::{
     Batch, Byol, ByolConfig, Method, MoCoV2, MoCoV2Config, SimClr, SimClrConfig, SimSiam, SimSiamConfig,
     Similarity, SwAv, SwAvConfig, Symmetry, Targets,
 };
 use simsiam_model::objective::unit;
 use simsiam_model::state::{self, NamedTensor};
-use simsiam_model::{LearningRates, NamedTensors, Sgd, SgdConfig, images_from};
+use simsiam_model::{LearningRates, NamedTensors, Sgd, SgdConfig, View};
 
-type Net = ResNet8<Cpu>;
 const IMAGES: usize = 12;
 const SGD: SgdConfig = SgdConfig { momentum: 0.9, weight_decay: 5e-4 };
 const HEADS: HeadConfig = HeadConfig { projector_layers: 2, norm: HeadNorm::Hidden };
@@ -22,7 +22,7 @@ const HEADS: HeadConfig = HeadConfig { projector_layers: 2, norm: HeadNorm::Hidd
 fn byol_whose_target_is_the_network_is_simsiam_step_for_step() {
     let simsiam = SimSiamConfig::new(2);
     let config = ByolConfig { heads: simsiam.heads, symmetry: Symmetry::Symmetric, momentum: 0.0 };
-    let mut byol = Byol::<Net, 64, 48, 48, 12, Cpu>::new(&Cpu::default(), &config, 0);
+    let mut byol = Byol::<64, 48, 48, 12, Cpu>::new(encoder(0), &Cpu::default(), &config, &InitRng::new(0));
     same_training(&mut self::simsiam(&simsiam), &mut byol);
 }
 
@@ -53,7 +53,7 @@ fn alternating_less_often_keeps_the_targets() {
 #[test]
 fn the_target_of_byol_moves_slowly_and_ends_at_rest() {
     let config = ByolConfig { heads: HEADS, symmetry: Symmetry::Symmetric, momentum: 0.75 };
-    let mut model = Byol::<Net, 64, 48, 16, 48, Cpu>::new(&Cpu::default(), &config, 0);
+    let mut model = Byol::<64, 48, 16, 48, Cpu>::new(encoder(0), &Cpu::default(), &config, &InitRng::new(0));
     let weight = |values: Vec<NamedTensor>, name: &str| -> f32 {
         values.into_iter().find(|tensor| tensor.name == name).unwrap().data[0]
     };
@@ -65,7 +65,7 @@ fn the_target_of_byol_moves_slowly_and_ends_at_rest() {
     let expected = momentum * before + (1.0 - momentum) * online;
     let found = weight(state::export(&model), "target.projector.3.weight");
     assert!((found - expected).abs() < 1e-7, "{found}, not {expected}");
-    Method::<_, 32>::end_step(&mut model, 10, 1.0);
+    Method::end_step(&mut model, 10, 1.0);
     assert_eq!(weight(state::export(&model), "target.projector.3.weight"), found);
 }
 
@@ -73,7 +73,7 @@ fn the_target_of_byol_moves_slowly_and_ends_at_rest() {
 fn the_queue_holds_the_newest_keys() {
     let mut model = moco(IMAGES + 5);
     let mut training = Training::new(&model);
-    let keys = |model: &MoCoV2<Net, 64, 48, 16, Cpu>| model.queue.keys.as_vec();
+    let keys = |model: &MoCoV2<64, 48, 16, Cpu>| model.queue.keys.as_vec();
     let first = keys(&model);
     assert!(first.chunks(16).all(|key| (key.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5));
     let mut target = model.target.clone();
@@ -92,8 +92,8 @@ fn the_queue_holds_the_newest_keys() {
 #[test]
 fn the_loss_of_equal_outputs_is_what_methods_say() {
     /// Of a batch of one image again and again, once MoCo's queue holds nothing else.
-    fn losses<M: Method<Cpu, 32>>(mut model: M) -> (f64, Option<f64>) {
-        let image = || images_from::<_, 3, 32>(&Cpu::default(), &[0.5; IMAGES * 3072]);
+    fn losses<M: Method<Cpu>>(mut model: M) -> (f64, Option<f64>) {
+        let image = || View::copied(&Cpu::default(), 32, &[0.5; IMAGES * 3072]);
         let mut pass = || {
             let grads = model.alloc_grads();
             let step = model.loss(Batch { views: vec![image(), image()], samples: &[] }, grads);
@@ -105,7 +105,7 @@ fn the_loss_of_equal_outputs_is_what_methods_say() {
         pass()
     }
     let simclr = SimClrConfig { heads: HEADS, temperature: 0.5 };
-    let simclr = SimClr::<Net, 64, 48, 16, Cpu>::new(&Cpu::default(), &simclr, 0);
+    let simclr = SimClr::<64, 48, 16, Cpu>::new(encoder(0), &Cpu::default(), &simclr, &InitRng::new(0));
     for (loss, equal) in [losses(simclr), losses(moco(2 * IMAGES))] {
         assert!((loss - equal.unwrap()).abs() < 1e-4, "{loss}, not {equal:?}");
     }
@@ -140,7 +140,7 @@ fn the_average_of_targets_takes_in_every_projection() {
     let config = SimSiamConfig { predictor: false, targets, ..SimSiamConfig::new(2) };
     let mut model = simsiam(&config);
     let mut training = Training::new(&model);
-    let rows = |model: &SimSiam<Net, 64, 48, 48, 12, Cpu>| state::export(model).pop().unwrap().data;
+    let rows = |model: &SimSiam<64, 48, 48, 12, Cpu>| state::export(model).pop().unwrap().data;
     let first = rows(&model);
     let lengths = first.chunks(48).map(|row| row.iter().map(|v| v * v).sum::<f32>().sqrt());
     assert!(lengths.into_iter().all(|length| (0.7..1.3).contains(&length)), "directions to begin with");
@@ -160,7 +160,7 @@ fn an_asymmetric_loss_is_half_of_the_symmetric_one_and_two_pairs_take_four_views
     let with = |symmetry| simsiam(&SimSiamConfig { symmetry, ..SimSiamConfig::new(2) });
     let loss = |symmetry, views: &[usize]| {
         let mut model = with(symmetry);
-        let grads = Method::<_, 32>::alloc_grads(&model);
+        let grads = Method::alloc_grads(&model);
         let views = views.iter().map(|view| images(*view)).collect();
         model.loss(Batch { views, samples: &[] }, grads).loss.array()
     };
@@ -168,7 +168,7 @@ fn an_asymmetric_loss_is_half_of_the_symmetric_one_and_two_pairs_take_four_views
     let back = loss(Symmetry::Asymmetric, &[2, 1]);
     assert!((loss(Symmetry::Symmetric, &[1, 2]) - (forth + back) / 2.0).abs() < 1e-6);
     assert!((loss(Symmetry::AsymmetricTwice, &[1, 2, 2, 1]) - (forth + back) / 2.0).abs() < 1e-6);
-    assert_eq!(Method::<_, 32>::views(&with(Symmetry::AsymmetricTwice)), 4);
+    assert_eq!(Method::views(&with(Symmetry::AsymmetricTwice)), 4);
 }
 
 #[test]
@@ -196,27 +196,34 @@ fn heads_without_batch_norm_have_biases() {
 #[test]
 fn every_method_learns_and_goes_on_exactly() {
     let dev = Cpu::default();
-    learns("SimSiam", &|seed| SimSiam::<Net, 64, 48, 48, 12, _>::new(&dev, &SimSiamConfig::new(2), seed));
+    learns("SimSiam", &|seed| {
+        SimSiam::<64, 48, 48, 12, _>::new(encoder(seed), &dev, &SimSiamConfig::new(2), &InitRng::new(seed))
+    });
     learns("cross-entropy", &|seed| {
         let config = SimSiamConfig { similarity: Similarity::CrossEntropy, ..SimSiamConfig::new(2) };
-        SimSiam::<Net, 64, 48, 48, 12, _>::new(&dev, &config, seed)
+        SimSiam::<64, 48, 48, 12, _>::new(encoder(seed), &dev, &config, &InitRng::new(seed))
     });
     learns("average", &|seed| {
         let targets = Targets::Average { momentum: 0.8, images: IMAGES };
         let config = SimSiamConfig { predictor: false, targets, ..SimSiamConfig::new(2) };
-        SimSiam::<Net, 64, 48, 48, 12, _>::new(&dev, &config, seed)
+        SimSiam::<64, 48, 48, 12, _>::new(encoder(seed), &dev, &config, &InitRng::new(seed))
     });
     learns("BYOL", &|seed| {
         let config = ByolConfig { heads: HEADS, symmetry: Symmetry::Symmetric, momentum: 0.9 };
-        Byol::<Net, 64, 48, 16, 48, _>::new(&dev, &config, seed)
+        Byol::<64, 48, 16, 48, _>::new(encoder(seed), &dev, &config, &InitRng::new(seed))
     });
     learns("SimCLR", &|seed| {
-        SimClr::<Net, 64, 48, 16, _>::new(&dev, &SimClrConfig { heads: HEADS, temperature: 0.5 }, seed)
+        SimClr::<64, 48, 16, _>::new(
+            encoder(seed),
+            &dev,
+            &SimClrConfig { heads: HEADS, temperature: 0.5 },
+            &InitRng::new(seed),
+        )
     });
     learns("MoCo v2", &|seed| {
         let mut model = moco(64);
         if seed != 0 {
-            model.queue.push(&model.queue.keys.clone());
+            model.queue.push(&model.queue.keys.0.clone());
             model.queue.next.copy_from(&[3.0]);
         }
         model
@@ -225,7 +232,7 @@ fn every_method_learns_and_goes_on_exactly() {
 }
 
 /// The loss falls, and a network of another seed that takes over all state goes on with the same losses.
-fn learns<M: Method<Cpu, 32>>(name: &str, new: &dyn Fn(u64) -> M) {
+fn learns<M: Method<Cpu>>(name: &str, new: &dyn Fn(u64) -> M) {
     let mut model = new(0);
     let mut training = Training::new(&model);
     // By the third step MoCo's queue is full of keys: before, it compares with random directions, which is easier.
@@ -245,7 +252,7 @@ fn learns<M: Method<Cpu, 32>>(name: &str, new: &dyn Fn(u64) -> M) {
 }
 
 /// Both compute the same losses and the same weights, bit for bit.
-fn same_training(a: &mut impl Method<Cpu, 32>, b: &mut impl Method<Cpu, 32>) {
+fn same_training(a: &mut impl Method<Cpu>, b: &mut impl Method<Cpu>) {
     assert_eq!(Training::new(a).steps(a, 0..4), Training::new(b).steps(b, 0..4));
     let others = state::export(b);
     let common = state::export(a).into_iter().filter(|tensor| !tensor.name.starts_with("target."));
@@ -264,12 +271,12 @@ struct Training {
 }
 
 impl Training {
-    fn new(model: &impl Method<Cpu, 32>) -> Self {
+    fn new(model: &impl Method<Cpu>) -> Self {
         Self { sgd: Sgd::new(SGD), rates: LearningRates::all(0.05), grads: Some(model.alloc_grads()) }
     }
 
     /// Trains on the same views and returns the losses; ten steps are a whole run.
-    fn steps<M: Method<Cpu, 32>>(&mut self, model: &mut M, steps: std::ops::Range<u64>) -> Vec<f32> {
+    fn steps<M: Method<Cpu>>(&mut self, model: &mut M, steps: std::ops::Range<u64>) -> Vec<f32> {
         let samples: Vec<usize> = (0..IMAGES).collect();
         let step = |step: u64| {
             let batch = Batch { views: vec![images(1), images(2)], samples: &samples };
@@ -296,23 +303,27 @@ impl<M: NamedTensors<Cpu>> ProjectionWeights for M {
     }
 }
 
-fn simsiam(config: &SimSiamConfig) -> SimSiam<Net, 64, 48, 48, 12, Cpu> {
-    SimSiam::new(&Cpu::default(), config, 0)
+fn simsiam(config: &SimSiamConfig) -> SimSiam<64, 48, 48, 12, Cpu> {
+    SimSiam::new(encoder(0), &Cpu::default(), config, &InitRng::new(0))
 }
 
-fn moco(queue: usize) -> MoCoV2<Net, 64, 48, 16, Cpu> {
+fn moco(queue: usize) -> MoCoV2<64, 48, 16, Cpu> {
     let heads = HeadConfig { norm: HeadNorm::None, ..HEADS };
     let config =
         MoCoV2Config { heads, symmetry: Symmetry::Symmetric, temperature: 0.2, queue, momentum: 0.9 };
-    MoCoV2::new(&Cpu::default(), &config, 0)
+    MoCoV2::new(encoder(0), &Cpu::default(), &config, &InitRng::new(0))
 }
 
-fn swav() -> SwAv<Net, 64, 48, 16, 20, Cpu> {
+fn swav() -> SwAv<64, 48, 16, 20, Cpu> {
     let config = SwAvConfig { heads: HEADS, temperature: 0.1, epsilon: 0.05, iterations: 3 };
-    SwAv::new(&Cpu::default(), &config, 0)
+    SwAv::new(encoder(0), &Cpu::default(), &config, &InitRng::new(0))
 }
 
-fn images(view: usize) -> simsiam_model::Images<Cpu, 3, 32> {
+fn images(view: usize) -> View<Cpu> {
     let pixel = |i: usize| ((i % 3072) as f32 * 0.01 * (i / 3072 + 1) as f32 + view as f32).sin();
-    images_from(&Cpu::default(), &(0..IMAGES * 3072).map(pixel).collect::<Vec<_>>())
+    View::copied(&Cpu::default(), 32, &(0..IMAGES * 3072).map(pixel).collect::<Vec<_>>())
+}
+
+fn encoder(seed: u64) -> Backbone<64, Cpu> {
+    Backbone::new::<ResNet8<Cpu>, 32>(&Cpu::default(), &InitRng::new(seed).child("encoder"))
 }

@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use dfdx::prelude::*;
-use simsiam_model::encoders::{Encoder, ResNet8, ResNet18, ResNet20, ResNet50};
+use simsiam_model::encoders::{Backbone, Encoder, ResNet8, ResNet18, ResNet20, ResNet50};
 use simsiam_model::init::InitRng;
 use simsiam_model::methods::{Batch, Method, SimSiam, SimSiamConfig, Targets};
 use simsiam_model::state::{self, NamedTensor, StateError};
-use simsiam_model::{LearningRates, Module, Sgd, SgdConfig, TargetGradient, images_from};
+use simsiam_model::{LearningRates, Module, Sgd, SgdConfig, TargetGradient, View, images_from};
 
-type Model = SimSiam<ResNet8<Cpu>, 64, 96, 96, 32, Cpu>;
+type Model = SimSiam<64, 96, 96, 32, Cpu>;
 
 const CONFIG: SgdConfig = SgdConfig { momentum: 0.9, weight_decay: 5e-4 };
 
@@ -32,7 +32,7 @@ fn any_number_of_threads_gives_the_same_bits() {
 fn a_gradient_that_flows_into_the_target_finds_the_trivial_minimum_sooner() {
     let last_loss = |gradient| {
         let config = SimSiamConfig { targets: Targets::Online(gradient), ..SimSiamConfig::new(2) };
-        let mut model = Model::new(&Cpu::default(), &config, 0);
+        let mut model = Model::new(encoder(0), &Cpu::default(), &config, &InitRng::new(0));
         *train(&mut model, &mut Sgd::new(CONFIG), 15).last().unwrap()
     };
     let (stopped, flowing) = (last_loss(TargetGradient::Stopped), last_loss(TargetGradient::Flows));
@@ -46,7 +46,7 @@ fn state_makes_a_round_trip_and_training_goes_on_exactly() {
     train(&mut model, &mut sgd, 2);
     let (values, velocity) = (state::export(&model), sgd.export());
 
-    let mut other = Model::new(&Cpu::default(), &SimSiamConfig::new(2), 99);
+    let mut other = Model::new(encoder(99), &Cpu::default(), &SimSiamConfig::new(2), &InitRng::new(99));
     let mut other_sgd = Sgd::new(CONFIG);
     state::import(&mut other, &values).unwrap();
     other_sgd.import(&other, &velocity).unwrap();
@@ -153,7 +153,7 @@ fn finite<E: Encoder<Cpu, SIZE, FEATURES> + Module<Cpu>, const SIZE: usize, cons
 }
 
 fn model(projector_layers: usize) -> Model {
-    Model::new(&Cpu::default(), &SimSiamConfig::new(projector_layers), 0)
+    Model::new(encoder(0), &Cpu::default(), &SimSiamConfig::new(projector_layers), &InitRng::new(0))
 }
 
 /// Twelve images.
@@ -163,11 +163,11 @@ fn batch(view: usize) -> Vec<f32> {
 }
 
 /// Trains on the same two views and returns the losses.
-fn train<M: Method<Cpu, 32>>(model: &mut M, sgd: &mut Sgd<Cpu>, steps: usize) -> Vec<f32> {
+fn train<M: Method<Cpu>>(model: &mut M, sgd: &mut Sgd<Cpu>, steps: usize) -> Vec<f32> {
     let dev = Cpu::default();
     let mut grads = Some(model.alloc_grads());
     let step = |_| {
-        let views = [1, 2].map(|view| images_from::<_, 3, 32>(&dev, &batch(view))).to_vec();
+        let views = [1, 2].map(|view| View::copied(&dev, 32, &batch(view))).to_vec();
         let loss = model.loss(Batch { views, samples: &[] }, grads.take().unwrap()).loss;
         let value = loss.array();
         let mut gradients = loss.backward();
@@ -177,4 +177,8 @@ fn train<M: Method<Cpu, 32>>(model: &mut M, sgd: &mut Sgd<Cpu>, steps: usize) ->
         value
     };
     (0..steps).map(step).collect()
+}
+
+fn encoder(seed: u64) -> Backbone<64, Cpu> {
+    Backbone::new::<ResNet8<Cpu>, 32>(&Cpu::default(), &InitRng::new(seed).child("encoder"))
 }

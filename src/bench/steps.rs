@@ -126,7 +126,7 @@ fn stepper<D: Networks>(dev: &D, config: &TrainConfig) -> impl FnMut() -> Result
     let mut optimizer = Sgd::new(sgd);
     let mut gradients = Some(model.alloc_grads());
     let samples: Vec<usize> = (0..config.batch_size).collect();
-    let plane = config.arch.size().pow(2);
+    let plane = config.recipe.size.pow(2);
     let len = config.batch_size * 3 * plane;
     let levels = config.recipe.levels();
     let view = |number| (0..len).map(|i| (i * (7 + 2 * number) % 251) as u8).collect::<Vec<_>>();
@@ -139,7 +139,7 @@ fn stepper<D: Networks>(dev: &D, config: &TrainConfig) -> impl FnMut() -> Result
         let views = views.iter().map(Vec::as_slice).collect();
         let sent = D::send(&Pixels::Bytes { views, plane, levels: &levels }).map_err(failed)?;
         let mut grads = model.loss(sent, &samples, taken).loss.backward();
-        optimizer.update(model.as_mut(), &mut grads, &rates).map_err(failed)?;
+        optimizer.update(&mut model, &mut grads, &rates).map_err(failed)?;
         model.zero_grads(&mut grads);
         steps += 1;
         model.end_step(steps, 0.5);

@@ -16,7 +16,7 @@ pub fn run(args: &ExportArgs, console: &Console) -> Result<()> {
     args.format.check_name(&args.out)?;
     let subject = Subject::load(&args.run, args.checkpoint)?;
     let network = subject.network()?;
-    let encoder = EncoderWeights::new(&subject.config, network.as_ref(), &subject.to_string());
+    let encoder = EncoderWeights::new(&subject.config, &network, &subject.to_string());
     let bytes = match args.format {
         WeightFormat::Torch => encoder.to_safetensors()?,
         WeightFormat::Onnx => onnx::encode(&encoder),

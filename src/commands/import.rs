@@ -43,7 +43,7 @@ pub fn run(args: &ImportArgs, console: &Console) -> Result<()> {
     let mut model = config.network(&Cpu::default(), images, steps_per_epoch);
     let arch = weights.arch;
     let Taken { heads, used, left_out } = weights
-        .read_into(model.as_mut())
+        .read_into(&mut model)
         .map_err(|error| InputError::new(format!("{file}: its {arch} does not fit: {error}")))?;
     let state = RunState {
         format: FORMAT,
@@ -55,7 +55,7 @@ pub fn run(args: &ImportArgs, console: &Console) -> Result<()> {
         quarantine: Vec::new(),
         val: None,
     };
-    let checkpoint = Checkpoint { state, model: state::export(model.as_ref()), optimizer: Vec::new() };
+    let checkpoint = Checkpoint { state, model: state::export(&model), optimizer: Vec::new() };
     let dir = RunDir::create(&path)?;
     // In this order: a folder with a configuration, but no checkpoint, would be trained from random weights.
     dir.checkpoints().save(&checkpoint, config.keep_checkpoints).context("the imported weights")?;

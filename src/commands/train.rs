@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use simsiam_model::arch::Arch;
 use simsiam_model::network::Networks;
 use simsiam_pipeline::ShardSet;
 use simsiam_pipeline::shards::Fingerprint;
@@ -83,7 +82,7 @@ impl Work for Training<'_> {
         let Run { config, data, .. } = &run;
         let (images, steps_per_epoch) = (data.train.shards.len() as usize, data.steps_per_epoch(config)?);
         let mut model = config.network(dev, images, steps_per_epoch);
-        let outcome = train(model.as_mut(), &mut run, resumed);
+        let outcome = train(&mut model, &mut run, resumed);
         // Also where too many of them, or another error, ended the run.
         let listed = run.dir.write_quarantine(&run.data.bad_samples());
         let outcome = outcome?;
@@ -219,7 +218,8 @@ fn resume(path: &Path, given: Overrides) -> Result<Settled> {
 
 /// A step that does not fit ends the program without a word.
 fn warn_of_memory(config: &TrainConfig) {
-    let of_f32 = (config.batch_size as u64 * mib_an_image(config.arch)) << 20;
+    let of_f32 =
+        (config.batch_size as f64 * config.arch.mib_an_image(config.recipe.size) * f64::from(1 << 20)) as u64;
     let needed = if config.precision == Some(Precision::Bf16) { of_f32 / 5 * 3 } else { of_f32 };
     if let Some(available) = simsiam_pipeline::available_memory()
         && config.device == Device::Cpu
@@ -233,18 +233,6 @@ fn warn_of_memory(config: &TrainConfig) {
             gib(needed),
             gib(available)
         );
-    }
-}
-
-/// What a training step takes for each image on the CPU in single precision, in MiB: from peaks that `bench --stage train` prints.
-fn mib_an_image(arch: Arch) -> u64 {
-    match arch {
-        Arch::Resnet8 => 1,
-        Arch::Resnet20 => 3,
-        Arch::Resnet18Cifar => 9,
-        Arch::Resnet18 => 41,
-        Arch::Resnet34 => 60,
-        Arch::Resnet50 => 165,
     }
 }
 

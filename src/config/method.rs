@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use simsiam_model::TargetGradient;
 use simsiam_model::heads::{HeadConfig, HeadNorm};
+use simsiam_model::init::InitRng;
 use simsiam_model::methods::{
     self, ByolConfig, MoCoV2Config, SimClrConfig, SimSiamConfig, SwAvConfig, Targets,
 };
@@ -163,10 +164,14 @@ impl TrainConfig {
         match method {
             Method::Simsiam => relative,
             Method::Byol => Self { projector_dim: 256, target_momentum: Some(0.996), ..relative },
-            Method::Simclr => {
-                Self { projector_dim: 128, temperature: Some(if small { 0.5 } else { 0.1 }), ..relative }
-            }
+            Method::Simclr => Self {
+                projector_dim: 128,
+                mlp_bn: MlpBn::Default,
+                temperature: Some(if small { 0.5 } else { 0.1 }),
+                ..relative
+            },
             Method::Mocov2 => Self {
+                zero_init_residual: false,
                 projector_dim: 128,
                 mlp_bn: MlpBn::None,
                 temperature: Some(0.2),
@@ -174,7 +179,9 @@ impl TrainConfig {
                 queue: Some(if small { 4096 } else { 65_536 }),
                 ..relative
             },
-            Method::Swav => Self { projector_dim: 128, temperature: Some(0.1), ..relative },
+            Method::Swav => {
+                Self { zero_init_residual: false, projector_dim: 128, temperature: Some(0.1), ..relative }
+            }
         }
     }
 
@@ -238,8 +245,9 @@ impl TrainConfig {
     }
 
     /// The network at its beginning, for `images` of data in `steps_per_epoch` batches.
-    pub fn network<D: Networks>(&self, dev: &D, images: usize, steps_per_epoch: u64) -> Box<dyn Network<D>> {
-        dev.network(self.arch, &self.method_config(images, steps_per_epoch), self.seed)
+    pub fn network<D: Networks>(&self, dev: &D, images: usize, steps_per_epoch: u64) -> Network<D> {
+        let rng = InitRng::new(self.seed).zero_init_residual(self.zero_init_residual);
+        dev.network(self.arch, self.recipe.size, &self.method_config(images, steps_per_epoch), &rng)
     }
 
     fn method_config(&self, images: usize, steps_per_epoch: u64) -> MethodConfig {

@@ -61,6 +61,12 @@ pub struct Overrides {
     /// Encoder
     #[arg(long)]
     pub arch: Option<Arch>,
+    /// Height and width of the views, one that the encoder is compiled for [default: the preset's, 32 or 224]
+    #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
+    pub size: Option<usize>,
+    /// Whether residual blocks begin as the identity, the scale of their last batch norm 0 [default: the method's authors']
+    #[arg(long, value_name = "BOOL")]
+    pub zero_init_residual: Option<bool>,
     /// Passes over the data
     #[arg(long, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub epochs: Option<u64>,

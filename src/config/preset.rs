@@ -25,9 +25,9 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// The preset for images of the size that the encoder is compiled for.
+    /// The preset for images of a size that the encoder is compiled for.
     pub fn for_arch(arch: Arch) -> Self {
-        if arch.size() == 32 { Self::Cifar10 } else { Self::Imagenet }
+        if arch.sizes().contains(&32) { Self::Cifar10 } else { Self::Imagenet }
     }
 
     /// The preset for images like the first of the shards: `cifar10` up to 64 pixels a side, else `imagenet`.
@@ -70,6 +70,7 @@ impl TrainConfig {
             arch: Arch::Resnet50,
             epochs: 100,
             batch_size: 512,
+            zero_init_residual: true,
             seed: 0,
             device: Device::Cpu,
             precision: None,

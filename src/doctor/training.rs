@@ -31,7 +31,7 @@ fn train<D: Networks>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Vec
     let mut optimizer = Sgd::new(sgd);
     let rates = LearningRates::all((config.base_lr * config.batch_size as f64 / 256.0) as f32);
     let samples: Vec<usize> = (0..config.batch_size).collect();
-    let values = config.batch_size * 3 * config.arch.size().pow(2);
+    let values = config.batch_size * 3 * config.recipe.size.pow(2);
     let mut gradients = model.alloc_grads();
     let mut losses = Vec::new();
     for step in 0..steps {
@@ -41,7 +41,7 @@ fn train<D: Networks>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Vec
         let of_step = model.loss(D::send(&views).map_err(failed)?, &samples, gradients);
         losses.push(of_step.value());
         gradients = of_step.loss.backward();
-        optimizer.update(model.as_mut(), &mut gradients, &rates).map_err(failed)?;
+        optimizer.update(&mut model, &mut gradients, &rates).map_err(failed)?;
         model.zero_grads(&mut gradients);
         model.end_step(step as u64 + 1, (step + 1) as f64 / steps as f64);
     }

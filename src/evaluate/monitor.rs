@@ -19,7 +19,7 @@ use crate::interrupt::{Interrupt, Interrupted};
 /// # Errors
 /// If the data cannot be read, or more of it is bad than allowed.
 pub fn knn_accuracy<D: Backend>(
-    model: &dyn Network<D>,
+    model: &Network<D>,
     data: &KnnData,
     config: &TrainConfig,
     interrupt: &Interrupt,

@@ -120,13 +120,13 @@ impl Subject {
     ///
     /// # Errors
     /// If the saved weights do not fit the configuration.
-    pub fn network(&self) -> Result<Box<dyn Network<Cpu>>> {
+    pub fn network(&self) -> Result<Network<Cpu>> {
         // Only the moving average of targets has a size that depends on the data, and it is saved with the weights.
         let average = self.weights.iter().flatten().find(|tensor| tensor.name == "average");
         let images = average.map_or(1, |tensor| tensor.shape[0]);
         let mut model = self.config.network(&Cpu::default(), images, 1);
         if let Some(weights) = &self.weights {
-            state::import(model.as_mut(), weights).with_context(|| format!("the model of {self}"))?;
+            state::import(&mut model, weights).with_context(|| format!("the model of {self}"))?;
         }
         Ok(model)
     }

@@ -84,7 +84,7 @@ impl ForeignWeights {
     /// # Errors
     /// If a tensor of the encoder is missing, has another shape, or is left over, as of a deeper one. Nothing has changed
     /// then.
-    pub fn read_into(mut self, network: &mut dyn Network<Cpu>) -> Result<Taken, StateError> {
+    pub fn read_into(mut self, network: &mut Network<Cpu>) -> Result<Taken, StateError> {
         let mut own = state::export(network);
         self.fold_biases(&own);
         let fits =
@@ -166,20 +166,20 @@ fn our_name(name: &str) -> Option<String> {
     }
 }
 
-/// The architecture to which tensors of these names and shapes belong.
+/// The architecture that has the most of these tensors, by name and shape, the stem among them; of two with as many, the
+/// smaller.
 fn arch_of(tensors: &BTreeMap<String, NamedTensor>) -> Option<Arch> {
-    let stem = &tensors.get("encoder.conv1.weight")?.shape;
-    let has = |name: &str| tensors.contains_key(&format!("{ENCODER}{name}.conv1.weight"));
-    let bottleneck = tensors.contains_key("encoder.layer1.0.conv3.weight");
-    Some(match (stem.as_slice(), bottleneck) {
-        ([16, 3, 3, 3], false) if has("layer1.1") => Arch::Resnet20,
-        ([16, 3, 3, 3], false) => Arch::Resnet8,
-        ([64, 3, 3, 3], false) => Arch::Resnet18Cifar,
-        ([64, 3, 7, 7], false) if has("layer3.2") => Arch::Resnet34,
-        ([64, 3, 7, 7], false) => Arch::Resnet18,
-        ([64, 3, 7, 7], true) => Arch::Resnet50,
-        _ => return None,
-    })
+    let is_here = |name: &str, shape: &[usize]| {
+        tensors.get(&format!("{ENCODER}{name}")).is_some_and(|tensor| tensor.shape == shape)
+    };
+    let common = |arch: &Arch| {
+        let own = arch.tensors();
+        let has_stem = own.iter().take(1).all(|(name, shape)| is_here(name, shape));
+        let count = own.iter().filter(|(name, shape)| is_here(name, shape)).count();
+        (has_stem.then_some(count), std::cmp::Reverse(own.len()))
+    };
+    let best = Arch::ALL.iter().map(|arch| (common(arch), *arch)).max_by_key(|(common, _)| *common);
+    best.filter(|((count, _), _)| count.is_some()).map(|(_, arch)| arch)
 }
 
 #[cfg(test)]
@@ -191,7 +191,7 @@ mod tests {
     use crate::config::{Method, Overrides, Preset, TrainConfig};
     use crate::weights::tests::network;
 
-    fn resnet8(seed: u64) -> Box<dyn Network<Cpu>> {
+    fn resnet8(seed: u64) -> Network<Cpu> {
         network(Preset::Cifar10, Arch::Resnet8, seed).1
     }
 
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_names_of_the_papers_code_are_understood_and_its_idle_bias_goes_into_the_mean() {
-        let theirs = state::export(resnet8(1).as_ref());
+        let theirs = state::export(&resnet8(1));
         let mut file =
             renamed(&theirs, |name| Some(format!("module.{}", name.replace("projector.", "encoder.fc."))));
         let bias: Vec<f32> = (0..2048).map(|i| i as f32 / 512.0).collect();
@@ -219,9 +219,9 @@ mod tests {
         });
         let mut network = resnet8(0);
         let used = file.len();
-        let taken = of(&file).read_into(network.as_mut()).unwrap();
+        let taken = of(&file).read_into(&mut network).unwrap();
         assert_eq!(taken, Taken { heads: vec!["projector", "predictor"], used, left_out: vec![] });
-        for (own, theirs) in state::export(network.as_ref()).into_iter().zip(theirs) {
+        for (own, theirs) in state::export(&network).into_iter().zip(theirs) {
             if own.name == "projector.4.running_mean" {
                 let expected: Vec<f32> =
                     theirs.data.iter().zip(&bias).map(|(mean, bias)| mean - bias).collect();
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn of_mocos_checkpoints_the_query_encoder_is_taken_in_half_precision_too() {
-        let theirs = state::export(resnet8(1).as_ref());
+        let theirs = state::export(&resnet8(1));
         let encoder = renamed(&theirs, |name| name.starts_with(ENCODER).then(|| name.to_owned()));
         let halves: Vec<(String, Vec<u8>)> = encoder
             .iter()
@@ -261,9 +261,9 @@ mod tests {
             .map(|(name, dtype, shape, bytes)| (name, TensorView::new(dtype, shape, bytes).unwrap()));
         let file = safetensors::serialize(views, None).unwrap();
         let mut network = resnet8(0);
-        let taken = ForeignWeights::parse(&file).unwrap().read_into(network.as_mut()).unwrap();
+        let taken = ForeignWeights::parse(&file).unwrap().read_into(&mut network).unwrap();
         assert_eq!((taken.used, taken.left_out.len()), (encoder.len(), 3), "{:?}", taken.left_out);
-        for (own, theirs) in state::export(network.as_ref()).iter().zip(&encoder) {
+        for (own, theirs) in state::export(&network).iter().zip(&encoder) {
             let rounded: Vec<f32> = theirs.data.iter().map(|&x| bf16::from_f32(x).to_f32()).collect();
             assert_eq!((&own.name, &own.data), (&theirs.name, &rounded));
         }
@@ -283,45 +283,44 @@ mod tests {
 
     #[test]
     fn torchvisions_names_give_the_encoder_alone() {
-        let theirs = state::export(resnet8(1).as_ref());
+        let theirs = state::export(&resnet8(1));
         let mut file = renamed(&theirs, |name| name.strip_prefix(ENCODER).map(str::to_owned));
         file.push(NamedTensor { name: "fc.bias".into(), shape: vec![10], data: vec![0.0; 10] });
-        let (mut network, before) = (resnet8(0), state::export(resnet8(0).as_ref()));
-        let taken = of(&file).read_into(network.as_mut()).unwrap();
+        let (mut network, before) = (resnet8(0), state::export(&resnet8(0)));
+        let taken = of(&file).read_into(&mut network).unwrap();
         let used = file.len() - 1;
         assert_eq!(taken, Taken { heads: vec![], used, left_out: vec!["fc.bias".into()] });
-        for ((own, before), theirs) in state::export(network.as_ref()).iter().zip(&before).zip(&theirs) {
+        for ((own, before), theirs) in state::export(&network).iter().zip(&before).zip(&theirs) {
             assert_eq!(own, if own.name.starts_with(ENCODER) { theirs } else { before });
         }
     }
 
     #[test]
     fn an_encoder_that_does_not_fit_changes_nothing() {
-        let mut file = state::export(resnet8(1).as_ref());
+        let mut file = state::export(&resnet8(1));
         file.retain(|tensor| tensor.name != "encoder.layer3.0.bn2.weight");
         let mut network = resnet8(0);
-        let before = state::export(network.as_ref());
-        let error = of(&file).read_into(network.as_mut()).unwrap_err();
+        let before = state::export(&network);
+        let error = of(&file).read_into(&mut network).unwrap_err();
         assert_eq!(error, StateError::Missing("encoder.layer3.0.bn2.weight".into()));
-        assert_eq!(state::export(network.as_ref()), before);
+        assert_eq!(state::export(&network), before);
     }
 
     #[test]
     fn a_deeper_encoder_than_this_program_has_is_refused() {
         // CIFAR ResNet-32 has every tensor of ResNet-20, and more.
-        let mut file = state::export(network(Preset::Cifar10, Arch::Resnet20, 1).1.as_ref());
+        let mut file = state::export(&network(Preset::Cifar10, Arch::Resnet20, 1).1);
         let name = "encoder.layer1.3.conv1.weight".to_owned();
         file.push(NamedTensor { name: name.clone(), shape: vec![1], data: vec![0.0] });
         let mut network = network(Preset::Cifar10, Arch::Resnet20, 0).1;
-        let error = of(&file).read_into(network.as_mut()).unwrap_err();
+        let error = of(&file).read_into(&mut network).unwrap_err();
         assert_eq!(error, StateError::Unknown(name));
     }
 
     #[test]
     fn a_momentum_network_begins_as_a_copy_of_what_was_read() {
-        let file = renamed(&state::export(resnet8(1).as_ref()), |name| {
-            name.starts_with(ENCODER).then(|| name.to_owned())
-        });
+        let file =
+            renamed(&state::export(&resnet8(1)), |name| name.starts_with(ENCODER).then(|| name.to_owned()));
         let of_momentum = TrainConfig::resolve(&Overrides {
             preset: Some(Preset::Cifar10),
             arch: Some(Arch::Resnet8),
@@ -329,8 +328,8 @@ mod tests {
             ..Overrides::default()
         });
         let mut network = of_momentum.unwrap().network(&Cpu::default(), 1, 1);
-        of(&file).read_into(network.as_mut()).unwrap();
-        let own = state::export(network.as_ref());
+        of(&file).read_into(&mut network).unwrap();
+        let own = state::export(&network);
         for theirs in file {
             for name in [theirs.name.clone(), format!("target.{}", theirs.name)] {
                 let tensor = own.iter().find(|own| own.name == name).unwrap();
@@ -341,12 +340,9 @@ mod tests {
 
     #[test]
     fn an_architecture_is_known_by_its_names_and_shapes() {
-        let arch_of = |preset, arch| of(&state::export(network(preset, arch, 0).1.as_ref())).arch;
-        for arch in [Arch::Resnet8, Arch::Resnet20, Arch::Resnet18Cifar] {
-            assert_eq!(arch_of(Preset::Cifar10, arch), arch);
-        }
-        for arch in [Arch::Resnet18, Arch::Resnet34, Arch::Resnet50] {
-            assert_eq!(arch_of(Preset::Imagenet, arch), arch);
+        let arch_of = |preset, arch| of(&state::export(&network(preset, arch, 0).1)).arch;
+        for arch in Arch::ALL {
+            assert_eq!(arch_of(Preset::for_arch(*arch), *arch), *arch);
         }
         let nothing = ForeignWeights::parse(&tensor_file::encode(&[], None).unwrap()).err().unwrap();
         assert!(nothing.starts_with("holds no encoder that this program knows"), "{nothing}");
@@ -363,8 +359,8 @@ mod tests {
             };
             TrainConfig::resolve(&overrides).unwrap().network(&Cpu::default(), 1, 1)
         };
-        let deeper = of(&state::export(network(3).as_ref()));
-        let taken = deeper.read_into(network(2).as_mut()).unwrap();
+        let deeper = of(&state::export(&network(3)));
+        let taken = deeper.read_into(&mut network(2)).unwrap();
         assert_eq!(taken.heads, ["predictor"]);
         assert!(taken.left_out.contains(&"projector.6.weight".to_owned()), "{:?}", taken.left_out);
     }

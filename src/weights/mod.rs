@@ -66,7 +66,7 @@ pub struct EncoderWeights {
 
 impl EncoderWeights {
     /// The encoder of a run's network as it was at `checkpoint`.
-    pub fn new(config: &TrainConfig, network: &dyn Network<Cpu>, checkpoint: &str) -> Self {
+    pub fn new(config: &TrainConfig, network: &Network<Cpu>, checkpoint: &str) -> Self {
         let recipe = &config.recipe;
         let triple = |[r, g, b]: [f32; 3]| format!("{r} {g} {b}");
         let metadata = [
@@ -105,7 +105,7 @@ pub(crate) mod tests {
     use crate::config::{Overrides, Preset};
 
     /// A run's configuration and its network at the beginning.
-    pub(crate) fn network(preset: Preset, arch: Arch, seed: u64) -> (TrainConfig, Box<dyn Network<Cpu>>) {
+    pub(crate) fn network(preset: Preset, arch: Arch, seed: u64) -> (TrainConfig, Network<Cpu>) {
         let (preset, arch, seed) = (Some(preset), Some(arch), Some(seed));
         let config = TrainConfig::resolve(&Overrides { preset, arch, seed, ..Overrides::default() }).unwrap();
         let network = config.network(&Cpu::default(), 1, 1);

@@ -1,11 +1,10 @@
-use dfdx::nn::{ModuleVisitor, TensorCollection};
 use dfdx::prelude::*;
 
 use crate::backend::Backend;
 use crate::encoders::Block;
 use crate::init::InitRng;
 use crate::layers::{Activation, ConvBn};
-use crate::module::{Module, Walked};
+use crate::module::{Module, NamedTensors, parts};
 use crate::tensors::{Images, Taped};
 
 /// Two 3x3 convolutions beside the identity: `y = relu(x + f(x))`, `batch x C x S x S`.
@@ -30,26 +29,18 @@ impl<const C: usize, const S: usize, D: Backend> Block<D, C, C, S, S> for BasicB
     }
 }
 
-impl<const C: usize, D: Backend> TensorCollection<f32, D> for BasicBlock<C, D> {
-    type To<E2: Dtype, D2: Device<E2>> = ();
-
-    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
-        let fields = (
-            Self::module("conv1", |s| &s.first.conv, |s| &mut s.first.conv),
-            Self::module("bn1", |s| &s.first.bn, |s| &mut s.first.bn),
-            Self::module("conv2", |s| &s.second.conv, |s| &mut s.second.conv),
-            Self::module("bn2", |s| &s.second.bn, |s| &mut s.second.bn),
-        );
-        visitor.visit_fields(fields, |_| ())
+impl<const C: usize, D: Backend> NamedTensors<D> for BasicBlock<C, D> {
+    parts! {
+        "conv1": first.conv,
+        "bn1": first.bn,
+        "conv2": second.conv,
+        "bn2": second.bn,
     }
 }
 
 impl<const C: usize, D: Backend> Module<D> for BasicBlock<C, D> {
     fn new(dev: &D, rng: &InitRng) -> Self {
-        Self {
-            first: ConvBn::new(dev, rng, "conv1", "bn1"),
-            second: ConvBn::new(dev, rng, "conv2", "bn2").with_zero_scale(),
-        }
+        Self { first: ConvBn::new(dev, rng, "conv1", "bn1"), second: ConvBn::last(dev, rng, "conv2", "bn2") }
     }
 }
 
@@ -80,19 +71,14 @@ impl<const IN: usize, const OUT: usize, const S: usize, const S_OUT: usize, D: B
     }
 }
 
-impl<const IN: usize, const OUT: usize, D: Backend> TensorCollection<f32, D> for DownBasicBlock<IN, OUT, D> {
-    type To<E2: Dtype, D2: Device<E2>> = ();
-
-    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
-        let fields = (
-            Self::module("conv1", |s| &s.first.conv, |s| &mut s.first.conv),
-            Self::module("bn1", |s| &s.first.bn, |s| &mut s.first.bn),
-            Self::module("conv2", |s| &s.second.conv, |s| &mut s.second.conv),
-            Self::module("bn2", |s| &s.second.bn, |s| &mut s.second.bn),
-            Self::module("downsample.0", |s| &s.downsample.conv, |s| &mut s.downsample.conv),
-            Self::module("downsample.1", |s| &s.downsample.bn, |s| &mut s.downsample.bn),
-        );
-        visitor.visit_fields(fields, |_| ())
+impl<const IN: usize, const OUT: usize, D: Backend> NamedTensors<D> for DownBasicBlock<IN, OUT, D> {
+    parts! {
+        "conv1": first.conv,
+        "bn1": first.bn,
+        "conv2": second.conv,
+        "bn2": second.bn,
+        "downsample.0": downsample.conv,
+        "downsample.1": downsample.bn,
     }
 }
 
@@ -100,7 +86,7 @@ impl<const IN: usize, const OUT: usize, D: Backend> Module<D> for DownBasicBlock
     fn new(dev: &D, rng: &InitRng) -> Self {
         Self {
             first: ConvBn::new(dev, rng, "conv1", "bn1"),
-            second: ConvBn::new(dev, rng, "conv2", "bn2").with_zero_scale(),
+            second: ConvBn::last(dev, rng, "conv2", "bn2"),
             downsample: ConvBn::new(dev, rng, "downsample.0", "downsample.1"),
         }
     }

@@ -1,9 +1,6 @@
-use dfdx::nn::{ModuleVisitor, TensorCollection};
-use dfdx::prelude::*;
-
 use crate::backend::Backend;
 use crate::init::InitRng;
-use crate::module::{Module, Walked};
+use crate::module::{Module, NamedTensors, Read, Write, joined};
 use crate::tensors::{Images, Taped};
 
 /// A piece of residual network, `batch x IN x S x S -> batch x OUT x S_OUT x S_OUT`.
@@ -42,19 +39,19 @@ where
     }
 }
 
-impl<F: Module<D>, R: Module<D>, D: Backend, const REST: usize> TensorCollection<f32, D>
-    for Stage<F, R, REST>
-{
-    type To<E2: Dtype, D2: Device<E2>> = ();
+impl<F: Module<D>, R: Module<D>, D: Backend, const REST: usize> NamedTensors<D> for Stage<F, R, REST> {
+    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+        self.first.visit(&joined(prefix, "0"), each);
+        for (i, block) in (1..).zip(&self.rest) {
+            block.visit(&joined(prefix, &i.to_string()), each);
+        }
+    }
 
-    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
-        let names: Vec<String> = (1..=REST).map(|i| i.to_string()).collect();
-        let rest: Vec<_> = names
-            .iter()
-            .enumerate()
-            .map(|(i, name)| Self::module(name, move |s| &s.rest[i], move |s| &mut s.rest[i]))
-            .collect();
-        visitor.visit_fields((Self::module("0", |s| &s.first, |s| &mut s.first), rest), |_| ())
+    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+        self.first.visit_mut(&joined(prefix, "0"), each)?;
+        (1..)
+            .zip(&mut self.rest)
+            .try_for_each(|(i, block)| block.visit_mut(&joined(prefix, &i.to_string()), each))
     }
 }
 

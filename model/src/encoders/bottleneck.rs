@@ -1,11 +1,10 @@
-use dfdx::nn::{ModuleVisitor, TensorCollection};
 use dfdx::prelude::*;
 
 use crate::backend::Backend;
 use crate::encoders::Block;
 use crate::init::InitRng;
 use crate::layers::{Activation, ConvBn};
-use crate::module::{Module, Walked};
+use crate::module::{Module, NamedTensors, parts};
 use crate::tensors::{Images, Taped};
 
 /// 1x1, 3x3 and 1x1 convolutions beside the identity, `batch x C x S x S`; the 3x3 has `MID` channels, `C = 4 MID`.
@@ -36,19 +35,14 @@ impl<const C: usize, const MID: usize, const S: usize, D: Backend> Block<D, C, C
     }
 }
 
-impl<const C: usize, const MID: usize, D: Backend> TensorCollection<f32, D> for Bottleneck<C, MID, D> {
-    type To<E2: Dtype, D2: Device<E2>> = ();
-
-    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
-        let fields = (
-            Self::module("conv1", |s| &s.reduce.conv, |s| &mut s.reduce.conv),
-            Self::module("bn1", |s| &s.reduce.bn, |s| &mut s.reduce.bn),
-            Self::module("conv2", |s| &s.spatial.conv, |s| &mut s.spatial.conv),
-            Self::module("bn2", |s| &s.spatial.bn, |s| &mut s.spatial.bn),
-            Self::module("conv3", |s| &s.expand.conv, |s| &mut s.expand.conv),
-            Self::module("bn3", |s| &s.expand.bn, |s| &mut s.expand.bn),
-        );
-        visitor.visit_fields(fields, |_| ())
+impl<const C: usize, const MID: usize, D: Backend> NamedTensors<D> for Bottleneck<C, MID, D> {
+    parts! {
+        "conv1": reduce.conv,
+        "bn1": reduce.bn,
+        "conv2": spatial.conv,
+        "bn2": spatial.bn,
+        "conv3": expand.conv,
+        "bn3": expand.bn,
     }
 }
 
@@ -57,7 +51,7 @@ impl<const C: usize, const MID: usize, D: Backend> Module<D> for Bottleneck<C, M
         Self {
             reduce: ConvBn::new(dev, rng, "conv1", "bn1"),
             spatial: ConvBn::new(dev, rng, "conv2", "bn2"),
-            expand: ConvBn::new(dev, rng, "conv3", "bn3").with_zero_scale(),
+            expand: ConvBn::last(dev, rng, "conv3", "bn3"),
         }
     }
 }
@@ -107,25 +101,18 @@ impl<
     }
 }
 
-impl<const IN: usize, const MID: usize, const OUT: usize, const STRIDE: usize, D: Backend>
-    TensorCollection<f32, D> for ProjectingBottleneck<IN, MID, OUT, STRIDE, D>
+impl<const IN: usize, const MID: usize, const OUT: usize, const STRIDE: usize, D: Backend> NamedTensors<D>
+    for ProjectingBottleneck<IN, MID, OUT, STRIDE, D>
 {
-    type To<E2: Dtype, D2: Device<E2>> = ();
-
-    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
-        let main = (
-            Self::module("conv1", |s| &s.reduce.conv, |s| &mut s.reduce.conv),
-            Self::module("bn1", |s| &s.reduce.bn, |s| &mut s.reduce.bn),
-            Self::module("conv2", |s| &s.spatial.conv, |s| &mut s.spatial.conv),
-            Self::module("bn2", |s| &s.spatial.bn, |s| &mut s.spatial.bn),
-            Self::module("conv3", |s| &s.expand.conv, |s| &mut s.expand.conv),
-            Self::module("bn3", |s| &s.expand.bn, |s| &mut s.expand.bn),
-        );
-        let shortcut = (
-            Self::module("downsample.0", |s| &s.downsample.conv, |s| &mut s.downsample.conv),
-            Self::module("downsample.1", |s| &s.downsample.bn, |s| &mut s.downsample.bn),
-        );
-        visitor.visit_fields((main, shortcut), |_| ())
+    parts! {
+        "conv1": reduce.conv,
+        "bn1": reduce.bn,
+        "conv2": spatial.conv,
+        "bn2": spatial.bn,
+        "conv3": expand.conv,
+        "bn3": expand.bn,
+        "downsample.0": downsample.conv,
+        "downsample.1": downsample.bn,
     }
 }
 
@@ -136,7 +123,7 @@ impl<const IN: usize, const MID: usize, const OUT: usize, const STRIDE: usize, D
         Self {
             reduce: ConvBn::new(dev, rng, "conv1", "bn1"),
             spatial: ConvBn::new(dev, rng, "conv2", "bn2"),
-            expand: ConvBn::new(dev, rng, "conv3", "bn3").with_zero_scale(),
+            expand: ConvBn::last(dev, rng, "conv3", "bn3"),
             downsample: ConvBn::new(dev, rng, "downsample.0", "downsample.1"),
         }
     }

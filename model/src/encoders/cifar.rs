@@ -1,11 +1,8 @@
-use dfdx::nn::{ModuleVisitor, TensorCollection};
-use dfdx::prelude::*;
-
 use crate::backend::Backend;
 use crate::encoders::{BasicBlock, Block, DownBasicBlock, Encoder, Stage};
 use crate::init::InitRng;
 use crate::layers::{Activation, ConvBn, global_avg_pool};
-use crate::module::{Module, Walked};
+use crate::module::{Module, NamedTensors, parts};
 use crate::tensors::{Features, Images, Taped};
 
 /// He et al.'s ResNet for 32 x 32 images with `6 (REST + 1) + 2` layers: widths 16, 32, 64 and `REST + 1` basic
@@ -46,18 +43,13 @@ impl<const REST: usize, D: Backend> Encoder<D, 32, 64> for CifarResNet<REST, D> 
     }
 }
 
-impl<const REST: usize, D: Backend> TensorCollection<f32, D> for CifarResNet<REST, D> {
-    type To<E2: Dtype, D2: Device<E2>> = ();
-
-    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
-        let fields = (
-            Self::module("conv1", |s| &s.stem.conv, |s| &mut s.stem.conv),
-            Self::module("bn1", |s| &s.stem.bn, |s| &mut s.stem.bn),
-            Self::module("layer1", |s| &s.layer1, |s| &mut s.layer1),
-            Self::module("layer2", |s| &s.layer2, |s| &mut s.layer2),
-            Self::module("layer3", |s| &s.layer3, |s| &mut s.layer3),
-        );
-        visitor.visit_fields(fields, |_| ())
+impl<const REST: usize, D: Backend> NamedTensors<D> for CifarResNet<REST, D> {
+    parts! {
+        "conv1": stem.conv,
+        "bn1": stem.bn,
+        "layer1": layer1,
+        "layer2": layer2,
+        "layer3": layer3,
     }
 }
 

@@ -1,10 +1,9 @@
-use dfdx::nn::{ModelEMA, ZeroGrads};
 use dfdx::prelude::*;
 
 use crate::backend::{Activation, Backend};
 use crate::init::InitRng;
 use crate::layers::{BatchNorm1d, BiasedLinear, Linear, PlainBatchNorm1d};
-use crate::module::{Module, Read, Write, visit, visit_mut};
+use crate::module::{Module, NamedTensors, Read, Write};
 use crate::tensors::{Features, Taped};
 
 /// A layer of a head, `batch x IN -> batch x OUT`.
@@ -66,14 +65,14 @@ impl<const IN: usize, const OUT: usize, D: Backend> Dense<IN, OUT, D> {
         let (linear_name, norm_name) = (format!("{prefix}.{place}"), format!("{prefix}.{}", place + 1));
         match self {
             Self::Normed(linear, norm) => {
-                visit(linear, &linear_name, each);
-                visit(norm, &norm_name, each);
+                linear.visit(&linear_name, each);
+                norm.visit(&norm_name, each);
             }
             Self::PlainNormed(linear, norm) => {
-                visit(linear, &linear_name, each);
-                visit(norm, &norm_name, each);
+                linear.visit(&linear_name, each);
+                norm.visit(&norm_name, each);
             }
-            Self::Biased(linear) => visit(linear, &linear_name, each),
+            Self::Biased(linear) => linear.visit(&linear_name, each),
         }
     }
 
@@ -86,38 +85,14 @@ impl<const IN: usize, const OUT: usize, D: Backend> Dense<IN, OUT, D> {
         let (linear_name, norm_name) = (format!("{prefix}.{place}"), format!("{prefix}.{}", place + 1));
         match self {
             Self::Normed(linear, norm) => {
-                visit_mut(linear, &linear_name, each)?;
-                visit_mut(norm, &norm_name, each)
+                linear.visit_mut(&linear_name, each)?;
+                norm.visit_mut(&norm_name, each)
             }
             Self::PlainNormed(linear, norm) => {
-                visit_mut(linear, &linear_name, each)?;
-                visit_mut(norm, &norm_name, each)
+                linear.visit_mut(&linear_name, each)?;
+                norm.visit_mut(&norm_name, each)
             }
-            Self::Biased(linear) => visit_mut(linear, &linear_name, each),
-        }
-    }
-
-    pub(super) fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
-        match self {
-            Self::Normed(linear, norm) => {
-                linear.zero_grads(grads);
-                norm.zero_grads(grads);
-            }
-            Self::PlainNormed(linear, _) => linear.zero_grads(grads),
-            Self::Biased(linear) => linear.zero_grads(grads),
-        }
-    }
-
-    /// `self = momentum self + (1 - momentum) leader`, of a layer of the same kind; running statistics stay its own.
-    pub(super) fn follow(&mut self, leader: &Self, momentum: f64) {
-        match (self, leader) {
-            (Self::Normed(linear, norm), Self::Normed(leading_linear, leading_norm)) => {
-                linear.ema(leading_linear, momentum);
-                norm.ema(leading_norm, momentum);
-            }
-            (Self::PlainNormed(linear, _), Self::PlainNormed(leader, _)) => linear.ema(leader, momentum),
-            (Self::Biased(linear), Self::Biased(leader)) => linear.ema(leader, momentum),
-            _ => unreachable!("a layer follows the layer that it was copied from"),
+            Self::Biased(linear) => linear.visit_mut(&linear_name, each),
         }
     }
 }

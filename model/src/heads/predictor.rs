@@ -1,5 +1,3 @@
-use dfdx::prelude::*;
-
 use super::{Dense, HeadNorm};
 use crate::backend::{Activation, Backend};
 use crate::init::InitRng;
@@ -30,11 +28,6 @@ impl<const DIM: usize, const HIDDEN: usize, D: Backend> Predictor<DIM, HIDDEN, D
     /// Training; evaluation has no use for predictions.
     pub fn forward_mut(&mut self, z: Features<D, DIM, Taped<D>>) -> Features<D, DIM, Taped<D>> {
         self.last.forward_mut(self.hidden.forward_mut(z, Activation::Relu), Activation::Identity)
-    }
-
-    pub(crate) fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
-        self.hidden.zero_grads(grads);
-        self.last.zero_grads(grads);
     }
 }
 

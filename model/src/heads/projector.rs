@@ -1,5 +1,3 @@
-use dfdx::prelude::*;
-
 use super::{Dense, HeadConfig};
 use crate::backend::{Activation, Backend};
 use crate::init::InitRng;
@@ -58,22 +56,6 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
             x = middle.forward_mut(x, Activation::Relu);
         }
         self.last.forward_mut(x, Activation::Identity)
-    }
-
-    pub(crate) fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
-        self.first.zero_grads(grads);
-        if let Some(middle) = &self.middle {
-            middle.zero_grads(grads);
-        }
-        self.last.zero_grads(grads);
-    }
-
-    pub(crate) fn follow(&mut self, leader: &Self, momentum: f64) {
-        self.first.follow(&leader.first, momentum);
-        if let (Some(middle), Some(leader)) = (&mut self.middle, &leader.middle) {
-            middle.follow(leader, momentum);
-        }
-        self.last.follow(&leader.last, momentum);
     }
 
     fn place_of_last(&self) -> usize {

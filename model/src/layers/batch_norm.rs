@@ -1,4 +1,3 @@
-use dfdx::nn::{ModuleVisitor, TensorCollection, TensorOptions};
 use dfdx::prelude::*;
 
 use crate::backend::{
@@ -6,7 +5,7 @@ use crate::backend::{
     take_gradient,
 };
 use crate::init::InitRng;
-use crate::module::{Module, Walked};
+use crate::module::{Buffer, Module, NamedTensors, parts};
 use crate::tensors::{Channels, Features, Images};
 
 /// Batch normalisation of images over batch and space, `batch x C x S x S`, as PyTorch's `BatchNorm2d`.
@@ -93,9 +92,9 @@ pub struct PlainBatchNorm1d<const C: usize, D: Backend> {
 #[derive(Clone, Debug)]
 pub struct RunningStatistics<const C: usize, D: Backend> {
     /// Mean of the channel.
-    pub mean: Channels<D, C>,
+    pub mean: Buffer<Rank1<C>, D>,
     /// Variance of the channel.
-    pub var: Channels<D, C>,
+    pub var: Buffer<Rank1<C>, D>,
 }
 
 impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
@@ -197,7 +196,7 @@ impl<D: Backend, F> Differentiate<D> for F where
 
 impl<const C: usize, D: Backend> RunningStatistics<C, D> {
     fn new(dev: &D) -> Self {
-        Self { mean: dev.zeros(), var: dev.ones() }
+        Self { mean: Buffer(dev.zeros()), var: Buffer(dev.ones()) }
     }
 
     fn normalize<S: Shape>(
@@ -283,25 +282,15 @@ impl<const C: usize, D: Backend> RunningStatistics<C, D> {
     }
 }
 
-/// A [`TensorCollection`] of the affine normalisations and how each begins: scale 1, shift 0, mean 0, variance 1.
-macro_rules! affine_collection {
-    ($norm:ident) => {
-        impl<const C: usize, D: Backend> TensorCollection<f32, D> for $norm<C, D> {
-            type To<E2: Dtype, D2: Device<E2>> = ();
+impl<const C: usize, D: Backend> NamedTensors<D> for RunningStatistics<C, D> {
+    parts! { "running_mean": mean, "running_var": var }
+}
 
-            fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
-                let ones = TensorOptions::reset_to_ones();
-                let zeros = TensorOptions::reset_to_zeros();
-                let mean = TensorOptions::detached(|t| t.try_fill_with_zeros());
-                let var = TensorOptions::detached(|t| t.try_fill_with_ones());
-                let fields = (
-                    Self::tensor("weight", |s| &s.weight, |s| &mut s.weight, ones),
-                    Self::tensor("bias", |s| &s.bias, |s| &mut s.bias, zeros),
-                    Self::tensor("running_mean", |s| &s.running.mean, |s| &mut s.running.mean, mean),
-                    Self::tensor("running_var", |s| &s.running.var, |s| &mut s.running.var, var),
-                );
-                visitor.visit_fields(fields, |_| ())
-            }
+/// How the affine normalisations begin: scale 1, shift 0, mean 0, variance 1.
+macro_rules! affine_module {
+    ($norm:ident) => {
+        impl<const C: usize, D: Backend> NamedTensors<D> for $norm<C, D> {
+            parts! { "weight": weight, "bias": bias, "": running }
         }
 
         impl<const C: usize, D: Backend> Module<D> for $norm<C, D> {
@@ -312,21 +301,11 @@ macro_rules! affine_collection {
     };
 }
 
-affine_collection!(BatchNorm2d);
-affine_collection!(BatchNorm1d);
+affine_module!(BatchNorm2d);
+affine_module!(BatchNorm1d);
 
-impl<const C: usize, D: Backend> TensorCollection<f32, D> for PlainBatchNorm1d<C, D> {
-    type To<E2: Dtype, D2: Device<E2>> = ();
-
-    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
-        let mean = TensorOptions::detached(|t| t.try_fill_with_zeros());
-        let var = TensorOptions::detached(|t| t.try_fill_with_ones());
-        let fields = (
-            Self::tensor("running_mean", |s| &s.running.mean, |s| &mut s.running.mean, mean),
-            Self::tensor("running_var", |s| &s.running.var, |s| &mut s.running.var, var),
-        );
-        visitor.visit_fields(fields, |_| ())
-    }
+impl<const C: usize, D: Backend> NamedTensors<D> for PlainBatchNorm1d<C, D> {
+    parts! { "": running }
 }
 
 impl<const C: usize, D: Backend> Module<D> for PlainBatchNorm1d<C, D> {

@@ -1,9 +1,8 @@
-use dfdx::nn::{ModuleVisitor, TensorCollection, TensorOptions};
 use dfdx::prelude::*;
 
 use crate::backend::{Backend, Conv2dGeometry, Conv2dGradients, GradientVec, computed, take_gradient};
 use crate::init::InitRng;
-use crate::module::{Module, Walked};
+use crate::module::{Module, NamedTensors, parts};
 use crate::tensors::{ChannelAxis, Images, images_shape};
 
 /// Convolution without bias: `batch x IN x S x S -> batch x OUT x S' x S'`, `S' = (S + 2 PAD - KERNEL) / STRIDE + 1`.
@@ -148,14 +147,9 @@ impl<
     const STRIDE: usize,
     const PAD: usize,
     D: Backend,
-> TensorCollection<f32, D> for Conv2d<IN, OUT, KERNEL, STRIDE, PAD, D>
+> NamedTensors<D> for Conv2d<IN, OUT, KERNEL, STRIDE, PAD, D>
 {
-    type To<E2: Dtype, D2: Device<E2>> = ();
-
-    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
-        let options = TensorOptions::reset_to_zeros();
-        visitor.visit_fields(Self::tensor("weight", |s| &s.weight, |s| &mut s.weight, options), |_| ())
-    }
+    parts! { "weight": weight }
 }
 
 impl<

@@ -39,10 +39,11 @@ impl<
         Self { conv: Conv2d::new(dev, &rng.child(conv)), bn: BatchNorm2d::new(dev, &rng.child(bn)) }
     }
 
-    /// Sets the scale to 0, so that a residual block that ends here begins as the identity.
-    pub fn with_zero_scale(mut self) -> Self {
-        self.bn.weight.fill_with_zeros();
-        self
+    /// Builds the pair with which a residual block ends.
+    pub fn last(dev: &D, rng: &InitRng, conv: &str, bn: &str) -> Self {
+        let mut pair = Self::new(dev, rng, conv, bn);
+        pair.bn.weight = rng.last_scale(dev);
+        pair
     }
 
     /// Evaluation: `act(norm(conv(x)))`.

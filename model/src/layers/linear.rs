@@ -1,9 +1,8 @@
-use dfdx::nn::{ModuleVisitor, TensorCollection, TensorOptions};
 use dfdx::prelude::*;
 
 use crate::backend::{Backend, LinearGradients, computed, take_gradient};
 use crate::init::InitRng;
-use crate::module::{Module, Walked};
+use crate::module::{Module, NamedTensors, parts};
 use crate::tensors::{Channels, Features};
 
 /// Linear layer without bias, `batch x IN -> batch x OUT`: `y = x W^T`.
@@ -100,13 +99,8 @@ fn linear<const IN: usize, const OUT: usize, D: Backend, T: Tape<f32, D>>(
     y.put_tape(tape)
 }
 
-impl<const IN: usize, const OUT: usize, D: Backend> TensorCollection<f32, D> for Linear<IN, OUT, D> {
-    type To<E2: Dtype, D2: Device<E2>> = ();
-
-    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
-        let options = TensorOptions::reset_to_zeros();
-        visitor.visit_fields(Self::tensor("weight", |s| &s.weight, |s| &mut s.weight, options), |_| ())
-    }
+impl<const IN: usize, const OUT: usize, D: Backend> NamedTensors<D> for Linear<IN, OUT, D> {
+    parts! { "weight": weight }
 }
 
 impl<const IN: usize, const OUT: usize, D: Backend> Module<D> for Linear<IN, OUT, D> {
@@ -115,15 +109,8 @@ impl<const IN: usize, const OUT: usize, D: Backend> Module<D> for Linear<IN, OUT
     }
 }
 
-impl<const IN: usize, const OUT: usize, D: Backend> TensorCollection<f32, D> for BiasedLinear<IN, OUT, D> {
-    type To<E2: Dtype, D2: Device<E2>> = ();
-
-    fn iter_tensors<V: ModuleVisitor<Self, f32, D>>(visitor: &mut V) -> Walked<V::Err> {
-        let weight =
-            Self::tensor("weight", |s| &s.weight, |s| &mut s.weight, TensorOptions::reset_to_zeros());
-        let bias = Self::tensor("bias", |s| &s.bias, |s| &mut s.bias, TensorOptions::reset_to_zeros());
-        visitor.visit_fields((weight, bias), |_| ())
-    }
+impl<const IN: usize, const OUT: usize, D: Backend> NamedTensors<D> for BiasedLinear<IN, OUT, D> {
+    parts! { "weight": weight, "bias": bias }
 }
 
 impl<const IN: usize, const OUT: usize, D: Backend> Module<D> for BiasedLinear<IN, OUT, D> {

@@ -4,13 +4,12 @@ use dfdx::prelude::*;
 
 use super::{Batch, Method, StepLoss, Symmetry, mean, pass};
 use crate::backend::Backend;
-use crate::branch::Branch;
-use crate::encoders::Encoder;
+use crate::branch::{Branch, Encoding};
+use crate::encoders::Backbone;
 use crate::heads::{HeadConfig, Predictor};
 use crate::init::InitRng;
-use crate::module::{Module, NamedTensors, Read, Write, joined};
+use crate::module::{NamedTensors, parts};
 use crate::objective::{Spread, TargetGradient, negative_cosine};
-use crate::tensors::Images;
 
 /// What is chosen when a program runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,70 +26,42 @@ pub struct ByolConfig {
 /// BYOL (Grill et al. 2020): `L = D(q(f(x1)), f'(x2)) / 2 + D(q(f(x2)), f'(x1)) / 2`, where `f'` is a moving average of
 /// `f`, and `D` the negative cosine: the paper's squared distance of unit vectors is `2 + 2 D`.
 #[derive(Clone, Debug)]
-pub struct Byol<
-    E,
-    const FEATURES: usize,
-    const WIDTH: usize,
-    const DIM: usize,
-    const HIDDEN: usize,
-    D: Backend,
-> {
+pub struct Byol<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const HIDDEN: usize, D: Backend>
+{
     /// The online network: encoder and projector.
-    pub f: Branch<E, FEATURES, WIDTH, DIM, D>,
+    pub f: Branch<FEATURES, WIDTH, DIM, D>,
     /// The predictor `q`, SimSiam's `h`.
     pub h: Predictor<DIM, HIDDEN, D>,
     /// The target network: follows `f`.
-    pub target: Branch<E, FEATURES, WIDTH, DIM, D>,
+    pub target: Branch<FEATURES, WIDTH, DIM, D>,
     config: ByolConfig,
 }
 
-impl<
-    E: Module<D> + Clone,
-    const FEATURES: usize,
-    const WIDTH: usize,
-    const DIM: usize,
-    const HIDDEN: usize,
-    D: Backend,
-> Byol<E, FEATURES, WIDTH, DIM, HIDDEN, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const HIDDEN: usize, D: Backend>
+    Byol<FEATURES, WIDTH, DIM, HIDDEN, D>
 {
-    /// Builds the network; its initial values are a function of `seed` and of the parameters' names.
-    pub fn new(dev: &D, config: &ByolConfig, seed: u64) -> Self {
-        let rng = InitRng::new(seed);
-        let f = Branch::new(dev, &rng, &config.heads);
+    /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
+    pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, config: &ByolConfig, rng: &InitRng) -> Self {
+        let f = Branch::new(encoder, dev, rng, &config.heads);
         let h = Predictor::new(dev, &rng.child("predictor"), config.heads.norm);
         Self { target: f.clone(), f, h, config: *config }
     }
 }
 
-impl<
-    E,
-    const SIZE: usize,
-    const FEATURES: usize,
-    const WIDTH: usize,
-    const DIM: usize,
-    const HIDDEN: usize,
-    D,
-> Method<D, SIZE> for Byol<E, FEATURES, WIDTH, DIM, HIDDEN, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const HIDDEN: usize, D> Method<D>
+    for Byol<FEATURES, WIDTH, DIM, HIDDEN, D>
 where
-    E: Encoder<D, SIZE, FEATURES>,
     D: Backend,
 {
-    type Encoder = E;
-    const DIM: usize = DIM;
-
-    fn encoder(&self) -> &E {
-        &self.f.encoder
-    }
-
-    fn project(&self, x: Images<D, 3, SIZE>) -> Vec<f32> {
-        self.f.forward(x).as_vec()
+    fn online(&self) -> &dyn Encoding<D> {
+        &self.f
     }
 
     fn views(&self) -> usize {
         self.config.symmetry.views()
     }
 
-    fn loss(&mut self, batch: Batch<'_, D, SIZE>, grads: Gradients<f32, D>) -> StepLoss<D> {
+    fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let pairs = self.config.symmetry.pairs();
         let targets: Vec<_> = pairs.iter().map(|&(_, to)| self.target.target(&batch.views[to])).collect();
         let predicting = pairs.iter().map(|&(from, _)| batch.views[from].clone()).collect();
@@ -109,31 +80,10 @@ where
         let momentum = 1.0 - (1.0 - self.config.momentum) * (libm::cos(PI * progress) + 1.0) / 2.0;
         self.target.follow(&self.f, if self.config.momentum == 0.0 { 0.0 } else { momentum });
     }
-
-    fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
-        self.f.zero_grads(grads);
-        self.h.zero_grads(grads);
-    }
 }
 
-impl<
-    E: Module<D>,
-    const FEATURES: usize,
-    const WIDTH: usize,
-    const DIM: usize,
-    const HIDDEN: usize,
-    D: Backend,
-> NamedTensors<D> for Byol<E, FEATURES, WIDTH, DIM, HIDDEN, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const HIDDEN: usize, D: Backend>
+    NamedTensors<D> for Byol<FEATURES, WIDTH, DIM, HIDDEN, D>
 {
-    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
-        self.f.visit(prefix, each);
-        self.h.visit(&joined(prefix, "predictor"), each);
-        self.target.visit(&joined(prefix, "target"), each);
-    }
-
-    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
-        self.f.visit_mut(prefix, each)?;
-        self.h.visit_mut(&joined(prefix, "predictor"), each)?;
-        self.target.visit_mut(&joined(prefix, "target"), each)
-    }
+    parts! { "": f, "predictor": h, "target": target }
 }

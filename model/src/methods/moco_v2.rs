@@ -2,13 +2,13 @@ use dfdx::prelude::*;
 
 use super::{Batch, Method, Queue, StepLoss, Symmetry, mean, pass};
 use crate::backend::Backend;
-use crate::branch::Branch;
-use crate::encoders::Encoder;
+use crate::branch::{Branch, Encoding};
+use crate::encoders::Backbone;
 use crate::heads::HeadConfig;
 use crate::init::InitRng;
-use crate::module::{Module, NamedTensors, Read, Write, joined};
+use crate::module::{NamedTensors, parts};
 use crate::objective::{Spread, info_nce, unit};
-use crate::tensors::{Features, Images};
+use crate::tensors::Features;
 
 /// What is chosen when a program runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,11 +30,11 @@ pub struct MoCoV2Config {
 ///
 /// On one device nothing shuffles the images between the batch norms of queries and keys, as MoCo does between devices.
 #[derive(Clone, Debug)]
-pub struct MoCoV2<E, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> {
+pub struct MoCoV2<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> {
     /// The query encoder with its projector.
-    pub f: Branch<E, FEATURES, WIDTH, DIM, D>,
+    pub f: Branch<FEATURES, WIDTH, DIM, D>,
     /// The key encoder: follows `f`.
-    pub target: Branch<E, FEATURES, WIDTH, DIM, D>,
+    pub target: Branch<FEATURES, WIDTH, DIM, D>,
     /// Keys of earlier images, unit rows.
     pub queue: Queue<DIM, D>,
     /// The step's keys: they join the queue at its end, as the backward pass still reads the queue.
@@ -42,40 +42,31 @@ pub struct MoCoV2<E, const FEATURES: usize, const WIDTH: usize, const DIM: usize
     config: MoCoV2Config,
 }
 
-impl<E: Module<D> + Clone, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
-    MoCoV2<E, FEATURES, WIDTH, DIM, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
+    MoCoV2<FEATURES, WIDTH, DIM, D>
 {
-    /// Builds the network; its initial values, those of the queue too, are a function of `seed` and of their names.
-    pub fn new(dev: &D, config: &MoCoV2Config, seed: u64) -> Self {
-        let rng = InitRng::new(seed);
-        let f = Branch::new(dev, &rng, &config.heads);
+    /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
+    pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, config: &MoCoV2Config, rng: &InitRng) -> Self {
+        let f = Branch::new(encoder, dev, rng, &config.heads);
         let queue = Queue::new(dev, &rng.child("queue"), config.queue);
         Self { target: f.clone(), f, queue, fresh: Vec::new(), config: *config }
     }
 }
 
-impl<E, const SIZE: usize, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D> Method<D, SIZE>
-    for MoCoV2<E, FEATURES, WIDTH, DIM, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D> Method<D>
+    for MoCoV2<FEATURES, WIDTH, DIM, D>
 where
-    E: Encoder<D, SIZE, FEATURES>,
     D: Backend,
 {
-    type Encoder = E;
-    const DIM: usize = DIM;
-
-    fn encoder(&self) -> &E {
-        &self.f.encoder
-    }
-
-    fn project(&self, x: Images<D, 3, SIZE>) -> Vec<f32> {
-        self.f.forward(x).as_vec()
+    fn online(&self) -> &dyn Encoding<D> {
+        &self.f
     }
 
     fn views(&self) -> usize {
         self.config.symmetry.views()
     }
 
-    fn loss(&mut self, batch: Batch<'_, D, SIZE>, grads: Gradients<f32, D>) -> StepLoss<D> {
+    fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let pairs = self.config.symmetry.pairs();
         let keys: Vec<_> =
             pairs.iter().map(|&(_, key)| unit(self.target.target(&batch.views[key]))).collect();
@@ -98,24 +89,10 @@ where
         self.fresh.drain(..).for_each(|keys| self.queue.push(&keys));
         self.target.follow(&self.f, self.config.momentum);
     }
-
-    fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
-        self.f.zero_grads(grads);
-    }
 }
 
-impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> NamedTensors<D>
-    for MoCoV2<E, FEATURES, WIDTH, DIM, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> NamedTensors<D>
+    for MoCoV2<FEATURES, WIDTH, DIM, D>
 {
-    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
-        self.f.visit(prefix, each);
-        self.target.visit(&joined(prefix, "target"), each);
-        self.queue.visit(&joined(prefix, "queue"), each);
-    }
-
-    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
-        self.f.visit_mut(prefix, each)?;
-        self.target.visit_mut(&joined(prefix, "target"), each)?;
-        self.queue.visit_mut(&joined(prefix, "queue"), each)
-    }
+    parts! { "": f, "target": target, "queue": queue }
 }

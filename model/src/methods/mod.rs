@@ -13,9 +13,10 @@
 use dfdx::prelude::*;
 
 use crate::backend::Backend;
-use crate::module::NamedTensors;
+use crate::branch::Encoding;
+use crate::module::{NamedTensors, zero_grads};
 use crate::objective::{Loss, Spread};
-use crate::tensors::{Images, Taped};
+use crate::tensors::{Taped, View};
 
 mod pairs;
 use pairs::mean;
@@ -39,28 +40,19 @@ pub use swav::{SwAv, SwAvConfig};
 mod rows;
 pub use rows::{Queue, Rows};
 
-/// A network and what it minimises, for images of `SIZE x SIZE`.
-pub trait Method<D: Backend, const SIZE: usize>: NamedTensors<D> {
-    /// The backbone.
-    type Encoder;
-
-    /// Channels of the projection `z`.
-    const DIM: usize;
-
-    /// The backbone.
-    fn encoder(&self) -> &Self::Encoder;
+/// A network and what it minimises.
+pub trait Method<D: Backend>: NamedTensors<D> {
+    /// The encoder and projector that are trained.
+    fn online(&self) -> &dyn Encoding<D>;
 
     /// Views of each image that [`loss`](Self::loss) takes.
     fn views(&self) -> usize {
         2
     }
 
-    /// Evaluation: the projections, `batch x DIM` in row-major order, normalised by running statistics.
-    fn project(&self, x: Images<D, 3, SIZE>) -> Vec<f32>;
-
     /// The training pass of a batch: every view goes through the network, one after the other, and the loss compares them.
     /// Its tape begins with `grads`, the gradients of all trained parameters.
-    fn loss(&mut self, batch: Batch<'_, D, SIZE>, grads: Gradients<f32, D>) -> StepLoss<D>;
+    fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D>;
 
     /// What is left to do once the parameters have been updated; `progress` is the share of all steps that are done,
     /// `steps` their number.
@@ -69,7 +61,9 @@ pub trait Method<D: Backend, const SIZE: usize>: NamedTensors<D> {
     }
 
     /// Sets the gradients of all trained parameters to 0 and drops all others.
-    fn zero_grads(&self, grads: &mut Gradients<f32, D>);
+    fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
+        zero_grads(self, grads);
+    }
 
     /// Gradients of 0 for all trained parameters. A tape that begins with them keeps no other gradient after its backward
     /// pass.
@@ -81,9 +75,9 @@ pub trait Method<D: Backend, const SIZE: usize>: NamedTensors<D> {
 }
 
 /// Some views of the same images.
-pub struct Batch<'a, D: Backend, const SIZE: usize> {
-    /// The views, each `batch x 3 x SIZE x SIZE`, in the same order of images.
-    pub views: Vec<Images<D, 3, SIZE>>,
+pub struct Batch<'a, D: Backend> {
+    /// The views, in the same order of images.
+    pub views: Vec<View<D>>,
     /// Which sample of the data each image is.
     pub samples: &'a [usize],
 }
@@ -107,13 +101,13 @@ impl<D: Backend> StepLoss<D> {
 }
 
 /// Sends each view through `network`, the first with the tape that begins with `grads`.
-fn pass<D: Backend, const SIZE: usize, Out>(
-    views: Vec<Images<D, 3, SIZE>>,
+fn pass<D: Backend, Out>(
+    views: Vec<View<D>>,
     grads: Gradients<f32, D>,
-    network: impl FnMut(Images<D, 3, SIZE, Taped<D>>) -> Out,
+    network: impl FnMut(View<D, Taped<D>>) -> Out,
 ) -> Vec<Out> {
     let mut grads = Some(grads);
-    let traced = |x: Images<D, 3, SIZE>| match grads.take() {
+    let traced = |x: View<D>| match grads.take() {
         Some(grads) => x.traced(grads),
         None => x.leaky_traced(),
     };

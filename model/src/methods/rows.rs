@@ -2,30 +2,30 @@ use dfdx::prelude::*;
 
 use crate::backend::{Backend, computed};
 use crate::init::InitRng;
-use crate::module::{NamedTensors, Read, Write, joined};
+use crate::module::{Buffer, NamedTensors, parts};
 use crate::objective::unit;
-use crate::tensors::{Channels, Features};
+use crate::tensors::Features;
 
 /// Rows that outlive a step and go into checkpoints, but are not trained: `rows x C`. They begin with random directions,
 /// uniform in `+-sqrt(3 / C)` for a mean square length of 1, as the memory bank of Wu et al. 2018 does.
 #[derive(Clone, Debug)]
 pub struct Rows<const C: usize, D: Backend> {
     /// The rows.
-    pub rows: Features<D, C>,
+    pub rows: Buffer<(usize, Const<C>), D>,
 }
 
 /// MoCo's queue: the newest keys, unit rows, `length x C`. It begins with random directions.
 #[derive(Clone, Debug)]
 pub struct Queue<const C: usize, D: Backend> {
     /// The keys.
-    pub keys: Features<D, C>,
+    pub keys: Buffer<(usize, Const<C>), D>,
     /// The row that is overwritten next, a whole number.
-    pub next: Channels<D, 1>,
+    pub next: Buffer<Rank1<1>, D>,
 }
 
 impl<const C: usize, D: Backend> Rows<C, D> {
     pub(super) fn new(dev: &D, rng: &InitRng, rows: usize) -> Self {
-        Self { rows: rng.child("rows").uniform_rows(dev, rows, (3.0 / C as f64).sqrt()) }
+        Self { rows: Buffer(rng.child("rows").uniform_rows(dev, rows, (3.0 / C as f64).sqrt())) }
     }
 
     /// The rows with these numbers.
@@ -42,7 +42,7 @@ impl<const C: usize, D: Backend> Rows<C, D> {
 
 impl<const C: usize, D: Backend> Queue<C, D> {
     pub(super) fn new(dev: &D, rng: &InitRng, length: usize) -> Self {
-        Self { keys: unit(rng.child("keys").normal_rows(dev, length)), next: dev.zeros() }
+        Self { keys: Buffer(unit(rng.child("keys").normal_rows(dev, length))), next: Buffer(dev.zeros()) }
     }
 
     /// Overwrites the oldest keys.
@@ -55,14 +55,10 @@ impl<const C: usize, D: Backend> Queue<C, D> {
     }
 }
 
-impl<const C: usize, D: Backend> NamedTensors<D> for Queue<C, D> {
-    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
-        each(&joined(prefix, "keys"), false, &self.keys);
-        each(&joined(prefix, "next"), false, &self.next);
-    }
+impl<const C: usize, D: Backend> NamedTensors<D> for Rows<C, D> {
+    parts! { "": rows }
+}
 
-    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
-        each(&joined(prefix, "keys"), false, &mut self.keys)?;
-        each(&joined(prefix, "next"), false, &mut self.next)
-    }
+impl<const C: usize, D: Backend> NamedTensors<D> for Queue<C, D> {
+    parts! { "keys": keys, "next": next }
 }

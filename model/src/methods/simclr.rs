@@ -2,13 +2,12 @@ use dfdx::prelude::*;
 
 use super::{Batch, Method, StepLoss, pass};
 use crate::backend::Backend;
-use crate::branch::Branch;
-use crate::encoders::Encoder;
+use crate::branch::{Branch, Encoding};
+use crate::encoders::Backbone;
 use crate::heads::HeadConfig;
 use crate::init::InitRng;
-use crate::module::{Module, NamedTensors, Read, Write};
+use crate::module::{NamedTensors, parts};
 use crate::objective::{Spread, nt_xent};
-use crate::tensors::Images;
 
 /// What is chosen when a program runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,39 +20,31 @@ pub struct SimClrConfig {
 
 /// SimCLR (Chen et al. 2020): [`nt_xent`] of two views' projections, `L(f(x1), f(x2))`.
 #[derive(Clone, Debug)]
-pub struct SimClr<E, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> {
+pub struct SimClr<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> {
     /// Encoder and projector.
-    pub f: Branch<E, FEATURES, WIDTH, DIM, D>,
+    pub f: Branch<FEATURES, WIDTH, DIM, D>,
     config: SimClrConfig,
 }
 
-impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
-    SimClr<E, FEATURES, WIDTH, DIM, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
+    SimClr<FEATURES, WIDTH, DIM, D>
 {
-    /// Builds the network; its initial values are a function of `seed` and of the parameters' names.
-    pub fn new(dev: &D, config: &SimClrConfig, seed: u64) -> Self {
-        Self { f: Branch::new(dev, &InitRng::new(seed), &config.heads), config: *config }
+    /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
+    pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, config: &SimClrConfig, rng: &InitRng) -> Self {
+        Self { f: Branch::new(encoder, dev, rng, &config.heads), config: *config }
     }
 }
 
-impl<E, const SIZE: usize, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D> Method<D, SIZE>
-    for SimClr<E, FEATURES, WIDTH, DIM, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D> Method<D>
+    for SimClr<FEATURES, WIDTH, DIM, D>
 where
-    E: Encoder<D, SIZE, FEATURES>,
     D: Backend,
 {
-    type Encoder = E;
-    const DIM: usize = DIM;
-
-    fn encoder(&self) -> &E {
-        &self.f.encoder
+    fn online(&self) -> &dyn Encoding<D> {
+        &self.f
     }
 
-    fn project(&self, x: Images<D, 3, SIZE>) -> Vec<f32> {
-        self.f.forward(x).as_vec()
-    }
-
-    fn loss(&mut self, batch: Batch<'_, D, SIZE>, grads: Gradients<f32, D>) -> StepLoss<D> {
+    fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let z = pass(batch.views, grads, |x| self.f.forward_mut(x));
         let spreads = z.iter().map(Spread::of).collect();
         let [z1, z2] = <[_; 2]>::try_from(z).unwrap_or_else(|_| unreachable!("SimCLR takes two views"));
@@ -61,20 +52,10 @@ where
         let equal_loss = Some((2.0 * z1.shape().0 as f64 - 1.0).ln());
         StepLoss { loss: nt_xent(z1, z2, self.config.temperature), spreads, equal_loss }
     }
-
-    fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
-        self.f.zero_grads(grads);
-    }
 }
 
-impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> NamedTensors<D>
-    for SimClr<E, FEATURES, WIDTH, DIM, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> NamedTensors<D>
+    for SimClr<FEATURES, WIDTH, DIM, D>
 {
-    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
-        self.f.visit(prefix, each);
-    }
-
-    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
-        self.f.visit_mut(prefix, each)
-    }
+    parts! { "": f }
 }

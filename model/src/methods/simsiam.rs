@@ -2,13 +2,13 @@ use dfdx::prelude::*;
 
 use super::{Batch, Method, Rows, Similarity, StepLoss, Symmetry, mean, pass};
 use crate::backend::Backend;
-use crate::branch::Branch;
-use crate::encoders::Encoder;
+use crate::branch::{Branch, Encoding};
+use crate::encoders::Backbone;
 use crate::heads::{HeadConfig, HeadNorm, Predictor};
 use crate::init::InitRng;
-use crate::module::{Module, NamedTensors, Read, Write, joined};
+use crate::module::{NamedTensors, parts};
 use crate::objective::{Spread, TargetGradient, unit};
-use crate::tensors::{Features, Images};
+use crate::tensors::Features;
 
 /// What is chosen when a program runs; sizes are types.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,26 +68,28 @@ impl SimSiamConfig {
 /// `HIDDEN` channels. One training step:
 /// ```
 /// # use dfdx::prelude::*;
-/// use simsiam_model::{LearningRates, Sgd, SgdConfig, encoders::ResNet8, images_from};
+/// use simsiam_model::encoders::{Backbone, ResNet8};
+/// use simsiam_model::init::InitRng;
 /// use simsiam_model::methods::{Batch, Method, SimSiam, SimSiamConfig};
+/// use simsiam_model::{LearningRates, Sgd, SgdConfig, View};
 ///
-/// let dev = Cpu::default();
-/// let mut model = SimSiam::<ResNet8<Cpu>, 64, 32, 32, 8, Cpu>::new(&dev, &SimSiamConfig::new(2), 0);
+/// let (dev, rng) = (Cpu::default(), InitRng::new(0));
+/// let encoder = Backbone::new::<ResNet8<Cpu>, 32>(&dev, &rng.child("encoder"));
+/// let mut model = SimSiam::<64, 32, 32, 8, Cpu>::new(encoder, &dev, &SimSiamConfig::new(2), &rng);
 /// let mut sgd = Sgd::new(SgdConfig { momentum: 0.9, weight_decay: 5e-4 });
-/// let grads = Method::<_, 32>::alloc_grads(&model); // once; every step hands it on
+/// let grads = model.alloc_grads(); // once; every step hands it on
 /// # let view = |seed: f32| (0..4 * 3072).map(|i| (i as f32 * seed).sin()).collect::<Vec<_>>();
 /// # let (first, second) = (view(0.11), view(0.13));
 ///
-/// let views = vec![images_from::<_, 3, 32>(&dev, &first), images_from(&dev, &second)];
+/// let views = vec![View::copied(&dev, 32, &first), View::copied(&dev, 32, &second)];
 /// let loss = model.loss(Batch { views, samples: &[0, 1, 2, 3] }, grads).loss;
 /// assert!((-1.0..=1.0).contains(&loss.array()));
 /// let mut grads = loss.backward();
 /// sgd.update(&mut model, &mut grads, &LearningRates::all(0.03)).unwrap();
-/// Method::<_, 32>::zero_grads(&model, &mut grads);
+/// model.zero_grads(&mut grads);
 /// ```
 #[derive(Clone, Debug)]
 pub struct SimSiam<
-    E,
     const FEATURES: usize,
     const WIDTH: usize,
     const DIM: usize,
@@ -95,32 +97,25 @@ pub struct SimSiam<
     D: Backend,
 > {
     /// Encoder and projector.
-    pub f: Branch<E, FEATURES, WIDTH, DIM, D>,
+    pub f: Branch<FEATURES, WIDTH, DIM, D>,
     /// The predictor.
     pub h: Option<Predictor<DIM, HIDDEN, D>>,
     /// The copy of `f` that makes the targets, where there is one.
-    copy: Option<Branch<E, FEATURES, WIDTH, DIM, D>>,
+    copy: Option<Branch<FEATURES, WIDTH, DIM, D>>,
     /// The moving average of each image's directions, where there is one.
     average: Option<Rows<DIM, D>>,
     config: SimSiamConfig,
 }
 
-impl<
-    E: Module<D> + Clone,
-    const FEATURES: usize,
-    const WIDTH: usize,
-    const DIM: usize,
-    const HIDDEN: usize,
-    D: Backend,
-> SimSiam<E, FEATURES, WIDTH, DIM, HIDDEN, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const HIDDEN: usize, D: Backend>
+    SimSiam<FEATURES, WIDTH, DIM, HIDDEN, D>
 {
-    /// Builds the network; its initial values are a function of `seed` and of the parameters' names.
+    /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
     ///
     /// # Panics
     /// If the projector's depth is neither 2 nor 3.
-    pub fn new(dev: &D, config: &SimSiamConfig, seed: u64) -> Self {
-        let rng = InitRng::new(seed);
-        let f = Branch::new(dev, &rng, &config.heads);
+    pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, config: &SimSiamConfig, rng: &InitRng) -> Self {
+        let f = Branch::new(encoder, dev, rng, &config.heads);
         let predictor = || Predictor::new(dev, &rng.child("predictor"), config.heads.norm);
         let average = match config.targets {
             Targets::Average { images, .. } => Some(Rows::new(dev, &rng.child("average"), images)),
@@ -136,35 +131,20 @@ impl<
     }
 }
 
-impl<
-    E,
-    const SIZE: usize,
-    const FEATURES: usize,
-    const WIDTH: usize,
-    const DIM: usize,
-    const HIDDEN: usize,
-    D,
-> Method<D, SIZE> for SimSiam<E, FEATURES, WIDTH, DIM, HIDDEN, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const HIDDEN: usize, D> Method<D>
+    for SimSiam<FEATURES, WIDTH, DIM, HIDDEN, D>
 where
-    E: Encoder<D, SIZE, FEATURES>,
     D: Backend,
 {
-    type Encoder = E;
-    const DIM: usize = DIM;
-
-    fn encoder(&self) -> &E {
-        &self.f.encoder
-    }
-
-    fn project(&self, x: Images<D, 3, SIZE>) -> Vec<f32> {
-        self.f.forward(x).as_vec()
+    fn online(&self) -> &dyn Encoding<D> {
+        &self.f
     }
 
     fn views(&self) -> usize {
         self.config.symmetry.views()
     }
 
-    fn loss(&mut self, batch: Batch<'_, D, SIZE>, grads: Gradients<f32, D>) -> StepLoss<D> {
+    fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let SimSiamConfig { targets, similarity, symmetry, .. } = self.config;
         let copied: Option<Vec<_>> =
             self.copy.as_mut().map(|copy| batch.views.iter().map(|x| copy.target(x)).collect());
@@ -214,13 +194,6 @@ where
             copy.follow(&self.f, 0.0);
         }
     }
-
-    fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
-        self.f.zero_grads(grads);
-        if let Some(h) = &self.h {
-            h.zero_grads(grads);
-        }
-    }
 }
 
 /// Each view's targets `m eta + (1 - m) z / |z|` by the average before this step, which then takes in the mean of them.
@@ -238,39 +211,8 @@ fn renewed<const DIM: usize, D: Backend>(
     targets
 }
 
-impl<
-    E: Module<D>,
-    const FEATURES: usize,
-    const WIDTH: usize,
-    const DIM: usize,
-    const HIDDEN: usize,
-    D: Backend,
-> NamedTensors<D> for SimSiam<E, FEATURES, WIDTH, DIM, HIDDEN, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const HIDDEN: usize, D: Backend>
+    NamedTensors<D> for SimSiam<FEATURES, WIDTH, DIM, HIDDEN, D>
 {
-    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
-        self.f.visit(prefix, each);
-        if let Some(h) = &self.h {
-            h.visit(&joined(prefix, "predictor"), each);
-        }
-        if let Some(copy) = &self.copy {
-            copy.visit(&joined(prefix, "target"), each);
-        }
-        if let Some(average) = &self.average {
-            each(&joined(prefix, "average"), false, &average.rows);
-        }
-    }
-
-    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
-        self.f.visit_mut(prefix, each)?;
-        if let Some(h) = &mut self.h {
-            h.visit_mut(&joined(prefix, "predictor"), each)?;
-        }
-        if let Some(copy) = &mut self.copy {
-            copy.visit_mut(&joined(prefix, "target"), each)?;
-        }
-        match &mut self.average {
-            Some(average) => each(&joined(prefix, "average"), false, &mut average.rows),
-            None => Ok(()),
-        }
-    }
+    parts! { "": f, "predictor": h, "target": copy, "average": average }
 }

@@ -1,16 +1,14 @@
-use dfdx::nn::ZeroGrads;
 use dfdx::prelude::*;
 
 use super::{Batch, Method, StepLoss, pass};
 use crate::backend::Backend;
-use crate::branch::Branch;
-use crate::encoders::Encoder;
+use crate::branch::{Branch, Encoding};
+use crate::encoders::Backbone;
 use crate::heads::HeadConfig;
 use crate::init::InitRng;
 use crate::layers::Linear;
-use crate::module::{Module, NamedTensors, Read, Write, joined, visit, visit_mut};
+use crate::module::{Module, NamedTensors, parts};
 use crate::objective::{Spread, sinkhorn, swapped_prediction, unit};
-use crate::tensors::Images;
 
 /// What is chosen when a program runs; the values are those of Caron et al. 2020.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,21 +26,20 @@ pub struct SwAvConfig {
 /// SwAV (Caron et al. 2020) with two full-size views: [`swapped_prediction`] of the codes of `K` prototypes, whose
 /// directions are trained with the network.
 #[derive(Clone, Debug)]
-pub struct SwAv<E, const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D: Backend> {
+pub struct SwAv<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D: Backend> {
     /// Encoder and projector.
-    pub f: Branch<E, FEATURES, WIDTH, DIM, D>,
+    pub f: Branch<FEATURES, WIDTH, DIM, D>,
     /// The prototypes' directions, `K x DIM`.
     pub prototypes: Linear<DIM, K, D>,
     config: SwAvConfig,
 }
 
-impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D: Backend>
-    SwAv<E, FEATURES, WIDTH, DIM, K, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D: Backend>
+    SwAv<FEATURES, WIDTH, DIM, K, D>
 {
-    /// Builds the network; its initial values are a function of `seed` and of the parameters' names.
-    pub fn new(dev: &D, config: &SwAvConfig, seed: u64) -> Self {
-        let rng = InitRng::new(seed);
-        let f = Branch::new(dev, &rng, &config.heads);
+    /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
+    pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, config: &SwAvConfig, rng: &InitRng) -> Self {
+        let f = Branch::new(encoder, dev, rng, &config.heads);
         let mut method = Self { f, prototypes: Linear::new(dev, &rng.child("prototypes")), config: *config };
         method.normalize_prototypes();
         method
@@ -57,24 +54,16 @@ impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, 
     }
 }
 
-impl<E, const SIZE: usize, const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D>
-    Method<D, SIZE> for SwAv<E, FEATURES, WIDTH, DIM, K, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D> Method<D>
+    for SwAv<FEATURES, WIDTH, DIM, K, D>
 where
-    E: Encoder<D, SIZE, FEATURES>,
     D: Backend,
 {
-    type Encoder = E;
-    const DIM: usize = DIM;
-
-    fn encoder(&self) -> &E {
-        &self.f.encoder
+    fn online(&self) -> &dyn Encoding<D> {
+        &self.f
     }
 
-    fn project(&self, x: Images<D, 3, SIZE>) -> Vec<f32> {
-        self.f.forward(x).as_vec()
-    }
-
-    fn loss(&mut self, batch: Batch<'_, D, SIZE>, grads: Gradients<f32, D>) -> StepLoss<D> {
+    fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let SwAvConfig { temperature, epsilon, iterations, .. } = self.config;
         let mut spreads = Vec::new();
         let scores = pass(batch.views, grads, |x| {
@@ -95,23 +84,10 @@ where
     fn end_step(&mut self, _: u64, _: f64) {
         self.normalize_prototypes();
     }
-
-    fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
-        self.f.zero_grads(grads);
-        self.prototypes.zero_grads(grads);
-    }
 }
 
-impl<E: Module<D>, const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D: Backend>
-    NamedTensors<D> for SwAv<E, FEATURES, WIDTH, DIM, K, D>
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D: Backend> NamedTensors<D>
+    for SwAv<FEATURES, WIDTH, DIM, K, D>
 {
-    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
-        self.f.visit(prefix, each);
-        visit(&self.prototypes, &joined(prefix, "prototypes"), each);
-    }
-
-    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
-        self.f.visit_mut(prefix, each)?;
-        visit_mut(&mut self.prototypes, &joined(prefix, "prototypes"), each)
-    }
+    parts! { "": f, "prototypes": prototypes }
 }

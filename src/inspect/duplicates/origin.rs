@@ -70,7 +70,7 @@ impl Origin {
         let overrides = Overrides { preset: Some(preset), arch: Some(arch), ..Overrides::default() };
         let config = TrainConfig::resolve(&overrides)?;
         let mut network = config.network(&Cpu::default(), 1, 1);
-        let taken = weights.read_into(network.as_mut());
+        let taken = weights.read_into(&mut network);
         taken.map_err(|error| InputError::new(format!("{shown}: its {arch} does not fit: {error}")))?;
         let encoder = FrozenEncoder::new(network.features(), move |images| network.encode(images));
         Ok(Self::Network { encoder, name: format!("the {arch} in {shown}"), config: patient(config) })

@@ -168,7 +168,7 @@ mod tests {
 
     fn graph(preset: Preset, arch: Arch) -> GraphProto {
         let (config, network) = network(preset, arch, 0);
-        let bytes = encode(&EncoderWeights::new(&config, network.as_ref(), "untrained"));
+        let bytes = encode(&EncoderWeights::new(&config, &network, "untrained"));
         ModelProto::decode(bytes.as_slice()).unwrap().graph.unwrap()
     }
 
