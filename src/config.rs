@@ -8,12 +8,14 @@ mod shuffle;
 mod validate;
 pub mod values;
 
-pub use method::{AlternateSteps, Method, MlpBn, Predictor, Similarity, Symmetry, Target};
+pub use method::{AlternateSteps, MlpBn, Predictor, Similarity, Symmetry, Target};
 pub use overrides::Overrides;
 pub use places::ShardFlags;
 pub use preset::Preset;
 pub use shuffle::Shuffle;
+pub use simsiam_model::methods::MethodName as Method;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -111,6 +113,9 @@ pub struct TrainConfig {
     pub temperature: Option<f64>,
     /// Keys in MoCo's queue.
     pub queue: Option<usize>,
+    /// Numbers that the method alone is set by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub method_settings: BTreeMap<String, f64>,
     /// What to do when the outputs collapse.
     pub on_collapse: OnCollapse,
     /// Epochs between kNN evaluations; 0 for none. Left out, every epoch if the data is labelled.
@@ -245,7 +250,7 @@ impl TrainConfig {
     pub fn resolve(overrides: &Overrides) -> Result<Self, InputError> {
         let unset = if overrides.shards.is_none() { Preset::Demo } else { Preset::Imagenet };
         let preset = Self::preset(overrides.preset.unwrap_or(unset));
-        preset.for_method(overrides.method.unwrap_or(Method::Simsiam)).with(overrides)
+        preset.for_method(overrides.method.unwrap_or_default()).with(overrides)
     }
 
     /// This configuration with `overrides` on top.
@@ -259,8 +264,13 @@ impl TrainConfig {
             settings.remove(of_the_recipe); // flags for the recipe's values
         }
         let recipe = settings.remove("recipe");
+        let own = settings.remove("method_settings");
         merged.extend(settings);
         let mut config: Self = merged.try_into().expect("a configuration with overrides on top is one");
+        if let Some(own) = own {
+            let own: BTreeMap<String, f64> = own.try_into().expect("a table of numbers");
+            config.method_settings.extend(own);
+        }
         if let Some(toml::Value::Table(changes)) = recipe {
             config.recipe = changed(&config.recipe, changes)?;
         }

@@ -189,7 +189,7 @@ mod tests {
                 (7.649, 0.464, 1.14),
             ],
         ] {
-            assert_eq!(states(Method::Mocov2, equal, &lines), [Health::Healthy; 5]);
+            assert_eq!(states(Method::MoCoV2, equal, &lines), [Health::Healthy; 5]);
         }
     }
 
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn swav_on_the_demo_is_healthy_though_its_rank_falls() {
         let lines = [(8.073, 0.867, 2.70), (7.708, 0.90, 2.31), (7.486, 0.886, 2.17), (7.228, 0.907, 2.75)];
-        assert_eq!(states(Method::Swav, Some(3000f64.ln()), &lines), [Health::Healthy; 4]);
+        assert_eq!(states(Method::SwAv, Some(3000f64.ln()), &lines), [Health::Healthy; 4]);
     }
 
     #[test]
@@ -206,7 +206,7 @@ mod tests {
         let lines =
             [(equal - 0.05, 0.05, 1.0), (equal, 0.01, 1.0), (equal, 0.3, 1.2), (equal - 0.2, 0.3, 1.2)];
         assert_eq!(
-            states(Method::Mocov2, Some(equal), &lines),
+            states(Method::MoCoV2, Some(equal), &lines),
             [Health::Collapsed, Health::Collapsed, Health::Collapsed, Health::Healthy]
         );
     }
@@ -223,7 +223,7 @@ mod tests {
             (7.492, 1.1e-3, 1.71),
             (7.541, 7.8e-6, 1.05),
         ];
-        let states = states(Method::Mocov2, Some(4097f64.ln()), &lines);
+        let states = states(Method::MoCoV2, Some(4097f64.ln()), &lines);
         assert_eq!(states[..2], [Health::Healthy; 2]);
         assert_eq!(states[2..], [Health::Collapsed; 4]);
     }
@@ -233,7 +233,7 @@ mod tests {
     fn simsiam_without_stop_gradient_collapses_as_its_rank_falls() {
         let lines = [(-0.20, 0.97, 5.2), (-0.69, 0.75, 2.3), (-0.75, 0.72, 1.95), (-0.88, 0.47, 1.5)];
         assert_eq!(
-            states(Method::Simsiam, None, &lines),
+            states(Method::SimSiam, None, &lines),
             [Health::Healthy, Health::DimensionalCollapse, Health::Collapsed, Health::Collapsed]
         );
     }

@@ -2,7 +2,7 @@
 
 use simsiam_model::LearningRates;
 
-use crate::config::{Method, Predictor, PredictorLr, TrainConfig};
+use crate::config::{Predictor, PredictorLr, TrainConfig};
 
 /// Linear scaling, linear warm-up, cosine to zero; updated every step.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ impl Schedule {
                 (_, PredictorLr::Constant) => PredictorRate::Constant,
                 (_, PredictorLr::Decay) => PredictorRate::Decayed,
             },
-            prototypes_from: if config.method == Method::Swav { steps_per_epoch } else { 0 },
+            prototypes_from: if config.method.prototypes_rest_at_first() { steps_per_epoch } else { 0 },
         }
     }
 
@@ -60,7 +60,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Preset;
+    use crate::config::{Method, Preset};
 
     fn schedule(change: impl FnOnce(&mut TrainConfig)) -> Schedule {
         let mut config = TrainConfig { epochs: 10, batch_size: 512, ..TrainConfig::preset(Preset::Imagenet) };
@@ -81,7 +81,7 @@ mod tests {
     fn a_fixed_predictor_and_prototypes_in_their_first_epoch_have_no_rate() {
         let fixed = schedule(|config| config.predictor = Predictor::FixedRandom);
         assert_eq!((fixed.at(3).predictor, fixed.at(3).base > 0.0), (0.0, true));
-        let swav = schedule(|config| config.method = Method::Swav);
+        let swav = schedule(|config| config.method = Method::SwAv);
         assert_eq!([99, 100].map(|step| swav.at(step).prototypes > 0.0), [false, true]);
     }
 

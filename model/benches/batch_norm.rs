@@ -27,11 +27,12 @@ fn batch_norm(c: &mut Criterion) {
             || grad_y.clone(),
             |grad| {
                 let (affine, activation) = (Some((&norm.weight, &norm.bias)), Activation::Relu);
-                let op = Normalization { x: &x, affine, residual: None, activation };
+                let x = x.tensor();
+                let op = Normalization { x, affine, residual: None, activation };
                 let running = &mut norm.running;
                 let (y, statistics) =
                     dev.batch_norm_train(&op, &mut running.mean, &mut running.var).expect("memory");
-                let saved = BatchNormSaved { x: &x, y: None, activation, statistics: &statistics, affine };
+                let saved = BatchNormSaved { x, y: None, activation, statistics: &statistics, affine };
                 let [mut scale, mut shift] = [64; 2].map(|n| dev.try_alloc_len(n).expect("memory"));
                 let gradients = BatchNormGradients {
                     input: None,

@@ -5,8 +5,8 @@ use dfdx::prelude::*;
 use simsiam_model::arch::Arch;
 use simsiam_model::backend::{FeedKernel, Pixels};
 use simsiam_model::init::InitRng;
-use simsiam_model::methods::SimSiamConfig;
-use simsiam_model::network::{MethodConfig, Networks};
+use simsiam_model::methods::{MethodName, Settings};
+use simsiam_model::network::Networks;
 use simsiam_model::{LearningRates, Sgd, SgdConfig};
 
 criterion_group!(benches, train_step);
@@ -32,8 +32,8 @@ fn train_step(c: &mut Criterion) {
 }
 
 fn step(arch: Arch, size: usize, batch: usize, projector_layers: usize) -> impl FnMut() -> f32 {
-    let method = MethodConfig::SimSiam { config: SimSiamConfig::new(projector_layers), dim: 2048 };
-    let mut model = Cpu::default().network(arch, size, &method, &InitRng::new(0));
+    let settings = Settings::new(projector_layers, 2048);
+    let mut model = Cpu::default().network(arch, size, MethodName::SimSiam, &settings, &InitRng::new(0));
     let mut sgd = Sgd::new(SgdConfig { momentum: 0.9, weight_decay: 5e-4 });
     let mut grads = Some(model.alloc_grads());
     let samples: Vec<usize> = (0..batch).collect();

@@ -10,9 +10,8 @@ use crate::encoders::{
     ResNet50,
 };
 use crate::init::InitRng;
-use crate::methods::Method;
+use crate::methods::{Method, MethodName, Settings};
 use crate::module::{Module, NamedTensors};
-use crate::network::MethodConfig;
 
 /// The table of encoders: name, network, channels of its features, heights and widths of images that it is compiled for,
 /// and the MiB that a training step takes for each image of the last of these sizes on the CPU in single precision, from
@@ -74,7 +73,8 @@ macro_rules! encoders {
             pub(crate) fn under<D: Backend>(
                 self,
                 size: usize,
-                method: &MethodConfig,
+                method: MethodName,
+                settings: &Settings,
                 dev: &D,
                 rng: &InitRng,
             ) -> Option<Box<dyn Method<D>>> {
@@ -82,7 +82,7 @@ macro_rules! encoders {
                 match (self, size) {
                     $($((Arch::$arch, $size) => {
                         let encoder = Backbone::<$features, D>::new::<$net<D>, $size>(dev, &encoder_rng);
-                        Some(method.on(encoder, dev, rng))
+                        Some(method.on(encoder, dev, settings, rng))
                     })+)+
                     _ => None,
                 }

@@ -7,70 +7,10 @@ use dfdx::prelude::*;
 
 use crate::arch::Arch;
 use crate::backend::Backend;
-use crate::encoders::Backbone;
 use crate::init::InitRng;
-use crate::methods::{
-    Batch, Byol, ByolConfig, Method, MoCoV2, MoCoV2Config, SimClr, SimClrConfig, SimSiam, SimSiamConfig,
-    StepLoss, SwAv, SwAvConfig,
-};
+use crate::methods::{Batch, Method, MethodName, Settings, StepLoss};
 use crate::module::{NamedTensors, parts};
 use crate::tensors::View;
-
-/// A method with its settings.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum MethodConfig {
-    /// SimSiam with projections of `dim` channels, one of [`PROJECTOR_DIMS`]; the predictor's bottleneck is a quarter.
-    SimSiam {
-        /// Its settings.
-        config: SimSiamConfig,
-        /// Channels of the projection `z`.
-        dim: usize,
-    },
-    /// BYOL, `z` with 256 channels.
-    Byol(ByolConfig),
-    /// SimCLR, `z` with 128 channels.
-    SimClr(SimClrConfig),
-    /// MoCo v2, `z` with 128 channels.
-    MoCoV2(MoCoV2Config),
-    /// SwAV, `z` with 128 channels and [`PROTOTYPES`].
-    SwAv(SwAvConfig),
-}
-
-/// Channels of the projection that SimSiam is compiled for.
-pub const PROJECTOR_DIMS: [usize; 4] = [256, 512, 1024, 2048];
-
-/// SwAV's prototypes.
-pub const PROTOTYPES: usize = 3000;
-
-impl MethodConfig {
-    /// The method on an encoder.
-    ///
-    /// # Panics
-    /// If the settings name a depth or a width that is not compiled.
-    pub(crate) fn on<const FEATURES: usize, D: Backend>(
-        &self,
-        encoder: Backbone<FEATURES, D>,
-        dev: &D,
-        rng: &InitRng,
-    ) -> Box<dyn Method<D>> {
-        macro_rules! method {
-            ($method:ident<$($size:tt),+>, $config:expr) => {
-                Box::new($method::<FEATURES, $($size),+, D>::new(encoder, dev, $config, rng))
-            };
-        }
-        match self {
-            Self::SimSiam { config, dim: 256 } => method!(SimSiam<2048, 256, 64>, config),
-            Self::SimSiam { config, dim: 512 } => method!(SimSiam<2048, 512, 128>, config),
-            Self::SimSiam { config, dim: 1024 } => method!(SimSiam<2048, 1024, 256>, config),
-            Self::SimSiam { config, dim: 2048 } => method!(SimSiam<2048, 2048, 512>, config),
-            Self::SimSiam { dim, .. } => panic!("{dim} is none of {PROJECTOR_DIMS:?}"),
-            Self::Byol(config) => method!(Byol<4096, 256, 4096>, config),
-            Self::SimClr(config) => method!(SimClr<2048, 128>, config),
-            Self::MoCoV2(config) => method!(MoCoV2<2048, 128>, config),
-            Self::SwAv(config) => method!(SwAv<2048, 128, PROTOTYPES>, config),
-        }
-    }
-}
 
 /// A device that networks are compiled for.
 pub trait Networks: Backend {
@@ -80,19 +20,40 @@ pub trait Networks: Backend {
     /// # Panics
     /// If the encoder is not compiled for the size, the method's settings name a depth or a width that is not compiled, or
     /// the device has not enough memory.
-    fn network(&self, arch: Arch, size: usize, method: &MethodConfig, rng: &InitRng) -> Network<Self>;
+    fn network(
+        &self,
+        arch: Arch,
+        size: usize,
+        method: MethodName,
+        settings: &Settings,
+        rng: &InitRng,
+    ) -> Network<Self>;
 }
 
 impl Networks for Cpu {
-    fn network(&self, arch: Arch, size: usize, method: &MethodConfig, rng: &InitRng) -> Network<Self> {
-        Network::new(self, arch, size, method, rng)
+    fn network(
+        &self,
+        arch: Arch,
+        size: usize,
+        method: MethodName,
+        settings: &Settings,
+        rng: &InitRng,
+    ) -> Network<Self> {
+        Network::new(self, arch, size, method, settings, rng)
     }
 }
 
 #[cfg(feature = "cuda")]
 impl Networks for Cuda {
-    fn network(&self, arch: Arch, size: usize, method: &MethodConfig, rng: &InitRng) -> Network<Self> {
-        Network::new(self, arch, size, method, rng)
+    fn network(
+        &self,
+        arch: Arch,
+        size: usize,
+        method: MethodName,
+        settings: &Settings,
+        rng: &InitRng,
+    ) -> Network<Self> {
+        Network::new(self, arch, size, method, settings, rng)
     }
 }
 
@@ -103,8 +64,8 @@ pub struct Network<D: Backend> {
 }
 
 impl<D: Backend> Network<D> {
-    fn new(dev: &D, arch: Arch, size: usize, method: &MethodConfig, rng: &InitRng) -> Self {
-        let method = arch.under(size, method, dev, rng);
+    fn new(dev: &D, arch: Arch, size: usize, method: MethodName, settings: &Settings, rng: &InitRng) -> Self {
+        let method = arch.under(size, method, settings, dev, rng);
         let method = method.unwrap_or_else(|| panic!("{arch} is not compiled for images of {size} x {size}"));
         Self { method, dev: dev.clone() }
     }

@@ -6,9 +6,89 @@ use crate::backend::{Backend, Format, computed, take_gradient};
 
 /// Images or feature maps, `batch x C x S x S`: channels and size are types, batch and [`Format`] are run-time values.
 ///
-/// In [`Format::F32`] a tensor as any other. In [`Format::Bf16`] its values are words of two, so that only the layers
-/// and [`in_format`] can do anything with it, no operator of dfdx.
-pub type Images<D, const C: usize, const S: usize, T = NoneTape> = Tensor<ImagesShape<C, S>, f32, D, T>;
+/// A type of its own around dfdx's tensor: in [`Format::Bf16`] the tensor's elements are words of two values, to which no
+/// operator of dfdx may be applied. [`tensor`](Self::tensor) gives what dfdx can work on.
+#[derive(Clone, Debug)]
+pub struct Images<D: Storage<f32>, const C: usize, const S: usize, T = NoneTape>(
+    pub(crate) Tensor<ImagesShape<C, S>, f32, D, T>,
+);
+
+impl<D: Backend, const C: usize, const S: usize, T> Images<D, C, S, T> {
+    /// How many there are.
+    pub fn batch(&self) -> usize {
+        self.0.shape().0
+    }
+
+    /// How they are stored.
+    pub fn format(&self) -> Format {
+        self.0.shape().1.0
+    }
+
+    /// The tensor of images in single precision.
+    ///
+    /// # Panics
+    /// If they are of another [`Format`]: see [`in_format`].
+    pub fn tensor(&self) -> &Tensor<ImagesShape<C, S>, f32, D, T> {
+        self.assert_single();
+        &self.0
+    }
+
+    /// As [`tensor`](Self::tensor).
+    ///
+    /// # Panics
+    /// As [`tensor`](Self::tensor).
+    pub fn into_tensor(self) -> Tensor<ImagesShape<C, S>, f32, D, T> {
+        self.assert_single();
+        self.0
+    }
+
+    /// The values of images in single precision, in NCHW order.
+    ///
+    /// # Panics
+    /// As [`tensor`](Self::tensor).
+    pub fn as_vec(&self) -> Vec<f32> {
+        self.tensor().as_vec()
+    }
+
+    fn assert_single(&self) {
+        assert!(self.format() == Format::F32, "images of bf16 are no tensor of single values");
+    }
+}
+
+impl<D: Backend, const C: usize, const S: usize, T: Tape<f32, D>> Images<D, C, S, T> {
+    /// The images and their tape.
+    pub fn split_tape(self) -> (Images<D, C, S>, T) {
+        let (images, tape) = self.0.split_tape();
+        (Images(images), tape)
+    }
+
+    /// The same images with an empty tape.
+    pub fn with_empty_tape(&self) -> Self {
+        Self(self.0.with_empty_tape())
+    }
+}
+
+impl<D: Backend, const C: usize, const S: usize> Images<D, C, S> {
+    /// Black images of [`Format::F32`].
+    pub fn zeros(dev: &D, batch: usize) -> Self {
+        Self(dev.zeros_like(&images_shape(batch, Format::F32)))
+    }
+
+    /// The images with a tape.
+    pub fn put_tape<T: Tape<f32, D>>(self, tape: T) -> Images<D, C, S, T> {
+        Images(self.0.put_tape(tape))
+    }
+
+    /// The same images with a new tape, which begins here and keeps the gradients of everything.
+    pub fn leaky_trace(&self) -> Images<D, C, S, Taped<D>> {
+        Images(self.0.leaky_trace())
+    }
+
+    /// As [`leaky_trace`](Self::leaky_trace).
+    pub fn leaky_traced(self) -> Images<D, C, S, Taped<D>> {
+        Images(self.0.leaky_traced())
+    }
+}
 
 /// The shape of [`Images`].
 pub type ImagesShape<const C: usize, const S: usize> = (usize, ChannelAxis<C>, Const<S>, Const<S>);
@@ -98,7 +178,7 @@ impl<D: Backend, T: Tape<f32, D>> View<D, T> {
     pub(crate) fn sized<const S: usize>(self) -> Images<D, 3, S, T> {
         let size = self.size();
         let sized = self.0.try_realize::<ImagesShape<3, S>>();
-        sized.unwrap_or_else(|_| panic!("images of {size} x {size} for an encoder of {S} x {S}"))
+        Images(sized.unwrap_or_else(|_| panic!("images of {size} x {size} for an encoder of {S} x {S}")))
     }
 }
 
@@ -122,7 +202,7 @@ pub type Taped<D> = OwnedTape<f32, D>;
 /// # use dfdx::prelude::*;
 /// # let dev = Cpu::default();
 /// let x: Images<Cpu, 3, 32> = images_from(&dev, &[0.5; 2 * 3 * 32 * 32]);
-/// assert_eq!(x.shape().0, 2);
+/// assert_eq!(x.batch(), 2);
 /// ```
 ///
 /// # Panics
@@ -134,8 +214,8 @@ pub fn images_from<D: Backend, const C: usize, const S: usize>(dev: &D, nchw: &[
         "{} values are no whole number of {C} x {S} x {S} images",
         nchw.len()
     );
-    let mut images = dev.zeros_like(&images_shape(nchw.len() / image, Format::F32));
-    images.copy_from(nchw);
+    let mut images = Images::zeros(dev, nchw.len() / image);
+    images.0.copy_from(nchw);
     images
 }
 
@@ -144,11 +224,11 @@ pub fn in_format<const C: usize, const S: usize, D: Backend, T: Tape<f32, D>>(
     x: Images<D, C, S, T>,
     format: Format,
 ) -> Images<D, C, S, T> {
-    let from = *x.shape();
-    if from.1 == ChannelAxis(format) {
+    if x.format() == format {
         return x;
     }
-    let (x, mut tape) = x.split_tape();
+    let (Images(x), mut tape) = x.split_tape();
+    let from = *x.shape();
     let to = images_shape(from.0, format);
     let y = computed(x.device().convert(C, &x, to));
 
@@ -158,5 +238,5 @@ pub fn in_format<const C: usize, const S: usize, D: Backend, T: Tape<f32, D>>(
         let grad_y = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, &dev)?;
         dev.convert_backward(C, (&from, &to), &grad_y, grads.get_or_alloc_mut(&x_ghost)?)
     });
-    y.put_tape(tape)
+    Images(y.put_tape(tape))
 }

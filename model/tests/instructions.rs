@@ -6,12 +6,10 @@ use dfdx::prelude::*;
 use simsiam_model::arch::Arch;
 use simsiam_model::backend::cpu::{Instructions, Precision, in_precision};
 use simsiam_model::encoders::{Backbone, ResNet50};
-use simsiam_model::heads::{HeadConfig, HeadNorm};
+use simsiam_model::heads::HeadConfig;
 use simsiam_model::init::InitRng;
-use simsiam_model::methods::{
-    Batch, ByolConfig, Method, MoCoV2Config, SimClrConfig, SimSiam, SimSiamConfig, SwAvConfig, Symmetry,
-};
-use simsiam_model::network::{MethodConfig, Networks};
+use simsiam_model::methods::{Batch, Method, MethodName, Scale, Settings, SimSiam, SimSiamConfig};
+use simsiam_model::network::Networks;
 use simsiam_model::state::{self, NamedTensor};
 use simsiam_model::{LearningRates, Sgd, SgdConfig, View};
 
@@ -24,8 +22,9 @@ type Trained = (Vec<f64>, Vec<NamedTensor>);
 #[test]
 fn every_instruction_set_trains_to_the_same_bits() {
     let runs = || -> Vec<(&str, Trained)> {
-        let mut runs: Vec<_> = methods().into_iter().map(|(name, method)| (name, trained(&method))).collect();
-        let bf16 = in_precision(Precision::Bf16, |_| trained(&methods()[0].1));
+        let mut runs: Vec<_> =
+            MethodName::ALL.iter().map(|method| (method.name(), trained(*method))).collect();
+        let bf16 = in_precision(Precision::Bf16, |_| trained(MethodName::SimSiam));
         runs.extend([("simsiam in bf16", bf16), ("simsiam on ResNet-50", trained_resnet50())]);
         runs
     };
@@ -45,34 +44,21 @@ fn every_instruction_set_trains_to_the_same_bits() {
     }
 }
 
-fn methods() -> [(&'static str, MethodConfig); 5] {
-    let heads = |norm| HeadConfig { projector_layers: 2, norm };
-    let symmetry = Symmetry::Symmetric;
-    let normed = heads(HeadNorm::Default);
-    let moco = MoCoV2Config {
-        heads: heads(HeadNorm::None),
-        symmetry,
-        temperature: 0.2,
-        queue: 1500,
-        momentum: 0.99,
-    };
-    [
-        ("simsiam", MethodConfig::SimSiam { config: SimSiamConfig::new(2), dim: 256 }),
-        (
-            "byol",
-            MethodConfig::Byol(ByolConfig { heads: heads(HeadNorm::Hidden), symmetry, momentum: 0.996 }),
-        ),
-        ("simclr", MethodConfig::SimClr(SimClrConfig { heads: normed, temperature: 0.5 })),
-        ("mocov2", MethodConfig::MoCoV2(moco)),
-        (
-            "swav",
-            MethodConfig::SwAv(SwAvConfig { heads: normed, temperature: 0.1, epsilon: 0.05, iterations: 3 }),
-        ),
-    ]
+/// Every method with its authors' settings, but for SimSiam's outputs and MoCo's queue, which are smaller.
+fn settings(method: MethodName) -> Settings {
+    let defaults = method.defaults(Scale::Small);
+    let dim = if method == MethodName::SimSiam { 256 } else { defaults.dim };
+    Settings {
+        heads: HeadConfig { projector_layers: defaults.projector_layers.unwrap_or(2), norm: defaults.norm },
+        temperature: defaults.temperature,
+        target_momentum: defaults.target_momentum,
+        queue: defaults.queue.map(|_| 1500),
+        ..Settings::new(2, dim)
+    }
 }
 
-fn trained(method: &MethodConfig) -> Trained {
-    let mut model = Cpu::default().network(Arch::Resnet8, 32, method, &InitRng::new(0));
+fn trained(method: MethodName) -> Trained {
+    let mut model = Cpu::default().network(Arch::Resnet8, 32, method, &settings(method), &InitRng::new(0));
     let (mut sgd, mut grads) = (sgd(), model.alloc_grads());
     let samples: Vec<usize> = (0..IMAGES).collect();
     let mut losses = Vec::new();

@@ -5,7 +5,8 @@
 use dfdx::prelude::*;
 use serde_json::Value;
 use simsiam_model::objective::{
-    Loss, channel_cross_entropy, info_nce, negative_cosine, nt_xent, sinkhorn, swapped_prediction, unit,
+    Loss, VicRegWeights, barlow_twins, channel_cross_entropy, info_nce, negative_cosine, nt_xent, sinkhorn,
+    swapped_prediction, unit, vicreg,
 };
 use simsiam_model::tensors::Taped;
 use simsiam_model::{Features, TargetGradient};
@@ -52,6 +53,13 @@ fn swav() {
         let codes = ["a", "b"].map(|name| sinkhorn(&(golden.input(name) * 0.25), 0.05, 3));
         swapped_prediction(a * 0.25, b * 0.25, codes, 0.1)
     });
+}
+
+#[test]
+fn barlow_twins_and_vicreg() {
+    agree("barlow twins", |a, b, _| barlow_twins(a, b, 0.0051));
+    let weights = VicRegWeights { invariance: 25.0, variance: 25.0, covariance: 1.0 };
+    agree("vicreg", |a, b, _| vicreg(a, b, weights));
 }
 
 #[test]

@@ -7,10 +7,11 @@ use simsiam_model::encoders::{Backbone, ResNet8};
 use simsiam_model::heads::{HeadConfig, HeadNorm};
 use simsiam_model::init::InitRng;
 use simsiam_model::methods::{
-    Batch, Byol, ByolConfig, Method, MoCoV2, MoCoV2Config, SimClr, SimClrConfig, SimSiam, SimSiamConfig,
-    Similarity, SwAv, SwAvConfig, Symmetry, Targets,
+    BarlowTwins, BarlowTwinsConfig, Batch, Byol, ByolConfig, Method, MoCoV2, MoCoV2Config, SimClr,
+    SimClrConfig, SimSiam, SimSiamConfig, Similarity, SwAv, SwAvConfig, Symmetry, Targets, VicReg,
+    VicRegConfig,
 };
-use simsiam_model::objective::unit;
+use simsiam_model::objective::{VicRegWeights, unit};
 use simsiam_model::state::{self, NamedTensor};
 use simsiam_model::{LearningRates, NamedTensors, Sgd, SgdConfig, View};
 
@@ -108,6 +109,15 @@ fn the_loss_of_equal_outputs_is_what_methods_say() {
     let simclr = SimClr::<64, 48, 16, Cpu>::new(encoder(0), &Cpu::default(), &simclr, &InitRng::new(0));
     for (loss, equal) in [losses(simclr), losses(moco(2 * IMAGES))] {
         assert!((loss - equal.unwrap()).abs() < 1e-4, "{loss}, not {equal:?}");
+    }
+    let normed = HeadConfig { norm: HeadNorm::Default, ..HEADS };
+    let config = BarlowTwinsConfig { heads: normed, lambda: 0.0051, scale: 0.5 };
+    let barlow = BarlowTwins::<64, 48, 48, Cpu>::new(encoder(0), &Cpu::default(), &config, &InitRng::new(0));
+    let weights = VicRegWeights { invariance: 25.0, variance: 25.0, covariance: 1.0 };
+    let config = VicRegConfig { heads: HEADS, weights };
+    let vicreg = VicReg::<64, 48, 48, Cpu>::new(encoder(0), &Cpu::default(), &config, &InitRng::new(0));
+    for (loss, equal) in [losses(barlow), losses(vicreg)] {
+        assert!((loss - equal.unwrap()).abs() < 1e-3, "{loss}, not {equal:?}");
     }
     // Codes that say nothing can also be predicted worse than that.
     let (loss, equal) = losses(swav());
@@ -229,6 +239,16 @@ fn every_method_learns_and_goes_on_exactly() {
         model
     });
     learns("SwAV", &|_| swav());
+    let normed = HeadConfig { norm: HeadNorm::Default, ..HEADS };
+    learns("Barlow Twins", &|seed| {
+        let config = BarlowTwinsConfig { heads: normed, lambda: 0.0051, scale: 0.1 };
+        BarlowTwins::<64, 48, 48, _>::new(encoder(seed), &dev, &config, &InitRng::new(seed))
+    });
+    learns("VICReg", &|seed| {
+        let weights = VicRegWeights { invariance: 25.0, variance: 25.0, covariance: 1.0 };
+        let config = VicRegConfig { heads: HEADS, weights };
+        VicReg::<64, 48, 48, _>::new(encoder(seed), &dev, &config, &InitRng::new(seed))
+    });
 }
 
 /// The loss falls, and a network of another seed that takes over all state goes on with the same losses.

@@ -10,7 +10,7 @@ use simsiam_model::arch::Arch;
 use simsiam_pipeline::Recipe;
 use simsiam_pipeline::shards::{Labels, OpenOptions};
 
-use super::values::{ByteSize, labels, number, pattern, whole};
+use super::values::{ByteSize, MethodSettings, labels, number, pattern, whole};
 use super::{
     AlternateSteps, BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Precision, Predictor, PredictorLr,
     Preset, Shuffle, Similarity, Symmetry, Target, Workers, checked_table, table,
@@ -130,12 +130,15 @@ pub struct Overrides {
     /// Momentum of moving targets [default: 0.8 of moving-average, 0.996 of byol, 0.999 or 0.99 (CIFAR) of mocov2]
     #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub target_momentum: Option<f64>,
-    /// Temperature of simclr, mocov2 and swav
+    /// Temperature of the softmax of simclr, mocov2 and swav
     #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub temperature: Option<f64>,
     /// Keys in the queue of mocov2
     #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub queue: Option<usize>,
+    /// A number that the method alone is set by, such as barlow-twins' lambda=0.0051; a wrong key lists what there is
+    #[arg(long = "method-setting", value_name = "KEY=NUMBER")]
+    pub method_settings: Option<MethodSettings>,
     /// What to do when the outputs no longer tell images apart [default: warn]
     #[arg(long)]
     pub on_collapse: Option<OnCollapse>,

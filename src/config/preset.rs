@@ -1,5 +1,7 @@
 //! The named sets of values, as they stand in the papers.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use simsiam_model::arch::Arch;
@@ -66,7 +68,7 @@ impl TrainConfig {
             fraction: None,
             limit: None,
             shuffle: Shuffle::Whole,
-            method: Method::Simsiam,
+            method: Method::default(),
             arch: Arch::Resnet50,
             epochs: 100,
             batch_size: 512,
@@ -92,6 +94,7 @@ impl TrainConfig {
             alternate_steps: None,
             temperature: None,
             queue: None,
+            method_settings: BTreeMap::new(),
             on_collapse: OnCollapse::Warn,
             knn_every: None,
             knn_k: 200,

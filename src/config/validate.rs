@@ -2,9 +2,7 @@
 
 use std::fmt::Display;
 
-use simsiam_model::network::PROJECTOR_DIMS;
-
-use super::{Device, Method, MlpBn, Overrides, Precision, Predictor, Symmetry, Target, TrainConfig};
+use super::{Device, Method, MlpBn, Overrides, Precision, Predictor, Symmetry, TrainConfig};
 use crate::error::InputError;
 
 impl TrainConfig {
@@ -66,60 +64,48 @@ impl TrainConfig {
     fn validate_method(&self, check: &Check<'_>) -> Result<(), InputError> {
         let Self { method, batch_size, projector_dim, .. } = self;
         let given = check.0;
-        let has_predictor = matches!(method, Method::Simsiam | Method::Byol);
-        let simsiam_only = [
-            ("--stop-gradient", given.stop_gradient.is_some()),
-            ("--predictor", given.predictor.is_some()),
-            ("--similarity", given.similarity.is_some()),
-            ("--target", given.target.is_some()),
-            ("--alternate-steps", given.alternate_steps.is_some()),
-            ("--projector-dim", given.projector_dim.is_some()),
+        let of_some_methods = [
+            ("stop_gradient", given.stop_gradient.is_some()),
+            ("predictor", given.predictor.is_some()),
+            ("predictor_lr", given.predictor_lr.is_some()),
+            ("similarity", given.similarity.is_some()),
+            ("symmetry", given.symmetry.is_some_and(|symmetry| symmetry != Symmetry::Symmetric)),
+            ("target", given.target.is_some()),
+            ("target_momentum", given.target_momentum.is_some()),
+            ("alternate_steps", given.alternate_steps.is_some()),
+            ("projector_dim", given.projector_dim.is_some()),
+            ("temperature", given.temperature.is_some()),
+            ("queue", given.queue.is_some()),
         ];
-        if *method != Method::Simsiam
-            && let Some((flag, _)) = simsiam_only.into_iter().find(|(_, given)| *given)
-        {
-            return refuse(format!("{flag} is SimSiam's: it says nothing about {method}"));
+        let flag = |key: &str| format!("--{}", key.replace('_', "-"));
+        for (key, is_given) in of_some_methods {
+            if is_given && !method.takes().contains(&key) {
+                let others = Method::ALL.iter().filter(|method| method.takes().contains(&key));
+                let others: Vec<_> = others.map(|method| method.name()).collect();
+                return refuse(format!(
+                    "{} says nothing about {method}: it is a setting of {}",
+                    flag(key),
+                    others.join(", ")
+                ));
+            }
         }
+        let has_predictor = method.takes().contains(&"predictor_lr") && self.predictor != Predictor::None;
         if given.predictor_lr.is_some() && !has_predictor {
-            return refuse(format!("--predictor-lr with --method {method}: it has no predictor"));
-        }
-        if self.symmetry != Symmetry::Symmetric && matches!(method, Method::Simclr | Method::Swav) {
-            return refuse(format!(
-                "--symmetry with --method {method}: its loss is symmetric in the two views"
-            ));
-        }
-        if self.temperature.is_some() && has_predictor {
-            return refuse(format!("--temperature with --method {method}: its loss has none"));
-        }
-        if self.queue.is_some() && *method != Method::Mocov2 {
-            return refuse(format!("--queue with --method {method}: only mocov2 has a queue"));
-        }
-        let averages = self.target == Target::MovingAverage;
-        if self.target_momentum.is_some() && !averages && !matches!(method, Method::Byol | Method::Mocov2) {
-            return refuse(format!(
-                "--target-momentum with --method {method}: nothing follows anything (but with --target moving-average)"
-            ));
-        }
-        if self.predictor == Predictor::None && given.predictor_lr.is_some() {
             return refuse("--predictor-lr without a predictor");
         }
         if self.predictor == Predictor::FixedRandom && given.predictor_lr.is_some() {
             return refuse("--predictor-lr with a fixed predictor, which has no rate");
         }
-        if self.mlp_bn == MlpBn::All && (!has_predictor || self.predictor == Predictor::None) {
+        if self.mlp_bn == MlpBn::All && !has_predictor {
             return refuse("--mlp-bn all is about the predictor's output, but there is no predictor");
         }
-        if !self.stop_gradient && (averages || self.alternate_steps.is_some()) {
-            return refuse(
-                "--stop-gradient false with targets that are computed beforehand: no gradient could flow into them",
-            );
+        if let Err(reason) = method.check(&self.settings(0, 1)) {
+            return refuse(reason);
         }
-        if averages && self.alternate_steps.is_some() {
-            return refuse("--target moving-average with --alternate-steps: each replaces the targets");
-        }
-        let compiled = *method != Method::Simsiam || PROJECTOR_DIMS.contains(projector_dim);
-        let allowed = format!("must be one of {PROJECTOR_DIMS:?}, which were compiled");
-        check.that(compiled, "projector_dim", projector_dim, &allowed)?;
+        let compiled = method.dims();
+        let allowed = format!("must be one of {compiled:?}, which were compiled");
+        check.that(compiled.contains(projector_dim), "projector_dim", projector_dim, &allowed)?;
+        self.validate_own_settings()?;
         if let Some(temperature) = self.temperature {
             let fits = (0.02..=100.0).contains(&temperature);
             check.that(fits, "temperature", temperature, "must be from 0.02 to 100")?;
@@ -131,6 +117,29 @@ impl TrainConfig {
         if let Some(queue) = self.queue {
             let allowed = format!("must be from a batch ({batch_size} keys) to 2^24");
             check.that((*batch_size..=1 << 24).contains(&queue), "queue", queue, &allowed)?;
+        }
+        Ok(())
+    }
+}
+
+impl TrainConfig {
+    /// Refuses numbers that the method is not set by, and those out of range.
+    fn validate_own_settings(&self) -> Result<(), InputError> {
+        let own = self.method.own_settings();
+        for (key, value) in &self.method_settings {
+            let Some(setting) = own.iter().find(|own| own.key == key) else {
+                let known: Vec<String> =
+                    own.iter().map(|own| format!("{} ({}, {})", own.key, own.about, own.default)).collect();
+                let known = if known.is_empty() { "none".into() } else { known.join("; ") };
+                return refuse(format!(
+                    "--method-setting {key}: {} has no such; it has: {known}",
+                    self.method
+                ));
+            };
+            let (least, most) = setting.range;
+            if !(least..=most).contains(value) {
+                return refuse(format!("--method-setting {key}={value}: must be from {least} to {most}"));
+            }
         }
         Ok(())
     }
@@ -184,7 +193,7 @@ mod tests {
                 "--projector-dim 7: must be one of [256, 512, 1024, 2048], which were compiled",
             ),
             (
-                Overrides { method: Some(Method::Mocov2), queue: Some(3), ..none() },
+                Overrides { method: Some(Method::MoCoV2), queue: Some(3), ..none() },
                 "--queue 3: must be from a batch (64 keys) to 2^24",
             ),
         ] {

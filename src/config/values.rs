@@ -1,5 +1,6 @@
 //! What a flag takes, and what its error says is allowed.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::num::IntErrorKind;
 use std::str::FromStr;
@@ -54,6 +55,24 @@ pub fn pattern() -> impl TypedValueParser<Value = String> {
             )
         })
     })
+}
+
+/// Numbers by their keys, written as `lambda=0.005,loss_scale=1`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MethodSettings(pub BTreeMap<String, f64>);
+
+impl FromStr for MethodSettings {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let one = |text: &str| {
+            let (key, number) = text.split_once('=')?;
+            Some((key.trim().to_owned(), number.trim().parse().ok()?))
+        };
+        let all: Option<BTreeMap<_, _>> = text.split(',').map(one).collect();
+        all.map(Self).ok_or_else(|| "must be KEY=NUMBER, or several with commas between them".into())
+    }
 }
 
 /// A number of bytes, written as `50GB` or `2GiB`.

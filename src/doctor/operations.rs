@@ -135,8 +135,8 @@ impl<
         let again: Images<D, OUT, S_OUT, _> = single(layer.forward(input.leaky_trace()));
         let y: Images<D, OUT, S_OUT, _> = single(layer.forward(input.put_tape(tape)));
         let found = y.as_vec();
-        let grads = along(y + again, self.seed);
-        vec![("y", found), ("dx", grads.get(&x).as_vec()), ("dw", grads.get(&layer.weight).as_vec())]
+        let grads = along(y.into_tensor() + again.into_tensor(), self.seed);
+        vec![("y", found), ("dx", grads.get(x.tensor()).as_vec()), ("dw", grads.get(&layer.weight).as_vec())]
     }
 }
 
@@ -173,14 +173,14 @@ impl<const C: usize, const S: usize> Operation for ImageNorm<C, S> {
             ("running variance", norm.running.var.as_vec()),
             ("y in evaluation", in_format(in_evaluation, Format::F32).as_vec()),
         ];
-        let grads = along(y, seed);
+        let grads = along(y.into_tensor(), seed);
         results.extend([
-            ("dx", grads.get(&x).as_vec()),
+            ("dx", grads.get(x.tensor()).as_vec()),
             ("dscale", grads.get(&norm.weight).as_vec()),
             ("dshift", grads.get(&norm.bias).as_vec()),
         ]);
         if residual {
-            results.push(("dresidual", grads.get(&shortcut).as_vec()));
+            results.push(("dresidual", grads.get(shortcut.tensor()).as_vec()));
         }
         results
     }
@@ -230,7 +230,7 @@ impl Operation for MaxPooling {
         let x: Images<D, 64, 112> = at.images(self.seed, 1, self.batch);
         let y: Images<D, 64, 56, _> = single(MaxPool2d::<3, 2, 1>.forward(at.traced(&x)));
         let found = y.as_vec();
-        vec![("y", found), ("dx", along(y, self.seed).get(&x).as_vec())]
+        vec![("y", found), ("dx", along(y.into_tensor(), self.seed).get(x.tensor()).as_vec())]
     }
 }
 
@@ -248,7 +248,7 @@ impl Operation for AveragePooling {
         let x: Images<D, 512, 7> = at.images(self.seed, 1, self.batch);
         let y = global_avg_pool(at.traced(&x));
         let found = y.as_vec();
-        vec![("y", found), ("dx", along(y, self.seed).get(&x).as_vec())]
+        vec![("y", found), ("dx", along(y, self.seed).get(x.tensor()).as_vec())]
     }
 }
 

@@ -225,15 +225,9 @@ fn ablations(row: MakeRow<'_>, base: &TrainConfig) -> Vec<Row> {
 }
 
 fn methods(row: MakeRow<'_>) -> Vec<Row> {
-    let method = |method: Method, paper| {
-        let flags = Overrides { method: Some(method), ..Overrides::default() };
-        row(Group::Methods, &method.to_string(), paper, flags)
+    let method = |method: &Method| {
+        let flags = Overrides { method: Some(*method), ..Overrides::default() };
+        row(Group::Methods, method.name(), method.reported(), flags)
     };
-    vec![
-        method(Method::Simsiam, "68.1 (batch 256)"),
-        method(Method::Simclr, "66.5 (batch 4096)"),
-        method(Method::Mocov2, "67.4 (batch 256)"),
-        method(Method::Byol, "66.5 (batch 4096)"),
-        method(Method::Swav, "66.5 (batch 4096)"),
-    ]
+    Method::ALL.iter().map(method).collect()
 }

@@ -70,13 +70,16 @@ fn tensor(file: &[u8], name: &str) -> Vec<u8> {
 fn combinations_that_make_no_sense_are_refused_with_the_reason() {
     let fixture = Fixture::new();
     for (flags, reason) in [
-        (vec!["--method", "simclr", "--predictor", "none"], "--predictor is SimSiam's"),
-        (vec!["--method", "byol", "--stop-gradient", "false"], "--stop-gradient is SimSiam's"),
-        (vec!["--method", "byol", "--projector-dim", "512"], "--projector-dim is SimSiam's"),
-        (vec!["--method", "swav", "--predictor-lr", "decay"], "it has no predictor"),
-        (vec!["--method", "simclr", "--symmetry", "asymmetric"], "symmetric in the two views"),
-        (vec!["--temperature", "0.1"], "its loss has none"),
-        (vec!["--method", "simclr", "--queue", "64"], "only mocov2 has a queue"),
+        (
+            vec!["--method", "simclr", "--predictor", "none"],
+            "--predictor says nothing about simclr: it is a setting of simsiam",
+        ),
+        (vec!["--method", "byol", "--stop-gradient", "false"], "--stop-gradient says nothing about byol"),
+        (vec!["--method", "byol", "--projector-dim", "512"], "--projector-dim says nothing about byol"),
+        (vec!["--method", "swav", "--predictor-lr", "decay"], "it is a setting of simsiam, byol"),
+        (vec!["--method", "simclr", "--symmetry", "asymmetric"], "--symmetry says nothing about simclr"),
+        (vec!["--temperature", "0.1"], "it is a setting of simclr, mocov2, swav"),
+        (vec!["--method", "simclr", "--queue", "64"], "it is a setting of mocov2"),
         (vec!["--method", "mocov2", "--queue", "4"], "--queue 4: must be from a batch (8 keys)"),
         (vec!["--target-momentum", "0.9"], "nothing follows anything"),
         (vec!["--predictor", "none", "--predictor-lr", "decay"], "without a predictor"),
@@ -87,6 +90,11 @@ fn combinations_that_make_no_sense_are_refused_with_the_reason() {
         (vec!["--projector-dim", "100"], "--projector-dim 100: must be one of [256,"),
         (vec!["--alternate-steps", "0"], "neither `epoch` nor a positive number"),
         (vec!["--method", "moco"], "invalid value 'moco'"),
+        (vec!["--method-setting", "lambda=1"], "simsiam has no such; it has: none"),
+        (vec!["--method", "barlow-twins", "--method-setting", "lamda=1"], "it has: lambda (what the"),
+        (vec!["--method", "barlow-twins", "--method-setting", "lambda=-1"], "lambda=-1: must be from 0 to 1"),
+        (vec!["--method", "vicreg", "--method-setting", "variance"], "must be KEY=NUMBER"),
+        (vec!["--method", "barlow-twins", "--mlp-bn", "hidden"], "--mlp-bn must be default"),
     ] {
         let printed = refused(&mut fixture.train("run", &flags));
         assert!(printed.contains(reason), "{flags:?}: {printed}");

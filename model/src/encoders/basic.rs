@@ -1,5 +1,3 @@
-use dfdx::prelude::*;
-
 use crate::backend::Backend;
 use crate::encoders::Block;
 use crate::init::InitRng;

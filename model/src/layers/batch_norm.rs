@@ -12,18 +12,18 @@ use crate::tensors::{Channels, Features, Images};
 ///
 /// ```
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::{Activation, BatchNorm2d}};
+/// # use simsiam_model::{Images, Module, init::InitRng, layers::{Activation, BatchNorm2d}};
 /// # let dev = Cpu::default();
 /// let norm = BatchNorm2d::<8, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 8, 4> = dev.zeros_like(&images_shape(2, Format::F32));
+/// let x: Images<Cpu, 8, 4> = Images::zeros(&dev, 2);
 /// let y: Images<Cpu, 8, 4> = norm.forward(x, Activation::Relu);
 /// ```
 /// ```compile_fail
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::{Activation, BatchNorm2d}};
+/// # use simsiam_model::{Images, Module, init::InitRng, layers::{Activation, BatchNorm2d}};
 /// # let dev = Cpu::default();
 /// let norm = BatchNorm2d::<8, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 7, 4> = dev.zeros_like(&images_shape(2, Format::F32));
+/// let x: Images<Cpu, 7, 4> = Images::zeros(&dev, 2);
 /// let y: Images<Cpu, 7, 4> = norm.forward(x, Activation::Relu);
 /// ```
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ pub struct RunningStatistics<const C: usize, D: Backend> {
 impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
     /// Evaluation: normalises by the running statistics.
     pub fn forward<const S: usize>(&self, x: Images<D, C, S>, activation: Activation) -> Images<D, C, S> {
-        self.running.normalize(&x, Some((&self.weight, &self.bias)), None, activation)
+        Images(self.running.normalize(&x.0, Some((&self.weight, &self.bias)), None, activation))
     }
 
     /// Evaluation: `act(norm(x) + residual)`.
@@ -110,7 +110,8 @@ impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
         residual: Images<D, C, S>,
         activation: Activation,
     ) -> Images<D, C, S> {
-        self.running.normalize(&x, Some((&self.weight, &self.bias)), Some(&residual), activation)
+        let affine = Some((&self.weight, &self.bias));
+        Images(self.running.normalize(&x.0, affine, Some(&residual.0), activation))
     }
 
     /// Training: normalises by the batch's statistics and updates the running ones.
@@ -119,7 +120,7 @@ impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
         x: Images<D, C, S, T>,
         activation: Activation,
     ) -> Images<D, C, S, T> {
-        self.running.train(x, Some((&self.weight, &self.bias)), None, activation)
+        Images(self.running.train(x.0, Some((&self.weight, &self.bias)), None, activation))
     }
 
     /// Training: `act(norm(x) + residual)`.
@@ -132,7 +133,7 @@ impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
         let (residual, tape) = residual.split_tape();
         let (x, own) = x.split_tape();
         let x = x.put_tape(own.merge(tape));
-        self.running.train(x, Some((&self.weight, &self.bias)), Some(residual), activation)
+        Images(self.running.train(x.0, Some((&self.weight, &self.bias)), Some(residual.0), activation))
     }
 }
 
@@ -144,7 +145,10 @@ impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
         residual: Option<Images<D, C, S>>,
         activation: Activation,
     ) -> (Images<D, C, S>, impl Differentiate<D>) {
-        self.running.train_op(x, Some((&self.weight, &self.bias)), residual, activation)
+        let affine = Some((&self.weight, &self.bias));
+        let residual = residual.map(|residual| residual.0);
+        let (y, backward) = self.running.train_op(x.0, affine, residual, activation);
+        (Images(y), backward)
     }
 }
 

@@ -10,28 +10,28 @@ use crate::tensors::{ChannelAxis, Images, images_shape};
 /// The output's size is checked when the program is compiled.
 /// ```
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::Conv2d};
+/// # use simsiam_model::{Images, Module, init::InitRng, layers::Conv2d};
 /// # let dev = Cpu::default();
 /// let stem = Conv2d::<3, 8, 7, 2, 3, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 3, 32> = dev.zeros_like(&images_shape(2, Format::F32));
+/// let x: Images<Cpu, 3, 32> = Images::zeros(&dev, 2);
 /// let y: Images<Cpu, 8, 16> = stem.forward(x);
 /// ```
 /// A wrong size does not compile:
 /// ```compile_fail
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::Conv2d};
+/// # use simsiam_model::{Images, Module, init::InitRng, layers::Conv2d};
 /// # let dev = Cpu::default();
 /// let stem = Conv2d::<3, 8, 7, 2, 3, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 3, 32> = dev.zeros_like(&images_shape(2, Format::F32));
+/// let x: Images<Cpu, 3, 32> = Images::zeros(&dev, 2);
 /// let y: Images<Cpu, 8, 15> = stem.forward(x);
 /// ```
 /// Nor does a wrong number of channels:
 /// ```compile_fail
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{backend::Format, tensors::images_shape, Images, Module, init::InitRng, layers::Conv2d};
+/// # use simsiam_model::{Images, Module, init::InitRng, layers::Conv2d};
 /// # let dev = Cpu::default();
 /// let stem = Conv2d::<3, 8, 7, 2, 3, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Images<Cpu, 4, 32> = dev.zeros_like(&images_shape(2, Format::F32));
+/// let x: Images<Cpu, 4, 32> = Images::zeros(&dev, 2);
 /// let y: Images<Cpu, 8, 16> = stem.forward(x);
 /// ```
 #[derive(Clone, Debug)]
@@ -79,19 +79,19 @@ impl<
         x: Images<D, IN, S, T>,
     ) -> Images<D, OUT, S_OUT, T> {
         let (x, mut tape) = x.split_tape();
-        let (y, backward) = self.apply::<S, S_OUT>(x, InputGradient::Needed);
+        let (Images(y), backward) = self.apply::<S, S_OUT>(x, InputGradient::Needed);
         let (dev, y_ghost) = (y.device().clone(), y.ghost());
         tape.add_backward_op(move |grads| {
             let grad_y = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, &dev)?;
             backward(grads, &grad_y)
         });
-        y.put_tape(tape)
+        Images(y.put_tape(tape))
     }
 
     /// The convolution of `x`, and what takes `dL/dy` to the gradients of `x` and the filters.
     pub(super) fn apply<const S: usize, const S_OUT: usize>(
         &self,
-        x: Images<D, IN, S>,
+        Images(x): Images<D, IN, S>,
         input_gradient: InputGradient,
     ) -> (Images<D, OUT, S_OUT>, impl Differentiate<D>) {
         let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry(IN, OUT);
@@ -111,7 +111,7 @@ impl<
             *grads.get_or_alloc_mut(&weight)? = grad_w;
             Ok(())
         };
-        (y, backward)
+        (Images(y), backward)
     }
 }
 

@@ -106,13 +106,13 @@ impl<
             residual
         });
         let (h, convolve_backward) = self.conv.apply::<S, S_OUT>(x, input_gradient);
-        let (y, normalize_backward) = self.bn.train_op(h, residual, activation);
+        let (Images(y), normalize_backward) = self.bn.train_op(h, residual, activation);
         let (dev, y_ghost) = (y.device().clone(), y.ghost());
         tape.add_backward_op(move |grads| {
             let mut grad = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, &dev)?;
             normalize_backward(grads, &mut grad, None)?;
             convolve_backward(grads, &grad)
         });
-        y.put_tape(tape)
+        Images(y.put_tape(tape))
     }
 }

@@ -7,16 +7,16 @@ use crate::tensors::{ChannelAxis, Features, Images, images_shape};
 ///
 /// ```
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{backend::Format, tensors::images_shape, Images, layers::MaxPool2d};
+/// # use simsiam_model::{Images, layers::MaxPool2d};
 /// # let dev = Cpu::default();
-/// let x: Images<Cpu, 8, 16> = dev.zeros_like(&images_shape(2, Format::F32));
+/// let x: Images<Cpu, 8, 16> = Images::zeros(&dev, 2);
 /// let y: Images<Cpu, 8, 8> = MaxPool2d::<3, 2, 1>.forward(x);
 /// ```
 /// ```compile_fail
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{backend::Format, tensors::images_shape, Images, layers::MaxPool2d};
+/// # use simsiam_model::{Images, layers::MaxPool2d};
 /// # let dev = Cpu::default();
-/// let x: Images<Cpu, 8, 16> = dev.zeros_like(&images_shape(2, Format::F32));
+/// let x: Images<Cpu, 8, 16> = Images::zeros(&dev, 2);
 /// let y: Images<Cpu, 8, 9> = MaxPool2d::<3, 2, 1>.forward(x);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,8 +29,8 @@ impl<const KERNEL: usize, const STRIDE: usize, const PAD: usize> MaxPool2d<KERNE
         x: Images<D, C, S, T>,
     ) -> Images<D, C, S_OUT, T> {
         let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry(C);
+        let (Images(x), mut tape) = x.split_tape();
         let &(batch, ChannelAxis(format), ..) = x.shape();
-        let (x, mut tape) = x.split_tape();
         let y = computed(x.device().max_pool(&geometry, &x, images_shape(batch, format)));
 
         let y_ghost = y.ghost();
@@ -39,7 +39,7 @@ impl<const KERNEL: usize, const STRIDE: usize, const PAD: usize> MaxPool2d<KERNE
             let grad_y = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, dev)?;
             dev.max_pool_backward(&geometry, &x, &grad_y, grads.get_or_alloc_mut(&x)?)
         });
-        y.put_tape(tape)
+        Images(y.put_tape(tape))
     }
 }
 
@@ -67,23 +67,23 @@ impl<const KERNEL: usize, const STRIDE: usize, const PAD: usize, const S: usize,
 ///
 /// ```
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{backend::Format, tensors::images_shape, Features, Images, layers::global_avg_pool};
+/// # use simsiam_model::{Features, Images, images_from, layers::global_avg_pool};
 /// # let dev = Cpu::default();
-/// let x: Images<Cpu, 8, 4> = dev.ones_like(&images_shape(2, Format::F32));
+/// let x: Images<Cpu, 8, 4> = images_from(&dev, &[1.0; 2 * 8 * 16]);
 /// let y: Features<Cpu, 8> = global_avg_pool(x);
 /// assert_eq!(y.as_vec(), [1.0; 16]);
 /// ```
 /// ```compile_fail
 /// # use dfdx::prelude::*;
-/// # use simsiam_model::{backend::Format, tensors::images_shape, Features, Images, layers::global_avg_pool};
+/// # use simsiam_model::{Features, Images, images_from, layers::global_avg_pool};
 /// # let dev = Cpu::default();
-/// let x: Images<Cpu, 8, 4> = dev.ones_like(&images_shape(2, Format::F32));
+/// let x: Images<Cpu, 8, 4> = images_from(&dev, &[1.0; 2 * 8 * 16]);
 /// let y: Features<Cpu, 9> = global_avg_pool(x);
 /// ```
 pub fn global_avg_pool<const C: usize, const S: usize, D: Backend, T: Tape<f32, D>>(
     x: Images<D, C, S, T>,
 ) -> Features<D, C, T> {
-    let (x, mut tape) = x.split_tape();
+    let (Images(x), mut tape) = x.split_tape();
     let y = computed(x.device().global_avg_pool(&x, (x.shape().0, Const)));
 
     let (dev, shape) = (x.device().clone(), *x.shape());

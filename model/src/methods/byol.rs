@@ -2,6 +2,7 @@ use std::f64::consts::PI;
 
 use dfdx::prelude::*;
 
+use super::kind::{CollapseHelp, Defaults, Kind, Scale, Settings};
 use super::{Batch, Method, StepLoss, Symmetry, mean, pass};
 use crate::backend::Backend;
 use crate::branch::{Branch, Encoding};
@@ -86,4 +87,37 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const HIDDEN: 
     NamedTensors<D> for Byol<FEATURES, WIDTH, DIM, HIDDEN, D>
 {
     parts! { "": f, "predictor": h, "target": target }
+}
+
+/// BYOL for the table of methods.
+pub(super) struct ByolKind;
+
+impl Kind for ByolKind {
+    const NAME: &'static str = "byol";
+    const ABOUT: &'static str = "Momentum target and predictor (Grill et al. 2020)";
+    const REPORTED: &'static str = "66.5 (batch 4096)";
+    const TAKES: &'static [&'static str] = &["predictor_lr", "symmetry", "target_momentum"];
+    const DIMS: &'static [usize] = &[256];
+
+    fn defaults(scale: Scale) -> Defaults {
+        Defaults { target_momentum: Some(0.996), ..Defaults::relative(scale, 256) }
+    }
+
+    fn collapse_help(_: &Settings) -> CollapseHelp {
+        CollapseHelp {
+            try_this: "a lower `--base-lr`, `--warmup-epochs`, and a `--target-momentum` nearer to 1",
+            paper: "Grill et al. 2020, section 5",
+        }
+    }
+
+    fn on<const FEATURES: usize, D: Backend>(
+        encoder: Backbone<FEATURES, D>,
+        dev: &D,
+        settings: &Settings,
+        rng: &InitRng,
+    ) -> Box<dyn Method<D>> {
+        let momentum = settings.target_momentum();
+        let config = ByolConfig { heads: settings.heads, symmetry: settings.symmetry, momentum };
+        Box::new(Byol::<FEATURES, 4096, 256, 4096, D>::new(encoder, dev, &config, rng))
+    }
 }

@@ -1,10 +1,11 @@
 use dfdx::prelude::*;
 
+use super::kind::{CollapseHelp, Defaults, Kind, Scale, Settings};
 use super::{Batch, Method, Queue, StepLoss, Symmetry, mean, pass};
 use crate::backend::Backend;
 use crate::branch::{Branch, Encoding};
 use crate::encoders::Backbone;
-use crate::heads::HeadConfig;
+use crate::heads::{HeadConfig, HeadNorm};
 use crate::init::InitRng;
 use crate::module::{NamedTensors, parts};
 use crate::objective::{Spread, info_nce, unit};
@@ -95,4 +96,50 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> Na
     for MoCoV2<FEATURES, WIDTH, DIM, D>
 {
     parts! { "": f, "target": target, "queue": queue }
+}
+
+/// MoCo v2 for the table of methods.
+pub(super) struct MoCoV2Kind;
+
+impl Kind for MoCoV2Kind {
+    const NAME: &'static str = "mocov2";
+    const ABOUT: &'static str = "Contrast with a queue, keys by a momentum encoder (Chen et al. 2020)";
+    const REPORTED: &'static str = "67.4 (batch 256)";
+    const TAKES: &'static [&'static str] = &["symmetry", "target_momentum", "temperature", "queue"];
+    const DIMS: &'static [usize] = &[128];
+
+    fn defaults(scale: Scale) -> Defaults {
+        let small = scale == Scale::Small;
+        Defaults {
+            norm: HeadNorm::None,
+            zero_init_residual: false,
+            temperature: Some(0.2),
+            target_momentum: Some(if small { 0.99 } else { 0.999 }),
+            queue: Some(if small { 4096 } else { 65_536 }),
+            ..Defaults::relative(scale, 128)
+        }
+    }
+
+    fn collapse_help(_: &Settings) -> CollapseHelp {
+        CollapseHelp {
+            try_this: "a lower `--base-lr`, `--warmup-epochs`, and a `--target-momentum` nearer to 1",
+            paper: "Chen et al. 2020, \"Improved baselines\", and He et al. 2020, section 4.1",
+        }
+    }
+
+    fn on<const FEATURES: usize, D: Backend>(
+        encoder: Backbone<FEATURES, D>,
+        dev: &D,
+        settings: &Settings,
+        rng: &InitRng,
+    ) -> Box<dyn Method<D>> {
+        let config = MoCoV2Config {
+            heads: settings.heads,
+            symmetry: settings.symmetry,
+            temperature: settings.temperature(),
+            queue: settings.queue.expect("MoCo has a queue"),
+            momentum: settings.target_momentum(),
+        };
+        Box::new(MoCoV2::<FEATURES, 2048, 128, D>::new(encoder, dev, &config, rng))
+    }
 }

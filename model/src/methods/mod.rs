@@ -7,8 +7,11 @@
 //! | [`SimClr`] | NT-Xent over the batch | other images of the batch |
 //! | [`MoCoV2`] | InfoNCE against a queue | a queue of other images, keys from a momentum encoder |
 //! | [`SwAv`] | swapped prediction of codes | codes that use all prototypes equally |
+//! | [`BarlowTwins`] | cross-correlation towards the identity | channels that must not repeat each other |
+//! | [`VicReg`] | variance, invariance, covariance | a variance that each channel must keep |
 //!
-//! All are one trait, [`Method`], so that one training loop runs them.
+//! All are one trait, [`Method`], so that one training loop runs them. Each is one file, and one line of the table
+//! [`MethodName`]: what can be set, its authors' values, and what is to be checked stand beside its equation.
 
 use dfdx::prelude::*;
 
@@ -37,8 +40,36 @@ pub use moco_v2::{MoCoV2, MoCoV2Config};
 mod swav;
 pub use swav::{SwAv, SwAvConfig};
 
+mod barlow_twins;
+pub use barlow_twins::{BarlowTwins, BarlowTwinsConfig};
+
+mod vicreg;
+pub use vicreg::{VicReg, VicRegConfig};
+
 mod rows;
 pub use rows::{Queue, Rows};
+
+mod kind;
+pub use kind::{CollapseHelp, Defaults, OwnSetting, Scale, Settings};
+use kind::{Kind, methods};
+
+methods! {
+    /// [`SimSiam`].
+    #[default]
+    SimSiam: simsiam::SimSiamKind,
+    /// [`Byol`].
+    Byol: byol::ByolKind,
+    /// [`SimClr`].
+    SimClr: simclr::SimClrKind,
+    /// [`MoCoV2`].
+    MoCoV2: moco_v2::MoCoV2Kind,
+    /// [`SwAv`].
+    SwAv: swav::SwAvKind,
+    /// [`BarlowTwins`].
+    BarlowTwins: barlow_twins::BarlowTwinsKind,
+    /// [`VicReg`].
+    VicReg: vicreg::VicRegKind,
+}
 
 /// A network and what it minimises.
 pub trait Method<D: Backend>: NamedTensors<D> {

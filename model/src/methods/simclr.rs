@@ -1,10 +1,11 @@
 use dfdx::prelude::*;
 
+use super::kind::{CollapseHelp, Defaults, Kind, Scale, Settings};
 use super::{Batch, Method, StepLoss, pass};
 use crate::backend::Backend;
 use crate::branch::{Branch, Encoding};
 use crate::encoders::Backbone;
-use crate::heads::HeadConfig;
+use crate::heads::{HeadConfig, HeadNorm};
 use crate::init::InitRng;
 use crate::module::{NamedTensors, parts};
 use crate::objective::{Spread, nt_xent};
@@ -58,4 +59,38 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> Na
     for SimClr<FEATURES, WIDTH, DIM, D>
 {
     parts! { "": f }
+}
+
+/// SimCLR for the table of methods.
+pub(super) struct SimClrKind;
+
+impl Kind for SimClrKind {
+    const NAME: &'static str = "simclr";
+    const ABOUT: &'static str = "Contrast within the batch (Chen et al. 2020)";
+    const REPORTED: &'static str = "66.5 (batch 4096)";
+    const TAKES: &'static [&'static str] = &["temperature"];
+    const DIMS: &'static [usize] = &[128];
+
+    /// Its projector ends in batch norm (google-research/simclr).
+    fn defaults(scale: Scale) -> Defaults {
+        let temperature = Some(if scale == Scale::Small { 0.5 } else { 0.1 });
+        Defaults { norm: HeadNorm::Default, temperature, ..Defaults::relative(scale, 128) }
+    }
+
+    fn collapse_help(_: &Settings) -> CollapseHelp {
+        CollapseHelp {
+            try_this: "a lower `--base-lr`, or a larger `--batch-size`",
+            paper: "Chen et al. 2020, \"A simple framework\"",
+        }
+    }
+
+    fn on<const FEATURES: usize, D: Backend>(
+        encoder: Backbone<FEATURES, D>,
+        dev: &D,
+        settings: &Settings,
+        rng: &InitRng,
+    ) -> Box<dyn Method<D>> {
+        let config = SimClrConfig { heads: settings.heads, temperature: settings.temperature() };
+        Box::new(SimClr::<FEATURES, 2048, 128, D>::new(encoder, dev, &config, rng))
+    }
 }

@@ -1,5 +1,6 @@
 use dfdx::prelude::*;
 
+use super::kind::{CollapseHelp, Defaults, Kind, Scale, Settings};
 use super::{Batch, Method, Rows, Similarity, StepLoss, Symmetry, mean, pass};
 use crate::backend::Backend;
 use crate::branch::{Branch, Encoding};
@@ -215,4 +216,97 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const HIDDEN: 
     NamedTensors<D> for SimSiam<FEATURES, WIDTH, DIM, HIDDEN, D>
 {
     parts! { "": f, "predictor": h, "target": copy, "average": average }
+}
+
+/// SimSiam for the table of methods.
+pub(super) struct SimSiamKind;
+
+impl SimSiamKind {
+    fn targets(settings: &Settings) -> Targets {
+        match (settings.average_of, settings.copy_every) {
+            (Some(images), _) => Targets::Average { momentum: settings.target_momentum() as f32, images },
+            (None, Some(every)) => Targets::Copy { every },
+            (None, None) if settings.stop_gradient => Targets::Online(TargetGradient::Stopped),
+            (None, None) => Targets::Online(TargetGradient::Flows),
+        }
+    }
+}
+
+impl Kind for SimSiamKind {
+    const NAME: &'static str = "simsiam";
+    const ABOUT: &'static str = "Stop-gradient and predictor (Chen & He 2021)";
+    const REPORTED: &'static str = "68.1 (batch 256)";
+    const TAKES: &'static [&'static str] = &[
+        "stop_gradient",
+        "predictor",
+        "predictor_lr",
+        "similarity",
+        "symmetry",
+        "target",
+        "target_momentum",
+        "alternate_steps",
+        "projector_dim",
+    ];
+    const DIMS: &'static [usize] = &[256, 512, 1024, 2048];
+
+    fn defaults(scale: Scale) -> Defaults {
+        Defaults {
+            projector_layers: None,
+            norm: HeadNorm::Default,
+            predictor_decays: false,
+            base_lr: None,
+            ..Defaults::relative(scale, 2048)
+        }
+    }
+
+    fn check(settings: &Settings) -> Result<(), &'static str> {
+        let averages = settings.average_of.is_some();
+        if settings.target_momentum.is_some() && !averages {
+            return Err("--target-momentum without --target moving-average: nothing follows anything");
+        }
+        if !settings.stop_gradient && (averages || settings.copy_every.is_some()) {
+            return Err(
+                "--stop-gradient false with targets that are computed beforehand: no gradient could flow into them",
+            );
+        }
+        if averages && settings.copy_every.is_some() {
+            return Err("--target moving-average with --alternate-steps: each replaces the targets");
+        }
+        Ok(())
+    }
+
+    fn collapse_help(settings: &Settings) -> CollapseHelp {
+        if !settings.stop_gradient {
+            CollapseHelp { try_this: "`--stop-gradient true`", paper: "Chen & He 2021, section 4.1" }
+        } else if !settings.predictor && settings.average_of.is_none() {
+            CollapseHelp { try_this: "`--predictor mlp`", paper: "Chen & He 2021, section 4.2" }
+        } else {
+            CollapseHelp {
+                try_this: "a lower `--base-lr`, and batch norm in the heads (`--mlp-bn default`)",
+                paper: "Chen & He 2021, section 4",
+            }
+        }
+    }
+
+    fn on<const FEATURES: usize, D: Backend>(
+        encoder: Backbone<FEATURES, D>,
+        dev: &D,
+        settings: &Settings,
+        rng: &InitRng,
+    ) -> Box<dyn Method<D>> {
+        let config = &SimSiamConfig {
+            heads: settings.heads,
+            predictor: settings.predictor,
+            targets: Self::targets(settings),
+            similarity: settings.similarity,
+            symmetry: settings.symmetry,
+        };
+        match settings.dim {
+            256 => Box::new(SimSiam::<FEATURES, 2048, 256, 64, D>::new(encoder, dev, config, rng)),
+            512 => Box::new(SimSiam::<FEATURES, 2048, 512, 128, D>::new(encoder, dev, config, rng)),
+            1024 => Box::new(SimSiam::<FEATURES, 2048, 1024, 256, D>::new(encoder, dev, config, rng)),
+            2048 => Box::new(SimSiam::<FEATURES, 2048, 2048, 512, D>::new(encoder, dev, config, rng)),
+            other => panic!("{other} is none of {:?}", Self::DIMS),
+        }
+    }
 }

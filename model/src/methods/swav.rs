@@ -1,5 +1,6 @@
 use dfdx::prelude::*;
 
+use super::kind::{CollapseHelp, Defaults, Kind, Scale, Settings};
 use super::{Batch, Method, StepLoss, pass};
 use crate::backend::Backend;
 use crate::branch::{Branch, Encoding};
@@ -90,4 +91,43 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize
     for SwAv<FEATURES, WIDTH, DIM, K, D>
 {
     parts! { "": f, "prototypes": prototypes }
+}
+
+/// SwAV for the table of methods.
+pub(super) struct SwAvKind;
+
+impl SwAvKind {
+    const PROTOTYPES: usize = 3000;
+}
+
+impl Kind for SwAvKind {
+    const NAME: &'static str = "swav";
+    const ABOUT: &'static str =
+        "Codes of prototypes that each view predicts of the other (Caron et al. 2020)";
+    const REPORTED: &'static str = "66.5 (batch 4096)";
+    const TAKES: &'static [&'static str] = &["temperature"];
+    const DIMS: &'static [usize] = &[128];
+    const PROTOTYPES_REST_AT_FIRST: bool = true;
+
+    fn defaults(scale: Scale) -> Defaults {
+        Defaults { zero_init_residual: false, temperature: Some(0.1), ..Defaults::relative(scale, 128) }
+    }
+
+    fn collapse_help(_: &Settings) -> CollapseHelp {
+        CollapseHelp {
+            try_this: "a lower `--base-lr`, `--warmup-epochs`, or a larger `--batch-size`",
+            paper: "Caron et al. 2020, section 3",
+        }
+    }
+
+    fn on<const FEATURES: usize, D: Backend>(
+        encoder: Backbone<FEATURES, D>,
+        dev: &D,
+        settings: &Settings,
+        rng: &InitRng,
+    ) -> Box<dyn Method<D>> {
+        let temperature = settings.temperature();
+        let config = SwAvConfig { heads: settings.heads, temperature, epsilon: 0.05, iterations: 3 };
+        Box::new(SwAv::<FEATURES, 2048, 128, { Self::PROTOTYPES }, D>::new(encoder, dev, &config, rng))
+    }
 }

@@ -22,6 +22,12 @@ pub use info_nce::info_nce;
 mod swapped;
 pub use swapped::{sinkhorn, swapped_prediction};
 
+mod barlow_twins;
+pub use barlow_twins::barlow_twins;
+
+mod vicreg;
+pub use vicreg::{VicRegWeights, vicreg};
+
 mod spread;
 pub use spread::Spread;
 
@@ -56,6 +62,23 @@ fn ranges(len: usize) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// `x` with a tape of its own, for one of several uses; the tapes meet again where the uses do.
-fn again<const DIM: usize, D: Backend>(x: &Features<D, DIM>) -> Features<D, DIM, Taped<D>> {
+fn again<S: Shape, D: Backend>(x: &Tensor<S, f32, D>) -> Tensor<S, f32, D, Taped<D>> {
     x.clone().put_tape(Taped::<D>::default())
+}
+
+/// The inner products of the rows, `batch x batch`, with a tape of their own.
+fn gram<const DIM: usize, D: Backend>(z: &Features<D, DIM>) -> Tensor<(usize, usize), f32, D, Taped<D>> {
+    // dfdx's slice overwrites the gradient of what it cuts, where it must add: so each range is cut once, from a copy that
+    // nothing else uses.
+    let (copy, of_copy) = (again(z) * 1.0).split_tape();
+    let part = |channels: Range<usize>| {
+        let (rows, of_rows) = again(&copy).slice((.., channels)).split_tape();
+        // A product of a tensor with itself would be one of two factors with one gradient, which dfdx refuses.
+        let products = again(&rows).matmul((again(&rows) * 1.0).permute::<_, Axes2<1, 0>>());
+        let (products, tape) = products.split_tape();
+        products.put_tape(tape.merge(of_rows))
+    };
+    let products = ranges(DIM).map(part).reduce(|a, b| a + b).expect("there is a channel");
+    let (products, tape) = products.split_tape();
+    products.put_tape(tape.merge(of_copy))
 }

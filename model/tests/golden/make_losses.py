@@ -64,6 +64,19 @@ def sinkhorn(scores, epsilon):
     return (q * q.shape[1]).T
 
 
+def barlow_twins(a, b, weight=0.0051):
+    c = a.T @ b / N
+    diagonal = c.diagonal()
+    return (1 - diagonal).pow(2).sum() + weight * (c.pow(2).sum() - diagonal.pow(2).sum())
+
+
+def vicreg(a, b):
+    deviation = lambda z: (z.var(0) + 1e-4).sqrt()
+    covariance = lambda z: (torch.cov(z.T) - torch.cov(z.T).diagonal().diag()).pow(2).sum() / DIM
+    variance = sum(F.relu(1 - deviation(z)).mean() for z in (a, b)) / 2
+    return 25 * F.mse_loss(a, b) + 25 * variance + covariance(a) + covariance(b)
+
+
 LOSSES = {
     "simsiam": lambda a, b, _: (cosine(a, b) + cosine(b, a)) / 2,
     "cross-entropy": lambda a, b, _: channel_cross_entropy(a, b),
@@ -71,6 +84,8 @@ LOSSES = {
     "simclr 0.5": lambda a, b, _: nt_xent(a, b, 0.5),
     "simclr 0.1": lambda a, b, _: nt_xent(a, b, 0.1),
     "mocov2": lambda a, b, queue: info_nce(a, b, queue, 0.2),
+    "barlow twins": lambda a, b, _: barlow_twins(a, b),
+    "vicreg": lambda a, b, _: vicreg(a, b),
     "swav": lambda a, b, _: swapped(a / 4, b / 4),
 }
 

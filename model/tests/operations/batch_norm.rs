@@ -43,7 +43,7 @@ fn images_agree<const C: usize, const S: usize>(batch: usize, mean: f32) {
     let shortcut: Images<Cpu, C, S> = images_from(&dev, &residual);
     let y = norm.forward_add_mut(images.leaky_trace(), shortcut.leaky_trace(), Activation::Relu);
     let found_y = y.as_vec();
-    let grads = along(y, &direction).backward();
+    let grads = along(y.into_tensor(), &direction).backward();
 
     let oracle = BatchNorm { channels: C, plane: S * S };
     let (wide_x, wide_scale) = (wide(&x), wide(&scale));
@@ -51,10 +51,10 @@ fn images_agree<const C: usize, const S: usize>(batch: usize, mean: f32) {
     let grad = oracle.backward(&wide_x, &wide_scale, &out, &wide(&direction));
     if mean == 0.0 {
         assert_close("y", &found_y, &out.y);
-        assert_close("dx", &grads.get(&images).as_vec(), &grad.x);
+        assert_close("dx", &grads.get(images.tensor()).as_vec(), &grad.x);
         assert_close("dscale", &grads.get(&norm.weight).as_vec(), &grad.scale);
         assert_close("dshift", &grads.get(&norm.bias).as_vec(), &grad.shift);
-        assert_close("dresidual", &grads.get(&shortcut).as_vec(), &grad.residual);
+        assert_close("dresidual", &grads.get(shortcut.tensor()).as_vec(), &grad.residual);
     }
     let count = (batch * S * S) as f64;
     let running_mean: Vec<f64> = out.mean.iter().map(|mean| 0.1 * mean).collect();

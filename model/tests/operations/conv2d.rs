@@ -76,8 +76,8 @@ fn winograd_gives_the_same_bits_with_any_number_of_threads() {
             let x: Images<Cpu, 40, 7> = images_from(&dev, &noise(1, batch * 40 * 49));
             let y: Images<Cpu, 50, 7, _> = conv.forward(x.leaky_trace());
             let found = y.as_vec();
-            let grads = along(y, &noise(3, batch * 50 * 49)).backward();
-            (found, grads.get(&x).as_vec(), grads.get(&conv.weight).as_vec())
+            let grads = along(y.into_tensor(), &noise(3, batch * 50 * 49)).backward();
+            (found, grads.get(x.tensor()).as_vec(), grads.get(&conv.weight).as_vec())
         })
     };
     for batch in [5, 60] {
@@ -116,12 +116,12 @@ fn agree<
 
     let y: Images<Cpu, OUT, S_OUT, _> = conv.forward(images.leaky_trace());
     let found_y = y.as_vec();
-    let grads = along(y, &direction).backward();
+    let grads = along(y.into_tensor(), &direction).backward();
 
     let (x, w) = (wide(&x), wide(&w));
     let [grad_x, grad_w] = oracle::conv2d_backward(&g, &x, &w, &wide(&direction));
     assert_close(&format!("y of {g:?}"), &found_y, &oracle::conv2d(&g, &x, &w));
-    assert_close(&format!("dx of {g:?}"), &grads.get(&images).as_vec(), &grad_x);
+    assert_close(&format!("dx of {g:?}"), &grads.get(images.tensor()).as_vec(), &grad_x);
     assert_close(&format!("dw of {g:?}"), &grads.get(&conv.weight).as_vec(), &grad_w);
 }
 
@@ -131,11 +131,11 @@ fn gradients_add_up() {
     let conv = Conv2d::<2, 2, 3, 1, 1, Cpu> { weight: dev.tensor_from_vec(noise(2, 36), Default::default()) };
     let images: Images<Cpu, 2, 4> = images_from(&dev, &noise(1, 32));
     let once: Images<Cpu, 2, 4, _> = conv.forward(images.leaky_trace());
-    let once = once.sum::<Rank0, _>().backward();
+    let once = once.into_tensor().sum::<Rank0, _>().backward();
     let first: Images<Cpu, 2, 4, _> = conv.forward(images.leaky_trace());
     let second: Images<Cpu, 2, 4, _> = conv.forward(images.leaky_trace());
-    let twice = (first + second).sum::<Rank0, _>().backward();
+    let twice = (first.into_tensor() + second.into_tensor()).sum::<Rank0, _>().backward();
     let doubled = |t: Vec<f32>| -> Vec<f64> { t.iter().map(|v| 2.0 * f64::from(*v)).collect() };
-    assert_close("dx", &twice.get(&images).as_vec(), &doubled(once.get(&images).as_vec()));
+    assert_close("dx", &twice.get(images.tensor()).as_vec(), &doubled(once.get(images.tensor()).as_vec()));
     assert_close("dw", &twice.get(&conv.weight).as_vec(), &doubled(once.get(&conv.weight).as_vec()));
 }

@@ -34,14 +34,14 @@ fn pools_agree() {
         let (images, x) = images::<6, 9>(format, 1);
         let y: Images<Cpu, 6, 5, _> = MaxPool2d::<3, 2, 1>.forward(x);
         let (y, grads) = traced_back(y);
-        vec![("y", y), ("dx", grads.get(&images).as_vec())]
+        vec![("y", y), ("dx", grads.get(images.tensor()).as_vec())]
     });
     agree(|format| {
         let (images, x) = images::<6, 9>(format, 1);
         let y: Features<Cpu, 6, _> = global_avg_pool(x);
         let found = y.as_vec();
         let grads = along(y, &noise(9, BATCH * 6)).backward();
-        vec![("y", found), ("dx", grads.get(&images).as_vec())]
+        vec![("y", found), ("dx", grads.get(images.tensor()).as_vec())]
     });
 }
 
@@ -63,8 +63,9 @@ fn convolution<
     let again: Images<Cpu, OUT, S_OUT, _> = in_format(layer.forward(x.leaky_trace()), Format::F32);
     let y: Images<Cpu, OUT, S_OUT, _> = in_format(layer.forward(x.put_tape(tape)), Format::F32);
     let found = y.as_vec();
-    let grads = along(y + again, &noise(9, BATCH * OUT * S_OUT * S_OUT)).backward();
-    vec![("y", found), ("dx", grads.get(&images).as_vec()), ("dw", grads.get(&layer.weight).as_vec())]
+    let grads =
+        along(y.into_tensor() + again.into_tensor(), &noise(9, BATCH * OUT * S_OUT * S_OUT)).backward();
+    vec![("y", found), ("dx", grads.get(images.tensor()).as_vec()), ("dw", grads.get(&layer.weight).as_vec())]
 }
 
 fn batch_norm(format: Format, activation: Activation) -> Results {
@@ -78,8 +79,8 @@ fn batch_norm(format: Format, activation: Activation) -> Results {
         ("y", y),
         ("y in evaluation", in_format(in_evaluation, Format::F32).as_vec()),
         ("running variance", norm.running.var.as_vec()),
-        ("dx", grads.get(&images_of_x).as_vec()),
-        ("dresidual", grads.get(&residuals).as_vec()),
+        ("dx", grads.get(images_of_x.tensor()).as_vec()),
+        ("dresidual", grads.get(residuals.tensor()).as_vec()),
         ("dscale", grads.get(&norm.weight).as_vec()),
         ("dshift", grads.get(&norm.bias).as_vec()),
     ]
@@ -102,7 +103,7 @@ fn traced_back<const C: usize, const S: usize>(
     y: Images<Cpu, C, S, OwnedTape<f32, Cpu>>,
 ) -> (Vec<f32>, Gradients<f32, Cpu>) {
     let y = in_format(y, Format::F32);
-    (y.as_vec(), along(y, &noise(9, BATCH * C * S * S)).backward())
+    (y.as_vec(), along(y.into_tensor(), &noise(9, BATCH * C * S * S)).backward())
 }
 
 /// Compares the norm of the difference with the norm: bf16 has 8 bits of mantissa.

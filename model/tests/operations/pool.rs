@@ -20,7 +20,7 @@ fn agree<const KERNEL: usize, const STRIDE: usize, const PAD: usize, const S: us
     let images: Images<Cpu, 3, S> = images_from(&dev, &x);
     let y: Images<Cpu, 3, S_OUT, _> = MaxPool2d::<KERNEL, STRIDE, PAD>.forward(images.leaky_trace());
     let found_y = y.as_vec();
-    let grads = along(y, &direction).backward();
+    let grads = along(y.into_tensor(), &direction).backward();
 
     let (mut expected_y, mut expected_dx) = (Vec::new(), vec![0.0; x.len()]);
     for (at, direction) in direction.iter().enumerate() {
@@ -33,7 +33,7 @@ fn agree<const KERNEL: usize, const STRIDE: usize, const PAD: usize, const S: us
         expected_dx[largest] += f64::from(*direction);
     }
     assert_close("y", &found_y, &expected_y);
-    assert_close("dx", &grads.get(&images).as_vec(), &expected_dx);
+    assert_close("dx", &grads.get(images.tensor()).as_vec(), &expected_dx);
 }
 
 #[test]
@@ -41,8 +41,8 @@ fn a_tie_belongs_to_the_first() {
     let dev = Cpu::default();
     let images: Images<Cpu, 1, 2> = images_from(&dev, &[0.0, 1.0, 1.0, 1.0]);
     let y: Images<Cpu, 1, 1, _> = MaxPool2d::<2, 2, 0>.forward(images.leaky_trace());
-    let grads = y.sum::<Rank0, _>().backward();
-    assert_eq!(grads.get(&images).as_vec(), [0.0, 1.0, 0.0, 0.0]);
+    let grads = y.into_tensor().sum::<Rank0, _>().backward();
+    assert_eq!(grads.get(images.tensor()).as_vec(), [0.0, 1.0, 0.0, 0.0]);
 }
 
 #[test]
@@ -56,5 +56,5 @@ fn global_average() {
     let direction = noise(2, 10);
     let grads = along(y, &direction).backward();
     let expected: Vec<f64> = direction.iter().flat_map(|v| [f64::from(*v) / 9.0; 9]).collect();
-    assert_close("dx", &grads.get(&images).as_vec(), &expected);
+    assert_close("dx", &grads.get(images.tensor()).as_vec(), &expected);
 }

@@ -1,0 +1,123 @@
+use dfdx::prelude::*;
+
+use super::kind::{CollapseHelp, Defaults, Kind, OwnSetting, Scale, Settings};
+use super::{Batch, Method, StepLoss, pass};
+use crate::backend::Backend;
+use crate::branch::{Branch, Encoding};
+use crate::encoders::Backbone;
+use crate::heads::{HeadConfig, HeadNorm};
+use crate::init::InitRng;
+use crate::module::{NamedTensors, parts};
+use crate::objective::{Spread, barlow_twins};
+
+/// What is chosen when a program runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BarlowTwinsConfig {
+    /// The projector, whose output has batch norm.
+    pub heads: HeadConfig,
+    /// What the correlations of different channels weigh: 0.0051.
+    pub lambda: f32,
+    /// What the whole loss is multiplied by.
+    pub scale: f32,
+}
+
+/// Barlow Twins (Zbontar et al. 2021): [`barlow_twins`] of two views' projections. The projector's last batch norm is what
+/// the paper calls the normalisation along the batch.
+#[derive(Clone, Debug)]
+pub struct BarlowTwins<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> {
+    /// Encoder and projector.
+    pub f: Branch<FEATURES, WIDTH, DIM, D>,
+    config: BarlowTwinsConfig,
+}
+
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
+    BarlowTwins<FEATURES, WIDTH, DIM, D>
+{
+    /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
+    pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, config: &BarlowTwinsConfig, rng: &InitRng) -> Self {
+        Self { f: Branch::new(encoder, dev, rng, &config.heads), config: *config }
+    }
+}
+
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> Method<D>
+    for BarlowTwins<FEATURES, WIDTH, DIM, D>
+{
+    fn online(&self) -> &dyn Encoding<D> {
+        &self.f
+    }
+
+    fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
+        let z = pass(batch.views, grads, |x| self.f.forward_mut(x));
+        let spreads = z.iter().map(Spread::of).collect();
+        let [z1, z2] = <[_; 2]>::try_from(z).unwrap_or_else(|_| unreachable!("Barlow Twins takes two views"));
+        let BarlowTwinsConfig { lambda, scale, .. } = self.config;
+        // Behind batch norm equal projections are 0 in all channels, which then correlate with nothing.
+        let equal_loss = Some(f64::from(scale) * DIM as f64);
+        StepLoss { loss: barlow_twins(z1, z2, lambda) * scale, spreads, equal_loss }
+    }
+}
+
+impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> NamedTensors<D>
+    for BarlowTwins<FEATURES, WIDTH, DIM, D>
+{
+    parts! { "": f }
+}
+
+/// Barlow Twins for the table of methods.
+pub(super) struct BarlowTwinsKind;
+
+impl BarlowTwinsKind {
+    const LAMBDA: OwnSetting = OwnSetting {
+        key: "lambda",
+        about: "what the correlations of different channels weigh",
+        default: 0.0051,
+        range: (0.0, 1.0),
+    };
+    /// The authors' is 0.024, for LARS and a loss over 8,192 channels.
+    const SCALE: OwnSetting = OwnSetting {
+        key: "loss_scale",
+        about: "what the whole loss is multiplied by",
+        default: 0.024,
+        range: (1e-6, 1e3),
+    };
+}
+
+impl Kind for BarlowTwinsKind {
+    const NAME: &'static str = "barlow-twins";
+    const ABOUT: &'static str = "Two views' cross-correlation towards the identity (Zbontar et al. 2021)";
+    const TAKES: &'static [&'static str] = &[];
+    const OWN: &'static [OwnSetting] = &[Self::LAMBDA, Self::SCALE];
+    const DIMS: &'static [usize] = &[2048];
+
+    fn defaults(scale: Scale) -> Defaults {
+        let projector_layers = Some(3);
+        Defaults { projector_layers, norm: HeadNorm::Default, ..Defaults::relative(scale, 2048) }
+    }
+
+    fn check(settings: &Settings) -> Result<(), &'static str> {
+        if settings.heads.norm != HeadNorm::Default {
+            return Err(
+                "--mlp-bn must be default with --method barlow-twins: its correlations are of normalised outputs",
+            );
+        }
+        Ok(())
+    }
+
+    fn collapse_help(_: &Settings) -> CollapseHelp {
+        CollapseHelp {
+            try_this: "a lower `--base-lr`, or `--warmup-epochs`",
+            paper: "Zbontar et al. 2021, section 4",
+        }
+    }
+
+    fn on<const FEATURES: usize, D: Backend>(
+        encoder: Backbone<FEATURES, D>,
+        dev: &D,
+        settings: &Settings,
+        rng: &InitRng,
+    ) -> Box<dyn Method<D>> {
+        let (lambda, scale) = (settings.own(&Self::LAMBDA), settings.own(&Self::SCALE));
+        let config = BarlowTwinsConfig { heads: settings.heads, lambda, scale };
+        Box::new(BarlowTwins::<FEATURES, 2048, 2048, D>::new(encoder, dev, &config, rng))
+    }
+}
