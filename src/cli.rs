@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod finetune;
 pub mod hints;
 mod sources;
 
@@ -11,8 +12,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use simsiam_model::arch::Arch;
 use simsiam_pipeline::unpack::UnpackFormat;
 
+use self::finetune::FinetuneArgs;
 use crate::bench::Stage;
-use crate::config::values::{number, pattern, positive, whole, within};
+use crate::config::values::{assignment, number, pattern, positive, whole, within};
 use crate::config::{Device, Overrides, Precision, Preset, Shuffle, Workers};
 use crate::evaluate::frozen::FeatureLayer;
 use crate::evaluate::probe::examples::ProbeViews;
@@ -41,6 +43,8 @@ pub enum Command {
     Study(Box<StudyArgs>),
     /// Judge the features of a run: nearest neighbours and a linear probe
     Eval(Box<EvalArgs>),
+    /// Train a classifier end to end on a share of the labels, from a run's encoder or from scratch
+    Finetune(Box<FinetuneArgs>),
     /// Write the features of shards to a file
     Embed(EmbedArgs),
     /// Write a run's encoder for other programs: safetensors with torchvision's names, or ONNX
@@ -96,7 +100,7 @@ pub struct StudyArgs {
 /// `simsiam eval`.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    /// A run's folder, or that of one of its checkpoints (RUN/checkpoints/step-N)
+    /// A run's folder, that of one of its checkpoints (RUN/checkpoints/step-N), or an encoder in a safetensors file
     pub run: PathBuf,
     /// `newest`, `best` (by kNN), `untrained` or a step; several with commas between [default: newest]
     #[arg(long, value_delimiter = ',', value_name = "WHICH")]
@@ -178,7 +182,7 @@ pub struct ProbeArgs {
 /// `simsiam embed`.
 #[derive(Debug, Args)]
 pub struct EmbedArgs {
-    /// A run's folder, or that of one of its checkpoints (RUN/checkpoints/step-N)
+    /// A run's folder, that of one of its checkpoints (RUN/checkpoints/step-N), or an encoder in a safetensors file
     pub run: PathBuf,
     /// `newest`, `best` (by kNN), `untrained` or a step [default: newest]
     #[arg(long, value_name = "WHICH")]
@@ -214,6 +218,9 @@ pub struct ExportArgs {
     /// The file
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// What else its metadata is to say; may be given again
+    #[arg(long, value_name = "KEY=TEXT", value_parser = assignment)]
+    pub metadata: Vec<(String, String)>,
 }
 
 /// `simsiam import`.

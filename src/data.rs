@@ -1,5 +1,6 @@
 //! The shards of a run: what it trains on, and what its kNN monitor asks and is asked.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -9,6 +10,7 @@ use simsiam_pipeline::shards::OpenOptions;
 use simsiam_pipeline::{
     BadSample, Batches, Dtype, Format, Layout, OnBadSample, Part, PipelineConfig, Quarantine, ShardSet,
 };
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::config::{BadSamplePolicy, TrainConfig};
 use crate::error::InputError;
@@ -94,6 +96,37 @@ impl Source {
         let class_names = train.shards.class_names().map(<[String]>::to_vec);
         let options = OpenOptions { class_names, ..options.clone() };
         (!patterns.is_empty()).then(|| Self::open(patterns, config, &options)).transpose()
+    }
+
+    /// A share of each class, at least one sample, drawn by `seed`.
+    ///
+    /// # Errors
+    /// If a part of the samples is held out, which a share would hold out another part of.
+    pub fn share_of_labels(&self, share: f64, seed: u64) -> Result<Self, InputError> {
+        if share >= 1.0 {
+            return Ok(self.clone());
+        }
+        if self.part != Part::All {
+            return Err(InputError::new(
+                "a share of the labels needs --val-shards: what was held out is a tenth of all images",
+            ));
+        }
+        let mut classes: BTreeMap<Option<u32>, Vec<(u64, u64)>> = BTreeMap::new();
+        let all = self.shards.len();
+        for at in 0..self.len() {
+            let sample = self.chosen.as_ref().map_or(at, |chosen| chosen.get(at));
+            let draw = xxh3_64_with_seed(self.shards.locate(sample).key.as_bytes(), seed);
+            classes.entry(self.shards.label(sample)).or_default().push((draw, sample));
+        }
+        let drawn = classes.into_values().flat_map(|mut class| {
+            class.sort_unstable();
+            let taken = (share * class.len() as f64).round().max(1.0) as usize;
+            class.into_iter().take(taken).map(|(_, sample)| sample)
+        });
+        let mut drawn: Vec<u64> = drawn.collect();
+        drawn.sort_unstable();
+        let chosen = SampleSet::new(&drawn, all);
+        Ok(Self { chosen: Some(chosen), ..self.clone() })
     }
 
     /// Names the samples that could not be used.

@@ -4,7 +4,7 @@
 //!
 //! - [`train`]: the training loop, top to bottom; [`schedule`]: its learning rates.
 //! - [`config`]: what a run is made of; [`data`], [`feed`]: what it reads; [`run_dir`], [`checkpoint`], [`tensor_file`]: what it leaves.
-//! - [`evaluate`]: kNN and the linear probe; [`embed`]: features as files; [`weights`]: encoders for and from other programs.
+//! - [`evaluate`]: kNN and the linear probe; [`finetune`]: classifiers from few labels; [`embed`]: features as files; [`weights`]: encoders for and from other programs.
 //! - [`inspect`]: what is in shards beyond counts: the pixels' statistics, near-duplicates; [`canvas`]: pictures with text.
 //! - [`study`]: many runs in turn, the paper's tables in small.
 //! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
@@ -28,6 +28,7 @@ pub mod embed;
 pub mod error;
 pub mod evaluate;
 pub mod feed;
+pub mod finetune;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod health;

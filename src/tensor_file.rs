@@ -1,6 +1,6 @@
 //! Named tensors as safetensors.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 use half::{bf16, f16};
@@ -69,6 +69,13 @@ fn values(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
         Dtype::BF16 => each(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
         _ => return None,
     })
+}
+
+/// What a file says besides its tensors; nothing of one that cannot be read.
+pub fn metadata(bytes: &[u8]) -> BTreeMap<String, String> {
+    let header = SafeTensors::read_metadata(bytes).ok();
+    let metadata = header.and_then(|(_, metadata)| metadata.metadata().clone());
+    metadata.unwrap_or_default().into_iter().collect()
 }
 
 #[cfg(test)]

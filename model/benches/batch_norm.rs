@@ -16,6 +16,7 @@ fn batch_norm(c: &mut Criterion) {
     let mut norm = BatchNorm2d::<64, Cpu>::new(&dev, &InitRng::new(0));
     let values: Vec<f32> = (0..64 * 64 * 1024).map(|i| (i as f32 * 0.11).sin()).collect();
     let x: Images<Cpu, 64, 32> = images_from(&dev, &values);
+    let (scale, shift) = (dev.ones_like(&(64,)), dev.zeros_like(&(64,)));
     let mut grad_y = dev.try_alloc_len(values.len()).expect("memory");
     grad_y.copy_from_slice(&values);
 
@@ -26,21 +27,21 @@ fn batch_norm(c: &mut Criterion) {
         b.iter_batched_ref(
             || grad_y.clone(),
             |grad| {
-                let (affine, activation) = (Some((&norm.weight, &norm.bias)), Activation::Relu);
+                let (affine, activation) = (Some((&scale, &shift)), Activation::Relu);
                 let x = x.tensor();
                 let op = Normalization { x, affine, residual: None, activation };
                 let running = &mut norm.running;
                 let (y, statistics) =
                     dev.batch_norm_train(&op, &mut running.mean, &mut running.var).expect("memory");
                 let saved = BatchNormSaved { x, y: None, activation, statistics: &statistics, affine };
-                let [mut scale, mut shift] = [64; 2].map(|n| dev.try_alloc_len(n).expect("memory"));
+                let [mut grad_scale, mut grad_shift] = [64; 2].map(|n| dev.try_alloc_len(n).expect("memory"));
                 let gradients = BatchNormGradients {
                     input: None,
                     residual: None,
-                    affine: Some((&mut scale, &mut shift)),
+                    affine: Some((&mut grad_scale, &mut grad_shift)),
                 };
                 dev.batch_norm_backward(&saved, grad, gradients).expect("memory");
-                (y, scale, shift)
+                (y, grad_scale, grad_shift)
             },
             BatchSize::LargeInput,
         );

@@ -7,7 +7,7 @@ use crate::encoders::Backbone;
 use crate::heads::{HeadConfig, Projector};
 use crate::init::InitRng;
 use crate::module::{NamedTensors, follow, parts};
-use crate::tensors::{Features, Taped, View};
+use crate::tensors::{Features, Taped, View, sized};
 
 /// `images -> encoder -> features -> projector -> z`, with features of `FEATURES`, hidden layers of `WIDTH` and
 /// projections of `DIM` channels.
@@ -75,6 +75,34 @@ pub trait Encoding<D: Backend> {
     /// # Panics
     /// If the images are of another size.
     fn project(&self, x: View<D>) -> Vec<f32>;
+
+    /// The encoder's training pass.
+    ///
+    /// # Panics
+    /// If the images are of another size.
+    fn encode_mut(&mut self, x: View<D, Taped<D>>) -> Encoded<D>;
+
+    /// The encoder's tensors, by names without the encoder's own.
+    fn encoder_mut(&mut self) -> &mut dyn NamedTensors<D>;
+}
+
+/// Features on the way through a training pass, for a loss that is computed elsewhere.
+pub struct Encoded<D: Backend> {
+    /// The features, `batch x features` in row-major order.
+    pub features: Vec<f32>,
+    tensor: Tensor<(usize, usize), f32, D, Taped<D>>,
+}
+
+impl<D: Backend> Encoded<D> {
+    /// Takes the loss's gradient by the features, `batch x features`, to the gradients of the parameters.
+    ///
+    /// # Panics
+    /// If there are more or fewer values.
+    pub fn backward(self, gradient: Vec<f32>) -> Gradients<f32, D> {
+        let (features, tape) = self.tensor.split_tape();
+        let gradient = features.device().tensor_from_vec(gradient, *features.shape());
+        (features.put_tape(tape) * gradient).sum::<Rank0, _>().backward()
+    }
 }
 
 impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> Encoding<D>
@@ -98,6 +126,15 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> En
 
     fn project(&self, x: View<D>) -> Vec<f32> {
         self.forward(x).as_vec()
+    }
+
+    fn encode_mut(&mut self, x: View<D, Taped<D>>) -> Encoded<D> {
+        let features = self.encoder.forward_mut(x);
+        Encoded { features: features.as_vec(), tensor: sized(features) }
+    }
+
+    fn encoder_mut(&mut self) -> &mut dyn NamedTensors<D> {
+        &mut self.encoder
     }
 }
 

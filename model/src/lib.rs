@@ -49,9 +49,9 @@ pub mod init;
 pub mod backend;
 
 pub use backend::Backend;
-pub use branch::Branch;
+pub use branch::{Branch, Encoded};
 pub use encoders::Encoder;
-pub use module::{Module, NamedTensors};
+pub use module::{Module, NamedTensors, zero_grads};
 pub use objective::TargetGradient;
 pub use optim::{LearningRates, Sgd, SgdConfig};
 pub use tensors::{Features, Images, View, images_from};

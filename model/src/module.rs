@@ -37,7 +37,7 @@ pub type Read<'a, D> = dyn FnMut(&str, bool, &dyn AnyTensor<D>) + 'a;
 pub type Write<'a, D> = dyn FnMut(&str, bool, &mut dyn AnyTensor<D>) -> Result<(), <D as HasErr>::Err> + 'a;
 
 /// Sets the gradients of all trained parameters to 0 and drops all others.
-pub(crate) fn zero_grads<D: Backend, M: NamedTensors<D> + ?Sized>(model: &M, grads: &mut Gradients<f32, D>) {
+pub fn zero_grads<D: Backend, M: NamedTensors<D> + ?Sized>(model: &M, grads: &mut Gradients<f32, D>) {
     model.visit("", &mut |name, is_parameter, tensor| {
         if is_parameter && is_trained(name) {
             tensor.zero_gradient(grads);

@@ -7,6 +7,7 @@ use dfdx::prelude::*;
 
 use crate::arch::Arch;
 use crate::backend::Backend;
+use crate::branch::Encoded;
 use crate::init::InitRng;
 use crate::methods::{Batch, Method, MethodName, Settings, StepLoss};
 use crate::module::{NamedTensors, parts};
@@ -111,6 +112,19 @@ impl<D: Backend> Network<D> {
         let views = (0..self.method.views()).map(|_| received()).collect();
         drop(sent);
         self.method.loss(Batch { views, samples }, grads)
+    }
+
+    /// The encoder's training pass of the only view of `images` images that were sent to the device; its tape begins with
+    /// `grads`. For a loss of its own, as a classifier's.
+    pub fn encode_mut(&mut self, mut sent: D::Sent, images: usize, grads: Gradients<f32, D>) -> Encoded<D> {
+        let size = self.method.online().size();
+        let view = View::received(&self.dev, &mut sent, images, size);
+        self.method.online_mut().encode_mut(view.traced(grads))
+    }
+
+    /// The encoder's tensors, by names without the encoder's own.
+    pub fn encoder_mut(&mut self) -> &mut dyn NamedTensors<D> {
+        self.method.online_mut().encoder_mut()
     }
 
     /// Sets the gradients of all trained parameters to 0 and drops all others.

@@ -7,11 +7,25 @@ use crate::backend::{Backend, Format, computed, take_gradient};
 /// Images or feature maps, `batch x C x S x S`: channels and size are types, batch and [`Format`] are run-time values.
 ///
 /// A type of its own around dfdx's tensor: in [`Format::Bf16`] the tensor's elements are words of two values, to which no
-/// operator of dfdx may be applied. [`tensor`](Self::tensor) gives what dfdx can work on.
+/// operator of dfdx may be applied. [`tensor`](Self::tensor) gives what dfdx can work on. The tensor's own shape is a
+/// run-time value, so that what layers do with it is compiled once, and not for each size.
 #[derive(Clone, Debug)]
-pub struct Images<D: Storage<f32>, const C: usize, const S: usize, T = NoneTape>(
-    pub(crate) Tensor<ImagesShape<C, S>, f32, D, T>,
-);
+pub struct Images<D: Storage<f32>, const C: usize, const S: usize, T = NoneTape>(pub(crate) Stored<D, T>);
+
+/// The tensor of images.
+pub(crate) type Stored<D, T = NoneTape> = Tensor<ImagesShape, f32, D, T>;
+
+/// The shape of the tensor of images: batch, words of a pixel's channels, height and width.
+pub type ImagesShape = (usize, usize, usize, usize);
+
+/// The shape of the tensor of a batch of images.
+///
+/// # Panics
+/// If images of one channel are to be of [`Format::Bf16`]: as many words would be of either format.
+pub fn images_shape(batch: usize, channels: usize, size: usize, format: Format) -> ImagesShape {
+    assert!(channels > 1 || format == Format::F32, "one channel makes no pair");
+    (batch, format.words(channels), size, size)
+}
 
 impl<D: Backend, const C: usize, const S: usize, T> Images<D, C, S, T> {
     /// How many there are.
@@ -21,14 +35,14 @@ impl<D: Backend, const C: usize, const S: usize, T> Images<D, C, S, T> {
 
     /// How they are stored.
     pub fn format(&self) -> Format {
-        self.0.shape().1.0
+        Format::of_sizes(C, &self.0.shape().concrete())
     }
 
     /// The tensor of images in single precision.
     ///
     /// # Panics
     /// If they are of another [`Format`]: see [`in_format`].
-    pub fn tensor(&self) -> &Tensor<ImagesShape<C, S>, f32, D, T> {
+    pub fn tensor(&self) -> &Tensor<ImagesShape, f32, D, T> {
         self.assert_single();
         &self.0
     }
@@ -37,7 +51,7 @@ impl<D: Backend, const C: usize, const S: usize, T> Images<D, C, S, T> {
     ///
     /// # Panics
     /// As [`tensor`](Self::tensor).
-    pub fn into_tensor(self) -> Tensor<ImagesShape<C, S>, f32, D, T> {
+    pub fn into_tensor(self) -> Tensor<ImagesShape, f32, D, T> {
         self.assert_single();
         self.0
     }
@@ -71,7 +85,7 @@ impl<D: Backend, const C: usize, const S: usize, T: Tape<f32, D>> Images<D, C, S
 impl<D: Backend, const C: usize, const S: usize> Images<D, C, S> {
     /// Black images of [`Format::F32`].
     pub fn zeros(dev: &D, batch: usize) -> Self {
-        Self(dev.zeros_like(&images_shape(batch, Format::F32)))
+        Self(dev.zeros_like(&images_shape(batch, C, S, Format::F32)))
     }
 
     /// The images with a tape.
@@ -90,38 +104,10 @@ impl<D: Backend, const C: usize, const S: usize> Images<D, C, S> {
     }
 }
 
-/// The shape of [`Images`].
-pub type ImagesShape<const C: usize, const S: usize> = (usize, ChannelAxis<C>, Const<S>, Const<S>);
-
-/// The axis of `C` channels, as long as the words that they take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ChannelAxis<const C: usize>(pub Format);
-
-impl<const C: usize> Dim for ChannelAxis<C> {
-    fn size(&self) -> usize {
-        self.0.words(C)
-    }
-
-    fn from_size(size: usize) -> Option<Self> {
-        Format::of(C, size).map(Self)
-    }
-}
-
-/// The shape of a batch of images.
-///
-/// # Panics
-/// If images of one channel are to be of [`Format::Bf16`]: as many words would be of either format.
-pub const fn images_shape<const C: usize, const S: usize>(batch: usize, format: Format) -> ImagesShape<C, S> {
-    assert!(C > 1 || matches!(format, Format::F32), "one channel makes no pair");
-    (batch, ChannelAxis(format), Const, Const)
-}
-
 /// A view of each image of a batch, `batch x 3 x size x size`, as it comes to an encoder: its size is a run-time value
 /// until the encoder, whose layers are compiled for one, takes it.
 #[derive(Clone, Debug)]
-pub struct View<D: Backend, T = NoneTape>(Tensor<ViewShape, f32, D, T>);
-
-type ViewShape = (usize, ChannelAxis<3>, usize, usize);
+pub struct View<D: Storage<f32>, T = NoneTape>(Stored<D, T>);
 
 impl<D: Backend> View<D> {
     /// Copies `batch x 3 x size x size` values.
@@ -131,7 +117,7 @@ impl<D: Backend> View<D> {
     pub fn copied(dev: &D, size: usize, nchw: &[f32]) -> Self {
         let image = 3 * size * size;
         assert!(nchw.len().is_multiple_of(image), "{} values are no images of {size} x {size}", nchw.len());
-        let mut images = dev.zeros_like(&view_shape(nchw.len() / image, size, Format::F32));
+        let mut images = dev.zeros_like(&images_shape(nchw.len() / image, 3, size, Format::F32));
         images.copy_from(nchw);
         Self(images).computed_in(dev.image_format())
     }
@@ -141,17 +127,17 @@ impl<D: Backend> View<D> {
     /// # Panics
     /// If there is none left, or it is of another size.
     pub fn received(dev: &D, sent: &mut D::Sent, batch: usize, size: usize) -> Self {
-        let images = computed(dev.receive(sent, view_shape(batch, size, Format::F32)));
+        let images = computed(dev.receive(sent, images_shape(batch, 3, size, Format::F32)));
         Self(images).computed_in(dev.image_format())
     }
 
     /// The same images in the format that the device computes in.
     fn computed_in(self, format: Format) -> Self {
-        let &(batch, ChannelAxis(from), size, _) = self.0.shape();
-        if from == format {
+        if Format::of_sizes(3, &self.0.shape().concrete()) == format {
             return self;
         }
-        Self(computed(self.0.device().convert(3, &self.0, view_shape(batch, size, format))))
+        let shape = images_shape(self.0.shape().0, 3, self.size(), format);
+        Self(computed(self.0.device().convert(3, &self.0, shape)))
     }
 
     /// With the tape that begins with `grads`.
@@ -177,13 +163,32 @@ impl<D: Backend, T: Tape<f32, D>> View<D, T> {
     /// If they are of another size.
     pub(crate) fn sized<const S: usize>(self) -> Images<D, 3, S, T> {
         let size = self.size();
-        let sized = self.0.try_realize::<ImagesShape<3, S>>();
-        Images(sized.unwrap_or_else(|_| panic!("images of {size} x {size} for an encoder of {S} x {S}")))
+        assert!(size == S, "images of {size} x {size} for an encoder of {S} x {S}");
+        Images(self.0)
     }
 }
 
-const fn view_shape(batch: usize, size: usize, format: Format) -> ViewShape {
-    (batch, ChannelAxis(format), size, size)
+/// The same tensor, its shape a run-time value.
+pub(crate) fn any_size<S: Shape, Dynamic, D: Backend>(tensor: &Tensor<S, f32, D>) -> Tensor<Dynamic, f32, D>
+where
+    Dynamic: Shape<Concrete = S::Concrete>,
+{
+    sized(tensor.clone())
+}
+
+/// The same tensor with another type of its shape.
+///
+/// # Panics
+/// If its sizes are others.
+pub(crate) fn sized<S: Shape, To, D: Backend, T: Tape<f32, D>>(
+    tensor: Tensor<S, f32, D, T>,
+) -> Tensor<To, f32, D, T>
+where
+    To: Shape<Concrete = S::Concrete>,
+{
+    tensor
+        .try_realize()
+        .unwrap_or_else(|tensor| panic!("a tensor of other sizes: {:?}", tensor.shape().concrete()))
 }
 
 /// Feature vectors, `batch x C`.
@@ -229,7 +234,7 @@ pub fn in_format<const C: usize, const S: usize, D: Backend, T: Tape<f32, D>>(
     }
     let (Images(x), mut tape) = x.split_tape();
     let from = *x.shape();
-    let to = images_shape(from.0, format);
+    let to = images_shape(from.0, C, S, format);
     let y = computed(x.device().convert(C, &x, to));
 
     let dev = x.device().clone();

@@ -40,6 +40,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
         ..args.source.overrides()
     };
     let config = subjects[0].config.with(&given)?.found_from_here(&args.run, &given, ShardFlags::EVAL)?;
+    subjects[0].check_shards(&config, "--train-shards")?;
     let own_shards = args.train_shards.is_none();
     let data = KnnData::open(&config, &console.open_options())
         .context("the shards (--train-shards and --val-shards name others)")?;
@@ -237,7 +238,7 @@ fn probe_recipe(args: &ProbeArgs, config: &TrainConfig, train: &Source) -> Probe
 }
 
 /// One more than the largest label, or as many as have names.
-fn classes(data: &KnnData) -> Result<usize, InputError> {
+pub(super) fn classes(data: &KnnData) -> Result<usize, InputError> {
     let shards = [&data.bank.shards, &data.queries.shards];
     let labels = shards.into_iter().flat_map(|shards| (0..shards.len()).filter_map(|at| shards.label(at)));
     let largest = labels.max().unwrap_or(0) as usize;

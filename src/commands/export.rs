@@ -16,7 +16,9 @@ pub fn run(args: &ExportArgs, console: &Console) -> Result<()> {
     args.format.check_name(&args.out)?;
     let subject = Subject::load(&args.run, args.checkpoint)?;
     let network = subject.network()?;
-    let encoder = EncoderWeights::new(&subject.config, &network, &subject.to_string());
+    let mut encoder = EncoderWeights::new(&subject.config, &network, &subject.to_string());
+    encoder.metadata.extend(subject.facts());
+    encoder.metadata.extend(args.metadata.iter().cloned());
     let bytes = match args.format {
         WeightFormat::Torch => encoder.to_safetensors()?,
         WeightFormat::Onnx => onnx::encode(&encoder),

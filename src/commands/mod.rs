@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod embed;
 pub mod eval;
 pub mod export;
+pub mod finetune;
 pub mod import;
 pub mod inspect;
 pub mod pack;

@@ -39,6 +39,12 @@ pub fn number<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| "must be a number".into())
 }
 
+/// A key and a text.
+pub fn assignment(text: &str) -> Result<(String, String), String> {
+    let (key, text) = text.split_once('=').ok_or("must be KEY=TEXT")?;
+    Ok((key.to_owned(), text.to_owned()))
+}
+
 /// A number above 0.
 pub fn positive<T: FromStr + PartialOrd + Default + Into<f64> + Copy>(text: &str) -> Result<T, String> {
     let number =

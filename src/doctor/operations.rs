@@ -343,7 +343,7 @@ impl Operation for BytesFed {
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
         let dev = at.dev;
         let plane = 224 * 224;
-        let shape = images_shape::<3, 224>(self.batch, Format::F32);
+        let shape = images_shape(self.batch, 3, 224, Format::F32);
         let bytes = |stream| -> Vec<u8> {
             let values = noise(self.seed, stream, self.batch * 3 * plane);
             values.iter().map(|value| (127.5 + 127.5 * value) as u8).collect()

@@ -16,6 +16,7 @@ use crate::checkpoint::{Checkpoint, CheckpointDir, folder};
 use crate::config::TrainConfig;
 use crate::error::InputError;
 use crate::run_dir::saved_config;
+use crate::weights::foreign::ForeignWeights;
 
 /// Which of a run's networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +46,9 @@ impl FromStr for CheckpointChoice {
     }
 }
 
-/// A network of a run.
+/// A network of a run, or the encoder in a file.
 pub struct Subject {
-    /// The run's folder.
+    /// The run's folder; of a file, its name without extension, where what is found out about it goes.
     pub run_dir: PathBuf,
     /// The run's configuration.
     pub config: TrainConfig,
@@ -55,16 +56,31 @@ pub struct Subject {
     pub step: u64,
     /// The fingerprint of its training images, as far as it was trained on any.
     trained_on: Option<Fingerprint>,
-    /// What was saved; `None` for the untrained network.
-    weights: Option<Vec<NamedTensor>>,
+    /// Top-1 of the kNN monitor when it was saved, in percent.
+    knn: Option<f64>,
+    weights: Weights,
+}
+
+/// Where a network's values come from.
+enum Weights {
+    /// Its seed.
+    Untrained,
+    /// A checkpoint.
+    Saved(Vec<NamedTensor>),
+    /// A file, which has the encoder and perhaps the heads.
+    File(Box<ForeignWeights>),
 }
 
 impl Subject {
-    /// Finds a network. `run` is a run's folder, or that of one of its checkpoints, where nothing is left to choose.
+    /// Finds a network. `run` is a run's folder; or that of one of its checkpoints, or a safetensors file with an encoder,
+    /// where nothing is left to choose.
     ///
     /// # Errors
-    /// If there is no run or no such checkpoint, or it is broken.
+    /// If there is no run, no such checkpoint or no encoder, or it is broken.
     pub fn load(run: &Path, choice: Option<CheckpointChoice>) -> Result<Self> {
+        if run.is_file() {
+            return Self::of_file(run, choice);
+        }
         let (run_dir, choice) = match (step_of(run), choice) {
             (Some((run_dir, step)), None) => (run_dir, CheckpointChoice::Step(step)),
             (Some(_), Some(_)) => {
@@ -77,14 +93,52 @@ impl Subject {
         let (config, checkpoints) = (saved_config(&run_dir)?, CheckpointDir::new(&run_dir));
         let Checkpoint { state, model, .. } = match choice {
             CheckpointChoice::Untrained => {
-                return Ok(Self { run_dir, config, step: 0, trained_on: None, weights: None });
+                return Ok(Self {
+                    run_dir,
+                    config,
+                    step: 0,
+                    trained_on: None,
+                    knn: None,
+                    weights: Weights::Untrained,
+                });
             }
             CheckpointChoice::Newest => checkpoints.newest()?,
             CheckpointChoice::Best => checkpoints.at(checkpoints.best_step()?)?,
             CheckpointChoice::Step(step) => checkpoints.at(step)?,
         };
-        let (step, trained_on) = (state.counters.step, state.data);
-        Ok(Self { run_dir, config, step, trained_on, weights: Some(model) })
+        let (step, knn, trained_on) = (state.counters.step, state.counters.last_knn, state.data);
+        Ok(Self { run_dir, config, step, trained_on, knn, weights: Weights::Saved(model) })
+    }
+
+    fn of_file(path: &Path, choice: Option<CheckpointChoice>) -> Result<Self> {
+        let shown = path.display();
+        if choice.is_some() {
+            let text = format!("{shown} is a file, so --checkpoint has nothing to choose");
+            return Err(InputError::new(text).into());
+        }
+        let weights = ForeignWeights::read(path)?;
+        let config = weights.config().map_err(|error| InputError::new(format!("{shown}: {error}")))?;
+        let subject = Self {
+            run_dir: path.with_extension(""),
+            config,
+            step: 0,
+            trained_on: None,
+            knn: None,
+            weights: Weights::File(Box::new(weights)),
+        };
+        subject.network()?;
+        Ok(subject)
+    }
+
+    /// Refuses to go on without images, which a file does not remember; `flag` names some.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn check_shards(&self, config: &TrainConfig, flag: &str) -> Result<(), InputError> {
+        if config.shards.is_empty() && matches!(self.weights, Weights::File(_)) {
+            return Err(InputError::new(format!("{self} is an encoder and no run: {flag} names the images")));
+        }
+        Ok(())
     }
 
     /// Refuses shards that hold other data than the run was trained on, where they were to be the run's own; `flag` names
@@ -121,21 +175,51 @@ impl Subject {
     /// # Errors
     /// If the saved weights do not fit the configuration.
     pub fn network(&self) -> Result<Network<Cpu>> {
+        let saved = if let Weights::Saved(saved) = &self.weights { &saved[..] } else { &[] };
         // Only the moving average of targets has a size that depends on the data, and it is saved with the weights.
-        let average = self.weights.iter().flatten().find(|tensor| tensor.name == "average");
+        let average = saved.iter().find(|tensor| tensor.name == "average");
         let images = average.map_or(1, |tensor| tensor.shape[0]);
         let mut model = self.config.network(&Cpu::default(), images, 1);
-        if let Some(weights) = &self.weights {
-            state::import(&mut model, weights).with_context(|| format!("the model of {self}"))?;
+        match &self.weights {
+            Weights::Untrained => {}
+            Weights::Saved(saved) => {
+                state::import(&mut model, saved).with_context(|| format!("the model of {self}"))?;
+            }
+            Weights::File(weights) => {
+                let arch = weights.arch;
+                let taken = ForeignWeights::clone(weights).read_into(&mut model);
+                taken
+                    .map_err(|error| InputError::new(format!("{self}: its {arch} does not fit: {error}")))?;
+            }
         }
         Ok(model)
     }
+
+    /// What is known of its training, for who is given the network: (key, value).
+    pub fn facts(&self) -> Vec<(String, String)> {
+        let data = self.trained_on.as_ref().map(|data| ("data", data.short()));
+        let knn = self.knn.map(|knn| ("knn", format!("{knn:.2}")));
+        let facts = [Some(("steps", self.step.to_string())), data, knn];
+        facts.into_iter().flatten().map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    /// The same network with the initial values of a seed.
+    pub fn untrained(&self, seed: u64) -> Network<Cpu> {
+        TrainConfig { seed, ..self.config.clone() }.network(&Cpu::default(), 1, 1)
+    }
 }
 
-/// `untrained`, or the checkpoint's folder.
+/// `untrained`, the checkpoint's folder, or the file's name.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&if self.weights.is_some() { folder(self.step) } else { "untrained".into() })
+        match &self.weights {
+            Weights::Untrained => f.write_str("untrained"),
+            Weights::Saved(_) => f.write_str(&folder(self.step)),
+            Weights::File(_) => {
+                let name = self.run_dir.file_name().unwrap_or_default();
+                write!(f, "{}", name.display())
+            }
+        }
     }
 }
 

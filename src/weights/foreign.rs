@@ -17,6 +17,7 @@ use simsiam_model::network::Network;
 use simsiam_model::state::{self, NamedTensor, StateError};
 
 use super::ENCODER;
+use crate::config::{Overrides, Preset, TrainConfig};
 use crate::error::InputError;
 use crate::tensor_file::{self, TensorFileError};
 
@@ -24,6 +25,7 @@ use crate::tensor_file::{self, TensorFileError};
 const HEADS: [&str; 2] = ["projector.", "predictor."];
 
 /// Weights of an encoder, and perhaps of its heads.
+#[derive(Clone, Debug)]
 pub struct ForeignWeights {
     /// The encoder's architecture.
     pub arch: Arch,
@@ -33,6 +35,8 @@ pub struct ForeignWeights {
     origins: BTreeMap<String, String>,
     /// Tensors that mean nothing here, such as a classifier's.
     unknown: Vec<String>,
+    /// What the file says besides.
+    metadata: BTreeMap<String, String>,
 }
 
 /// What became of weights that were read into a network.
@@ -76,7 +80,34 @@ impl ForeignWeights {
         let arch = arch_of(&named).ok_or(
             "holds no encoder that this program knows (expected tensors such as conv1.weight or encoder.conv1.weight of a ResNet)",
         )?;
-        Ok(Self { arch, tensors: named, origins, unknown })
+        Ok(Self { arch, tensors: named, origins, unknown, metadata: tensor_file::metadata(bytes) })
+    }
+
+    /// How images are made for the encoder: the preset's way, with size, mean and std as the file says, where it does.
+    ///
+    /// # Errors
+    /// If what it says makes no sense.
+    pub fn config(&self) -> Result<TrainConfig, InputError> {
+        let (preset, arch) = (Preset::for_arch(self.arch), self.arch);
+        let wrong = |key: &str, text: &str| InputError::new(format!("its metadata says {key} = {text:?}"));
+        let size = match self.metadata.get("size") {
+            Some(text) => Some(text.parse().map_err(|_| wrong("size", text))?),
+            None => None,
+        };
+        let overrides = Overrides { preset: Some(preset), arch: Some(arch), size, ..Overrides::default() };
+        let mut config = TrainConfig::resolve(&overrides)?;
+        config.check_size()?;
+        let triple = |key: &str, default: [f32; 3]| match self.metadata.get(key) {
+            Some(text) => {
+                let numbers: Option<Vec<f32>> =
+                    text.split_whitespace().map(|number| number.parse().ok()).collect();
+                numbers.and_then(|numbers| numbers.try_into().ok()).ok_or_else(|| wrong(key, text))
+            }
+            None => Ok(default),
+        };
+        config.recipe.mean = triple("mean", config.recipe.mean)?;
+        config.recipe.std = triple("std", config.recipe.std)?;
+        Ok(config)
     }
 
     /// Replaces a network's encoder, and each head that fits as a whole.
@@ -188,7 +219,7 @@ mod tests {
     use safetensors::tensor::{Dtype, TensorView};
 
     use super::*;
-    use crate::config::{Method, Overrides, Preset, TrainConfig};
+    use crate::config::Method;
     use crate::weights::tests::network;
 
     fn resnet8(seed: u64) -> Network<Cpu> {

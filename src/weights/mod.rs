@@ -74,6 +74,7 @@ impl EncoderWeights {
             ("method", config.method.to_string()),
             ("checkpoint", checkpoint.to_owned()),
             ("size", recipe.size.to_string()),
+            ("config", shareable(config).to_string()),
             ("mean", triple(recipe.mean)),
             ("std", triple(recipe.std)),
         ];
@@ -96,6 +97,18 @@ impl EncoderWeights {
     /// If a tensor's length does not fit its shape.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         tensor_file::encode(&self.tensors, Some(self.metadata.iter().cloned().collect()))
+    }
+}
+
+/// A configuration without the names of what lies on this machine.
+fn shareable(config: &TrainConfig) -> TrainConfig {
+    TrainConfig {
+        shards: Vec::new(),
+        val_shards: Vec::new(),
+        absolute_shards: Vec::new(),
+        absolute_val_shards: Vec::new(),
+        cache_dir: None,
+        ..config.clone()
     }
 }
 

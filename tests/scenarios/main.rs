@@ -8,6 +8,7 @@ mod console;
 mod device;
 mod evaluation;
 mod faults;
+mod finetune;
 mod fixture;
 mod inspect;
 mod instructions;

@@ -6,7 +6,7 @@ use crate::backend::{
 };
 use crate::init::InitRng;
 use crate::module::{Buffer, Module, NamedTensors, parts};
-use crate::tensors::{Channels, Features, Images};
+use crate::tensors::{Channels, Features, Images, any_size, sized};
 
 /// Batch normalisation of images over batch and space, `batch x C x S x S`, as PyTorch's `BatchNorm2d`.
 ///
@@ -33,7 +33,7 @@ pub struct BatchNorm2d<const C: usize, D: Backend> {
     /// The shift, beta.
     pub bias: Channels<D, C>,
     /// What evaluation normalises by.
-    pub running: RunningStatistics<C, D>,
+    pub running: RunningStatistics<D>,
 }
 
 /// Batch normalisation of features over the batch, `batch x C`, as PyTorch's `BatchNorm1d`.
@@ -61,7 +61,7 @@ pub struct BatchNorm1d<const C: usize, D: Backend> {
     /// The shift, beta.
     pub bias: Channels<D, C>,
     /// What evaluation normalises by.
-    pub running: RunningStatistics<C, D>,
+    pub running: RunningStatistics<D>,
 }
 
 /// [`BatchNorm1d`] without scale and shift (`affine=False`), as at the projector's output.
@@ -85,22 +85,22 @@ pub struct BatchNorm1d<const C: usize, D: Backend> {
 #[derive(Clone, Debug)]
 pub struct PlainBatchNorm1d<const C: usize, D: Backend> {
     /// What evaluation normalises by.
-    pub running: RunningStatistics<C, D>,
+    pub running: RunningStatistics<D>,
 }
 
 /// Exponential means of the batches' statistics: `r = 0.9 r + 0.1 batch`, with the unbiased variance.
 #[derive(Clone, Debug)]
-pub struct RunningStatistics<const C: usize, D: Backend> {
-    /// Mean of the channel.
-    pub mean: Buffer<Rank1<C>, D>,
-    /// Variance of the channel.
-    pub var: Buffer<Rank1<C>, D>,
+pub struct RunningStatistics<D: Backend> {
+    /// The means, one a channel.
+    pub mean: Buffer<(usize,), D>,
+    /// The variances, one a channel.
+    pub var: Buffer<(usize,), D>,
 }
 
 impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
     /// Evaluation: normalises by the running statistics.
     pub fn forward<const S: usize>(&self, x: Images<D, C, S>, activation: Activation) -> Images<D, C, S> {
-        Images(self.running.normalize(&x.0, Some((&self.weight, &self.bias)), None, activation))
+        Images(normalize(&self.running, &x.0, self.affine(), None, activation))
     }
 
     /// Evaluation: `act(norm(x) + residual)`.
@@ -110,8 +110,7 @@ impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
         residual: Images<D, C, S>,
         activation: Activation,
     ) -> Images<D, C, S> {
-        let affine = Some((&self.weight, &self.bias));
-        Images(self.running.normalize(&x.0, affine, Some(&residual.0), activation))
+        Images(normalize(&self.running, &x.0, self.affine(), Some(&residual.0), activation))
     }
 
     /// Training: normalises by the batch's statistics and updates the running ones.
@@ -120,7 +119,8 @@ impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
         x: Images<D, C, S, T>,
         activation: Activation,
     ) -> Images<D, C, S, T> {
-        Images(self.running.train(x.0, Some((&self.weight, &self.bias)), None, activation))
+        let affine = self.affine();
+        Images(train(&mut self.running, x.0, affine, None, activation))
     }
 
     /// Training: `act(norm(x) + residual)`.
@@ -132,30 +132,32 @@ impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
     ) -> Images<D, C, S, T> {
         let (residual, tape) = residual.split_tape();
         let (x, own) = x.split_tape();
-        let x = x.put_tape(own.merge(tape));
-        Images(self.running.train(x.0, Some((&self.weight, &self.bias)), Some(residual.0), activation))
+        let affine = self.affine();
+        Images(train(&mut self.running, x.0.put_tape(own.merge(tape)), affine, Some(residual.0), activation))
     }
-}
 
-impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
     /// The normalisation and its backward pass.
     pub(super) fn train_op<const S: usize>(
         &mut self,
         x: Images<D, C, S>,
         residual: Option<Images<D, C, S>>,
         activation: Activation,
-    ) -> (Images<D, C, S>, impl Differentiate<D>) {
-        let affine = Some((&self.weight, &self.bias));
+    ) -> (Images<D, C, S>, impl Differentiate<D> + use<C, S, D>) {
+        let affine = self.affine();
         let residual = residual.map(|residual| residual.0);
-        let (y, backward) = self.running.train_op(x.0, affine, residual, activation);
+        let (y, backward) = train_op(&mut self.running, x.0, affine, residual, activation);
         (Images(y), backward)
+    }
+
+    fn affine(&self) -> Affine<D> {
+        Some((any_size(&self.weight), any_size(&self.bias)))
     }
 }
 
 impl<const C: usize, D: Backend> BatchNorm1d<C, D> {
     /// Evaluation: normalises by the running statistics.
     pub fn forward(&self, x: Features<D, C>, activation: Activation) -> Features<D, C> {
-        self.running.normalize(&x, Some((&self.weight, &self.bias)), None, activation)
+        sized(normalize::<(usize, usize), _>(&self.running, &any_size(&x), self.affine(), None, activation))
     }
 
     /// Training: normalises by the batch's statistics and updates the running ones.
@@ -164,14 +166,19 @@ impl<const C: usize, D: Backend> BatchNorm1d<C, D> {
         x: Features<D, C, T>,
         activation: Activation,
     ) -> Features<D, C, T> {
-        self.running.train(x, Some((&self.weight, &self.bias)), None, activation)
+        let affine = self.affine();
+        sized(train::<(usize, usize), _, _>(&mut self.running, sized(x), affine, None, activation))
+    }
+
+    fn affine(&self) -> Affine<D> {
+        Some((any_size(&self.weight), any_size(&self.bias)))
     }
 }
 
 impl<const C: usize, D: Backend> PlainBatchNorm1d<C, D> {
     /// Evaluation: normalises by the running statistics.
     pub fn forward(&self, x: Features<D, C>, activation: Activation) -> Features<D, C> {
-        self.running.normalize(&x, None, None, activation)
+        sized(normalize::<(usize, usize), _>(&self.running, &any_size(&x), None, None, activation))
     }
 
     /// Training: normalises by the batch's statistics and updates the running ones.
@@ -180,11 +187,9 @@ impl<const C: usize, D: Backend> PlainBatchNorm1d<C, D> {
         x: Features<D, C, T>,
         activation: Activation,
     ) -> Features<D, C, T> {
-        self.running.train(x, None, None, activation)
+        sized(train::<(usize, usize), _, _>(&mut self.running, sized(x), None, None, activation))
     }
 }
-
-type Affine<'a, const C: usize, D> = Option<(&'a Channels<D, C>, &'a Channels<D, C>)>;
 
 /// Turns `dL/dy` into `dL/dx` in place and adds all gradients; that of `x` only where there is a place for it.
 pub(super) trait Differentiate<D: Backend>:
@@ -198,95 +203,101 @@ impl<D: Backend, F> Differentiate<D> for F where
 {
 }
 
-impl<const C: usize, D: Backend> RunningStatistics<C, D> {
-    fn new(dev: &D) -> Self {
-        Self { mean: Buffer(dev.zeros()), var: Buffer(dev.ones()) }
-    }
-
-    fn normalize<S: Shape>(
-        &self,
-        x: &Tensor<S, f32, D>,
-        affine: Affine<'_, C, D>,
-        residual: Option<&Tensor<S, f32, D>>,
-        activation: Activation,
-    ) -> Tensor<S, f32, D> {
-        let op = Normalization { x, affine, residual, activation };
-        computed(x.device().batch_norm_eval(&op, &self.mean, &self.var))
-    }
-
-    fn train<S: Shape, T: Tape<f32, D>>(
-        &mut self,
-        x: Tensor<S, f32, D, T>,
-        affine: Affine<'_, C, D>,
-        residual: Option<Tensor<S, f32, D>>,
-        activation: Activation,
-    ) -> Tensor<S, f32, D, T> {
-        let (x, mut tape) = x.split_tape();
-        let x_ghost = x.ghost();
-        let (y, backward) = self.train_op(x, affine, residual, activation);
-        let (dev, y_ghost) = (y.device().clone(), y.ghost());
-        tape.add_backward_op(move |grads| {
-            let mut grad = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, &dev)?;
-            let mut grad_x = take_gradient(grads.get_or_alloc_mut(&x_ghost)?, &dev)?;
-            backward(grads, &mut grad, Some(&mut grad_x))?;
-            *grads.get_or_alloc_mut(&x_ghost)? = grad_x;
-            Ok(())
-        });
-        y.put_tape(tape)
-    }
-
-    /// The normalisation and its backward pass.
-    fn train_op<S: Shape>(
-        &mut self,
-        x: Tensor<S, f32, D>,
-        affine: Affine<'_, C, D>,
-        residual: Option<Tensor<S, f32, D>>,
-        activation: Activation,
-    ) -> (Tensor<S, f32, D>, impl Differentiate<D>) {
-        let op = Normalization { x: &x, affine, residual: residual.as_ref(), activation };
-        let (y, statistics) = computed(x.device().batch_norm_train(&op, &mut self.mean, &mut self.var));
-
-        let affine = affine.map(|(scale, shift)| (scale.clone(), shift.clone()));
-        let residual_ghost = residual.map(|residual| residual.ghost());
-        let y_saved = (activation == Activation::Relu && residual_ghost.is_some()).then(|| y.clone());
-        let backward = move |grads: &mut Gradients<f32, D>,
-                             grad: &mut GradientVec<D>,
-                             input: Option<&mut GradientVec<D>>| {
-            let dev = x.device();
-            let mut grad_affine = match &affine {
-                Some((scale, shift)) => Some((
-                    take_gradient(grads.get_or_alloc_mut(scale)?, dev)?,
-                    take_gradient(grads.get_or_alloc_mut(shift)?, dev)?,
-                )),
-                None => None,
-            };
-            let residual = match &residual_ghost {
-                Some(residual) => Some(grads.get_or_alloc_mut(residual)?),
-                None => None,
-            };
-
-            let saved = BatchNormSaved {
-                x: &x,
-                y: y_saved.as_ref(),
-                activation,
-                statistics: &statistics,
-                affine: affine.as_ref().map(|(scale, shift)| (scale, shift)),
-            };
-            let affine_gradients = grad_affine.as_mut().map(|(scale, shift)| (scale, shift));
-            let gradients = BatchNormGradients { input, residual, affine: affine_gradients };
-            dev.batch_norm_backward(&saved, grad, gradients)?;
-
-            if let (Some((scale, shift)), Some((grad_scale, grad_shift))) = (&affine, grad_affine) {
-                *grads.get_or_alloc_mut(scale)? = grad_scale;
-                *grads.get_or_alloc_mut(shift)? = grad_shift;
-            }
-            Ok(())
-        };
-        (y, backward)
+impl<D: Backend> RunningStatistics<D> {
+    fn new(dev: &D, channels: usize) -> Self {
+        Self { mean: Buffer(dev.zeros_like(&(channels,))), var: Buffer(dev.ones_like(&(channels,))) }
     }
 }
 
-impl<const C: usize, D: Backend> NamedTensors<D> for RunningStatistics<C, D> {
+// What follows is compiled once for images and once for features, whatever their sizes.
+
+/// Scale and shift, if there are any.
+type Affine<D> = Option<(Tensor<(usize,), f32, D>, Tensor<(usize,), f32, D>)>;
+
+fn normalize<S: Shape, D: Backend>(
+    running: &RunningStatistics<D>,
+    x: &Tensor<S, f32, D>,
+    affine: Affine<D>,
+    residual: Option<&Tensor<S, f32, D>>,
+    activation: Activation,
+) -> Tensor<S, f32, D> {
+    let affine = affine.as_ref().map(|(scale, shift)| (scale, shift));
+    let op = Normalization { x, affine, residual, activation };
+    computed(x.device().batch_norm_eval(&op, &running.mean, &running.var))
+}
+
+fn train<S: Shape, D: Backend, T: Tape<f32, D>>(
+    running: &mut RunningStatistics<D>,
+    x: Tensor<S, f32, D, T>,
+    affine: Affine<D>,
+    residual: Option<Tensor<S, f32, D>>,
+    activation: Activation,
+) -> Tensor<S, f32, D, T> {
+    let (x, mut tape) = x.split_tape();
+    let x_ghost = x.ghost();
+    let (y, backward) = train_op(running, x, affine, residual, activation);
+    let (dev, y_ghost) = (y.device().clone(), y.ghost());
+    tape.add_backward_op(move |grads| {
+        let mut grad = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, &dev)?;
+        let mut grad_x = take_gradient(grads.get_or_alloc_mut(&x_ghost)?, &dev)?;
+        backward(grads, &mut grad, Some(&mut grad_x))?;
+        *grads.get_or_alloc_mut(&x_ghost)? = grad_x;
+        Ok(())
+    });
+    y.put_tape(tape)
+}
+
+/// The normalisation and its backward pass.
+fn train_op<S: Shape, D: Backend>(
+    running: &mut RunningStatistics<D>,
+    x: Tensor<S, f32, D>,
+    affine: Affine<D>,
+    residual: Option<Tensor<S, f32, D>>,
+    activation: Activation,
+) -> (Tensor<S, f32, D>, impl Differentiate<D> + use<S, D>) {
+    let both = affine.as_ref().map(|(scale, shift)| (scale, shift));
+    let op = Normalization { x: &x, affine: both, residual: residual.as_ref(), activation };
+    let (y, statistics) = computed(x.device().batch_norm_train(&op, &mut running.mean, &mut running.var));
+
+    let residual_ghost = residual.map(|residual| residual.ghost());
+    let y_saved = (activation == Activation::Relu && residual_ghost.is_some()).then(|| y.clone());
+    let backward = move |grads: &mut Gradients<f32, D>,
+                         grad: &mut GradientVec<D>,
+                         input: Option<&mut GradientVec<D>>| {
+        let dev = x.device();
+        let mut grad_affine = match &affine {
+            Some((scale, shift)) => Some((
+                take_gradient(grads.get_or_alloc_mut(scale)?, dev)?,
+                take_gradient(grads.get_or_alloc_mut(shift)?, dev)?,
+            )),
+            None => None,
+        };
+        let residual = match &residual_ghost {
+            Some(residual) => Some(grads.get_or_alloc_mut(residual)?),
+            None => None,
+        };
+
+        let saved = BatchNormSaved {
+            x: &x,
+            y: y_saved.as_ref(),
+            activation,
+            statistics: &statistics,
+            affine: affine.as_ref().map(|(scale, shift)| (scale, shift)),
+        };
+        let affine_gradients = grad_affine.as_mut().map(|(scale, shift)| (scale, shift));
+        let gradients = BatchNormGradients { input, residual, affine: affine_gradients };
+        dev.batch_norm_backward(&saved, grad, gradients)?;
+
+        if let (Some((scale, shift)), Some((grad_scale, grad_shift))) = (&affine, grad_affine) {
+            *grads.get_or_alloc_mut(scale)? = grad_scale;
+            *grads.get_or_alloc_mut(shift)? = grad_shift;
+        }
+        Ok(())
+    };
+    (y, backward)
+}
+
+impl<D: Backend> NamedTensors<D> for RunningStatistics<D> {
     parts! { "running_mean": mean, "running_var": var }
 }
 
@@ -299,7 +310,7 @@ macro_rules! affine_module {
 
         impl<const C: usize, D: Backend> Module<D> for $norm<C, D> {
             fn new(dev: &D, _: &InitRng) -> Self {
-                Self { weight: dev.ones(), bias: dev.zeros(), running: RunningStatistics::new(dev) }
+                Self { weight: dev.ones(), bias: dev.zeros(), running: RunningStatistics::new(dev, C) }
             }
         }
     };
@@ -314,6 +325,6 @@ impl<const C: usize, D: Backend> NamedTensors<D> for PlainBatchNorm1d<C, D> {
 
 impl<const C: usize, D: Backend> Module<D> for PlainBatchNorm1d<C, D> {
     fn new(dev: &D, _: &InitRng) -> Self {
-        Self { running: RunningStatistics::new(dev) }
+        Self { running: RunningStatistics::new(dev, C) }
     }
 }

@@ -1,9 +1,11 @@
 use dfdx::prelude::*;
 
-use crate::backend::{Backend, Conv2dGeometry, Conv2dGradients, GradientVec, computed, take_gradient};
+use crate::backend::{
+    Backend, Conv2dGeometry, Conv2dGradients, Format, GradientVec, computed, take_gradient,
+};
 use crate::init::InitRng;
 use crate::module::{Module, NamedTensors, parts};
-use crate::tensors::{ChannelAxis, Images, images_shape};
+use crate::tensors::{Images, Stored, any_size, images_shape};
 
 /// Convolution without bias: `batch x IN x S x S -> batch x OUT x S' x S'`, `S' = (S + 2 PAD - KERNEL) / STRIDE + 1`.
 ///
@@ -93,26 +95,36 @@ impl<
         &self,
         Images(x): Images<D, IN, S>,
         input_gradient: InputGradient,
-    ) -> (Images<D, OUT, S_OUT>, impl Differentiate<D>) {
+    ) -> (Images<D, OUT, S_OUT>, impl Differentiate<D> + use<IN, OUT, KERNEL, STRIDE, PAD, S, S_OUT, D>) {
         let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry(IN, OUT);
-        let weight = self.weight.clone();
-        let &(batch, ChannelAxis(format), ..) = x.shape();
-        let output = images_shape(batch, format);
-        let y = computed(x.device().conv2d(&geometry, &x, &weight, output));
-        let backward = move |grads: &mut Gradients<f32, D>, grad_y: &GradientVec<D>| {
-            let dev = x.device();
-            let mut grad_w = take_gradient(grads.get_or_alloc_mut(&weight)?, dev)?;
-            let input = match input_gradient {
-                InputGradient::Needed => Some(grads.get_or_alloc_mut(&x)?),
-                InputGradient::Unused => None,
-            };
-            let gradients = Conv2dGradients { input, weight: &mut grad_w };
-            dev.conv2d_backward(&geometry, &x, &weight, grad_y, gradients)?;
-            *grads.get_or_alloc_mut(&weight)? = grad_w;
-            Ok(())
-        };
+        let (y, backward) = convolve(geometry, x, any_size(&self.weight), input_gradient);
         (Images(y), backward)
     }
+}
+
+/// What [`Conv2d::apply`] does, compiled once for all sizes.
+fn convolve<D: Backend>(
+    geometry: Conv2dGeometry,
+    x: Stored<D>,
+    weight: Stored<D>,
+    input_gradient: InputGradient,
+) -> (Stored<D>, impl Differentiate<D>) {
+    let format = Format::of_sizes(geometry.in_channels, &x.shape().concrete());
+    let output = images_shape(x.shape().0, geometry.out_channels, geometry.out_size, format);
+    let y = computed(x.device().conv2d(&geometry, &x, &weight, output));
+    let backward = move |grads: &mut Gradients<f32, D>, grad_y: &GradientVec<D>| {
+        let dev = x.device();
+        let mut grad_w = take_gradient(grads.get_or_alloc_mut(&weight)?, dev)?;
+        let input = match input_gradient {
+            InputGradient::Needed => Some(grads.get_or_alloc_mut(&x)?),
+            InputGradient::Unused => None,
+        };
+        let gradients = Conv2dGradients { input, weight: &mut grad_w };
+        dev.conv2d_backward(&geometry, &x, &weight, grad_y, gradients)?;
+        *grads.get_or_alloc_mut(&weight)? = grad_w;
+        Ok(())
+    };
+    (y, backward)
 }
 
 /// The compile-time check of a convolution's sizes.

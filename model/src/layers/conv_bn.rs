@@ -3,9 +3,9 @@ use dfdx::prelude::*;
 use crate::backend::{Activation, Backend, take_gradient};
 use crate::init::InitRng;
 use crate::layers::conv2d::InputGradient;
-use crate::layers::{BatchNorm2d, Conv2d};
+use crate::layers::{BatchNorm2d, Conv2d, batch_norm, conv2d};
 use crate::module::Module;
-use crate::tensors::Images;
+use crate::tensors::{Images, Stored};
 
 /// A convolution and the batch norm that follows it: the pair that residual networks are made of.
 ///
@@ -107,12 +107,22 @@ impl<
         });
         let (h, convolve_backward) = self.conv.apply::<S, S_OUT>(x, input_gradient);
         let (Images(y), normalize_backward) = self.bn.train_op(h, residual, activation);
-        let (dev, y_ghost) = (y.device().clone(), y.ghost());
-        tape.add_backward_op(move |grads| {
-            let mut grad = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, &dev)?;
-            normalize_backward(grads, &mut grad, None)?;
-            convolve_backward(grads, &grad)
-        });
-        Images(y.put_tape(tape))
+        Images(recorded(y, tape, convolve_backward, normalize_backward))
     }
+}
+
+/// Records both backward passes as one operation.
+fn recorded<D: Backend, T: Tape<f32, D>>(
+    y: Stored<D>,
+    mut tape: T,
+    convolve_backward: impl conv2d::Differentiate<D>,
+    normalize_backward: impl batch_norm::Differentiate<D>,
+) -> Stored<D, T> {
+    let (dev, y_ghost) = (y.device().clone(), y.ghost());
+    tape.add_backward_op(move |grads| {
+        let mut grad = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, &dev)?;
+        normalize_backward(grads, &mut grad, None)?;
+        convolve_backward(grads, &grad)
+    });
+    y.put_tape(tape)
 }

@@ -1,7 +1,7 @@
 use dfdx::prelude::*;
 
 use crate::backend::{Backend, PoolGeometry, computed, take_gradient};
-use crate::tensors::{ChannelAxis, Features, Images, images_shape};
+use crate::tensors::{Features, Images, images_shape};
 
 /// Max pooling, `batch x C x S x S -> batch x C x S' x S'` with `S' = (S + 2 PAD - KERNEL) / STRIDE + 1`.
 ///
@@ -29,9 +29,9 @@ impl<const KERNEL: usize, const STRIDE: usize, const PAD: usize> MaxPool2d<KERNE
         x: Images<D, C, S, T>,
     ) -> Images<D, C, S_OUT, T> {
         let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry(C);
+        let (batch, format) = (x.batch(), x.format());
         let (Images(x), mut tape) = x.split_tape();
-        let &(batch, ChannelAxis(format), ..) = x.shape();
-        let y = computed(x.device().max_pool(&geometry, &x, images_shape(batch, format)));
+        let y = computed(x.device().max_pool(&geometry, &x, images_shape(batch, C, S_OUT, format)));
 
         let y_ghost = y.ghost();
         tape.add_backward_op(move |grads| {

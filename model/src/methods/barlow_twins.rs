@@ -46,6 +46,10 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> Me
         &self.f
     }
 
+    fn online_mut(&mut self) -> &mut dyn Encoding<D> {
+        &mut self.f
+    }
+
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let z = pass(batch.views, grads, |x| self.f.forward_mut(x));
         let spreads = z.iter().map(Spread::of).collect();

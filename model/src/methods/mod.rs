@@ -76,6 +76,9 @@ pub trait Method<D: Backend>: NamedTensors<D> {
     /// The encoder and projector that are trained.
     fn online(&self) -> &dyn Encoding<D>;
 
+    /// The same, to be trained by another loss.
+    fn online_mut(&mut self) -> &mut dyn Encoding<D>;
+
     /// Views of each image that [`loss`](Self::loss) takes.
     fn views(&self) -> usize {
         2

@@ -45,6 +45,10 @@ where
         &self.f
     }
 
+    fn online_mut(&mut self) -> &mut dyn Encoding<D> {
+        &mut self.f
+    }
+
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let z = pass(batch.views, grads, |x| self.f.forward_mut(x));
         let spreads = z.iter().map(Spread::of).collect();

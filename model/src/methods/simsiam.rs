@@ -141,6 +141,10 @@ where
         &self.f
     }
 
+    fn online_mut(&mut self) -> &mut dyn Encoding<D> {
+        &mut self.f
+    }
+
     fn views(&self) -> usize {
         self.config.symmetry.views()
     }

@@ -64,6 +64,10 @@ where
         &self.f
     }
 
+    fn online_mut(&mut self) -> &mut dyn Encoding<D> {
+        &mut self.f
+    }
+
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let SwAvConfig { temperature, epsilon, iterations, .. } = self.config;
         let mut spreads = Vec::new();

@@ -51,6 +51,21 @@ impl Head {
 
     /// Mean cross-entropy of a batch, `batch x dim`, and its gradient.
     pub fn loss(&self, features: &[f32], labels: &[u32]) -> (f64, Head) {
+        let (loss, gradient, _) = self.loss_and_errors(features, labels);
+        (loss, gradient)
+    }
+
+    /// As [`loss`](Self::loss), and the gradient by the features, `batch x dim`.
+    pub fn loss_through(&self, features: &[f32], labels: &[u32]) -> (f64, Head, Vec<f32>) {
+        let (loss, gradient, errors) = self.loss_and_errors(features, labels);
+        let mut through = vec![0.0; features.len()];
+        let weight = Matrix::of_rows(&self.weight, self.classes).t();
+        matrix_product(&mut through, Matrix::of_rows(&errors, self.classes), weight);
+        (loss, gradient, through)
+    }
+
+    /// The loss, its gradient, and that by the logits.
+    fn loss_and_errors(&self, features: &[f32], labels: &[u32]) -> (f64, Head, Vec<f32>) {
         let (dim, batch) = (self.dim(), labels.len());
         let mut gradient = self.zeros_like();
         let mut errors = self.logits(features);
@@ -63,13 +78,14 @@ impl Head {
             }
         }
         // features' x errors, with every sum over the batch in one thread and in one order.
-        let (features, errors) = (Matrix::of_rows(features, dim).t(), Matrix::of_rows(&errors, self.classes));
+        let (features, products) =
+            (Matrix::of_rows(features, dim).t(), Matrix::of_rows(&errors, self.classes));
         let blocks = gradient.weight.par_chunks_mut(CHANNEL_BLOCK * self.classes).enumerate();
         blocks.for_each(|(block, weight)| {
             let first = block * CHANNEL_BLOCK;
-            matrix_product(weight, features.rows(first..dim.min(first + CHANNEL_BLOCK)), errors);
+            matrix_product(weight, features.rows(first..dim.min(first + CHANNEL_BLOCK)), products);
         });
-        (loss / batch as f64, gradient)
+        (loss / batch as f64, gradient, errors)
     }
 
     /// How every feature is classified; equal logits go to the smaller label.
@@ -163,6 +179,17 @@ mod tests {
             let expected = difference(&|head, by| head.weight[index] += by);
             let found = f64::from(gradient.weight[index]);
             assert!((found - expected).abs() < 1e-4, "weight {index}: {found}, not {expected}");
+        }
+        let (_, _, through) = head.loss_through(&features, &labels);
+        for index in [0, dim + 3, 40 * dim + 36] {
+            let at = |by: f32| {
+                let mut moved = features.clone();
+                moved[index] += by;
+                head.loss(&moved, &labels).0
+            };
+            let expected = (at(step) - at(-step)) / f64::from(2.0 * step);
+            let found = f64::from(through[index]);
+            assert!((found - expected).abs() < 1e-4, "feature {index}: {found}, not {expected}");
         }
         for index in 0..classes {
             let expected = difference(&|head, by| head.bias[index] += by);

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use dfdx::prelude::Cpu;
 
 use super::search::Features;
-use crate::config::{BadSamplePolicy, Overrides, Preset, TrainConfig};
+use crate::config::{BadSamplePolicy, Preset, TrainConfig};
 use crate::console::{Console, Unit};
 use crate::data::Source;
 use crate::embed::saved::{SavedFeatures, is_saved};
@@ -16,7 +15,6 @@ use crate::evaluate::features::Extractor;
 use crate::evaluate::frozen::{FeatureLayer, FrozenEncoder};
 use crate::evaluate::subject::Subject;
 use crate::interrupt::Interrupt;
-use crate::weights::foreign::ForeignWeights;
 
 /// What gives the features.
 pub enum Origin {
@@ -60,20 +58,9 @@ impl Origin {
             );
             return Err(InputError::new(text).into());
         }
-        if path.is_dir() {
-            let subject = Subject::load(path, None)?;
-            let (encoder, name) = (subject.freeze(FeatureLayer::Backbone)?, format!("{subject} of {shown}"));
-            return Ok(Self::Network { encoder, name, config: patient(subject.config) });
-        }
-        let weights = ForeignWeights::read(path)?;
-        let (arch, preset) = (weights.arch, Preset::for_arch(weights.arch));
-        let overrides = Overrides { preset: Some(preset), arch: Some(arch), ..Overrides::default() };
-        let config = TrainConfig::resolve(&overrides)?;
-        let mut network = config.network(&Cpu::default(), 1, 1);
-        let taken = weights.read_into(&mut network);
-        taken.map_err(|error| InputError::new(format!("{shown}: its {arch} does not fit: {error}")))?;
-        let encoder = FrozenEncoder::new(network.features(), move |images| network.encode(images));
-        Ok(Self::Network { encoder, name: format!("the {arch} in {shown}"), config: patient(config) })
+        let subject = Subject::load(path, None)?;
+        let (encoder, name) = (subject.freeze(FeatureLayer::Backbone)?, format!("{subject} of {shown}"));
+        Ok(Self::Network { encoder, name, config: patient(subject.config) })
     }
 
     /// The settings that shards are opened with.

@@ -262,8 +262,8 @@ mod tests {
     fn values_survive_packing_as_rounded() {
         let dev = Cpu::default();
         let numbers: Vec<f32> = (0..2 * 3 * 25).map(|i| (i as f32).sin() * 1e3).collect();
-        let x = dev.tensor_from_vec(numbers.clone(), images_shape::<3, 5>(2, Format::F32));
-        let half = dev.convert(3, &x, images_shape::<3, 5>(2, Format::Bf16)).unwrap();
+        let x = dev.tensor_from_vec(numbers.clone(), images_shape(2, 3, 5, Format::F32));
+        let half = dev.convert(3, &x, images_shape(2, 3, 5, Format::Bf16)).unwrap();
         assert_eq!(half.shape().concrete(), [2, 2, 5, 5]);
         let back = dev.convert(3, &half, *x.shape()).unwrap().as_vec();
         let rounded: Vec<f32> = numbers.iter().map(|value| bf16::from_f32(*value).to_f32()).collect();
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn gradients_are_added_in_the_format_of_what_they_belong_to() {
         let dev = Cpu::default();
-        let (single, half) = (images_shape::<2, 1>(1, Format::F32), images_shape::<2, 1>(1, Format::Bf16));
+        let (single, half) = (images_shape(1, 2, 1, Format::F32), images_shape(1, 2, 1, Format::Bf16));
         let gradient = |values: &[f32]| {
             let mut gradient = Storage::<f32>::try_alloc_len(&dev, values.len()).unwrap();
             gradient.copy_from_slice(values);

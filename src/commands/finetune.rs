@@ -1,0 +1,177 @@
+//! `simsiam finetune`: what an encoder is worth where few images have labels.
+
+use std::fmt;
+use std::fs;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use serde::Serialize;
+use simsiam_pipeline::shards::AtomicFile;
+
+use super::eval::classes;
+use crate::cli::finetune::{Beginning, FinetuneArgs, LabelShare};
+use crate::config::{Overrides, ShardFlags};
+use crate::console::{Console, thousands};
+use crate::data::KnnData;
+use crate::error::InputError;
+use crate::evaluate::report::SourceReport;
+use crate::evaluate::scores::accuracy;
+use crate::evaluate::subject::Subject;
+use crate::finetune::{FinetuneRecipe, Finetuning};
+use crate::interrupt::Interrupt;
+
+/// Trains and judges the classifiers, prints a line for each beginning, and leaves a JSON file in `RUN/finetune`.
+///
+/// # Errors
+/// If run, file or shards cannot be read, settings make no sense, the loss is no number, or files cannot be written.
+pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
+    let FinetuneArgs { labels: LabelShare(share), .. } = *args;
+    if args.weight_decay.is_some_and(|decay| !(decay.is_finite() && decay >= 0.0)) {
+        let decay = args.weight_decay.unwrap_or_default();
+        return Err(InputError::new(format!("--weight-decay {decay}: must be 0 or more")).into());
+    }
+    let subject = Subject::load(&args.run, args.checkpoint)?;
+    let given = Overrides {
+        shards: args.train_shards.clone(),
+        val_shards: args.val_shards.clone(),
+        cache_dir: args.cache_dir.clone(),
+        workers: args.workers,
+        ..Overrides::default()
+    };
+    let config = subject.config.with(&given)?.found_from_here(&args.run, &given, ShardFlags::EVAL)?;
+    subject.check_shards(&config, "--train-shards")?;
+    let data = KnnData::open(&config, &console.open_options())
+        .context("the shards (--train-shards and --val-shards name others)")?;
+    if args.train_shards.is_none() {
+        subject.check_own(&data.bank.shards, "--train-shards")?;
+    }
+    data.warn_of_shared();
+    let interrupt = Interrupt::listen()?;
+    let mut reports: Vec<FinetuneReport> = Vec::new();
+    for beginning in &args.from {
+        let recipe = recipe(args, *beginning, share);
+        let mut top1 = Vec::new();
+        for seed in 0..args.seeds {
+            let train = data.bank.share_of_labels(share, seed)?;
+            let finetuning = Finetuning {
+                train: &train,
+                val: &data.queries,
+                views: &config.recipe,
+                classes: classes(&data)?,
+                workers: config.workers.count(),
+                recipe,
+                interrupt: &interrupt,
+                console,
+            };
+            let network = match beginning {
+                Beginning::Encoder => subject.network()?,
+                Beginning::Scratch => subject.untrained(seed),
+            };
+            let what = format!("from {}, seed {seed}", name(*beginning));
+            top1.push(accuracy(&finetuning.run(network, seed, &what)?, 1));
+        }
+        let report = FinetuneReport {
+            encoder: subject.to_string(),
+            arch: config.arch.to_string(),
+            from: name(*beginning),
+            labels: share,
+            images: data.bank.share_of_labels(share, 0)?.len(),
+            recipe,
+            top1,
+            train: SourceReport::new(&data.bank, &config.shards),
+            val: SourceReport::new(&data.queries, &config.val_shards),
+        };
+        report.save(&subject)?;
+        if args.json {
+            console.result(serde_json::to_string(&report)?)?;
+        } else {
+            console.result(&report)?;
+        }
+        reports.push(report);
+    }
+    if let ([encoder], [scratch], false) =
+        (&of(&reports, "encoder")[..], &of(&reports, "scratch")[..], args.json)
+    {
+        let margin = mean(&encoder.top1) - mean(&scratch.top1);
+        console.result(format_args!("the encoder is worth {margin:+.2} points"))?;
+    }
+    data.warn_of_unusable();
+    Ok(())
+}
+
+fn of<'a>(reports: &'a [FinetuneReport], from: &str) -> Vec<&'a FinetuneReport> {
+    reports.iter().filter(|report| report.from == from).collect()
+}
+
+/// The recipe that was asked for. An encoder with random weights learns better at a higher rate and with decay, as in
+/// supervised training; it has the same epochs.
+fn recipe(args: &FinetuneArgs, beginning: Beginning, share: f64) -> FinetuneRecipe {
+    let named = match beginning {
+        Beginning::Encoder => FinetuneRecipe::for_share(share),
+        Beginning::Scratch => {
+            FinetuneRecipe { base_lr: 0.2, weight_decay: 5e-4, ..FinetuneRecipe::for_share(share) }
+        }
+    };
+    FinetuneRecipe {
+        epochs: args.epochs.unwrap_or(named.epochs),
+        batch_size: args.batch_size,
+        base_lr: args.base_lr.unwrap_or(named.base_lr),
+        weight_decay: args.weight_decay.unwrap_or(named.weight_decay),
+    }
+}
+
+fn name(beginning: Beginning) -> String {
+    beginning.to_possible_value().expect("no beginning is hidden").get_name().to_owned()
+}
+
+/// What came of one beginning.
+#[derive(Debug, Serialize)]
+struct FinetuneReport {
+    /// The encoder: the checkpoint's folder, or the file.
+    encoder: String,
+    arch: String,
+    from: String,
+    /// Share of the labels.
+    labels: f64,
+    /// Labelled images.
+    images: u64,
+    recipe: FinetuneRecipe,
+    /// Top-1 accuracy on the validation images for each seed, in percent.
+    top1: Vec<f64>,
+    train: SourceReport,
+    val: SourceReport,
+}
+
+impl FinetuneReport {
+    fn save(&self, subject: &Subject) -> Result<()> {
+        let dir = subject.run_dir.join("finetune");
+        fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        let name = format!("{}-from-{}-{}-labels.json", self.encoder, self.from, self.labels);
+        let path = dir.join(name);
+        let json = serde_json::to_string(self)? + "\n";
+        AtomicFile::write_all_to(&path, json.as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+impl fmt::Display for FinetuneReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (least, most) = self
+            .top1
+            .iter()
+            .fold((f64::MAX, f64::MIN), |(least, most), top1| (least.min(*top1), most.max(*top1)));
+        write!(
+            f,
+            "from {:<7}  {} labels ({} %)  top-1 {:.2} % ({least:.2} to {most:.2} over {} seeds)",
+            self.from,
+            thousands(self.images),
+            100.0 * self.labels,
+            mean(&self.top1),
+            self.top1.len()
+        )
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
