@@ -8,12 +8,13 @@ mod shuffle;
 mod validate;
 pub mod values;
 
-pub use method::{AlternateSteps, MlpBn, Predictor, Similarity, Symmetry, Target};
+pub use method::{AlternateSteps, Predictor, Target};
 pub use overrides::Overrides;
 pub use places::ShardFlags;
 pub use preset::Preset;
 pub use shuffle::Shuffle;
-pub use simsiam_model::methods::MethodName as Method;
+pub use simsiam_model::heads::HeadNorm;
+pub use simsiam_model::methods::{MethodName as Method, Similarity, Symmetry};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -94,7 +95,7 @@ pub struct TrainConfig {
     /// Channels of the projection `z`; SimSiam's predictor has a quarter in its hidden layer.
     pub projector_dim: usize,
     /// Layers of projector and predictor that have batch norm (table 3).
-    pub mlp_bn: MlpBn,
+    pub mlp_bn: HeadNorm,
     /// The prediction head (section 4.2).
     pub predictor: Predictor,
     /// Whether the targets are constants (section 4.1). Without it the encoder collapses.

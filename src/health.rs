@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{MlpBn, TrainConfig};
+use crate::config::{HeadNorm, TrainConfig};
 
 /// Whether the outputs still tell images apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ impl HealthRule {
     pub fn new(config: &TrainConfig) -> Self {
         Self {
             even_std: 1.0 / (config.projector_dim as f64).sqrt(),
-            centres: matches!(config.mlp_bn, MlpBn::Default | MlpBn::All),
+            centres: matches!(config.mlp_bn, HeadNorm::Default | HeadNorm::All),
             knows_rank: config.batch_size >= Self::FEWEST_IMAGES,
         }
     }

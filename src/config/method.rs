@@ -1,9 +1,9 @@
 //! The method and its ablations: what can be chosen, and what each method begins with.
 
 use serde::{Deserialize, Serialize};
-use simsiam_model::heads::{HeadConfig, HeadNorm};
+use simsiam_model::heads::HeadConfig;
 use simsiam_model::init::InitRng;
-use simsiam_model::methods::{self, CollapseHelp, MethodName, Scale, Settings};
+use simsiam_model::methods::{CollapseHelp, MethodName, Scale, Settings};
 use simsiam_model::network::{Network, Networks};
 
 use super::{Overrides, PredictorLr, Preset, TrainConfig};
@@ -18,44 +18,6 @@ pub enum Predictor {
     None,
     /// Two layers with their initial values: does not converge.
     FixedRandom,
-}
-
-/// Layers of projector and predictor that have batch norm (table 3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum MlpBn {
-    /// None.
-    None,
-    /// The hidden ones.
-    Hidden,
-    /// The hidden ones and the projector's output.
-    Default,
-    /// The predictor's output too.
-    All,
-}
-
-/// What predictions and targets are compared by (section 4.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Similarity {
-    /// The cosine.
-    Cosine,
-    /// The cross-entropy of their softmax over channels.
-    CrossEntropy,
-}
-
-/// Which views predict which (section 4.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Symmetry {
-    /// Each of two views the other.
-    Symmetric,
-    /// The first the second.
-    Asymmetric,
-    /// The first the second, of two pairs for each image.
-    #[value(name = "asymmetric-2x")]
-    #[serde(rename = "asymmetric-2x")]
-    AsymmetricTwice,
 }
 
 /// What SimSiam's predictions are compared with.
@@ -126,7 +88,7 @@ impl TrainConfig {
             } else {
                 defaults.dim
             },
-            mlp_bn: defaults.norm.into(),
+            mlp_bn: defaults.norm,
             predictor_lr: if defaults.predictor_decays { PredictorLr::Decay } else { PredictorLr::Constant },
             // The demo has a rate of its own, for few steps.
             base_lr: defaults.base_lr.filter(|_| self.preset != Preset::Demo).unwrap_or(self.base_lr),
@@ -157,7 +119,7 @@ impl TrainConfig {
 
     /// Views of each image.
     pub fn views(&self) -> usize {
-        methods::Symmetry::from(self.symmetry).views()
+        self.symmetry.views()
     }
 
     /// The network at its beginning, for `images` of data in `steps_per_epoch` batches.
@@ -170,15 +132,12 @@ impl TrainConfig {
     /// What is chosen of the method, for `images` of data in `steps_per_epoch` batches.
     pub(super) fn settings(&self, images: usize, steps_per_epoch: u64) -> Settings {
         Settings {
-            heads: HeadConfig { projector_layers: self.projector_layers, norm: self.mlp_bn.into() },
+            heads: HeadConfig { projector_layers: self.projector_layers, norm: self.mlp_bn },
             dim: self.projector_dim,
             predictor: self.predictor != Predictor::None,
             stop_gradient: self.stop_gradient,
-            similarity: match self.similarity {
-                Similarity::Cosine => methods::Similarity::Cosine,
-                Similarity::CrossEntropy => methods::Similarity::CrossEntropy,
-            },
-            symmetry: self.symmetry.into(),
+            similarity: self.similarity,
+            symmetry: self.symmetry,
             average_of: (self.target == Target::MovingAverage).then_some(images),
             copy_every: self.alternate_steps.map(|steps| match steps {
                 AlternateSteps::Steps(every) => every,
@@ -188,38 +147,6 @@ impl TrainConfig {
             temperature: self.temperature,
             queue: self.queue,
             own: self.method_settings.clone(),
-        }
-    }
-}
-
-impl From<MlpBn> for HeadNorm {
-    fn from(norm: MlpBn) -> Self {
-        match norm {
-            MlpBn::None => Self::None,
-            MlpBn::Hidden => Self::Hidden,
-            MlpBn::Default => Self::Default,
-            MlpBn::All => Self::All,
-        }
-    }
-}
-
-impl From<HeadNorm> for MlpBn {
-    fn from(norm: HeadNorm) -> Self {
-        match norm {
-            HeadNorm::None => Self::None,
-            HeadNorm::Hidden => Self::Hidden,
-            HeadNorm::Default => Self::Default,
-            HeadNorm::All => Self::All,
-        }
-    }
-}
-
-impl From<Symmetry> for methods::Symmetry {
-    fn from(symmetry: Symmetry) -> Self {
-        match symmetry {
-            Symmetry::Symmetric => Self::Symmetric,
-            Symmetry::Asymmetric => Self::Asymmetric,
-            Symmetry::AsymmetricTwice => Self::AsymmetricTwice,
         }
     }
 }

@@ -12,7 +12,7 @@ use simsiam_pipeline::shards::{Labels, OpenOptions};
 
 use super::values::{ByteSize, MethodSettings, labels, number, pattern, whole};
 use super::{
-    AlternateSteps, BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Precision, Predictor, PredictorLr,
+    AlternateSteps, BadSamplePolicy, Device, HeadNorm, Method, OnCollapse, Precision, Predictor, PredictorLr,
     Preset, Shuffle, Similarity, Symmetry, Target, Workers, checked_table, table,
 };
 use crate::error::InputError;
@@ -111,7 +111,7 @@ pub struct Overrides {
     pub predictor: Option<Predictor>,
     /// Layers of projector and predictor that have batch norm
     #[arg(long, help_heading = ABLATIONS)]
-    pub mlp_bn: Option<MlpBn>,
+    pub mlp_bn: Option<HeadNorm>,
     /// What predictions and targets are compared by
     #[arg(long, help_heading = ABLATIONS)]
     pub similarity: Option<Similarity>,

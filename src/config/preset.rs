@@ -10,7 +10,7 @@ use simsiam_pipeline::shards::Labels;
 use simsiam_pipeline::{Recipe, ShardSet};
 
 use super::{
-    BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Predictor, PredictorLr, Shuffle, Similarity,
+    BadSamplePolicy, Device, HeadNorm, Method, OnCollapse, Predictor, PredictorLr, Shuffle, Similarity,
     Symmetry, Target, TrainConfig, Workers,
 };
 
@@ -84,7 +84,7 @@ impl TrainConfig {
             predictor_lr: PredictorLr::Constant,
             projector_layers: 3,
             projector_dim: 2048,
-            mlp_bn: MlpBn::Default,
+            mlp_bn: HeadNorm::Default,
             predictor: Predictor::Mlp,
             stop_gradient: true,
             similarity: Similarity::Cosine,

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{Device, Method, MlpBn, Overrides, Precision, Predictor, Symmetry, TrainConfig};
+use super::{Device, HeadNorm, Method, Overrides, Precision, Predictor, Symmetry, TrainConfig};
 use crate::error::InputError;
 
 impl TrainConfig {
@@ -96,7 +96,7 @@ impl TrainConfig {
         if self.predictor == Predictor::FixedRandom && given.predictor_lr.is_some() {
             return refuse("--predictor-lr with a fixed predictor, which has no rate");
         }
-        if self.mlp_bn == MlpBn::All && !has_predictor {
+        if self.mlp_bn == HeadNorm::All && !has_predictor {
             return refuse("--mlp-bn all is about the predictor's output, but there is no predictor");
         }
         if let Err(reason) = method.check(&self.settings(0, 1)) {

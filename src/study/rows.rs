@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::config::{
-    AlternateSteps, Method, MlpBn, Overrides, Predictor, PredictorLr, Similarity, Symmetry, Target,
+    AlternateSteps, HeadNorm, Method, Overrides, Predictor, PredictorLr, Similarity, Symmetry, Target,
     TrainConfig,
 };
 use crate::error::InputError;
@@ -177,9 +177,9 @@ fn ablations(row: MakeRow<'_>, base: &TrainConfig) -> Vec<Row> {
             "1.5, does not converge, no collapse",
             Overrides { predictor: Some(Predictor::FixedRandom), ..unset() },
         ),
-        bn("none", "34.6", MlpBn::None),
-        bn("hidden only", "67.4", MlpBn::Hidden),
-        bn("all", "unstable, no collapse", MlpBn::All),
+        bn("none", "34.6", HeadNorm::None),
+        bn("hidden only", "67.4", HeadNorm::Hidden),
+        bn("all", "unstable, no collapse", HeadNorm::All),
         row(
             Group::Similarity,
             "cross-entropy",

@@ -72,7 +72,7 @@ fn an_encoder_in_a_file_is_judged_as_the_run_is() {
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
     let metadata = header.metadata().clone().unwrap();
     assert_eq!((&metadata["commit"][..], &metadata["steps"][..]), ("abc", "25"));
-    assert!(metadata.contains_key("data") && metadata.contains_key("knn"));
+    assert!(metadata.contains_key("data"));
     let config = &metadata["config"];
     assert!(config.contains("arch = \"resnet8\"") && !config.contains("train"), "{config}");
 }

@@ -11,12 +11,14 @@ pub use predictor::Predictor;
 
 /// Which layers of the heads have batch norm (Chen & He 2021, table 3). Those that have none have a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum HeadNorm {
-    /// No layer.
+    /// None.
     None,
-    /// The hidden layers of projector and predictor.
+    /// The hidden ones.
     Hidden,
-    /// The hidden layers, and the projector's output, there without scale and shift: SimSiam.
+    /// The hidden ones and the projector's output, there without scale and shift: SimSiam.
     Default,
     /// The predictor's output too: unstable.
     All,

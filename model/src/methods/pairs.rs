@@ -4,6 +4,8 @@ use crate::tensors::{Features, Taped};
 
 /// What a prediction and a target are compared by (Chen & He 2021, section 4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Similarity {
     /// The cosine.
     Cosine,
@@ -28,12 +30,16 @@ impl Similarity {
 
 /// Which views predict which (section 4.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Symmetry {
     /// Each of two views predicts the other.
     Symmetric,
     /// The first predicts the second.
     Asymmetric,
     /// Two pairs of views, one asymmetric loss each: as much computed for predictions as in the symmetric loss.
+    #[cfg_attr(feature = "clap", value(name = "asymmetric-2x"))]
+    #[cfg_attr(feature = "serde", serde(rename = "asymmetric-2x"))]
     AsymmetricTwice,
 }
 
