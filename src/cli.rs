@@ -4,7 +4,7 @@ pub mod finetune;
 pub mod hints;
 mod sources;
 
-pub use self::sources::SourceArgs;
+pub use self::sources::{ChoiceArgs, SourceArgs};
 
 use std::path::PathBuf;
 
@@ -269,6 +269,9 @@ pub struct PackArgs {
     /// Beginning of the shards' names
     #[arg(long, default_value = "train")]
     pub prefix: String,
+    /// Which of the images.
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
 }
 
 /// `simsiam unpack`.

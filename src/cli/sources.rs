@@ -24,6 +24,14 @@ pub struct SourceArgs {
     /// Most that shards from buckets and web servers take there, such as 200GB [default: 50GiB]
     #[arg(long, value_name = "SIZE")]
     pub cache_size: Option<ByteSize>,
+    /// Which of them.
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+}
+
+/// Flags of commands that can use some of the images.
+#[derive(Debug, Clone, Args)]
+pub struct ChoiceArgs {
     /// Only images that a condition holds for: `label in [3, cat]`, `key like 'a*/*'`, `key in list.txt`, with and, or, not
     #[arg(long, value_name = "CONDITION")]
     pub select: Option<String>,
@@ -35,10 +43,10 @@ pub struct SourceArgs {
     pub limit: Option<u64>,
 }
 
-impl SourceArgs {
-    /// These options with what the flags say.
-    pub fn options(&self, options: OpenOptions) -> OpenOptions {
-        self.overrides().open_options(options)
+impl ChoiceArgs {
+    /// Whether any of them is given.
+    pub fn is_given(&self) -> bool {
+        self.select.is_some() || self.fraction.is_some() || self.limit.is_some()
     }
 
     /// Which of the images to use; `None` is all.
@@ -53,10 +61,18 @@ impl SourceArgs {
             samples
         }))
     }
+}
+
+impl SourceArgs {
+    /// These options with what the flags say.
+    pub fn options(&self, options: OpenOptions) -> OpenOptions {
+        self.overrides().open_options(options)
+    }
 
     /// As settings of a run.
     pub fn overrides(&self) -> Overrides {
-        let Self { labels, cache_dir, cache_size, select, fraction, limit } = self.clone();
+        let Self { labels, cache_dir, cache_size, choice } = self.clone();
+        let ChoiceArgs { select, fraction, limit } = choice;
         Overrides { labels, cache_dir, cache_size, select, fraction, limit, ..Overrides::default() }
     }
 }

@@ -94,7 +94,7 @@ fn bench_loader(args: &BenchArgs, console: &Console) -> Result<String> {
         None => Preset::for_images(&shards)?,
     };
     let TrainConfig { recipe, seed, .. } = TrainConfig::preset(preset).with(&overrides)?;
-    let chosen = args.source.chosen(&shards)?;
+    let chosen = args.source.choice.chosen(&shards)?;
     // A batch larger than the data would be refused, and a few images are enough to measure with.
     let samples = chosen.as_ref().map_or(shards.len(), SampleSet::len);
     let batch_size = args.batch_size.min(samples as usize);

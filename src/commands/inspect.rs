@@ -30,7 +30,7 @@ pub fn run(args: &InspectArgs, console: &Console) -> Result<bool> {
         (ShardSet::open(&args.shards, &options)?, Vec::new())
     };
     drop(options);
-    let chosen = args.source.chosen(&shards)?;
+    let chosen = args.source.choice.chosen(&shards)?;
     let samples = chosen.as_ref().map_or(shards.len(), SampleSet::len);
     let options = InspectOptions { verify: args.verify, chosen, ..InspectOptions::default() };
     let phase = console.phase("inspecting", samples, Unit::Things("samples"));

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use simsiam_pipeline::ShardSet;
 use simsiam_pipeline::pack::{ClassFolders, PackOptions, PackOrder, PackProgress, pack, pack_set};
+use simsiam_pipeline::shards::{Labels, OpenOptions};
 
 use crate::cli::{self, PackArgs};
 use crate::console::{Console, Unit, counted, thousands};
@@ -44,17 +45,24 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         phase.set_length(progress.total);
         phase.set_position(progress.done);
     };
-    let report = if ShardSet::is_folder_of_images(&args.source) {
+    let is_folder = ShardSet::is_folder_of_images(&args.source);
+    if args.labels.is_some() && !is_folder {
+        return Err(
+            InputError::new("--labels is about folders: other sources have labels of their own").into()
+        );
+    }
+    let report = if is_folder && !args.choice.is_given() {
         pack(Path::new(&args.source), &args.out, &options, &mut told)?
     } else {
-        if args.labels.is_some() {
-            return Err(
-                InputError::new("--labels is about folders: other sources have labels of their own").into()
-            );
-        }
-        let set = ShardSet::open(&[&args.source], &console.open_options())?;
+        let labels = args.labels.map_or(Labels::Own, |labels| match labels {
+            cli::ClassFolders::Top => Labels::Folders,
+            cli::ClassFolders::Parent => Labels::Parents,
+            cli::ClassFolders::None => Labels::None,
+        });
+        let set = ShardSet::open(&[&args.source], &OpenOptions { labels, ..console.open_options() })?;
         set.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
-        pack_set(&set, None, &args.out, &options, &mut told)?
+        let chosen = args.choice.chosen(&set)?;
+        pack_set(&set, chosen.as_ref(), &args.out, &options, &mut told)?
     };
     drop(phase);
     for skipped in report.skipped.iter().chain(&report.others).take(MOST_LISTED) {

@@ -13,7 +13,7 @@ use crate::console::{Console, Unit, thousands};
 /// If the shards cannot be opened, or the folder holds something already or cannot be written.
 pub fn run(args: &UnpackArgs, console: &Console) -> Result<bool> {
     let shards = ShardSet::open(&args.shards, &args.source.options(console.open_options()))?;
-    let chosen = args.source.chosen(&shards)?;
+    let chosen = args.source.choice.chosen(&shards)?;
     let options = UnpackOptions { format: args.format.into(), chosen, ..UnpackOptions::default() };
     for warning in shards.warnings() {
         tracing::warn!("{warning}");

@@ -25,6 +25,26 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
+fn a_part_is_packed_of_folders_and_of_shards_alike() {
+    let fixture = Fixture::new();
+    let pack = |source: &str, out: &str| {
+        let mut command = simsiam();
+        command.arg("pack").arg(fixture.path(source)).arg(fixture.path(out));
+        succeed(command.args(["--fraction", "0.1", "--order", "name"]));
+        let unpacked = fixture.path(&format!("{out}-files"));
+        succeed(simsiam().arg("unpack").arg(fixture.path(out)).arg(&unpacked));
+        files(&unpacked)
+    };
+    let of_folder = pack("images/train", "a");
+    assert_eq!(of_folder.len(), 20, "two of each class");
+    assert!(of_folder == pack("train", "b"), "keys decide which");
+    let mut command = simsiam();
+    command.arg("pack").arg(fixture.path("train")).arg(fixture.path("c")).args(["--select", "label in [99]"]);
+    assert!(refused(&mut command).contains("--select"), "no such label");
+    assert!(!fixture.path("c").exists());
+}
+
+#[test]
 fn what_was_packed_comes_out_again() {
     let fixture = Fixture::new();
     let out = fixture.path("out");

@@ -32,7 +32,7 @@ pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<bool> {
         Some(preset) => preset,
         None => Preset::for_images(&shards)?,
     };
-    let chosen = args.source.chosen(&shards)?;
+    let chosen = args.source.choice.chosen(&shards)?;
     let asked = chosen.as_ref().map_or(shards.len(), SampleSet::len);
     let config = PipelineConfig {
         chosen,
