@@ -23,7 +23,6 @@ pub fn run(args: &EmbedArgs, console: &Console) -> Result<()> {
     let (shards, workers) = (args.shards.clone(), args.workers);
     let given = Overrides { shards, workers, ..args.source.overrides() };
     let config = subject.config.with(&given)?.found_from_here(&args.run, &given, ShardFlags::EMBED)?;
-    subject.check_shards(&config, "--shards")?;
     let source = Source::open_chosen(&config.shards, &config, &console.open_options())?;
     if args.shards.is_none() {
         subject.check_own(&source.shards, "--shards")?;

@@ -40,7 +40,6 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
         ..args.source.overrides()
     };
     let config = subjects[0].config.with(&given)?.found_from_here(&args.run, &given, ShardFlags::EVAL)?;
-    subjects[0].check_shards(&config, "--train-shards")?;
     let own_shards = args.train_shards.is_none();
     let data = KnnData::open(&config, &console.open_options())
         .context("the shards (--train-shards and --val-shards name others)")?;

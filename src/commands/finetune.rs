@@ -39,7 +39,6 @@ pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
         ..Overrides::default()
     };
     let config = subject.config.with(&given)?.found_from_here(&args.run, &given, ShardFlags::EVAL)?;
-    subject.check_shards(&config, "--train-shards")?;
     let data = KnnData::open(&config, &console.open_options())
         .context("the shards (--train-shards and --val-shards name others)")?;
     if args.train_shards.is_none() {

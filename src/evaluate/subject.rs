@@ -130,17 +130,6 @@ impl Subject {
         Ok(subject)
     }
 
-    /// Refuses to go on without images, which a file does not remember; `flag` names some.
-    ///
-    /// # Errors
-    /// If there are none.
-    pub fn check_shards(&self, config: &TrainConfig, flag: &str) -> Result<(), InputError> {
-        if config.shards.is_empty() && matches!(self.weights, Weights::File(_)) {
-            return Err(InputError::new(format!("{self} is an encoder and no run: {flag} names the images")));
-        }
-        Ok(())
-    }
-
     /// Refuses shards that hold other data than the run was trained on, where they were to be the run's own; `flag` names
     /// shards whatever they hold.
     ///

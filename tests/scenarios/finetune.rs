@@ -61,7 +61,7 @@ fn an_encoder_in_a_file_is_judged_as_the_run_is() {
     let file = exported(&fixture);
     let eval = |of: &PathBuf| {
         let mut command = simsiam();
-        command.arg("eval").arg(of).args(["--only", "knn", "--json"]);
+        command.arg("eval").arg(of).args(["--only", "knn", "--knn-k", "20", "--json"]);
         command.arg("--train-shards").arg(fixture.path("train")).arg("--val-shards").arg(fixture.path("val"));
         let printed = succeed(&mut command);
         let report: Value = serde_json::from_str(printed.lines().last().unwrap()).unwrap();
@@ -85,7 +85,7 @@ fn what_cannot_be_is_refused_with_the_reason() {
         ("run", vec!["--labels", "0%"], "must be a percentage above 0"),
         ("run", vec!["--labels", "10"], "must be a percentage above 0"),
         ("run", vec!["--labels", "100%", "--weight-decay", "-1"], "--weight-decay -1: must be 0 or more"),
-        ("encoder.safetensors", vec!["--labels", "100%"], "is an encoder and no run: --train-shards names"),
+        ("encoder.safetensors", vec!["--labels", "100%"], "has no shards: --train-shards names some"),
         ("encoder.safetensors", vec!["--labels", "100%", "--checkpoint", "best"], "nothing to choose"),
     ] {
         let printed = refused(&mut finetune(&fixture, of, &flags));
