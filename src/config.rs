@@ -307,10 +307,11 @@ impl TrainConfig {
     }
 
     /// The first setting in which `other` would make another run: (key, here, there). Settings that change neither
-    /// batches, weights nor accuracies don't count; that the shards hold the same data is checked by their fingerprint.
+    /// batches, weights nor accuracies don't count, nor does the number of epochs, which a run may change when it goes on; that the shards hold the same data is checked by their fingerprint.
     /// Validation shards may move, but not come or go: without any, a tenth of the data is not trained on.
     pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
-        const HARMLESS: [&str; 14] = [
+        const HARMLESS: [&str; 15] = [
+            "epochs",
             "shards",
             "val_shards",
             "absolute_shards",

@@ -61,7 +61,7 @@ pub struct Overrides {
     /// Encoder
     #[arg(long)]
     pub arch: Option<Arch>,
-    /// Passes over the data
+    /// Passes over the data; with --resume it may be another number than before
     #[arg(long, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub epochs: Option<u64>,
     /// Images a step; the learning rate is base-lr * batch-size / 256
@@ -263,7 +263,7 @@ impl Overrides {
     }
 
     /// Says that a value cannot be: by its flag, or by its key where a file has set it.
-    pub(super) fn refusal(&self, key: &str, value: impl fmt::Display, allowed: &str) -> InputError {
+    pub(crate) fn refusal(&self, key: &str, value: impl fmt::Display, allowed: &str) -> InputError {
         InputError::new(match &self.file {
             Some(file) if file.keys.contains(key) => {
                 format!("configuration {}: {key} = {value}: {allowed}", file.path.display())
