@@ -5,6 +5,7 @@ mod overrides;
 mod places;
 mod preset;
 mod shuffle;
+mod stop_rule;
 mod validate;
 pub mod values;
 
@@ -13,6 +14,7 @@ pub use overrides::Overrides;
 pub use places::ShardFlags;
 pub use preset::Preset;
 pub use shuffle::Shuffle;
+pub use stop_rule::{Accuracies, StopRule};
 
 use std::fmt;
 use std::path::PathBuf;
@@ -112,6 +114,9 @@ pub struct TrainConfig {
     pub on_collapse: OnCollapse,
     /// Epochs between kNN evaluations; 0 for none. Left out, every epoch if the data is labelled.
     pub knn_every: Option<u64>,
+    /// What ends the run before its last epoch: the first of these rules that holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop_when: Vec<StopRule>,
     /// Neighbours that vote.
     pub knn_k: usize,
     /// Votes weigh `exp(similarity / temperature)`.
@@ -265,6 +270,7 @@ impl TrainConfig {
         config.settle(overrides);
         config.place(overrides);
         config.validate(overrides)?;
+        config.stop_when.retain(|rule| *rule != StopRule::Never);
         Ok(config)
     }
 
@@ -307,11 +313,12 @@ impl TrainConfig {
     }
 
     /// The first setting in which `other` would make another run: (key, here, there). Settings that change neither
-    /// batches, weights nor accuracies don't count, nor does the number of epochs, which a run may change when it goes on; that the shards hold the same data is checked by their fingerprint.
+    /// batches, weights nor accuracies don't count, nor does when it ends, which may change as a run goes on; that the shards hold the same data is checked by their fingerprint.
     /// Validation shards may move, but not come or go: without any, a tenth of the data is not trained on.
     pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
-        const HARMLESS: [&str; 15] = [
+        const HARMLESS: [&str; 16] = [
             "epochs",
+            "stop_when",
             "shards",
             "val_shards",
             "absolute_shards",

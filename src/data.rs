@@ -280,6 +280,12 @@ fn wants_knn(config: &TrainConfig, all: &Source, val: Option<&Source>) -> Result
         sources.into_iter().find(|(source, _)| source.is_some_and(|source| !source.shards.has_labels()));
     match unlabelled {
         None => check_shared_labels(config, all, val).map(|()| true),
+        Some((_, patterns)) if !config.stop_when.is_empty() => Err(InputError::new(format!(
+            "--stop-when {} asks for kNN, which needs a label for every sample, but some in {} have none (`simsiam inspect` counts them)",
+            config.stop_when[0],
+            patterns.join(" ")
+        ))
+        .into()),
         Some(_) if val.is_none() && config.knn_every.is_none() => {
             let labelled = all.shards.shards().map(|shard| shard.labelled()).sum::<u64>();
             if labelled > 0 {

@@ -12,7 +12,7 @@ use simsiam_model::objective::Spread;
 
 use self::bar::RunBar;
 use self::pace::Pace;
-use crate::config::TrainConfig;
+use crate::config::{Accuracies, StopRule, TrainConfig};
 use crate::console::{Console, duration, per_second, thousands};
 use crate::health::{Health, HealthRule, Seen};
 use crate::metrics::{EpochMetrics, MetricsLog, StepMetrics};
@@ -39,11 +39,22 @@ pub struct Counters {
     pub last_knn: Option<f64>,
     /// Best kNN top-1, in percent, and its step.
     pub best_knn: Option<(f64, u64)>,
+    /// Evaluations since the best; not counted by checkpoints of before there was this.
+    #[serde(default)]
+    pub since_best_knn: u64,
     /// The latest log line's.
     pub health: Health,
 }
 
 impl Counters {
+    /// The rule that ends the run before its last epoch, and why, once an epoch is trained.
+    pub fn stopped_by(&self, config: &TrainConfig) -> Option<(StopRule, String)> {
+        let (last, (best, _)) = self.last_knn.zip(self.best_knn)?;
+        let accuracies = Accuracies { last, best, since_best: self.since_best_knn };
+        let rule = config.stop_rule(&accuracies).filter(|_| self.epochs_reported > 1)?;
+        Some((rule, rule.reason(&accuracies)))
+    }
+
     /// Whether the last of so many epochs has been reported.
     pub fn is_finished(&self, epochs: u64) -> bool {
         self.epochs_reported > epochs
@@ -94,6 +105,7 @@ pub struct Progress {
     metrics: MetricsLog,
     bar: RunBar,
     pace: Pace,
+    config: TrainConfig,
     epochs: u64,
     steps_per_epoch: u64,
     batch_size: usize,
@@ -125,6 +137,7 @@ impl Progress {
             metrics,
             bar,
             pace: Pace::new(config, steps_per_epoch),
+            config: config.clone(),
             epochs: config.epochs,
             steps_per_epoch,
             batch_size: config.batch_size,
@@ -145,6 +158,11 @@ impl Progress {
     /// Whether all steps are done and reported.
     pub fn is_finished(&self) -> bool {
         self.step() == self.epochs * self.steps_per_epoch
+    }
+
+    /// The rule that ends the run now, and why.
+    pub fn stopped_by(&self) -> Option<(StopRule, String)> {
+        self.counters.stopped_by(&self.config)
     }
 
     /// The number of epochs done, if that is an epoch's end which has not been reported.
@@ -206,11 +224,14 @@ impl Progress {
         if let Some(top1) = knn_top1 {
             counters.first_knn = counters.first_knn.or(Some(top1));
             counters.last_knn = Some(top1);
-            if counters.best_knn.is_none_or(|(best, _)| top1 > best) {
+            let is_better = counters.best_knn.is_none_or(|(best, _)| top1 > best);
+            counters.since_best_knn = if is_better { 0 } else { counters.since_best_knn + 1 };
+            if is_better {
                 counters.best_knn = Some((top1, step));
             }
         }
-        self.metrics.write(&EpochMetrics { step, epoch, epoch_loss, knn_top1 })?;
+        let stopped_by = if epoch < self.epochs { self.stopped_by().map(|(rule, _)| rule) } else { None };
+        self.metrics.write(&EpochMetrics { step, epoch, epoch_loss, knn_top1, stopped_by })?;
         let mut parts = Vec::new();
         parts.extend(epoch_loss.map(|loss| format!("mean loss {loss:.4}")));
         parts.extend(knn_top1.map(|top1| format!("kNN top-1 {top1:.2} %")));

@@ -36,6 +36,8 @@ pub struct Run {
 pub enum Outcome {
     /// All epochs are done.
     Finished(Counters),
+    /// A rule of `stop_when` holds, and it has saved where it was; why.
+    StoppedEarly(Counters, String),
     /// It was asked to stop, and has saved where it was.
     Interrupted(Counters),
     /// Its outputs collapsed, and it was to stop then; it has saved where it was.
@@ -94,6 +96,10 @@ pub fn train<D: Backend>(
         }
         if progress.is_finished() {
             return Ok(Outcome::Finished(progress.counters().clone()));
+        }
+        if let Some((_, reason)) = progress.stopped_by() {
+            save(model, &optimizer, progress)?;
+            return Ok(Outcome::StoppedEarly(progress.counters().clone(), reason));
         }
 
         let idle = D::done().map_err(failed)?;

@@ -85,9 +85,7 @@ impl Work for Training<'_> {
         if let Some(before) = epochs_before.filter(|before| *before != run.config.epochs) {
             console.line(new_schedule(&run.config, before, step, steps_per_epoch));
         }
-        let counters = run.progress.counters();
-        if counters.is_finished(run.config.epochs) {
-            let outcome = Outcome::Finished(counters.clone());
+        if let Some(outcome) = ended(&run) {
             conclude(console, &outcome, &run);
             return Ok(outcome);
         }
@@ -101,6 +99,16 @@ impl Work for Training<'_> {
         conclude(console, &outcome, &run);
         Ok(outcome)
     }
+}
+
+/// The outcome of a run that has nothing left to do.
+fn ended(run: &Run) -> Option<Outcome> {
+    let counters = run.progress.counters();
+    if counters.is_finished(run.config.epochs) {
+        return Some(Outcome::Finished(counters.clone()));
+    }
+    let (_, reason) = run.progress.stopped_by()?;
+    Some(Outcome::StoppedEarly(counters.clone(), reason))
 }
 
 /// Makes or opens the folder, and says what there is.
@@ -314,14 +322,20 @@ fn introduce(console: &Console, config: &TrainConfig, data: &Data, dir: &RunDir,
             config.epochs,
             counted(config.epochs, "epoch")
         ));
+    } else if let Some((rule, _)) = counters.stopped_by(config) {
+        console.line(format_args!(
+            "# this run is finished by --stop-when '{rule}', after step {step}; another rule, or `never`, lets it go on"
+        ));
     } else if counters.step > 0 {
         console.line(format_args!("# goes on after step {step}"));
     }
 }
 
 fn conclude(console: &Console, outcome: &Outcome, run: &Run) {
-    let (Outcome::Finished(counters) | Outcome::Interrupted(counters) | Outcome::Collapsed(counters)) =
-        outcome;
+    let (Outcome::Finished(counters)
+    | Outcome::StoppedEarly(counters, _)
+    | Outcome::Interrupted(counters)
+    | Outcome::Collapsed(counters)) = outcome;
     let path = run.dir.path().display();
     let bad = run.data.bad_samples().len();
     if bad > 0 {
@@ -340,6 +354,14 @@ fn conclude(console: &Console, outcome: &Outcome, run: &Run) {
         }
         Outcome::Collapsed(_) => {
             console.line(format_args!("stopped after the collapse, and saved in {path}"));
+        }
+        Outcome::StoppedEarly(counters, reason) => {
+            let epochs = counters.epochs_reported.saturating_sub(1);
+            console.line(format_args!(
+                "finished early, after epoch {epochs} of {}: {reason}",
+                run.config.epochs
+            ));
+            console.line(format_args!("run folder: {path} (config.toml, metrics.jsonl, checkpoints)"));
         }
         Outcome::Finished(_) => {
             console.line(format_args!("run folder: {path} (config.toml, metrics.jsonl, checkpoints)"));

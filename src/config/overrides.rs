@@ -13,7 +13,7 @@ use simsiam_pipeline::shards::{Labels, OpenOptions};
 use super::values::{ByteSize, labels, number, pattern, whole};
 use super::{
     AlternateSteps, BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Precision, Predictor, PredictorLr,
-    Preset, Shuffle, Similarity, Symmetry, Target, Workers, checked_table, table,
+    Preset, Shuffle, Similarity, StopRule, Symmetry, Target, Workers, checked_table, table,
 };
 use crate::error::InputError;
 
@@ -136,6 +136,9 @@ pub struct Overrides {
     /// Epochs between kNN evaluations, 0 for none [default: 1 if the data is labelled]
     #[arg(long, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub knn_every: Option<u64>,
+    /// End the run early: `knn>=55` (percent), `stale 10` (evaluations without a better kNN), or both; `never` takes a run's rules away
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub stop_when: Option<Vec<StopRule>>,
     /// Neighbours that vote
     #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub knn_k: Option<usize>,

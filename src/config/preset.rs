@@ -93,6 +93,7 @@ impl TrainConfig {
             queue: None,
             on_collapse: OnCollapse::Warn,
             knn_every: None,
+            stop_when: Vec::new(),
             knn_k: 200,
             knn_temperature: 0.1,
             bad_sample_budget: 0.01,

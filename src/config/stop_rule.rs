@@ -56,14 +56,15 @@ impl FromStr for StopRule {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let rule = if let Some(percent) = text.strip_prefix("knn").and_then(|rest| rest.trim().strip_prefix(">=")) {
-            let percent = percent.trim().parse().ok();
-            percent.filter(|percent| *percent > 0.0 && *percent <= 100.0).map(Self::Knn)
-        } else if let Some(evaluations) = text.strip_prefix("stale ") {
-            evaluations.trim().parse().ok().filter(|evaluations| *evaluations >= 1).map(Self::Stale)
-        } else {
-            (text == "never").then_some(Self::Never)
-        };
+        let rule =
+            if let Some(percent) = text.strip_prefix("knn").and_then(|rest| rest.trim().strip_prefix(">=")) {
+                let percent = percent.trim().parse().ok();
+                percent.filter(|percent| *percent > 0.0 && *percent <= 100.0).map(Self::Knn)
+            } else if let Some(evaluations) = text.strip_prefix("stale ") {
+                evaluations.trim().parse().ok().filter(|evaluations| *evaluations >= 1).map(Self::Stale)
+            } else {
+                (text == "never").then_some(Self::Never)
+            };
         rule.ok_or_else(|| {
             format!(
                 "`{text}` is none of `knn>=P` (percent, above 0 and at most 100), `stale N` (evaluations, at least 1) and `never`"
@@ -124,7 +125,9 @@ mod tests {
         for rule in [StopRule::Knn(62.25), StopRule::Stale(3), StopRule::Never] {
             assert_eq!(read(&rule.to_string()), Ok(rule));
         }
-        for text in ["", "knn>55", "knn>=0", "knn>=100.1", "knn>=NaN", "stale", "stale 0", "stale -1", "loss<=0"] {
+        for text in
+            ["", "knn>55", "knn>=0", "knn>=100.1", "knn>=NaN", "stale", "stale 0", "stale -1", "loss<=0"]
+        {
             assert!(read(text).unwrap_err().starts_with(&format!("`{text}` is none of `knn>=P`")), "{text}");
         }
     }

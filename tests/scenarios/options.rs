@@ -66,6 +66,66 @@ fn fewer_epochs_than_are_done_are_refused_and_change_nothing() {
     assert!(printed.contains("2 epochs instead of 4") && printed.contains("epoch 2/2 done"), "{printed}");
 }
 
+#[test]
+fn a_run_ends_by_its_rule_and_goes_on_without_it() {
+    let fixture = Fixture::new();
+    let labelled = ["--knn-every", "1", "--epochs", "5"];
+    // Whatever the accuracy is after one epoch, it is above this.
+    let flags = ["--stop-when", "stale 3", "--stop-when", "knn>=0.5"];
+    let printed = succeed(fixture.train("run", &labelled).args(flags));
+    assert!(
+        printed.contains("finished early, after epoch 1 of 5: `knn>=0.5` holds: kNN top-1 is "),
+        "{printed}"
+    );
+    assert!(config(&fixture, "run").contains("stop_when = [\"stale 3\", \"knn>=0.5\"]\n"));
+    let last = fixture.metrics("run").pop().unwrap();
+    assert_eq!((&last["epoch"], &last["stopped_by"]), (&1.into(), &"knn>=0.5".into()));
+    assert!(!fixture.weights("run", 22).is_empty());
+
+    let printed = succeed(&mut resume(&fixture, "run"));
+    assert!(printed.contains("# this run is finished by --stop-when 'knn>=0.5'"), "{printed}");
+    assert!(printed.contains("finished early, after epoch 1 of 5"), "{printed}");
+
+    let printed = succeed(resume(&fixture, "run").args(["--stop-when", "never"]));
+    assert!(printed.contains("epoch 5/5 done") && !printed.contains("finished"), "{printed}");
+    assert!(!config(&fixture, "run").contains("stop_when"));
+    succeed(&mut fixture.train("whole", &labelled));
+    assert_eq!(fixture.weights("run", 110), fixture.weights("whole", 110));
+}
+
+#[test]
+fn a_run_whose_accuracy_stays_ends_after_so_many_evaluations() {
+    let fixture = Fixture::new();
+    // Nothing is learned at a rate of 0 but batch norm's running statistics.
+    let more = ["--knn-every", "1", "--epochs", "9", "--base-lr", "0", "--stop-when", "knn>=100,stale 2"];
+    let printed = succeed(&mut fixture.train("run", &more));
+    assert!(printed.contains("`stale 2` holds: 2 evaluations no better than kNN top-1"), "{printed}");
+    let lines = fixture.metrics("run");
+    let top1: Vec<f64> = lines.iter().filter_map(|line| line["knn_top1"].as_f64()).collect();
+    let best = top1.iter().copied().fold(0.0, f64::max);
+    assert_eq!(top1.iter().position(|top1| *top1 == best), Some(top1.len() - 3), "{top1:?}");
+}
+
+#[test]
+fn rules_that_can_never_hold_are_refused() {
+    let fixture = Fixture::new();
+    let refusal = |more: &[&str]| refused(fixture.train("run", &["--epochs", "5"]).args(more));
+    let printed = refusal(&["--stop-when", "knn>=55"]);
+    assert!(
+        printed.contains("--stop-when knn>=55: must be left out with --knn-every 0, which evaluates nothing"),
+        "{printed}"
+    );
+    let printed = refusal(&["--knn-every", "1", "--stop-when", "stale 6"]);
+    assert!(printed.contains("--stop-when stale 6: must be at most 5 evaluations"), "{printed}");
+    let printed = refusal(&["--stop-when", "loss<0"]);
+    assert!(printed.contains("`loss<0` is none of `knn>=P`"), "{printed}");
+    let mut unlabelled = crate::fixture::simsiam();
+    unlabelled.args(["train", "--preset", "demo", "--stop-when", "knn>=55", "--labels", "none", "--shards"]);
+    let printed = refused(unlabelled.arg(fixture.path("train")).arg("--run-dir").arg(fixture.path("none")));
+    assert!(printed.contains("--stop-when knn>=55 asks for kNN, which needs a label"), "{printed}");
+    assert!(!fixture.path("run").exists() && !fixture.path("none").exists());
+}
+
 fn config(fixture: &Fixture, run: &str) -> String {
     std::fs::read_to_string(fixture.path(run).join("config.toml")).unwrap()
 }
