@@ -1,6 +1,7 @@
 //! What a run is made of: presets, a TOML file over them, flags over both.
 
 mod method;
+mod optimizer;
 mod overrides;
 mod places;
 mod preset;
@@ -10,6 +11,7 @@ mod validate;
 pub mod values;
 
 pub use method::{AlternateSteps, Method, MlpBn, Predictor, Similarity, Symmetry, Target};
+pub use optimizer::Optimizer;
 pub use overrides::Overrides;
 pub use places::ShardFlags;
 pub use preset::Preset;
@@ -80,9 +82,13 @@ pub struct TrainConfig {
     pub base_lr: f64,
     /// Epochs of linear warm-up; the paper has none below a batch of 1024.
     pub warmup_epochs: u64,
-    /// SGD's momentum.
+    /// What moves the parameters.
+    #[serde(default)]
+    pub optimizer: Optimizer,
+    /// Momentum of SGD and LARS; AdamW's beta 1.
     pub momentum: f64,
-    /// L2 penalty on all parameters, biases and batch norm included.
+    /// L2 penalty: SGD's on all parameters, biases and batch norm included, LARS's on all but these. AdamW's decoupled decay of
+    /// all parameters.
     pub weight_decay: f64,
     /// Whether the predictor's learning rate decays with the others (section 4.2: constant is better, 68.1 to 67.7).
     pub predictor_lr: PredictorLr,
@@ -247,7 +253,8 @@ impl TrainConfig {
     pub fn resolve(overrides: &Overrides) -> Result<Self, InputError> {
         let unset = if overrides.shards.is_none() { Preset::Demo } else { Preset::Imagenet };
         let preset = Self::preset(overrides.preset.unwrap_or(unset));
-        preset.for_method(overrides.method.unwrap_or(Method::Simsiam)).with(overrides)
+        let preset = preset.for_method(overrides.method.unwrap_or(Method::Simsiam));
+        preset.for_optimizer(overrides.optimizer.unwrap_or_default()).with(overrides)
     }
 
     /// This configuration with `overrides` on top.

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, anyhow};
 use dfdx::prelude::*;
 use simsiam_model::network::Network;
-use simsiam_model::{Backend, Sgd, SgdConfig, state};
+use simsiam_model::{Backend, Optimizer, state};
 
 use crate::checkpoint::{Checkpoint, RunState, folder};
 use crate::config::{OnCollapse, TrainConfig};
@@ -54,8 +54,7 @@ pub fn train<D: Backend>(
     resumed: Option<Checkpoint>,
 ) -> Result<Outcome> {
     let Run { config, data, dir, interrupt, progress } = run;
-    let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
-    let mut optimizer = Sgd::new(sgd);
+    let mut optimizer = Optimizer::new(config.optimizer_config());
     if let Some(checkpoint) = resumed {
         state::import(model, &checkpoint.model).context("the checkpoint's model")?;
         optimizer.import(model, &checkpoint.optimizer).context("the checkpoint's optimizer")?;
@@ -65,7 +64,7 @@ pub fn train<D: Backend>(
     let schedule = Schedule::new(config, batches.steps_per_epoch());
     let total_steps = config.epochs * batches.steps_per_epoch();
     let mut feed = Feed::<D>::start(batches, model.views(), &config.recipe)?;
-    let save = |model: &dyn Network<D>, optimizer: &Sgd<D>, progress: &mut Progress| {
+    let save = |model: &dyn Network<D>, optimizer: &Optimizer<D>, progress: &mut Progress| {
         let state = RunState::new(config, data, progress.counters());
         dir.write_quarantine(&data.bad_samples())?;
         let checkpoint = Checkpoint { state, model: state::export(model), optimizer: optimizer.export() };

@@ -8,7 +8,7 @@ use dfdx::nn::{
 };
 use dfdx::prelude::*;
 
-use crate::backend::{Backend, SgdStep};
+use crate::backend::{AdamWStep, Backend, LarsStep, SgdStep};
 use crate::init::InitRng;
 
 /// A piece of network: a dfdx [`TensorCollection`] that knows how its values begin.
@@ -73,6 +73,29 @@ pub trait AnyTensor<D: Backend> {
         velocity: &mut Tensor<(usize,), f32, D>,
         grads: &mut Gradients<f32, D>,
     ) -> Result<(), D::Err>;
+
+    /// A step of LARS by its gradient.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn lars_update(
+        &mut self,
+        step: &LarsStep,
+        velocity: &mut Tensor<(usize,), f32, D>,
+        grads: &mut Gradients<f32, D>,
+    ) -> Result<(), D::Err>;
+
+    /// A step of AdamW by its gradient.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn adamw_update(
+        &mut self,
+        step: &AdamWStep,
+        first_moment: &mut Tensor<(usize,), f32, D>,
+        second_moment: &mut Tensor<(usize,), f32, D>,
+        grads: &mut Gradients<f32, D>,
+    ) -> Result<(), D::Err>;
 }
 
 impl<S: Shape, D: Backend> AnyTensor<D> for Tensor<S, f32, D> {
@@ -104,6 +127,27 @@ impl<S: Shape, D: Backend> AnyTensor<D> for Tensor<S, f32, D> {
     ) -> Result<(), D::Err> {
         let dev = self.device().clone();
         dev.sgd_update(step, self, velocity, grads.get_or_alloc_mut(self)?)
+    }
+
+    fn lars_update(
+        &mut self,
+        step: &LarsStep,
+        velocity: &mut Tensor<(usize,), f32, D>,
+        grads: &mut Gradients<f32, D>,
+    ) -> Result<(), D::Err> {
+        let dev = self.device().clone();
+        dev.lars_update(step, self, velocity, grads.get_or_alloc_mut(self)?)
+    }
+
+    fn adamw_update(
+        &mut self,
+        step: &AdamWStep,
+        first_moment: &mut Tensor<(usize,), f32, D>,
+        second_moment: &mut Tensor<(usize,), f32, D>,
+        grads: &mut Gradients<f32, D>,
+    ) -> Result<(), D::Err> {
+        let dev = self.device().clone();
+        dev.adamw_update(step, self, first_moment, second_moment, grads.get_or_alloc_mut(self)?)
     }
 }
 

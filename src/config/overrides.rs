@@ -12,8 +12,8 @@ use simsiam_pipeline::shards::{Labels, OpenOptions};
 
 use super::values::{ByteSize, labels, number, pattern, whole};
 use super::{
-    AlternateSteps, BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Precision, Predictor, PredictorLr,
-    Preset, Shuffle, Similarity, StopRule, Symmetry, Target, Workers, checked_table, table,
+    AlternateSteps, BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Optimizer, Precision, Predictor,
+    PredictorLr, Preset, Shuffle, Similarity, StopRule, Symmetry, Target, Workers, checked_table, table,
 };
 use crate::error::InputError;
 
@@ -79,16 +79,19 @@ pub struct Overrides {
     /// How numbers are multiplied [default: f32 on the CPU, tf32 on a GPU]
     #[arg(long)]
     pub precision: Option<Precision>,
-    /// Learning rate at a batch of 256
+    /// Learning rate at a batch of 256 [default: the preset's for sgd, 0.3 for lars, 0.001 for adamw]
     #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub base_lr: Option<f64>,
     /// Epochs of linear warm-up
     #[arg(long, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub warmup_epochs: Option<u64>,
-    /// SGD's momentum
+    /// What moves the parameters; it brings its own base-lr and weight-decay [default: sgd]
+    #[arg(long)]
+    pub optimizer: Option<Optimizer>,
+    /// Momentum of sgd and lars; beta 1 of adamw
     #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub momentum: Option<f64>,
-    /// L2 penalty on all parameters
+    /// L2 penalty of sgd on all parameters, of lars on all but biases and batch norm; decoupled decay of adamw
     #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
     /// Whether the predictor's learning rate decays with the others

@@ -8,8 +8,8 @@ use simsiam_pipeline::shards::Labels;
 use simsiam_pipeline::{Recipe, ShardSet};
 
 use super::{
-    BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Predictor, PredictorLr, Shuffle, Similarity,
-    Symmetry, Target, TrainConfig, Workers,
+    BadSamplePolicy, Device, Method, MlpBn, OnCollapse, Optimizer, Predictor, PredictorLr, Shuffle,
+    Similarity, Symmetry, Target, TrainConfig, Workers,
 };
 
 /// A named set of values.
@@ -76,6 +76,7 @@ impl TrainConfig {
             workers: Workers::Auto,
             base_lr: 0.05,
             warmup_epochs: 0,
+            optimizer: Optimizer::Sgd,
             momentum: 0.9,
             weight_decay: 1e-4,
             predictor_lr: PredictorLr::Constant,

@@ -1,6 +1,6 @@
 //! Options of training that change how long a run goes on, and what its steps are.
 
-use crate::fixture::{Fixture, refused, succeed};
+use crate::fixture::{Fixture, refused, succeed, text};
 use crate::interruption::resume;
 
 #[test]
@@ -124,6 +124,60 @@ fn rules_that_can_never_hold_are_refused() {
     let printed = refused(unlabelled.arg(fixture.path("train")).arg("--run-dir").arg(fixture.path("none")));
     assert!(printed.contains("--stop-when knn>=55 asks for kNN, which needs a label"), "{printed}");
     assert!(!fixture.path("run").exists() && !fixture.path("none").exists());
+}
+
+#[test]
+fn each_optimizer_trains_and_goes_on_to_the_same_bits() {
+    let fixture = Fixture::new();
+    for (optimizer, settings) in [
+        ("lars", "optimizer = \"lars\"\nmomentum = 0.9\nweight_decay = 1e-6\n"),
+        ("adamw", "weight_decay = 0.01\n"),
+    ] {
+        let more = [
+            "--epochs",
+            "2",
+            "--optimizer",
+            optimizer,
+            "--checkpoint-every",
+            "15",
+            "--keep-checkpoints",
+            "9",
+        ];
+        succeed(&mut fixture.train(optimizer, &more));
+        let saved = config(&fixture, optimizer);
+        assert!(saved.contains(settings), "{saved}");
+        let whole = (fixture.metrics(optimizer), fixture.weights(optimizer, 50));
+        let losses: Vec<_> = whole.0.iter().filter_map(|line| line["loss"].as_f64()).collect();
+        assert_eq!(losses.len(), 50);
+        for step in [25, 30, 45, 50] {
+            let path = format!("{optimizer}/checkpoints/step-{step:09}");
+            std::fs::remove_dir_all(fixture.path(&path)).unwrap();
+        }
+        let printed = succeed(&mut resume(&fixture, optimizer));
+        assert!(printed.contains("goes on after step 15"), "{printed}");
+        assert!((fixture.metrics(optimizer), fixture.weights(optimizer, 50)) == whole, "{optimizer}");
+    }
+    let printed = refused(resume(&fixture, "lars").args(["--optimizer", "sgd"]));
+    assert!(printed.contains("optimizer was \"lars\", now \"sgd\""), "{printed}");
+    // A checkpoint's files of another run.
+    let of = |run: &str| fixture.path(&format!("{run}/checkpoints/step-000000050"));
+    let state = |run: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(of(run).join("state.json")).unwrap()).unwrap()
+    };
+    let mut mixed = state("adamw");
+    mixed["files"]["optimizer.safetensors"] = state("lars")["files"]["optimizer.safetensors"].clone();
+    mixed["state"]["counters"]["epochs_reported"] = 2.into();
+    std::fs::write(of("adamw").join("state.json"), mixed.to_string()).unwrap();
+    std::fs::copy(of("lars").join("optimizer.safetensors"), of("adamw").join("optimizer.safetensors"))
+        .unwrap();
+    let output = resume(&fixture, "adamw").output().unwrap();
+    let printed = text(&output);
+    assert!(!output.status.success(), "{printed}");
+    assert!(
+        printed
+            .contains("the checkpoint's optimizer: the values are those of the optimizer lars, not of adamw"),
+        "{printed}"
+    );
 }
 
 fn config(fixture: &Fixture, run: &str) -> String {
