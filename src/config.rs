@@ -68,8 +68,12 @@ pub struct TrainConfig {
     pub arch: Arch,
     /// Passes over the data.
     pub epochs: u64,
-    /// Images a step. The learning rate follows it: `base_lr * batch_size / 256` (Goyal et al. 2017).
+    /// Images a batch.
     pub batch_size: usize,
+    /// Batches a step, whose gradients are averaged. The learning rate follows the images of a step:
+    /// `base_lr * batch_size * accumulate / 256` (Goyal et al. 2017).
+    #[serde(default = "one")]
+    pub accumulate: u64,
     /// The only source of randomness.
     pub seed: u64,
     /// Where the model runs.
@@ -308,6 +312,11 @@ impl TrainConfig {
         }
     }
 
+    /// Images of an update.
+    pub fn images_per_step(&self) -> f64 {
+        self.batch_size as f64 * self.accumulate as f64
+    }
+
     /// Which of the training images to use.
     pub fn choice(&self) -> Choice {
         Choice { select: self.select.clone(), fraction: self.fraction, limit: self.limit }
@@ -381,6 +390,10 @@ fn changed(recipe: &Recipe, changes: toml::Table) -> Result<Recipe, InputError> 
     let mut merged = if is_whole { toml::Table::new() } else { table(recipe) };
     merge(&mut merged, changes);
     merged.try_into().map_err(|error| InputError::new(format!("recipe: {error}").trim_end().to_owned()))
+}
+
+fn one() -> u64 {
+    1
 }
 
 fn table<T: Serialize>(value: &T) -> toml::Table {

@@ -161,13 +161,21 @@ impl Data {
         queries.filter(|queries| !Arc::ptr_eq(&queries.shards, &self.train.shards))
     }
 
-    /// Training steps in an epoch.
+    /// Training steps in an epoch, of `accumulate` batches each.
     ///
     /// # Errors
-    /// If the batch is larger than the data.
+    /// If a batch, or the batches of a step, are more than the data.
     pub fn steps_per_epoch(&self, config: &TrainConfig) -> Result<u64> {
-        let sampler = self.pipeline(config).sampler(&self.train.shards);
-        Ok(sampler.with_context(|| format!("--batch-size {}", config.batch_size))?.steps_per_epoch())
+        let sampler = PipelineConfig { group: 1, ..self.pipeline(config) }.sampler(&self.train.shards);
+        let sampler = sampler.with_context(|| format!("--batch-size {}", config.batch_size))?;
+        let (batches, accumulate) = (sampler.steps_per_epoch(), config.accumulate);
+        if accumulate > batches {
+            return Err(InputError::new(format!(
+                "--accumulate {accumulate}: must be at most {batches}, the batches of an epoch"
+            ))
+            .into());
+        }
+        Ok(batches / accumulate)
     }
 
     /// The training batches from `step` on, counted over the whole run; channels first, in numbers of this type.
@@ -178,7 +186,7 @@ impl Data {
         let steps_per_epoch = self.steps_per_epoch(config)?;
         let pipeline = PipelineConfig {
             epochs: step / steps_per_epoch..config.epochs,
-            first_step: step % steps_per_epoch,
+            first_step: step % steps_per_epoch * config.accumulate,
             ..self.fed(config, dtype)
         };
         let Source { shards, quarantine, .. } = self.train.clone();
@@ -205,7 +213,12 @@ impl Data {
     fn pipeline(&self, config: &TrainConfig) -> PipelineConfig {
         let training = PipelineConfig::training(config.recipe.clone(), config.batch_size, config.seed);
         let order = config.shuffle.order();
-        self.train.pipeline(PipelineConfig { views: config.views(), order, ..training })
+        self.train.pipeline(PipelineConfig {
+            views: config.views(),
+            order,
+            group: config.accumulate,
+            ..training
+        })
     }
 }
 

@@ -84,18 +84,41 @@ impl Mean {
 
 /// One training step, as the loop saw it.
 pub struct StepReport {
-    /// The loss of the step's batch.
+    /// The mean loss of the step's batches.
     pub loss: f64,
-    /// How each view's outputs spread.
+    /// How each view's outputs spread, batch after batch.
     pub spreads: Vec<Spread>,
     /// What the loss would be if all outputs were the same, where it tells.
     pub equal_loss: Option<f64>,
     /// The learning rates used.
     pub rates: LearningRates,
-    /// Images in the batch.
+    /// Images in its batches.
     pub images: usize,
-    /// Time spent waiting for the batch.
+    /// Time spent waiting for the batches.
     pub waited: Duration,
+}
+
+impl StepReport {
+    /// A step at these rates, of no batch yet.
+    pub fn new(rates: LearningRates) -> Self {
+        Self { loss: 0.0, spreads: Vec::new(), equal_loss: None, rates, images: 0, waited: Duration::ZERO }
+    }
+
+    /// Takes in a batch with its share of the loss.
+    pub fn add(
+        &mut self,
+        loss: f64,
+        spreads: Vec<Spread>,
+        equal_loss: Option<f64>,
+        images: usize,
+        waited: Duration,
+    ) {
+        self.loss += loss;
+        self.spreads.extend(spreads);
+        self.equal_loss = equal_loss;
+        self.images += images;
+        self.waited += waited;
+    }
 }
 
 /// Counts and tells.
@@ -108,7 +131,7 @@ pub struct Progress {
     config: TrainConfig,
     epochs: u64,
     steps_per_epoch: u64,
-    batch_size: usize,
+    images_per_step: f64,
     log_every: u64,
     rule: HealthRule,
     collapse_help: String,
@@ -140,7 +163,7 @@ impl Progress {
             config: config.clone(),
             epochs: config.epochs,
             steps_per_epoch,
-            batch_size: config.batch_size,
+            images_per_step: config.images_per_step(),
             log_every: config.log_every,
             rule: HealthRule::new(config),
             collapse_help: config.collapse_help(),
@@ -287,7 +310,7 @@ impl Progress {
     fn show(&mut self, metrics: &StepMetrics, seen: &Seen) {
         let StepMetrics { step, epoch, loss, z_std, z_std_even, z_rank, lr, images_per_s, data_wait, .. } =
             metrics;
-        let left = self.pace.seconds_left(*step, self.batch_size as f64 / images_per_s);
+        let left = self.pace.seconds_left(*step, self.images_per_step / images_per_s);
         let text = format!(
             "loss {loss:.4}  z_std {z_std:.4} (1/sqrt(d) {z_std_even:.4})  rank {z_rank:.1}  lr {lr:.4}  {} images/s  waiting {:.1} %  {} left",
             per_second(*images_per_s),

@@ -64,9 +64,12 @@ pub struct Overrides {
     /// Passes over the data; with --resume it may be another number than before
     #[arg(long, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub epochs: Option<u64>,
-    /// Images a step; the learning rate is base-lr * batch-size / 256
+    /// Images a batch; the learning rate is base-lr * batch-size * accumulate / 256
     #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub batch_size: Option<usize>,
+    /// Batches a step, whose gradients are averaged for one update [default: 1]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
+    pub accumulate: Option<u64>,
     /// Decoding threads: a number, or `auto` for half the cores; they change the speed, never the result
     #[arg(long)]
     pub workers: Option<Workers>,

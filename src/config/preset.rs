@@ -70,6 +70,7 @@ impl TrainConfig {
             arch: Arch::Resnet50,
             epochs: 100,
             batch_size: 512,
+            accumulate: 1,
             seed: 0,
             device: Device::Cpu,
             precision: None,

@@ -66,9 +66,7 @@ impl FromStr for StopRule {
                 (text == "never").then_some(Self::Never)
             };
         rule.ok_or_else(|| {
-            format!(
-                "`{text}` is none of `knn>=P` (percent, above 0 and at most 100), `stale N` (evaluations, at least 1) and `never`"
-            )
+            "must be `knn>=P` (percent, above 0 and at most 100), `stale N` (evaluations, at least 1) or `never`".into()
         })
     }
 }
@@ -128,7 +126,7 @@ mod tests {
         for text in
             ["", "knn>55", "knn>=0", "knn>=100.1", "knn>=NaN", "stale", "stale 0", "stale -1", "loss<=0"]
         {
-            assert!(read(text).unwrap_err().starts_with(&format!("`{text}` is none of `knn>=P`")), "{text}");
+            assert!(read(text).unwrap_err().starts_with("must be `knn>=P` (percent"), "{text}");
         }
     }
 

@@ -15,6 +15,7 @@ impl TrainConfig {
         let check = Check(overrides);
         let at_least_1 = [
             ("epochs", self.epochs),
+            ("accumulate", self.accumulate),
             ("log_every", self.log_every),
             ("checkpoint_every", self.checkpoint_every),
             ("keep_checkpoints", self.keep_checkpoints as u64),

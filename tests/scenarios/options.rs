@@ -118,7 +118,11 @@ fn rules_that_can_never_hold_are_refused() {
     let printed = refusal(&["--knn-every", "1", "--stop-when", "stale 6"]);
     assert!(printed.contains("--stop-when stale 6: must be at most 5 evaluations"), "{printed}");
     let printed = refusal(&["--stop-when", "loss<0"]);
-    assert!(printed.contains("`loss<0` is none of `knn>=P`"), "{printed}");
+    assert!(
+        printed
+            .contains("--stop-when loss<0: must be `knn>=P` (percent, above 0 and at most 100), `stale N`"),
+        "{printed}"
+    );
     let mut unlabelled = crate::fixture::simsiam();
     unlabelled.args(["train", "--preset", "demo", "--stop-when", "knn>=55", "--labels", "none", "--shards"]);
     let printed = refused(unlabelled.arg(fixture.path("train")).arg("--run-dir").arg(fixture.path("none")));
@@ -130,7 +134,7 @@ fn rules_that_can_never_hold_are_refused() {
 fn each_optimizer_trains_and_goes_on_to_the_same_bits() {
     let fixture = Fixture::new();
     for (optimizer, settings) in [
-        ("lars", "optimizer = \"lars\"\nmomentum = 0.9\nweight_decay = 1e-6\n"),
+        ("lars", "optimizer = \"lars\"\nmomentum = 0.9\nweight_decay = 0.000001\n"),
         ("adamw", "weight_decay = 0.01\n"),
     ] {
         let more = [
@@ -178,6 +182,37 @@ fn each_optimizer_trains_and_goes_on_to_the_same_bits() {
             .contains("the checkpoint's optimizer: the values are those of the optimizer lars, not of adamw"),
         "{printed}"
     );
+}
+
+#[test]
+fn one_batch_a_step_is_what_there_is_without_accumulation() {
+    let fixture = Fixture::new();
+    succeed(&mut fixture.train("plain", &["--epochs", "1"]));
+    succeed(&mut fixture.train("one", &["--epochs", "1", "--accumulate", "1"]));
+    assert_eq!(fixture.metrics("one"), fixture.metrics("plain"));
+    assert_eq!(fixture.weights("one", 25), fixture.weights("plain", 25));
+}
+
+#[test]
+fn a_run_that_accumulates_counts_updates_and_goes_on_to_the_same_bits() {
+    let fixture = Fixture::new();
+    let more = ["--epochs", "2", "--accumulate", "3", "--checkpoint-every", "5", "--keep-checkpoints", "9"];
+    succeed(&mut fixture.train("run", &more));
+    // 25 batches an epoch make 8 steps.
+    let whole = (fixture.metrics("run"), fixture.weights("run", 16));
+    let rates: Vec<_> = whole.0.iter().filter_map(|line| line["lr"].as_f64()).collect();
+    assert_eq!((rates.len(), rates[0] as f32), (16, (0.25 * 24.0 / 256.0) as f32));
+    for step in [8, 10, 15, 16] {
+        std::fs::remove_dir_all(fixture.path(&format!("run/checkpoints/step-{step:09}"))).unwrap();
+    }
+    let printed = succeed(resume(&fixture, "run").args(["--workers", "2"]));
+    assert!(printed.contains("goes on after step 5"), "{printed}");
+    assert!((fixture.metrics("run"), fixture.weights("run", 16)) == whole);
+
+    let printed = refused(resume(&fixture, "run").args(["--accumulate", "2"]));
+    assert!(printed.contains("accumulate was 3, now 2"), "{printed}");
+    let printed = refused(&mut fixture.train("other", &["--accumulate", "26"]));
+    assert!(printed.contains("--accumulate 26: must be at most 25, the batches of an epoch"), "{printed}");
 }
 
 fn config(fixture: &Fixture, run: &str) -> String {
