@@ -4,6 +4,7 @@
 
 use dfdx::prelude::*;
 use serde_json::Value;
+use simsiam_model::backend::cpu::Instructions;
 use simsiam_model::module::{NamedTensors, Read, Write};
 use simsiam_model::optim::Rule;
 use simsiam_model::state::{NamedTensor, StateError};
@@ -121,39 +122,47 @@ fn what_another_optimizer_has_kept_is_refused_by_its_name() {
 }
 
 #[test]
-fn any_number_of_threads_gives_the_same_bits() {
-    let dev = Cpu::default();
-    let values = |seed: u32, n: usize| -> Vec<f32> {
-        (0..n as u32).map(|i| f32::sin((i.wrapping_mul(2_654_435_761) ^ seed) as f32)).collect()
-    };
-    struct Large(Tensor<Rank2<300, 401>, f32, Cpu>);
-    impl NamedTensors<Cpu> for Large {
-        fn visit(&self, _: &str, each: &mut Read<'_, Cpu>) {
-            each("weight", true, &self.0);
-        }
-        fn visit_mut(&mut self, _: &str, each: &mut Write<'_, Cpu>) -> Result<(), CpuError> {
-            each("weight", true, &mut self.0)
-        }
-    }
+fn threads_and_instructions_do_not_change_a_bit() {
     for (name, config) in rules(&golden()) {
-        let with_threads = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| {
-                let (mut model, mut optimizer) = (
-                    Large(dev.tensor_from_vec(values(1, 300 * 401), Default::default())),
-                    Optimizer::new(config),
-                );
-                for step in 0..3 {
-                    let mut grads = Gradients::leaky();
-                    model.0.set(&mut grads, values(2 + step, 300 * 401));
-                    optimizer.update(&mut model, &mut grads, &LearningRates::all(0.1)).unwrap();
-                }
-                model.0.as_vec()
-            })
-        };
-        let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
-        assert!(bits(with_threads(1)) == bits(with_threads(3)), "{name}");
+        let mut expected = None;
+        for set in [Instructions::Scalar, Instructions::Avx2, Instructions::Avx512] {
+            set.limit();
+            for threads in [1, 3] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let found = pool.install(|| large_steps(config));
+                let expected = expected.get_or_insert_with(|| found.clone());
+                assert!(found == *expected, "{name}: {set:?}, {threads} threads");
+            }
+        }
     }
+}
+
+/// More values than one part of the work has.
+struct Large(Tensor<Rank2<300, 401>, f32, Cpu>);
+
+impl NamedTensors<Cpu> for Large {
+    fn visit(&self, _: &str, each: &mut Read<'_, Cpu>) {
+        each("weight", true, &self.0);
+    }
+
+    fn visit_mut(&mut self, _: &str, each: &mut Write<'_, Cpu>) -> Result<(), CpuError> {
+        each("weight", true, &mut self.0)
+    }
+}
+
+/// The bits of the values after three steps.
+fn large_steps(config: OptimizerConfig) -> Vec<u32> {
+    let values = |seed: u32| -> Vec<f32> {
+        (0..300 * 401u32).map(|i| f32::sin((i.wrapping_mul(2_654_435_761) ^ seed) as f32)).collect()
+    };
+    let weight = Cpu::default().tensor_from_vec(values(1), Default::default());
+    let (mut model, mut optimizer) = (Large(weight), Optimizer::new(config));
+    for step in 0..3 {
+        let mut grads = Gradients::leaky();
+        model.0.set(&mut grads, values(2 + step));
+        optimizer.update(&mut model, &mut grads, &LearningRates::all(0.1)).unwrap();
+    }
+    model.0.as_vec().into_iter().map(f32::to_bits).collect()
 }
 
 fn rules(golden: &Value) -> [(&'static str, OptimizerConfig); 3] {

@@ -76,12 +76,9 @@ impl Work for Training<'_> {
         let data = Data::open(&here, &console.open_options())?;
         config.remember(&here);
         data.check_memory(&config, Feed::<D>::DTYPE)?;
-        let (step, steps_per_epoch) = (
-            resumed.as_ref().map_or(0, |resumed| resumed.state.counters.step),
-            data.steps_per_epoch(&config)?,
-        );
-        check_epochs(&config, &given, dir.path(), step, steps_per_epoch)?;
-        let (mut run, resumed) = open(config, data, dir, resumed, interrupt, console)?;
+        let steps_per_epoch = data.steps_per_epoch(&config)?;
+        let (mut run, resumed) = open(config, &given, data, dir, resumed, interrupt, console)?;
+        let step = run.progress.step();
         if let Some(before) = epochs_before.filter(|before| *before != run.config.epochs) {
             console.line(new_schedule(&run.config, before, step, steps_per_epoch));
         }
@@ -114,6 +111,7 @@ fn ended(run: &Run) -> Option<Outcome> {
 /// Makes or opens the folder, and says what there is.
 fn open(
     config: TrainConfig,
+    given: &Overrides,
     data: Data,
     dir: Folder,
     resumed: Option<Checkpoint>,
@@ -161,11 +159,13 @@ fn open(
         }
         counters = state.counters.clone();
     }
+    let steps_per_epoch = data.steps_per_epoch(&config)?;
+    check_epochs(&config, given, dir.path(), counters.step, steps_per_epoch)?;
     dir.write_config(&config)?;
     warn_of_memory(&config);
     data.knn.iter().for_each(KnnData::warn_of_shared);
     introduce(console, &config, &data, &dir, &counters);
-    let progress = Progress::new(console.clone(), &dir, &config, data.steps_per_epoch(&config)?, counters)?;
+    let progress = Progress::new(console.clone(), &dir, &config, steps_per_epoch, counters)?;
     Ok((Run { config, data, dir, interrupt, progress }, resumed))
 }
 
