@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! RUN/checkpoints/step-000000390/model.safetensors      weights and running statistics
-//!                               /optimizer.safetensors  momentum
+//!                               /optimizer.safetensors  what the optimiser keeps of each parameter: momentum, or moments and steps
 //!                               /state.json             position, averages, configuration, data, quarantine
 //! RUN/checkpoints/best.json                             which of them had the best kNN accuracy
 //! ```
@@ -96,7 +96,7 @@ pub struct Checkpoint {
     pub state: RunState,
     /// Weights and running statistics.
     pub model: Vec<NamedTensor>,
-    /// Momentum.
+    /// What the optimiser keeps of each parameter.
     pub optimizer: Vec<NamedTensor>,
 }
 

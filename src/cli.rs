@@ -76,7 +76,7 @@ pub struct TrainArgs {
     /// Where checkpoints and metrics go [default: the next free runs/NNN-PRESET-ARCH]
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
-    /// Go on with the run in this folder, exactly where it stopped
+    /// Go on with the run in this folder, exactly where it stopped; with --epochs for more or fewer epochs
     #[arg(long, value_name = "RUN", conflicts_with = "run_dir")]
     pub resume: Option<PathBuf>,
 }

@@ -1,20 +1,24 @@
 //! What a run is made of: presets, a TOML file over them, flags over both.
 
 mod method;
+mod optimizer;
 mod overrides;
 mod places;
 mod preset;
 mod shuffle;
+mod stop_rule;
 mod validate;
 pub mod values;
 
 pub use method::{AlternateSteps, Predictor, Target};
+pub use optimizer::Optimizer;
 pub use overrides::Overrides;
 pub use places::ShardFlags;
 pub use preset::Preset;
 pub use shuffle::Shuffle;
 pub use simsiam_model::heads::HeadNorm;
 pub use simsiam_model::methods::{MethodName as Method, Similarity, Symmetry};
+pub use stop_rule::{Accuracies, StopRule};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -67,11 +71,15 @@ pub struct TrainConfig {
     pub arch: Arch,
     /// Passes over the data.
     pub epochs: u64,
-    /// Images a step. The learning rate follows it: `base_lr * batch_size / 256` (Goyal et al. 2017).
+    /// Images a batch.
     pub batch_size: usize,
     /// Whether residual blocks begin as the identity: the scale of their last batch norm is 0 (Goyal et al. 2017).
     #[serde(default = "yes")]
     pub zero_init_residual: bool,
+    /// Batches a step, whose gradients are averaged. The learning rate follows the images of a step:
+    /// `base_lr * batch_size * accumulate / 256` (Goyal et al. 2017).
+    #[serde(default = "one")]
+    pub accumulate: u64,
     /// The only source of randomness.
     pub seed: u64,
     /// Where the model runs.
@@ -84,9 +92,13 @@ pub struct TrainConfig {
     pub base_lr: f64,
     /// Epochs of linear warm-up; the paper has none below a batch of 1024.
     pub warmup_epochs: u64,
-    /// SGD's momentum.
+    /// What moves the parameters.
+    #[serde(default)]
+    pub optimizer: Optimizer,
+    /// Momentum of SGD and LARS; AdamW's beta 1.
     pub momentum: f64,
-    /// L2 penalty on all parameters, biases and batch norm included.
+    /// L2 penalty: SGD's on all parameters, biases and batch norm included, LARS's on all but these. AdamW's decoupled decay of
+    /// all parameters.
     pub weight_decay: f64,
     /// Whether the predictor's learning rate decays with the others (section 4.2: constant is better, 68.1 to 67.7).
     pub predictor_lr: PredictorLr,
@@ -121,6 +133,9 @@ pub struct TrainConfig {
     pub on_collapse: OnCollapse,
     /// Epochs between kNN evaluations; 0 for none. Left out, every epoch if the data is labelled.
     pub knn_every: Option<u64>,
+    /// What ends the run before its last epoch: the first of these rules that holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop_when: Vec<StopRule>,
     /// Neighbours that vote.
     pub knn_k: usize,
     /// Votes weigh `exp(similarity / temperature)`.
@@ -251,7 +266,8 @@ impl TrainConfig {
     pub fn resolve(overrides: &Overrides) -> Result<Self, InputError> {
         let unset = if overrides.shards.is_none() { Preset::Demo } else { Preset::Imagenet };
         let preset = Self::preset(overrides.preset.unwrap_or(unset));
-        preset.for_method(overrides.method.unwrap_or_default()).with(overrides)
+        let preset = preset.for_method(overrides.method.unwrap_or_default());
+        preset.for_optimizer(overrides.optimizer.unwrap_or_default()).with(overrides)
     }
 
     /// This configuration with `overrides` on top.
@@ -284,6 +300,7 @@ impl TrainConfig {
         config.settle(overrides);
         config.place(overrides);
         config.validate(overrides)?;
+        config.stop_when.retain(|rule| *rule != StopRule::Never);
         Ok(config)
     }
 
@@ -314,6 +331,11 @@ impl TrainConfig {
         }
     }
 
+    /// Images of an update.
+    pub fn images_per_step(&self) -> f64 {
+        self.batch_size as f64 * self.accumulate as f64
+    }
+
     /// Which of the training images to use.
     pub fn choice(&self) -> Choice {
         Choice { select: self.select.clone(), fraction: self.fraction, limit: self.limit }
@@ -326,10 +348,12 @@ impl TrainConfig {
     }
 
     /// The first setting in which `other` would make another run: (key, here, there). Settings that change neither
-    /// batches, weights nor accuracies don't count; that the shards hold the same data is checked by their fingerprint.
+    /// batches, weights nor accuracies don't count, nor does when it ends, which may change as a run goes on; that the shards hold the same data is checked by their fingerprint.
     /// Validation shards may move, but not come or go: without any, a tenth of the data is not trained on.
     pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
-        const HARMLESS: [&str; 14] = [
+        const HARMLESS: [&str; 16] = [
+            "epochs",
+            "stop_when",
             "shards",
             "val_shards",
             "absolute_shards",
@@ -398,6 +422,10 @@ fn changed(recipe: &Recipe, changes: toml::Table) -> Result<Recipe, InputError> 
 
 fn yes() -> bool {
     true
+}
+
+fn one() -> u64 {
+    1
 }
 
 fn table<T: Serialize>(value: &T) -> toml::Table {

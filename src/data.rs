@@ -194,13 +194,21 @@ impl Data {
         queries.filter(|queries| !Arc::ptr_eq(&queries.shards, &self.train.shards))
     }
 
-    /// Training steps in an epoch.
+    /// Training steps in an epoch, of `accumulate` batches each.
     ///
     /// # Errors
-    /// If the batch is larger than the data.
+    /// If a batch, or the batches of a step, are more than the data.
     pub fn steps_per_epoch(&self, config: &TrainConfig) -> Result<u64> {
-        let sampler = self.pipeline(config).sampler(&self.train.shards);
-        Ok(sampler.with_context(|| format!("--batch-size {}", config.batch_size))?.steps_per_epoch())
+        let sampler = PipelineConfig { group: 1, ..self.pipeline(config) }.sampler(&self.train.shards);
+        let sampler = sampler.with_context(|| format!("--batch-size {}", config.batch_size))?;
+        let (batches, accumulate) = (sampler.steps_per_epoch(), config.accumulate);
+        if accumulate > batches {
+            return Err(InputError::new(format!(
+                "--accumulate {accumulate}: must be at most {batches}, the batches of an epoch"
+            ))
+            .into());
+        }
+        Ok(batches / accumulate)
     }
 
     /// The training batches from `step` on, counted over the whole run; channels first, in numbers of this type.
@@ -211,7 +219,7 @@ impl Data {
         let steps_per_epoch = self.steps_per_epoch(config)?;
         let pipeline = PipelineConfig {
             epochs: step / steps_per_epoch..config.epochs,
-            first_step: step % steps_per_epoch,
+            first_step: step % steps_per_epoch * config.accumulate,
             ..self.fed(config, dtype)
         };
         let Source { shards, quarantine, .. } = self.train.clone();
@@ -238,7 +246,12 @@ impl Data {
     fn pipeline(&self, config: &TrainConfig) -> PipelineConfig {
         let training = PipelineConfig::training(config.recipe.clone(), config.batch_size, config.seed);
         let order = config.shuffle.order();
-        self.train.pipeline(PipelineConfig { views: config.views(), order, ..training })
+        self.train.pipeline(PipelineConfig {
+            views: config.views(),
+            order,
+            group: config.accumulate,
+            ..training
+        })
     }
 }
 
@@ -313,6 +326,12 @@ fn wants_knn(config: &TrainConfig, all: &Source, val: Option<&Source>) -> Result
         sources.into_iter().find(|(source, _)| source.is_some_and(|source| !source.shards.has_labels()));
     match unlabelled {
         None => check_shared_labels(config, all, val).map(|()| true),
+        Some((_, patterns)) if !config.stop_when.is_empty() => Err(InputError::new(format!(
+            "--stop-when {} asks for kNN, which needs a label for every sample, but some in {} have none (`simsiam inspect` counts them)",
+            config.stop_when[0],
+            patterns.join(" ")
+        ))
+        .into()),
         Some(_) if val.is_none() && config.knn_every.is_none() => {
             let labelled = all.shards.shards().map(|shard| shard.labelled()).sum::<u64>();
             if labelled > 0 {

@@ -130,9 +130,20 @@ mod tests {
         assert_eq!(diagnosis.failed, 0);
         assert_eq!(diagnosis.losses.device, diagnosis.losses.cpu);
         assert_eq!(diagnosis.losses.cpu.len(), 3);
-        let expected = ["batch", "convolution", "cosine", "global", "linear", "max", "rows", "sgd", "views"]
-            .map(String::from);
-        assert!(operations.iter().eq(&expected), "{operations:?}");
+        let expected = [
+            "adamw",
+            "batch",
+            "convolution",
+            "cosine",
+            "global",
+            "lars",
+            "linear",
+            "max",
+            "rows",
+            "sgd",
+            "views",
+        ];
+        assert!(operations.iter().map(String::as_str).eq(expected), "{operations:?}");
     }
 
     #[test]

@@ -34,7 +34,7 @@ fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
     simsiam::instructions::limit_from_environment()?;
     match &cli.command {
         Command::Train(args) => Ok(match commands::train::run(args, console)? {
-            Outcome::Finished(_) => ExitCode::SUCCESS,
+            Outcome::Finished(_) | Outcome::StoppedEarly(..) => ExitCode::SUCCESS,
             Outcome::Interrupted(_) => INTERRUPTED.into(),
             Outcome::Collapsed(_) => ExitCode::FAILURE,
         }),

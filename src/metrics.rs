@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Serialize;
 
+use crate::config::StopRule;
 use crate::health::Health;
 use crate::run_dir::METRICS;
 
@@ -53,6 +54,9 @@ pub struct EpochMetrics {
     /// kNN top-1 accuracy on the backbone's pooled features, in percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub knn_top1: Option<f64>,
+    /// The rule that ended the run here, before its last epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped_by: Option<StopRule>,
 }
 
 /// The file, open for appending.
@@ -120,7 +124,13 @@ mod tests {
     #[test]
     fn a_resumed_log_has_each_step_once() {
         let dir = tempfile::tempdir().unwrap();
-        let line = |step| EpochMetrics { step, epoch: step, epoch_loss: None, knn_top1: Some(1.5) };
+        let line = |step| EpochMetrics {
+            step,
+            epoch: step,
+            epoch_loss: None,
+            knn_top1: Some(1.5),
+            stopped_by: None,
+        };
         let mut log = MetricsLog::open(dir.path(), 0, 0).unwrap();
         for step in 0..5 {
             log.write(&line(step)).unwrap();
@@ -144,7 +154,8 @@ mod tests {
         log.write(&serde_json::json!({ "step": 9, "epoch": 1, "loss": -0.5 })).unwrap();
         let step_only = std::fs::metadata(&log.path).unwrap().len();
         // Killed before the checkpoint of the epoch's end; the one before is of the same step.
-        log.write(&EpochMetrics { step: 9, epoch: 1, epoch_loss: None, knn_top1: None }).unwrap();
+        log.write(&EpochMetrics { step: 9, epoch: 1, epoch_loss: None, knn_top1: None, stopped_by: None })
+            .unwrap();
         let log = MetricsLog::open(dir.path(), 9, 1).unwrap();
         assert_eq!(std::fs::metadata(&log.path).unwrap().len(), step_only);
     }

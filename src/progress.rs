@@ -12,7 +12,7 @@ use simsiam_model::objective::Spread;
 
 use self::bar::RunBar;
 use self::pace::Pace;
-use crate::config::TrainConfig;
+use crate::config::{Accuracies, StopRule, TrainConfig};
 use crate::console::{Console, duration, per_second, thousands};
 use crate::health::{Health, HealthRule, Seen};
 use crate::metrics::{EpochMetrics, MetricsLog, StepMetrics};
@@ -39,11 +39,22 @@ pub struct Counters {
     pub last_knn: Option<f64>,
     /// Best kNN top-1, in percent, and its step.
     pub best_knn: Option<(f64, u64)>,
+    /// Evaluations since the best; not counted by checkpoints of before there was this.
+    #[serde(default)]
+    pub since_best_knn: u64,
     /// The latest log line's.
     pub health: Health,
 }
 
 impl Counters {
+    /// The rule that ends the run before its last epoch, and why, once an epoch is trained.
+    pub fn stopped_by(&self, config: &TrainConfig) -> Option<(StopRule, String)> {
+        let (last, (best, _)) = self.last_knn.zip(self.best_knn)?;
+        let accuracies = Accuracies { last, best, since_best: self.since_best_knn };
+        let rule = config.stop_rule(&accuracies).filter(|_| self.epochs_reported > 1)?;
+        Some((rule, rule.reason(&accuracies)))
+    }
+
     /// Whether the last of so many epochs has been reported.
     pub fn is_finished(&self, epochs: u64) -> bool {
         self.epochs_reported > epochs
@@ -73,18 +84,41 @@ impl Mean {
 
 /// One training step, as the loop saw it.
 pub struct StepReport {
-    /// The loss of the step's batch.
+    /// The mean loss of the step's batches.
     pub loss: f64,
-    /// How each view's outputs spread.
+    /// How each view's outputs spread, batch after batch.
     pub spreads: Vec<Spread>,
     /// What the loss would be if all outputs were the same, where it tells.
     pub equal_loss: Option<f64>,
     /// The learning rates used.
     pub rates: LearningRates,
-    /// Images in the batch.
+    /// Images in its batches.
     pub images: usize,
-    /// Time spent waiting for the batch.
+    /// Time spent waiting for the batches.
     pub waited: Duration,
+}
+
+impl StepReport {
+    /// A step at these rates, of no batch yet.
+    pub fn new(rates: LearningRates) -> Self {
+        Self { loss: 0.0, spreads: Vec::new(), equal_loss: None, rates, images: 0, waited: Duration::ZERO }
+    }
+
+    /// Takes in a batch with its share of the loss.
+    pub fn add(
+        &mut self,
+        loss: f64,
+        spreads: Vec<Spread>,
+        equal_loss: Option<f64>,
+        images: usize,
+        waited: Duration,
+    ) {
+        self.loss += loss;
+        self.spreads.extend(spreads);
+        self.equal_loss = equal_loss;
+        self.images += images;
+        self.waited += waited;
+    }
 }
 
 /// Counts and tells.
@@ -94,9 +128,10 @@ pub struct Progress {
     metrics: MetricsLog,
     bar: RunBar,
     pace: Pace,
+    config: TrainConfig,
     epochs: u64,
     steps_per_epoch: u64,
-    batch_size: usize,
+    images_per_step: f64,
     log_every: u64,
     rule: HealthRule,
     collapse_help: String,
@@ -125,9 +160,10 @@ impl Progress {
             metrics,
             bar,
             pace: Pace::new(config, steps_per_epoch),
+            config: config.clone(),
             epochs: config.epochs,
             steps_per_epoch,
-            batch_size: config.batch_size,
+            images_per_step: config.images_per_step(),
             log_every: config.log_every,
             rule: HealthRule::new(config),
             collapse_help: config.collapse_help(),
@@ -145,6 +181,11 @@ impl Progress {
     /// Whether all steps are done and reported.
     pub fn is_finished(&self) -> bool {
         self.step() == self.epochs * self.steps_per_epoch
+    }
+
+    /// The rule that ends the run now, and why.
+    pub fn stopped_by(&self) -> Option<(StopRule, String)> {
+        self.counters.stopped_by(&self.config)
     }
 
     /// The number of epochs done, if that is an epoch's end which has not been reported.
@@ -206,11 +247,14 @@ impl Progress {
         if let Some(top1) = knn_top1 {
             counters.first_knn = counters.first_knn.or(Some(top1));
             counters.last_knn = Some(top1);
-            if counters.best_knn.is_none_or(|(best, _)| top1 > best) {
+            let is_better = counters.best_knn.is_none_or(|(best, _)| top1 > best);
+            counters.since_best_knn = if is_better { 0 } else { counters.since_best_knn + 1 };
+            if is_better {
                 counters.best_knn = Some((top1, step));
             }
         }
-        self.metrics.write(&EpochMetrics { step, epoch, epoch_loss, knn_top1 })?;
+        let stopped_by = if epoch < self.epochs { self.stopped_by().map(|(rule, _)| rule) } else { None };
+        self.metrics.write(&EpochMetrics { step, epoch, epoch_loss, knn_top1, stopped_by })?;
         let mut parts = Vec::new();
         parts.extend(epoch_loss.map(|loss| format!("mean loss {loss:.4}")));
         parts.extend(knn_top1.map(|top1| format!("kNN top-1 {top1:.2} %")));
@@ -266,7 +310,7 @@ impl Progress {
     fn show(&mut self, metrics: &StepMetrics, seen: &Seen) {
         let StepMetrics { step, epoch, loss, z_std, z_std_even, z_rank, lr, images_per_s, data_wait, .. } =
             metrics;
-        let left = self.pace.seconds_left(*step, self.batch_size as f64 / images_per_s);
+        let left = self.pace.seconds_left(*step, self.images_per_step / images_per_s);
         let text = format!(
             "loss {loss:.4}  z_std {z_std:.4} (1/sqrt(d) {z_std_even:.4})  rank {z_rank:.1}  lr {lr:.4}  {} images/s  waiting {:.1} %  {} left",
             per_second(*images_per_s),

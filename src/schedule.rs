@@ -26,7 +26,7 @@ impl Schedule {
     /// The schedule of a whole run.
     pub fn new(config: &TrainConfig, steps_per_epoch: u64) -> Self {
         Self {
-            base: config.base_lr * config.batch_size as f64 / 256.0,
+            base: config.base_lr * config.images_per_step() / 256.0,
             warmup_steps: config.warmup_epochs * steps_per_epoch,
             total_steps: config.epochs * steps_per_epoch,
             predictor: match (config.predictor, config.predictor_lr) {
@@ -75,6 +75,12 @@ mod tests {
         assert!((schedule.at(500).base - 0.05).abs() < 1e-7);
         assert!(schedule.at(999).base < 1e-6);
         assert_eq!(schedule.at(999).predictor, 0.1);
+    }
+
+    #[test]
+    fn the_rate_follows_the_images_of_an_update() {
+        let rate = |accumulate| schedule(|config| config.accumulate = accumulate).at(0).base;
+        assert_eq!((rate(1), rate(4)), (0.1, 0.4));
     }
 
     #[test]

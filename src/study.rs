@@ -90,7 +90,7 @@ fn one_run(dir: &Path, settings: Overrides, interrupt: &Interrupt, console: &Con
         resume: place(begun),
     };
     match train::run_until(interrupt.clone(), &args, console) {
-        Ok(Outcome::Finished(_) | Outcome::Collapsed(_)) => Ok(true),
+        Ok(Outcome::Finished(_) | Outcome::StoppedEarly(..) | Outcome::Collapsed(_)) => Ok(true),
         Ok(Outcome::Interrupted(_)) => Ok(false),
         Err(error) if error.is::<Diverged>() => Ok(true),
         Err(error) => Err(error),

@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, anyhow};
 use dfdx::prelude::*;
 use simsiam_model::network::Network;
-use simsiam_model::{Backend, Sgd, SgdConfig, state};
+use simsiam_model::objective::Loss;
+use simsiam_model::{Backend, Optimizer, state};
 
 use crate::checkpoint::{Checkpoint, RunState, folder};
 use crate::config::{OnCollapse, TrainConfig};
@@ -36,6 +37,8 @@ pub struct Run {
 pub enum Outcome {
     /// All epochs are done.
     Finished(Counters),
+    /// A rule of `stop_when` holds, and it has saved where it was; why.
+    StoppedEarly(Counters, String),
     /// It was asked to stop, and has saved where it was.
     Interrupted(Counters),
     /// Its outputs collapsed, and it was to stop then; it has saved where it was.
@@ -52,18 +55,18 @@ pub fn train<D: Backend>(
     resumed: Option<Checkpoint>,
 ) -> Result<Outcome> {
     let Run { config, data, dir, interrupt, progress } = run;
-    let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
-    let mut optimizer = Sgd::new(sgd);
+    let mut optimizer = Optimizer::new(config.optimizer_config());
     if let Some(checkpoint) = resumed {
         state::import(model, &checkpoint.model).context("the checkpoint's model")?;
         optimizer.import(model, &checkpoint.optimizer).context("the checkpoint's optimizer")?;
     }
     let mut gradients = model.alloc_grads();
     let batches = data.batches(config, progress.step(), Feed::<D>::DTYPE)?;
-    let schedule = Schedule::new(config, batches.steps_per_epoch());
-    let total_steps = config.epochs * batches.steps_per_epoch();
+    let steps_per_epoch = batches.steps_per_epoch() / config.accumulate;
+    let schedule = Schedule::new(config, steps_per_epoch);
+    let total_steps = config.epochs * steps_per_epoch;
     let mut feed = Feed::<D>::start(batches, model.views(), &config.recipe)?;
-    let save = |model: &Network<D>, optimizer: &Sgd<D>, progress: &mut Progress| {
+    let save = |model: &Network<D>, optimizer: &Optimizer<D>, progress: &mut Progress| {
         let state = RunState::new(config, data, progress.counters());
         dir.write_quarantine(&data.bad_samples())?;
         let checkpoint = Checkpoint { state, model: state::export(model), optimizer: optimizer.export() };
@@ -95,20 +98,28 @@ pub fn train<D: Backend>(
         if progress.is_finished() {
             return Ok(Outcome::Finished(progress.counters().clone()));
         }
+        if let Some((_, reason)) = progress.stopped_by() {
+            save(model, &optimizer, progress)?;
+            return Ok(Outcome::StoppedEarly(progress.counters().clone(), reason));
+        }
 
-        let idle = D::done().map_err(failed)?;
-        let Fed { views, samples } = feed.next().context("the pipeline ended before its last epoch")??;
-        let arrived = D::arrived(&views).map_err(failed)?;
         let rates = schedule.at(progress.step());
-
-        let step = model.loss(views, &samples, gradients);
-        let loss = step.value();
-        let waited = D::between(&idle, &arrived).map_err(failed)?;
-        gradients = step.loss.backward();
+        let mut report = StepReport::new(rates);
+        for _ in 0..config.accumulate {
+            let idle = D::done().map_err(failed)?;
+            let Fed { views, samples } =
+                feed.next().context("the pipeline ended before its last epoch")??;
+            let arrived = D::arrived(&views).map_err(failed)?;
+            let step = model.loss(views, &samples, gradients);
+            let loss = step.value() / config.accumulate as f64;
+            let waited = D::between(&idle, &arrived).map_err(failed)?;
+            report.add(loss, step.spreads, step.equal_loss, samples.len(), waited);
+            gradients = backward(step.loss, config.accumulate);
+        }
         optimizer.update(model, &mut gradients, &rates).map_err(failed)?;
         model.zero_grads(&mut gradients);
-        let (images, spreads, equal_loss) = (samples.len(), step.spreads, step.equal_loss);
-        progress.stepped(&StepReport { loss, spreads, equal_loss, rates, images, waited })?;
+        let loss = report.loss;
+        progress.stepped(&report)?;
         if progress.health() == Health::Diverged {
             return Err(Diverged(format!("the loss is {loss} at step {}", progress.step())).into());
         }
@@ -121,5 +132,88 @@ pub fn train<D: Backend>(
         if is_asked {
             progress.console().line(format_args!("saved {}", folder(progress.step())));
         }
+    }
+}
+
+/// Adds the gradients of one of so many batches to those that its tape began with: all together, their mean.
+fn backward<D: Backend>(loss: Loss<D>, batches: u64) -> Gradients<f32, D> {
+    let loss = if batches == 1 { loss } else { loss * (1.0 / batches as f32) };
+    loss.backward()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use simsiam_model::NamedTensors;
+    use simsiam_model::backend::{FeedKernel, Pixels};
+    use simsiam_model::module::AnyTensor;
+    use simsiam_model::{LearningRates, SgdConfig};
+
+    use super::*;
+    use crate::config::Preset;
+
+    const IMAGES: usize = 4;
+
+    #[test]
+    fn an_update_of_two_batches_is_by_the_mean_of_their_gradients() {
+        let config = TrainConfig { batch_size: IMAGES, ..TrainConfig::preset(Preset::Demo) };
+        let network = || config.network(&Cpu::default(), 2 * IMAGES, 1);
+        let alone = [0, 1].map(|batch| {
+            let mut model = network();
+            let gradients = model.alloc_grads();
+            let gradients = pass(&mut model, batch, 1, gradients);
+            parameters(&model, |tensor| tensor.gradient(&gradients))
+        });
+
+        let mut model = network();
+        let mut gradients = model.alloc_grads();
+        for batch in 0..2 {
+            gradients = pass(&mut model, batch, 2, gradients);
+        }
+        let before = parameters(&model, |tensor| tensor.values());
+        let mut sgd = Optimizer::new(SgdConfig { momentum: 0.0, weight_decay: 0.0 });
+        sgd.update(&mut model, &mut gradients, &LearningRates::all(0.5)).unwrap();
+        let after = parameters(&model, |tensor| tensor.values());
+
+        for (name, found) in &after {
+            let moved: Vec<f32> =
+                before[name].iter().zip(found).map(|(before, after)| before - after).collect();
+            let mean = |i: usize| 0.5 * 0.5 * (alone[0][name][i] + alone[1][name][i]);
+            let largest = before[name].iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+            let largest = (0..moved.len()).fold(largest, |largest, i| largest.max(mean(i).abs()));
+            for (i, moved) in moved.iter().enumerate() {
+                assert!((moved - mean(i)).abs() <= 1e-5 * largest, "{name}[{i}]: {moved}, not {}", mean(i));
+            }
+        }
+        assert!(alone[0] != alone[1]);
+    }
+
+    fn pass(
+        model: &mut Network<Cpu>,
+        batch: usize,
+        batches: u64,
+        gradients: Gradients<f32, Cpu>,
+    ) -> Gradients<f32, Cpu> {
+        let view = |view: usize| -> Vec<f32> {
+            let value = |i: usize| ((i * (7 + view) + i / 3072 * 101 * (batch + 1)) as f32 * 0.37).sin();
+            (0..IMAGES * 3 * 32 * 32).map(value).collect()
+        };
+        let views = [view(0), view(1)];
+        let sent = Cpu::send(&Pixels::Values(views.iter().map(Vec::as_slice).collect())).unwrap();
+        backward(model.loss(sent, &[0, 1, 2, 3], gradients).loss, batches)
+    }
+
+    fn parameters(
+        model: &Network<Cpu>,
+        values: impl Fn(&dyn AnyTensor<Cpu>) -> Vec<f32>,
+    ) -> BTreeMap<String, Vec<f32>> {
+        let mut found = BTreeMap::new();
+        model.visit("", &mut |name, is_parameter, tensor| {
+            if is_parameter {
+                found.insert(name.to_owned(), values(tensor));
+            }
+        });
+        found
     }
 }

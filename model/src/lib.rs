@@ -12,7 +12,7 @@
 //! | [`methods`] | SimSiam and its relatives behind one trait, [`Method`](methods::Method) |
 //! | [`objective`] | what they minimise, one equation a file, and how outputs spread |
 //! | [`network`], [`arch`] | every encoder with every method by name, compiled here once |
-//! | [`optim`] | SGD with momentum, and one learning rate for the predictor |
+//! | [`optim`] | SGD with momentum, LARS and AdamW, and one learning rate for the predictor |
 //! | [`state`] | named values out of and into a network, for checkpoints |
 //! | [`init`] | the generator of initial values, a stream per parameter name |
 //! | [`backend`] | the operations that a device must offer, and dfdx's `Cpu` offering them |
@@ -53,5 +53,5 @@ pub use branch::{Branch, Encoded};
 pub use encoders::Encoder;
 pub use module::{Module, NamedTensors, zero_grads};
 pub use objective::TargetGradient;
-pub use optim::{LearningRates, Sgd, SgdConfig};
+pub use optim::{AdamWConfig, LarsConfig, LearningRates, Optimizer, OptimizerConfig, Sgd, SgdConfig};
 pub use tensors::{Features, Images, View, images_from};

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use dfdx::nn::ZeroGrads;
 use dfdx::prelude::*;
 
-use crate::backend::{Backend, SgdStep, computed};
+use crate::backend::{AdamWStep, Backend, LarsStep, SgdStep, computed};
 use crate::init::InitRng;
 use crate::optim::is_trained;
 
@@ -109,6 +109,29 @@ pub trait AnyTensor<D: Backend> {
         velocity: &mut Tensor<(usize,), f32, D>,
         grads: &mut Gradients<f32, D>,
     ) -> Result<(), D::Err>;
+
+    /// A step of LARS by its gradient.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn lars_update(
+        &mut self,
+        step: &LarsStep,
+        velocity: &mut Tensor<(usize,), f32, D>,
+        grads: &mut Gradients<f32, D>,
+    ) -> Result<(), D::Err>;
+
+    /// A step of AdamW by its gradient.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn adamw_update(
+        &mut self,
+        step: &AdamWStep,
+        first_moment: &mut Tensor<(usize,), f32, D>,
+        second_moment: &mut Tensor<(usize,), f32, D>,
+        grads: &mut Gradients<f32, D>,
+    ) -> Result<(), D::Err>;
 }
 
 impl<S: ConstShape, D: Backend> AnyTensor<D> for Tensor<S, f32, D> {
@@ -154,6 +177,27 @@ impl<S: ConstShape, D: Backend> AnyTensor<D> for Tensor<S, f32, D> {
         let dev = self.device().clone();
         dev.sgd_update(step, self, velocity, grads.get_or_alloc_mut(self)?)
     }
+
+    fn lars_update(
+        &mut self,
+        step: &LarsStep,
+        velocity: &mut Tensor<(usize,), f32, D>,
+        grads: &mut Gradients<f32, D>,
+    ) -> Result<(), D::Err> {
+        let dev = self.device().clone();
+        dev.lars_update(step, self, velocity, grads.get_or_alloc_mut(self)?)
+    }
+
+    fn adamw_update(
+        &mut self,
+        step: &AdamWStep,
+        first_moment: &mut Tensor<(usize,), f32, D>,
+        second_moment: &mut Tensor<(usize,), f32, D>,
+        grads: &mut Gradients<f32, D>,
+    ) -> Result<(), D::Err> {
+        let dev = self.device().clone();
+        dev.adamw_update(step, self, first_moment, second_moment, grads.get_or_alloc_mut(self)?)
+    }
 }
 
 /// Nothing of what trains parameters is asked of a buffer.
@@ -193,6 +237,25 @@ impl<S: Shape, D: Backend> AnyTensor<D> for Buffer<S, D> {
     fn sgd_update(
         &mut self,
         _: &SgdStep,
+        _: &mut Tensor<(usize,), f32, D>,
+        _: &mut Gradients<f32, D>,
+    ) -> Result<(), D::Err> {
+        unreachable!("a buffer is not trained")
+    }
+
+    fn lars_update(
+        &mut self,
+        _: &LarsStep,
+        _: &mut Tensor<(usize,), f32, D>,
+        _: &mut Gradients<f32, D>,
+    ) -> Result<(), D::Err> {
+        unreachable!("a buffer is not trained")
+    }
+
+    fn adamw_update(
+        &mut self,
+        _: &AdamWStep,
+        _: &mut Tensor<(usize,), f32, D>,
         _: &mut Tensor<(usize,), f32, D>,
         _: &mut Gradients<f32, D>,
     ) -> Result<(), D::Err> {

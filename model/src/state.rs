@@ -47,6 +47,14 @@ pub enum StateError {
     /// A name is given twice.
     #[error("tensor \"{0}\" is given twice")]
     Duplicate(String),
+    /// An optimiser's values are another's.
+    #[error("the values are those of the optimizer {found}, not of {expected}")]
+    OtherOptimizer {
+        /// The optimiser that takes them.
+        expected: &'static str,
+        /// The one that gave them.
+        found: &'static str,
+    },
     /// A given tensor is not the network's.
     #[error("tensor \"{0}\" is not part of the network")]
     Unknown(String),

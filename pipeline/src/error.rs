@@ -17,6 +17,14 @@ pub enum ConfigError {
         /// Samples in the shards.
         samples: u64,
     },
+    /// An epoch would have no batch, since those beside whole groups are left out.
+    #[error("an epoch has {batches} batches, fewer than a group of {group}")]
+    GroupLargerThanEpoch {
+        /// Batches of a group.
+        group: u64,
+        /// Batches of an epoch.
+        batches: u64,
+    },
     /// The part of the data that is to be streamed is empty.
     #[error("the part of the data to stream holds none of its {samples} samples")]
     EmptyPart {

@@ -51,6 +51,8 @@ pub struct PipelineConfig {
     pub last_batch: LastBatch,
     /// This process among those that train together.
     pub world: World,
+    /// Batches that belong together, as those do whose gradients are averaged: an epoch ends with its last whole group. 0 means 1.
+    pub group: u64,
     /// The epochs to stream.
     pub epochs: Range<u64>,
     /// The first batch of the first epoch: a resumed run starts where it stopped.
@@ -83,6 +85,7 @@ impl PipelineConfig {
             order: Order::Shuffled,
             last_batch: LastBatch::Dropped,
             world: World::SINGLE,
+            group: 1,
             epochs: 0..u64::MAX,
             first_step: 0,
             workers: 1,
@@ -148,8 +151,9 @@ impl PipelineConfig {
     /// # Errors
     /// If batch, ranks, choice, mixture and data don't fit together.
     pub fn sampler(&self, shards: &ShardSet) -> Result<Sampler, ConfigError> {
-        let Self { part, batch_size, seed, order, last_batch, world, .. } = *self;
-        Sampler::new(&self.population(shards), part, batch_size, seed, order, last_batch, world)
+        let Self { part, batch_size, seed, order, last_batch, world, group, .. } = *self;
+        let population = self.population(shards);
+        Sampler::new(&population, part, batch_size, seed, order, last_batch, world)?.in_groups_of(group)
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Sampler {
     order: Order,
     last_batch: LastBatch,
     world: World,
+    /// Batches of a group.
+    group: u64,
     population: Population,
     members: Arc<Members>,
     /// What windows are made of, or sets: all shards, or those of each set. None where neither matters.
@@ -138,11 +140,40 @@ impl Sampler {
         }
         let (members, groups) = in_use(population, part, order)?;
         let (members, population) = (Arc::new(members), population.clone());
-        Ok(Self { samples, batch_size: batch, seed, order, last_batch, world, population, members, groups })
+        let batch_size = batch;
+        Ok(Self {
+            samples,
+            batch_size,
+            seed,
+            order,
+            last_batch,
+            world,
+            group: 1,
+            population,
+            members,
+            groups,
+        })
+    }
+
+    /// With epochs that end with a whole group of so many batches, at least 1 (0 means 1); what is left of them is left out.
+    ///
+    /// # Errors
+    /// If an epoch has fewer batches.
+    pub fn in_groups_of(self, batches: u64) -> Result<Self, ConfigError> {
+        let (group, all) = (batches.max(1), self.batches_per_epoch());
+        if group > all {
+            return Err(ConfigError::GroupLargerThanEpoch { group, batches: all });
+        }
+        Ok(Self { group, ..self })
     }
 
     /// Batches in one epoch.
     pub fn steps_per_epoch(&self) -> u64 {
+        self.batches_per_epoch() / self.group * self.group
+    }
+
+    /// Batches that an epoch's samples make.
+    fn batches_per_epoch(&self) -> u64 {
         match self.last_batch {
             LastBatch::Dropped => self.samples / self.batch_size,
             LastBatch::Kept => self.samples.div_ceil(self.batch_size),

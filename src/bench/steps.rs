@@ -9,7 +9,7 @@ use simsiam_model::arch::Arch;
 use simsiam_model::backend::Pixels;
 use simsiam_model::backend::cpu::profile::{self, OperationProfile};
 use simsiam_model::network::Networks;
-use simsiam_model::{LearningRates, Sgd, SgdConfig};
+use simsiam_model::{LearningRates, Optimizer};
 
 use super::Rates;
 use crate::config::{Device, Precision, TrainConfig};
@@ -122,8 +122,7 @@ impl Work for Measurement<'_> {
 /// Makes one step after the other; each gives the number of its images.
 fn stepper<D: Networks>(dev: &D, config: &TrainConfig) -> impl FnMut() -> Result<u64> {
     let mut model = config.network(dev, config.batch_size, 1);
-    let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
-    let mut optimizer = Sgd::new(sgd);
+    let mut optimizer = Optimizer::new(config.optimizer_config());
     let mut gradients = Some(model.alloc_grads());
     let samples: Vec<usize> = (0..config.batch_size).collect();
     let plane = config.recipe.size.pow(2);

@@ -12,7 +12,7 @@ pub fn parse() -> Cli {
 }
 
 /// What other programs call it, and what it is here. The first hint whose flag the subcommand has is given.
-const HINTS: [(&[&str], &str, &str); 21] = [
+const HINTS: [(&[&str], &str, &str); 24] = [
     (&["lr", "learning-rate", "max-lr", "blr"], "base-lr", "the learning rate at a batch of 256"),
     (&["lr", "learning-rate"], "probe-lr", "the probe's learning rate at a batch of 256"),
     (
@@ -43,6 +43,19 @@ const HINTS: [(&[&str], &str, &str); 21] = [
         "what is classified",
     ),
     (&["bs", "batch", "batchsize", "per-device-train-batch-size", "b"], "batch-size", "images a step"),
+    (
+        &[
+            "gradient-accumulation-steps",
+            "accumulate-grad-batches",
+            "grad-accum",
+            "accum-iter",
+            "accumulation",
+        ],
+        "accumulate",
+        "batches whose gradients are averaged for one update",
+    ),
+    (&["opt", "optim"], "optimizer", "sgd, lars or adamw"),
+    (&["patience", "early-stop", "early-stopping"], "stop-when", "`--stop-when 'stale 10'`"),
     (&["num-workers", "threads", "n-workers", "jobs", "j"], "workers", "decoding threads"),
     (&["wd", "weight-decays", "l2"], "weight-decay", "the L2 penalty"),
     (

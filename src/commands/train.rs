@@ -19,6 +19,7 @@ use crate::feed::Feed;
 use crate::interrupt::Interrupt;
 use crate::progress::{Counters, Progress};
 use crate::run_dir::{RunDir, saved_config};
+use crate::schedule::Schedule;
 use crate::train::{Outcome, Run, train};
 
 /// Trains; `Interrupted` if it was asked to stop.
@@ -35,13 +36,14 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<Outcome> {
 /// As [`run`].
 pub fn run_until(interrupt: Interrupt, args: &TrainArgs, console: &Console) -> Result<Outcome> {
     let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
-    let Settled { config, given, dir, resumed } = match &args.resume {
+    let settled = match &args.resume {
         Some(path) => resume(path, overrides)?,
         None => begin(args.run_dir.as_deref(), overrides, console)?,
     };
-    let here = config.found_from_here(dir.path(), &given, ShardFlags::TRAIN)?;
+    let Settled { config, given, dir, .. } = &settled;
+    let here = config.found_from_here(dir.path(), given, ShardFlags::TRAIN)?;
     let (device, precision) = (config.device, config.precision);
-    on_device(device, precision, Training { config, here, dir, resumed, interrupt, console })
+    on_device(device, precision, Training { settled, here, interrupt, console })
 }
 
 /// What is to be trained, and where.
@@ -51,15 +53,15 @@ struct Settled {
     given: Overrides,
     dir: Folder,
     resumed: Option<Checkpoint>,
+    /// The epochs that a run was to have before this command, where it goes on.
+    epochs_before: Option<u64>,
 }
 
 /// A run whose configuration is settled.
 struct Training<'a> {
-    config: TrainConfig,
-    /// The same, with the names of the shards as they can be opened from the current folder.
+    settled: Settled,
+    /// The configuration with the names of the shards as they can be opened from the current folder.
     here: TrainConfig,
-    dir: Folder,
-    resumed: Option<Checkpoint>,
     interrupt: Interrupt,
     console: &'a Console,
 }
@@ -68,20 +70,23 @@ impl Work for Training<'_> {
     type Output = Outcome;
 
     fn run<D: Networks>(self, dev: &D) -> Result<Outcome> {
-        let Self { mut config, here, dir, resumed, interrupt, console } = self;
+        let Self { settled, here, interrupt, console } = self;
+        let Settled { mut config, given, dir, resumed, epochs_before } = settled;
         let data = Data::open(&here, &console.open_options())?;
         config.remember(&here);
         data.check_memory(&config, Feed::<D>::DTYPE)?;
-        let (mut run, resumed) = open(config, data, dir, resumed, interrupt, console)?;
-        let counters = run.progress.counters();
-        if counters.is_finished(run.config.epochs) {
-            let outcome = Outcome::Finished(counters.clone());
+        let steps_per_epoch = data.steps_per_epoch(&config)?;
+        let (mut run, resumed) = open(config, &given, data, dir, resumed, interrupt, console)?;
+        let step = run.progress.step();
+        if let Some(before) = epochs_before.filter(|before| *before != run.config.epochs) {
+            console.line(new_schedule(&run.config, before, step, steps_per_epoch));
+        }
+        if let Some(outcome) = ended(&run) {
             conclude(console, &outcome, &run);
             return Ok(outcome);
         }
         let Run { config, data, .. } = &run;
-        let (images, steps_per_epoch) = (data.train.shards.len() as usize, data.steps_per_epoch(config)?);
-        let mut model = config.network(dev, images, steps_per_epoch);
+        let mut model = config.network(dev, data.train.shards.len() as usize, steps_per_epoch);
         let outcome = train(&mut model, &mut run, resumed);
         // Also where too many of them, or another error, ended the run.
         let listed = run.dir.write_quarantine(&run.data.bad_samples());
@@ -92,9 +97,20 @@ impl Work for Training<'_> {
     }
 }
 
+/// The outcome of a run that has nothing left to do.
+fn ended(run: &Run) -> Option<Outcome> {
+    let counters = run.progress.counters();
+    if counters.is_finished(run.config.epochs) {
+        return Some(Outcome::Finished(counters.clone()));
+    }
+    let (_, reason) = run.progress.stopped_by()?;
+    Some(Outcome::StoppedEarly(counters.clone(), reason))
+}
+
 /// Makes or opens the folder, and says what there is.
 fn open(
     config: TrainConfig,
+    given: &Overrides,
     data: Data,
     dir: Folder,
     resumed: Option<Checkpoint>,
@@ -142,11 +158,13 @@ fn open(
         }
         counters = state.counters.clone();
     }
+    let steps_per_epoch = data.steps_per_epoch(&config)?;
+    check_epochs(&config, given, dir.path(), counters.step, steps_per_epoch)?;
     dir.write_config(&config)?;
     warn_of_memory(&config);
     data.knn.iter().for_each(KnnData::warn_of_shared);
     introduce(console, &config, &data, &dir, &counters);
-    let progress = Progress::new(console.clone(), &dir, &config, data.steps_per_epoch(&config)?, counters)?;
+    let progress = Progress::new(console.clone(), &dir, &config, steps_per_epoch, counters)?;
     Ok((Run { config, data, dir, interrupt, progress }, resumed))
 }
 
@@ -175,7 +193,7 @@ fn begin(run_dir: Option<&Path>, overrides: Overrides, console: &Console) -> Res
         given = demo_shards::in_place_of_none(given, console)?;
         config = TrainConfig::resolve(&given)?;
     }
-    Ok(Settled { config, given, dir: Folder::New(path), resumed: None })
+    Ok(Settled { config, given, dir: Folder::New(path), resumed: None, epochs_before: None })
 }
 
 /// Settings that name shards but no preset, with the one for the encoder, or else for images of that size.
@@ -213,7 +231,42 @@ fn resume(path: &Path, given: Overrides) -> Result<Settled> {
         ))
         .into());
     }
-    Ok(Settled { config, given, dir: Folder::Opened(dir), resumed })
+    Ok(Settled { config, given, dir: Folder::Opened(dir), resumed, epochs_before: Some(saved.epochs) })
+}
+
+/// Refuses fewer epochs than a run that goes on has begun.
+fn check_epochs(
+    config: &TrainConfig,
+    given: &Overrides,
+    run: &Path,
+    step: u64,
+    steps_per_epoch: u64,
+) -> Result<(), InputError> {
+    let begun = step.div_ceil(steps_per_epoch);
+    if config.epochs >= begun {
+        return Ok(());
+    }
+    let allowed = format!(
+        "must be at least {begun}, for {} has done {} of {steps_per_epoch} an epoch",
+        run.display(),
+        counted(step, "step")
+    );
+    Err(given.refusal("epochs", config.epochs, &allowed))
+}
+
+/// What becomes of the learning rate of a run that was to have `before` epochs.
+fn new_schedule(config: &TrainConfig, before: u64, step: u64, steps_per_epoch: u64) -> String {
+    let rate = |epochs: u64| {
+        let config = TrainConfig { epochs, ..config.clone() };
+        Schedule::new(&config, steps_per_epoch).at(step).base
+    };
+    format!(
+        "# {} instead of {before}: the schedule is drawn anew over all of them; the learning rate after step {} is {:.6} instead of {:.6}",
+        counted(config.epochs, "epoch"),
+        thousands(step),
+        rate(config.epochs),
+        rate(before)
+    )
 }
 
 /// A step that does not fit ends the program without a word.
@@ -257,14 +310,20 @@ fn introduce(console: &Console, config: &TrainConfig, data: &Data, dir: &RunDir,
             config.epochs,
             counted(config.epochs, "epoch")
         ));
+    } else if let Some((rule, _)) = counters.stopped_by(config) {
+        console.line(format_args!(
+            "# this run is finished by --stop-when '{rule}', after step {step}; another rule, or `never`, lets it go on"
+        ));
     } else if counters.step > 0 {
         console.line(format_args!("# goes on after step {step}"));
     }
 }
 
 fn conclude(console: &Console, outcome: &Outcome, run: &Run) {
-    let (Outcome::Finished(counters) | Outcome::Interrupted(counters) | Outcome::Collapsed(counters)) =
-        outcome;
+    let (Outcome::Finished(counters)
+    | Outcome::StoppedEarly(counters, _)
+    | Outcome::Interrupted(counters)
+    | Outcome::Collapsed(counters)) = outcome;
     let path = run.dir.path().display();
     let bad = run.data.bad_samples().len();
     if bad > 0 {
@@ -283,6 +342,14 @@ fn conclude(console: &Console, outcome: &Outcome, run: &Run) {
         }
         Outcome::Collapsed(_) => {
             console.line(format_args!("stopped after the collapse, and saved in {path}"));
+        }
+        Outcome::StoppedEarly(counters, reason) => {
+            let epochs = counters.epochs_reported.saturating_sub(1);
+            console.line(format_args!(
+                "finished early, after epoch {epochs} of {}: {reason}",
+                run.config.epochs
+            ));
+            console.line(format_args!("run folder: {path} (config.toml, metrics.jsonl, checkpoints)"));
         }
         Outcome::Finished(_) => {
             console.line(format_args!("run folder: {path} (config.toml, metrics.jsonl, checkpoints)"));

@@ -12,8 +12,8 @@ use simsiam_pipeline::shards::{Labels, OpenOptions};
 
 use super::values::{ByteSize, MethodSettings, labels, number, pattern, whole};
 use super::{
-    AlternateSteps, BadSamplePolicy, Device, HeadNorm, Method, OnCollapse, Precision, Predictor, PredictorLr,
-    Preset, Shuffle, Similarity, Symmetry, Target, Workers, checked_table, table,
+    AlternateSteps, BadSamplePolicy, Device, HeadNorm, Method, OnCollapse, Optimizer, Precision, Predictor,
+    PredictorLr, Preset, Shuffle, Similarity, StopRule, Symmetry, Target, Workers, checked_table, table,
 };
 use crate::error::InputError;
 
@@ -67,12 +67,15 @@ pub struct Overrides {
     /// Whether residual blocks begin as the identity, the scale of their last batch norm 0 [default: the method's authors']
     #[arg(long, value_name = "BOOL")]
     pub zero_init_residual: Option<bool>,
-    /// Passes over the data
+    /// Passes over the data; with --resume it may be another number than before
     #[arg(long, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub epochs: Option<u64>,
-    /// Images a step; the learning rate is base-lr * batch-size / 256
+    /// Images a batch; the learning rate is base-lr * batch-size * accumulate / 256
     #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub batch_size: Option<usize>,
+    /// Batches a step, whose gradients are averaged for one update [default: 1]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
+    pub accumulate: Option<u64>,
     /// Decoding threads: a number, or `auto` for half the cores; they change the speed, never the result
     #[arg(long)]
     pub workers: Option<Workers>,
@@ -85,16 +88,19 @@ pub struct Overrides {
     /// How numbers are multiplied [default: f32 on the CPU, tf32 on a GPU]
     #[arg(long)]
     pub precision: Option<Precision>,
-    /// Learning rate at a batch of 256
+    /// Learning rate at a batch of 256 [default: the preset's for sgd, 0.3 for lars, 0.001 for adamw]
     #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub base_lr: Option<f64>,
     /// Epochs of linear warm-up
     #[arg(long, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub warmup_epochs: Option<u64>,
-    /// SGD's momentum
+    /// What moves the parameters; it brings its own base-lr and weight-decay [default: sgd]
+    #[arg(long)]
+    pub optimizer: Option<Optimizer>,
+    /// Momentum of sgd and lars; beta 1 of adamw
     #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub momentum: Option<f64>,
-    /// L2 penalty on all parameters
+    /// L2 penalty of sgd on all parameters, of lars on all but biases and batch norm; decoupled decay of adamw
     #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
     /// Whether the predictor's learning rate decays with the others
@@ -145,6 +151,9 @@ pub struct Overrides {
     /// Epochs between kNN evaluations, 0 for none [default: 1 if the data is labelled]
     #[arg(long, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub knn_every: Option<u64>,
+    /// End the run early: `knn>=55` (percent), `stale 10` (evaluations without a better kNN), or both; `never` takes a run's rules away
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub stop_when: Option<Vec<StopRule>>,
     /// Neighbours that vote
     #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub knn_k: Option<usize>,
@@ -272,7 +281,7 @@ impl Overrides {
     }
 
     /// Says that a value cannot be: by its flag, or by its key where a file has set it.
-    pub(super) fn refusal(&self, key: &str, value: impl fmt::Display, allowed: &str) -> InputError {
+    pub(crate) fn refusal(&self, key: &str, value: impl fmt::Display, allowed: &str) -> InputError {
         InputError::new(match &self.file {
             Some(file) if file.keys.contains(key) => {
                 format!("configuration {}: {key} = {value}: {allowed}", file.path.display())

@@ -10,8 +10,8 @@ use simsiam_pipeline::shards::Labels;
 use simsiam_pipeline::{Recipe, ShardSet};
 
 use super::{
-    BadSamplePolicy, Device, HeadNorm, Method, OnCollapse, Predictor, PredictorLr, Shuffle, Similarity,
-    Symmetry, Target, TrainConfig, Workers,
+    BadSamplePolicy, Device, HeadNorm, Method, OnCollapse, Optimizer, Predictor, PredictorLr, Shuffle,
+    Similarity, Symmetry, Target, TrainConfig, Workers,
 };
 
 /// A named set of values.
@@ -72,6 +72,7 @@ impl TrainConfig {
             arch: Arch::Resnet50,
             epochs: 100,
             batch_size: 512,
+            accumulate: 1,
             zero_init_residual: true,
             seed: 0,
             device: Device::Cpu,
@@ -79,6 +80,7 @@ impl TrainConfig {
             workers: Workers::Auto,
             base_lr: 0.05,
             warmup_epochs: 0,
+            optimizer: Optimizer::Sgd,
             momentum: 0.9,
             weight_decay: 1e-4,
             predictor_lr: PredictorLr::Constant,
@@ -97,6 +99,7 @@ impl TrainConfig {
             method_settings: BTreeMap::new(),
             on_collapse: OnCollapse::Warn,
             knn_every: None,
+            stop_when: Vec::new(),
             knn_k: 200,
             knn_temperature: 0.1,
             bad_sample_budget: 0.01,

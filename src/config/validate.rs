@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{Device, HeadNorm, Method, Overrides, Precision, Predictor, Symmetry, TrainConfig};
+use super::{Device, HeadNorm, Method, Overrides, Precision, Predictor, StopRule, Symmetry, TrainConfig};
 use crate::error::InputError;
 
 impl TrainConfig {
@@ -11,6 +11,7 @@ impl TrainConfig {
         let check = Check(overrides);
         let at_least_1 = [
             ("epochs", self.epochs),
+            ("accumulate", self.accumulate),
             ("log_every", self.log_every),
             ("checkpoint_every", self.checkpoint_every),
             ("keep_checkpoints", self.keep_checkpoints as u64),
@@ -57,7 +58,29 @@ impl TrainConfig {
                 error.field, error.found, error.expected
             )),
         })?;
+        self.validate_stop_rules(&check)?;
         self.validate_method(&check)
+    }
+
+    /// Refuses rules that can never hold.
+    fn validate_stop_rules(&self, check: &Check<'_>) -> Result<(), InputError> {
+        let (rules, evaluations) = (&self.stop_when, self.evaluations());
+        for rule in rules.iter().filter(|rule| **rule != StopRule::Never) {
+            check.that(
+                self.knn_every != Some(0),
+                "stop_when",
+                rule,
+                "must be left out with --knn-every 0, which evaluates nothing",
+            )?;
+            let is_reached = !matches!(rule, StopRule::Stale(least) if *least > evaluations);
+            let allowed = format!(
+                "must be at most {evaluations} evaluations, which are all after the first in {} epochs",
+                self.epochs
+            );
+            check.that(is_reached, "stop_when", rule, &allowed)?;
+        }
+        let is_alone = rules.len() == 1 || !rules.contains(&StopRule::Never);
+        check.that(is_alone, "stop_when", StopRule::Never, "must stand without other rules")
     }
 
     /// Refuses what the method has not got, and what contradicts itself.
@@ -195,6 +218,18 @@ mod tests {
             (
                 Overrides { method: Some(Method::MoCoV2), queue: Some(3), ..none() },
                 "--queue 3: must be from a batch (64 keys) to 2^24",
+            ),
+            (
+                Overrides { stop_when: Some(vec![StopRule::Knn(55.0)]), knn_every: Some(0), ..none() },
+                "--stop-when knn>=55: must be left out with --knn-every 0, which evaluates nothing",
+            ),
+            (
+                Overrides { stop_when: Some(vec![StopRule::Stale(4)]), knn_every: Some(5), ..none() },
+                "--stop-when stale 4: must be at most 3 evaluations, which are all after the first in 12 epochs",
+            ),
+            (
+                Overrides { stop_when: Some(vec![StopRule::Never, StopRule::Stale(4)]), ..none() },
+                "--stop-when never: must stand without other rules",
             ),
         ] {
             assert_eq!(refusal(overrides), expected);

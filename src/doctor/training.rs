@@ -2,7 +2,7 @@ use anyhow::{Result, anyhow};
 use dfdx::prelude::*;
 use simsiam_model::backend::{Pixels, cpu};
 use simsiam_model::network::Networks;
-use simsiam_model::{LearningRates, Sgd, SgdConfig};
+use simsiam_model::{LearningRates, Optimizer};
 
 use super::noise;
 use crate::config::TrainConfig;
@@ -27,8 +27,7 @@ pub(super) fn losses<D: Networks>(dev: &D, config: &TrainConfig, steps: usize) -
 fn train<D: Networks>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Vec<f64>> {
     let failed = |error: D::Err| anyhow!("the device failed: {error}");
     let mut model = config.network(dev, config.batch_size, steps as u64);
-    let sgd = SgdConfig { momentum: config.momentum as f32, weight_decay: config.weight_decay as f32 };
-    let mut optimizer = Sgd::new(sgd);
+    let mut optimizer = Optimizer::new(config.optimizer_config());
     let rates = LearningRates::all((config.base_lr * config.batch_size as f64 / 256.0) as f32);
     let samples: Vec<usize> = (0..config.batch_size).collect();
     let values = config.batch_size * 3 * config.recipe.size.pow(2);

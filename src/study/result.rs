@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{OnCollapse, TrainConfig};
+use crate::config::{OnCollapse, StopRule, TrainConfig};
 use crate::health::Health;
 use crate::run_dir::METRICS;
 
@@ -14,7 +14,7 @@ use crate::run_dir::METRICS;
 pub struct RunResult {
     /// The run's seed.
     pub seed: u64,
-    /// Whether there is nothing left to do: it has ended, has diverged, or stopped at its collapse.
+    /// Whether there is nothing left to do: it has ended, has diverged, or stopped at its collapse or by a rule.
     pub is_final: bool,
     /// Log lines.
     pub steps: Vec<StepPoint>,
@@ -43,6 +43,7 @@ pub struct StepPoint {
 struct EpochPoint {
     epoch: u64,
     knn_top1: Option<f64>,
+    stopped_by: Option<StopRule>,
 }
 
 impl RunResult {
@@ -56,20 +57,21 @@ impl RunResult {
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
         };
         let config: TrainConfig = toml::from_str(&read("config.toml")?)?;
-        let (mut steps, mut knn, mut epochs): (Vec<StepPoint>, _, _) = (Vec::new(), Vec::new(), 0);
+        let (mut steps, mut knn): (Vec<StepPoint>, _) = (Vec::new(), Vec::new());
+        let (mut epochs, mut is_stopped) = (0, false);
         for line in read(METRICS)?.lines() {
             if let Ok(step) = serde_json::from_str(line) {
                 steps.push(step);
             } else {
-                let EpochPoint { epoch, knn_top1 } = serde_json::from_str(line)?;
+                let EpochPoint { epoch, knn_top1, stopped_by } = serde_json::from_str(line)?;
                 knn.extend(knn_top1.map(|top1| (epoch, top1)));
-                epochs = epoch;
+                (epochs, is_stopped) = (epoch, stopped_by.is_some());
             }
         }
         let has_stopped = match steps.last().map(|point| point.health) {
             Some(Health::Diverged) => true,
             Some(Health::Collapsed) => config.on_collapse == OnCollapse::Stop,
-            _ => false,
+            _ => is_stopped,
         };
         Ok(Self { seed: config.seed, is_final: epochs == config.epochs || has_stopped, steps, knn })
     }

@@ -14,6 +14,7 @@ mod inspect;
 mod instructions;
 mod interruption;
 mod methods;
+mod options;
 mod places;
 #[cfg(feature = "remote")]
 #[path = "../../pipeline/tests/support/server/mod.rs"]

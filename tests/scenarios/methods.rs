@@ -134,7 +134,9 @@ fn a_study_runs_its_rows_reports_and_goes_on() {
     let printed = succeed(&mut study());
     assert!(printed.contains("# run 7 of 7: vicreg, seed 0"), "{printed}");
     let report = std::fs::read_to_string(fixture.path("study/report.md")).unwrap();
-    for row in ["| simsiam |", "| simclr |", "| mocov2 |", "| byol |", "| swav |", "| barlow-twins |", "| vicreg |"] {
+    for row in
+        ["| simsiam |", "| simclr |", "| mocov2 |", "| byol |", "| swav |", "| barlow-twins |", "| vicreg |"]
+    {
         assert!(report.contains(row), "{row} in {report}");
     }
     let picture = std::fs::read_to_string(fixture.path("study/methods.svg")).unwrap();

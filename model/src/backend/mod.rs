@@ -35,6 +35,12 @@ pub use rows::RowsKernel;
 mod sgd;
 pub use sgd::{SgdKernel, SgdStep};
 
+mod lars;
+pub use lars::{LarsKernel, LarsStep};
+
+mod adamw;
+pub use adamw::{AdamWKernel, AdamWStep};
+
 mod feed;
 pub use feed::{FeedKernel, Levels, Pixels};
 
@@ -58,6 +64,8 @@ pub trait Backend:
     + CosineKernel
     + RowsKernel
     + SgdKernel
+    + LarsKernel
+    + AdamWKernel
     + FeedKernel
 {
 }

@@ -84,7 +84,7 @@ where
                 .zip(&keys)
                 .map(|(query, key)| info_nce(query, key.clone(), &self.queue.keys, self.config.temperature)),
         );
-        self.fresh = keys;
+        self.fresh.extend(keys); // of every batch of the step
         // A query's own key is one of so many that are all as near.
         let equal_loss = Some((self.queue.keys.shape().0 as f64 + 1.0).ln());
         StepLoss { loss, spreads, equal_loss }

@@ -104,6 +104,19 @@ fn remainders_are_dropped_or_kept_and_split() {
 }
 
 #[test]
+fn an_epoch_ends_with_a_whole_group_and_its_batches_stay_the_same() {
+    let alone = sampler(50, 6, World::SINGLE);
+    assert_eq!(alone.steps_per_epoch(), 8);
+    for (group, steps) in [(0, 8), (1, 8), (2, 8), (3, 6), (5, 5), (8, 8)] {
+        let grouped = alone.clone().in_groups_of(group).unwrap();
+        assert_eq!(grouped.steps_per_epoch(), steps, "groups of {group}");
+        assert!((0..steps).all(|step| grouped.positions(step) == alone.positions(step)));
+    }
+    let error = alone.in_groups_of(9).unwrap_err().to_string();
+    assert_eq!(error, "an epoch has 8 batches, fewer than a group of 9");
+}
+
+#[test]
 fn what_is_held_out_is_never_trained_on() {
     let members = |part, order| {
         let sampler =

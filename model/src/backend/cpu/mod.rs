@@ -39,6 +39,10 @@ mod rows;
 
 mod sgd;
 
+mod lars;
+
+mod adamw;
+
 mod feed;
 
 /// How the CPU computes.

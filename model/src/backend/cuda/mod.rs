@@ -30,6 +30,10 @@ mod rows;
 
 mod sgd;
 
+mod lars;
+
+mod adamw;
+
 mod feed;
 
 /// How products are computed.

@@ -189,12 +189,14 @@ macro_rules! image {
 /// The kernels that the build script has compiled, by name.
 fn load_kernels() -> Result<HashMap<&'static str, CUfunction>, StartError> {
     let images: [(&str, *const c_void); SOURCES.len()] = [
+        image!("adamw"),
         image!("avg_pool"),
         image!("batch_norm"),
         image!("batch_norm_bf16"),
         image!("bf16"),
         image!("bias"),
         image!("cosine"),
+        image!("lars"),
         image!("max_pool"),
         image!("normalise"),
         image!("rows"),

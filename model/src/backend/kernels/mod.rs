@@ -13,9 +13,11 @@ mod storage;
 #[cfg(feature = "cuda")]
 pub(crate) use storage::Storage;
 
+pub(crate) mod adamw;
 pub(crate) mod batch_norm;
 pub(crate) mod bf16;
 pub(crate) mod cosine;
+pub(crate) mod lars;
 pub(crate) mod linear;
 pub(crate) mod normalise;
 pub(crate) mod pool;
@@ -26,7 +28,8 @@ pub(crate) mod sgd;
 mod host;
 
 /// The sources and the kernels in each.
-pub(crate) const SOURCES: [(&str, &[&str]); 10] = [
+pub(crate) const SOURCES: [(&str, &[&str]); 12] = [
+    ("adamw", &["adamw"]),
     (
         "avg_pool",
         &[
@@ -61,6 +64,7 @@ pub(crate) const SOURCES: [(&str, &[&str]); 10] = [
     ("bf16", &["bf16_of_f32", "f32_of_bf16"]),
     ("bias", &["bias_rows", "bias_gradient"]),
     ("cosine", &["cosines", "negative_mean", "negative_cosine_gradient"]),
+    ("lars", &["lars_squares", "lars"]),
     ("max_pool", &["max_pool", "max_pool_gradient", "max_pool_bf16", "max_pool_bf16_gradient"]),
     ("normalise", &["normalise"]),
     ("rows", &["gather_rows", "scatter_rows"]),
