@@ -267,7 +267,8 @@ impl TrainConfig {
         let unset = if overrides.shards.is_none() { Preset::Demo } else { Preset::Imagenet };
         let preset = Self::preset(overrides.preset.unwrap_or(unset));
         let preset = preset.for_method(overrides.method.unwrap_or_default());
-        preset.for_optimizer(overrides.optimizer.unwrap_or_default()).with(overrides)
+        let optimizer = overrides.optimizer.unwrap_or_else(|| preset.own_optimizer());
+        preset.for_optimizer(optimizer).with(overrides)
     }
 
     /// This configuration with `overrides` on top.

@@ -73,12 +73,9 @@ impl From<AlternateSteps> for toml::Value {
 
 impl TrainConfig {
     /// This preset's values, as `method` wants them.
-    ///
-    /// All methods are trained by SGD here unless `--optimizer` says otherwise.
     #[must_use]
     pub(super) fn for_method(self, method: MethodName) -> Self {
-        let scale = if self.preset == Preset::Imagenet { Scale::Large } else { Scale::Small };
-        let defaults = method.defaults(scale);
+        let defaults = method.defaults(self.scale());
         let own = method.own_settings().iter();
         Self {
             method,
@@ -99,6 +96,11 @@ impl TrainConfig {
             method_settings: own.map(|own| (own.key.to_owned(), own.default)).collect(),
             ..self
         }
+    }
+
+    /// The size of the data that the preset is for.
+    pub(super) fn scale(&self) -> Scale {
+        if self.preset == Preset::Imagenet { Scale::Large } else { Scale::Small }
     }
 
     /// Fills in what follows from other settings: `--target moving-average` is the paper's variant without predictor.

@@ -19,6 +19,11 @@ pub enum Optimizer {
 }
 
 impl TrainConfig {
+    /// The optimiser that the method's authors take, as far as SGD does not serve.
+    pub(super) fn own_optimizer(&self) -> Optimizer {
+        if self.method.defaults(self.scale()).lars { Optimizer::Lars } else { Optimizer::Sgd }
+    }
+
     /// Rate and weight decay are the preset's for SGD. For LARS they are SimCLR's, for AdamW PyTorch's.
     pub(super) fn for_optimizer(self, optimizer: Optimizer) -> Self {
         let (base_lr, weight_decay) = match optimizer {

@@ -95,7 +95,7 @@ impl Kind for BarlowTwinsKind {
 
     fn defaults(scale: Scale) -> Defaults {
         let projector_layers = Some(3);
-        Defaults { projector_layers, norm: HeadNorm::Default, ..Defaults::relative(scale, 2048) }
+        Defaults { projector_layers, norm: HeadNorm::Default, lars: true, ..Defaults::relative(scale, 2048) }
     }
 
     fn check(settings: &Settings) -> Result<(), &'static str> {

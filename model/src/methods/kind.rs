@@ -69,8 +69,10 @@ pub struct Defaults {
     pub dim: usize,
     /// Whether the predictor's learning rate follows that of the rest.
     pub predictor_decays: bool,
-    /// Learning rate at a batch of 256.
+    /// Learning rate of SGD at a batch of 256.
     pub base_lr: Option<f64>,
+    /// Whether it is trained by LARS unless another optimiser is named: its authors do, and SGD does not serve it.
+    pub lars: bool,
     /// Whether residual blocks begin as the identity.
     pub zero_init_residual: bool,
     /// Temperature of the loss's softmax.
@@ -91,6 +93,7 @@ impl Defaults {
             dim,
             predictor_decays: true,
             base_lr: (scale == Scale::Small).then_some(0.12),
+            lars: false,
             zero_init_residual: true,
             temperature: None,
             target_momentum: None,

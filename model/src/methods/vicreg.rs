@@ -94,7 +94,7 @@ impl Kind for VicRegKind {
     const DIMS: &'static [usize] = &[2048];
 
     fn defaults(scale: Scale) -> Defaults {
-        Defaults { projector_layers: Some(3), ..Defaults::relative(scale, 2048) }
+        Defaults { projector_layers: Some(3), lars: true, ..Defaults::relative(scale, 2048) }
     }
 
     fn collapse_help(_: &Settings) -> CollapseHelp {
