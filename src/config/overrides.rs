@@ -94,7 +94,7 @@ pub struct Overrides {
     /// Epochs of linear warm-up
     #[arg(long, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub warmup_epochs: Option<u64>,
-    /// What moves the parameters by their gradients [default: sgd; lars for barlow-twins and vicreg]
+    /// What moves the parameters; it brings its own base-lr and weight-decay [default: sgd; lars for barlow-twins and vicreg]
     #[arg(long)]
     pub optimizer: Option<Optimizer>,
     /// Momentum of sgd and lars; beta 1 of adamw

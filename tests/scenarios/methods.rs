@@ -143,7 +143,7 @@ fn a_study_runs_its_rows_reports_and_goes_on() {
     assert!(picture.starts_with("<svg") && picture.contains("kNN top-1"));
     let json: serde_json::Value =
         serde_json::from_slice(&std::fs::read(fixture.path("study/report.json")).unwrap()).unwrap();
-    assert_eq!(json["rows"].as_array().unwrap().len(), 5);
+    assert_eq!(json["rows"].as_array().unwrap().len(), 7);
     assert!(json["rows"][3]["runs"][0]["knn"][1][1].as_f64().unwrap() > 0.0);
 
     let again = succeed(&mut study());
