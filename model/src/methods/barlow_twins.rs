@@ -1,14 +1,11 @@
-use dfdx::prelude::*;
-
 use super::kind::{CollapseHelp, Defaults, Kind, OwnSetting, Scale, Settings};
-use super::{Batch, Method, StepLoss, pass};
+use super::{Method, PairLoss, TwoViews};
 use crate::backend::Backend;
-use crate::branch::{Branch, Encoding};
 use crate::encoders::Backbone;
 use crate::heads::{HeadConfig, HeadNorm};
 use crate::init::InitRng;
-use crate::module::{NamedTensors, parts};
-use crate::objective::{Spread, barlow_twins};
+use crate::objective::{Loss, barlow_twins};
+use crate::tensors::{Features, Taped};
 
 /// What is chosen when a program runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,48 +20,26 @@ pub struct BarlowTwinsConfig {
 
 /// Barlow Twins (Zbontar et al. 2021): [`barlow_twins`] of two views' projections. The projector's last batch norm is what
 /// the paper calls the normalisation along the batch.
-#[derive(Clone, Debug)]
-pub struct BarlowTwins<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> {
-    /// Encoder and projector.
-    pub f: Branch<FEATURES, WIDTH, DIM, D>,
-    config: BarlowTwinsConfig,
-}
+pub type BarlowTwins<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D> =
+    TwoViews<BarlowTwinsConfig, FEATURES, WIDTH, DIM, D>;
 
-impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
-    BarlowTwins<FEATURES, WIDTH, DIM, D>
-{
-    /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
-    pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, config: &BarlowTwinsConfig, rng: &InitRng) -> Self {
-        Self { f: Branch::new(encoder, dev, rng, &config.heads), config: *config }
-    }
-}
-
-impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> Method<D>
-    for BarlowTwins<FEATURES, WIDTH, DIM, D>
-{
-    fn online(&self) -> &dyn Encoding<D> {
-        &self.f
+impl PairLoss for BarlowTwinsConfig {
+    fn heads(&self) -> &HeadConfig {
+        &self.heads
     }
 
-    fn online_mut(&mut self) -> &mut dyn Encoding<D> {
-        &mut self.f
+    fn of<const DIM: usize, D: Backend>(
+        &self,
+        z1: Features<D, DIM, Taped<D>>,
+        z2: Features<D, DIM, Taped<D>>,
+    ) -> Loss<D> {
+        barlow_twins(z1, z2, self.lambda) * self.scale
     }
 
-    fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
-        let z = pass(batch.views, grads, |x| self.f.forward_mut(x));
-        let spreads = z.iter().map(Spread::of).collect();
-        let [z1, z2] = <[_; 2]>::try_from(z).unwrap_or_else(|_| unreachable!("Barlow Twins takes two views"));
-        let BarlowTwinsConfig { lambda, scale, .. } = self.config;
+    fn of_equal(&self, _: usize, dim: usize) -> f64 {
         // Behind batch norm equal projections are 0 in all channels, which then correlate with nothing.
-        let equal_loss = Some(f64::from(scale) * DIM as f64);
-        StepLoss { loss: barlow_twins(z1, z2, lambda) * scale, spreads, equal_loss }
+        f64::from(self.scale) * dim as f64
     }
-}
-
-impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> NamedTensors<D>
-    for BarlowTwins<FEATURES, WIDTH, DIM, D>
-{
-    parts! { "": f }
 }
 
 /// Barlow Twins for the table of methods.

@@ -25,6 +25,9 @@ mod pairs;
 use pairs::mean;
 pub use pairs::{Similarity, Symmetry};
 
+mod two_views;
+pub use two_views::{PairLoss, TwoViews};
+
 mod simsiam;
 pub use simsiam::{SimSiam, SimSiamConfig, Targets};
 

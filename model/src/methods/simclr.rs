@@ -1,14 +1,11 @@
-use dfdx::prelude::*;
-
 use super::kind::{CollapseHelp, Defaults, Kind, Scale, Settings};
-use super::{Batch, Method, StepLoss, pass};
+use super::{Method, PairLoss, TwoViews};
 use crate::backend::Backend;
-use crate::branch::{Branch, Encoding};
 use crate::encoders::Backbone;
 use crate::heads::{HeadConfig, HeadNorm};
 use crate::init::InitRng;
-use crate::module::{NamedTensors, parts};
-use crate::objective::{Spread, nt_xent};
+use crate::objective::{Loss, nt_xent};
+use crate::tensors::{Features, Taped};
 
 /// What is chosen when a program runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,49 +17,26 @@ pub struct SimClrConfig {
 }
 
 /// SimCLR (Chen et al. 2020): [`nt_xent`] of two views' projections, `L(f(x1), f(x2))`.
-#[derive(Clone, Debug)]
-pub struct SimClr<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> {
-    /// Encoder and projector.
-    pub f: Branch<FEATURES, WIDTH, DIM, D>,
-    config: SimClrConfig,
-}
+pub type SimClr<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D> =
+    TwoViews<SimClrConfig, FEATURES, WIDTH, DIM, D>;
 
-impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
-    SimClr<FEATURES, WIDTH, DIM, D>
-{
-    /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
-    pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, config: &SimClrConfig, rng: &InitRng) -> Self {
-        Self { f: Branch::new(encoder, dev, rng, &config.heads), config: *config }
-    }
-}
-
-impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D> Method<D>
-    for SimClr<FEATURES, WIDTH, DIM, D>
-where
-    D: Backend,
-{
-    fn online(&self) -> &dyn Encoding<D> {
-        &self.f
+impl PairLoss for SimClrConfig {
+    fn heads(&self) -> &HeadConfig {
+        &self.heads
     }
 
-    fn online_mut(&mut self) -> &mut dyn Encoding<D> {
-        &mut self.f
+    fn of<const DIM: usize, D: Backend>(
+        &self,
+        z1: Features<D, DIM, Taped<D>>,
+        z2: Features<D, DIM, Taped<D>>,
+    ) -> Loss<D> {
+        nt_xent(z1, z2, self.temperature)
     }
 
-    fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
-        let z = pass(batch.views, grads, |x| self.f.forward_mut(x));
-        let spreads = z.iter().map(Spread::of).collect();
-        let [z1, z2] = <[_; 2]>::try_from(z).unwrap_or_else(|_| unreachable!("SimCLR takes two views"));
+    fn of_equal(&self, images: usize, _: usize) -> f64 {
         // Every anchor is compared with all projections of the batch but itself.
-        let equal_loss = Some((2.0 * z1.shape().0 as f64 - 1.0).ln());
-        StepLoss { loss: nt_xent(z1, z2, self.config.temperature), spreads, equal_loss }
+        (2.0 * images as f64 - 1.0).ln()
     }
-}
-
-impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> NamedTensors<D>
-    for SimClr<FEATURES, WIDTH, DIM, D>
-{
-    parts! { "": f }
 }
 
 /// SimCLR for the table of methods.

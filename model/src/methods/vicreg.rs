@@ -1,14 +1,11 @@
-use dfdx::prelude::*;
-
 use super::kind::{CollapseHelp, Defaults, Kind, OwnSetting, Scale, Settings};
-use super::{Batch, Method, StepLoss, pass};
+use super::{Method, PairLoss, TwoViews};
 use crate::backend::Backend;
-use crate::branch::{Branch, Encoding};
 use crate::encoders::Backbone;
 use crate::heads::HeadConfig;
 use crate::init::InitRng;
-use crate::module::{NamedTensors, parts};
-use crate::objective::{Spread, VicRegWeights, vicreg};
+use crate::objective::{Loss, VicRegWeights, vicreg};
+use crate::tensors::{Features, Taped};
 
 /// What is chosen when a program runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,47 +17,26 @@ pub struct VicRegConfig {
 }
 
 /// VICReg (Bardes et al. 2022): [`vicreg`] of two views' projections.
-#[derive(Clone, Debug)]
-pub struct VicReg<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> {
-    /// Encoder and projector.
-    pub f: Branch<FEATURES, WIDTH, DIM, D>,
-    config: VicRegConfig,
-}
+pub type VicReg<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D> =
+    TwoViews<VicRegConfig, FEATURES, WIDTH, DIM, D>;
 
-impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
-    VicReg<FEATURES, WIDTH, DIM, D>
-{
-    /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
-    pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, config: &VicRegConfig, rng: &InitRng) -> Self {
-        Self { f: Branch::new(encoder, dev, rng, &config.heads), config: *config }
-    }
-}
-
-impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> Method<D>
-    for VicReg<FEATURES, WIDTH, DIM, D>
-{
-    fn online(&self) -> &dyn Encoding<D> {
-        &self.f
+impl PairLoss for VicRegConfig {
+    fn heads(&self) -> &HeadConfig {
+        &self.heads
     }
 
-    fn online_mut(&mut self) -> &mut dyn Encoding<D> {
-        &mut self.f
+    fn of<const DIM: usize, D: Backend>(
+        &self,
+        z1: Features<D, DIM, Taped<D>>,
+        z2: Features<D, DIM, Taped<D>>,
+    ) -> Loss<D> {
+        vicreg(z1, z2, self.weights)
     }
 
-    fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
-        let z = pass(batch.views, grads, |x| self.f.forward_mut(x));
-        let spreads = z.iter().map(Spread::of).collect();
-        let [z1, z2] = <[_; 2]>::try_from(z).unwrap_or_else(|_| unreachable!("VICReg takes two views"));
+    fn of_equal(&self, _: usize, _: usize) -> f64 {
         // Without any variance each channel lacks all but the root of 1e-4.
-        let equal_loss = Some(f64::from(self.config.weights.variance) * 0.99);
-        StepLoss { loss: vicreg(z1, z2, self.config.weights), spreads, equal_loss }
+        f64::from(self.weights.variance) * 0.99
     }
-}
-
-impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> NamedTensors<D>
-    for VicReg<FEATURES, WIDTH, DIM, D>
-{
-    parts! { "": f }
 }
 
 /// VICReg for the table of methods.
