@@ -9,6 +9,7 @@ mod shuffle;
 mod stop_rule;
 mod validate;
 pub mod values;
+mod workers;
 
 pub use method::{AlternateSteps, Predictor, Target};
 pub use optimizer::Optimizer;
@@ -19,6 +20,7 @@ pub use shuffle::Shuffle;
 pub use simsiam_model::heads::HeadNorm;
 pub use simsiam_model::methods::{MethodName as Method, Similarity, Symmetry};
 pub use stop_rule::{Accuracies, StopRule};
+pub use workers::Workers;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,9 +28,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use simsiam_model::arch::Arch;
+use simsiam_pipeline::Recipe;
 use simsiam_pipeline::choose::Choice;
 use simsiam_pipeline::shards::{Labels, OpenOptions};
-use simsiam_pipeline::{PipelineConfig, Recipe};
 
 use self::values::ByteSize;
 use crate::error::InputError;
@@ -206,58 +208,6 @@ pub enum BadSamplePolicy {
     Fail,
 }
 
-/// How many threads decode and augment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "toml::Value", try_from = "toml::Value")]
-pub enum Workers {
-    /// One for every two cores, at least one: the model takes the rest.
-    Auto,
-    /// This many.
-    Count(usize),
-}
-
-impl Workers {
-    /// The number of threads.
-    pub fn count(self) -> usize {
-        match self {
-            Self::Count(count) => count,
-            Self::Auto => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
-        }
-    }
-}
-
-impl std::str::FromStr for Workers {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        const MOST: usize = PipelineConfig::MAX_WORKERS;
-        match text {
-            "auto" => Ok(Self::Auto),
-            _ => match text.parse() {
-                Ok(count @ 1..=MOST) => Ok(Self::Count(count)),
-                _ => Err(format!("`{text}` is neither `auto` nor a number from 1 to {MOST}")),
-            },
-        }
-    }
-}
-
-impl TryFrom<toml::Value> for Workers {
-    type Error = String;
-
-    fn try_from(value: toml::Value) -> Result<Self, String> {
-        value.as_str().map_or_else(|| value.to_string(), str::to_owned).parse()
-    }
-}
-
-impl From<Workers> for toml::Value {
-    fn from(workers: Workers) -> Self {
-        match workers {
-            Workers::Auto => "auto".into(),
-            Workers::Count(count) => (count as i64).into(),
-        }
-    }
-}
-
 impl TrainConfig {
     /// The preset's values with `overrides` on top.
     ///
@@ -303,23 +253,6 @@ impl TrainConfig {
         config.validate(overrides)?;
         config.stop_when.retain(|rule| *rule != StopRule::Never);
         Ok(config)
-    }
-
-    /// Refuses images of a size that the encoder was not compiled for.
-    ///
-    /// # Errors
-    /// If so; the error lists what was.
-    pub fn check_size(&self) -> Result<(), InputError> {
-        let (arch, size) = (self.arch, self.recipe.size);
-        if arch.sizes().contains(&size) {
-            return Ok(());
-        }
-        let compiled: Vec<String> =
-            Arch::ALL.iter().map(|arch| format!("{arch} at {}", listed(arch.sizes()))).collect();
-        Err(InputError::new(format!(
-            "{arch} at {size} was not compiled; compiled are: {} (choose --arch, --size or --preset to match)",
-            compiled.join("; ")
-        )))
     }
 
     /// These options, with where labels come from and where to keep what cannot lie beside its source.
@@ -378,15 +311,6 @@ impl TrainConfig {
             table.get(key).map_or_else(|| "unset".into(), ToString::to_string)
         };
         keys.map(|key| (key.clone(), text(&ours, key), text(&theirs, key))).find(|(_, a, b)| a != b)
-    }
-}
-
-/// `32`, `32 and 64`, `64, 96 and 128`.
-fn listed(sizes: &[usize]) -> String {
-    let texts: Vec<String> = sizes.iter().map(ToString::to_string).collect();
-    match texts.split_last() {
-        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
-        _ => texts.concat(),
     }
 }
 

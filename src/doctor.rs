@@ -3,6 +3,7 @@
 mod operations;
 
 mod training;
+mod updates;
 
 use anyhow::Result;
 use simsiam_model::Backend;

@@ -42,13 +42,6 @@ macro_rules! encoders {
                 }
             }
 
-            /// Channels of its features.
-            pub fn features(self) -> usize {
-                match self {
-                    $(Arch::$arch => $features,)+
-                }
-            }
-
             fn name(self) -> &'static str {
                 match self {
                     $(Arch::$arch => $name,)+
@@ -111,14 +104,10 @@ encoders! {
 }
 
 impl Arch {
-    /// The largest size that it is compiled for.
-    pub fn largest_size(self) -> usize {
-        self.sizes()[self.sizes().len() - 1]
-    }
-
     /// What a training step takes for each image of this size on the CPU in single precision, in MiB.
     pub fn mib_an_image(self, size: usize) -> f64 {
-        let scale = size as f64 / self.largest_size() as f64;
+        let largest = self.sizes()[self.sizes().len() - 1];
+        let scale = size as f64 / largest as f64;
         self.mib_at_largest() * scale * scale
     }
 }

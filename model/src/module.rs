@@ -99,39 +99,30 @@ pub trait AnyTensor<D: Backend> {
     /// If there are more or fewer.
     fn replace(&mut self, values: &[f32]);
 
-    /// A step of SGD by its gradient.
+    /// A step by its gradient, with what the step's rule keeps of it.
     ///
     /// # Errors
     /// If the device fails.
-    fn sgd_update(
+    ///
+    /// # Panics
+    /// If more or fewer tensors are kept than the rule works with.
+    fn update(
         &mut self,
-        step: &SgdStep,
-        velocity: &mut Tensor<(usize,), f32, D>,
+        step: &Step,
+        kept: &mut [Tensor<(usize,), f32, D>],
         grads: &mut Gradients<f32, D>,
     ) -> Result<(), D::Err>;
+}
 
-    /// A step of LARS by its gradient.
-    ///
-    /// # Errors
-    /// If the device fails.
-    fn lars_update(
-        &mut self,
-        step: &LarsStep,
-        velocity: &mut Tensor<(usize,), f32, D>,
-        grads: &mut Gradients<f32, D>,
-    ) -> Result<(), D::Err>;
-
-    /// A step of AdamW by its gradient.
-    ///
-    /// # Errors
-    /// If the device fails.
-    fn adamw_update(
-        &mut self,
-        step: &AdamWStep,
-        first_moment: &mut Tensor<(usize,), f32, D>,
-        second_moment: &mut Tensor<(usize,), f32, D>,
-        grads: &mut Gradients<f32, D>,
-    ) -> Result<(), D::Err>;
+/// The numbers of one step of a parameter, by its optimiser's rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    /// Keeps a velocity.
+    Sgd(SgdStep),
+    /// Keeps a velocity.
+    Lars(LarsStep),
+    /// Keeps the first and the second moment.
+    AdamW(AdamWStep),
 }
 
 impl<S: ConstShape, D: Backend> AnyTensor<D> for Tensor<S, f32, D> {
@@ -168,35 +159,19 @@ impl<S: ConstShape, D: Backend> AnyTensor<D> for Tensor<S, f32, D> {
         self.copy_from(values);
     }
 
-    fn sgd_update(
+    fn update(
         &mut self,
-        step: &SgdStep,
-        velocity: &mut Tensor<(usize,), f32, D>,
+        step: &Step,
+        kept: &mut [Tensor<(usize,), f32, D>],
         grads: &mut Gradients<f32, D>,
     ) -> Result<(), D::Err> {
-        let dev = self.device().clone();
-        dev.sgd_update(step, self, velocity, grads.get_or_alloc_mut(self)?)
-    }
-
-    fn lars_update(
-        &mut self,
-        step: &LarsStep,
-        velocity: &mut Tensor<(usize,), f32, D>,
-        grads: &mut Gradients<f32, D>,
-    ) -> Result<(), D::Err> {
-        let dev = self.device().clone();
-        dev.lars_update(step, self, velocity, grads.get_or_alloc_mut(self)?)
-    }
-
-    fn adamw_update(
-        &mut self,
-        step: &AdamWStep,
-        first_moment: &mut Tensor<(usize,), f32, D>,
-        second_moment: &mut Tensor<(usize,), f32, D>,
-        grads: &mut Gradients<f32, D>,
-    ) -> Result<(), D::Err> {
-        let dev = self.device().clone();
-        dev.adamw_update(step, self, first_moment, second_moment, grads.get_or_alloc_mut(self)?)
+        let (dev, gradient) = (self.device().clone(), grads.get_or_alloc_mut(self)?);
+        match (step, kept) {
+            (Step::Sgd(step), [velocity]) => dev.sgd_update(step, self, velocity, gradient),
+            (Step::Lars(step), [velocity]) => dev.lars_update(step, self, velocity, gradient),
+            (Step::AdamW(step), [first, second]) => dev.adamw_update(step, self, first, second, gradient),
+            (step, kept) => panic!("{} tensors are kept for {step:?}", kept.len()),
+        }
     }
 }
 
@@ -234,29 +209,10 @@ impl<S: Shape, D: Backend> AnyTensor<D> for Buffer<S, D> {
         unreachable!("no buffer follows another")
     }
 
-    fn sgd_update(
+    fn update(
         &mut self,
-        _: &SgdStep,
-        _: &mut Tensor<(usize,), f32, D>,
-        _: &mut Gradients<f32, D>,
-    ) -> Result<(), D::Err> {
-        unreachable!("a buffer is not trained")
-    }
-
-    fn lars_update(
-        &mut self,
-        _: &LarsStep,
-        _: &mut Tensor<(usize,), f32, D>,
-        _: &mut Gradients<f32, D>,
-    ) -> Result<(), D::Err> {
-        unreachable!("a buffer is not trained")
-    }
-
-    fn adamw_update(
-        &mut self,
-        _: &AdamWStep,
-        _: &mut Tensor<(usize,), f32, D>,
-        _: &mut Tensor<(usize,), f32, D>,
+        _: &Step,
+        _: &mut [Tensor<(usize,), f32, D>],
         _: &mut Gradients<f32, D>,
     ) -> Result<(), D::Err> {
         unreachable!("a buffer is not trained")

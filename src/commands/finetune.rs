@@ -26,8 +26,7 @@ use crate::interrupt::Interrupt;
 /// If run, file or shards cannot be read, settings make no sense, the loss is no number, or files cannot be written.
 pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
     let FinetuneArgs { labels: LabelShare(share), .. } = *args;
-    if args.weight_decay.is_some_and(|decay| !(decay.is_finite() && decay >= 0.0)) {
-        let decay = args.weight_decay.unwrap_or_default();
+    if let Some(decay) = args.weight_decay.filter(|decay| !(decay.is_finite() && *decay >= 0.0)) {
         return Err(InputError::new(format!("--weight-decay {decay}: must be 0 or more")).into());
     }
     let subject = Subject::load(&args.run, args.checkpoint)?;
@@ -45,18 +44,19 @@ pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
         subject.check_own(&data.bank.shards, "--train-shards")?;
     }
     data.warn_of_shared();
-    let interrupt = Interrupt::listen()?;
-    let mut reports: Vec<FinetuneReport> = Vec::new();
+    let (classes, interrupt) = (classes(&data)?, Interrupt::listen()?);
+    let shares = (0..args.seeds).map(|seed| data.bank.share_of_labels(share, seed));
+    let shares = shares.collect::<Result<Vec<_>, _>>()?;
+    let mut means = Vec::new();
     for beginning in &args.from {
         let recipe = recipe(args, *beginning, share);
         let mut top1 = Vec::new();
-        for seed in 0..args.seeds {
-            let train = data.bank.share_of_labels(share, seed)?;
+        for (seed, train) in (0..).zip(&shares) {
             let finetuning = Finetuning {
-                train: &train,
+                train,
                 val: &data.queries,
                 views: &config.recipe,
-                classes: classes(&data)?,
+                classes,
                 workers: config.workers.count(),
                 recipe,
                 interrupt: &interrupt,
@@ -74,7 +74,7 @@ pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
             arch: config.arch.to_string(),
             from: name(*beginning),
             labels: share,
-            images: data.bank.share_of_labels(share, 0)?.len(),
+            images: shares[0].len(),
             recipe,
             top1,
             train: SourceReport::new(&data.bank, &config.shards),
@@ -86,20 +86,16 @@ pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
         } else {
             console.result(&report)?;
         }
-        reports.push(report);
+        means.push((*beginning, mean(&report.top1)));
     }
-    if let ([encoder], [scratch], false) =
-        (&of(&reports, "encoder")[..], &of(&reports, "scratch")[..], args.json)
+    let of = |wanted| means.iter().find(|(beginning, _)| *beginning == wanted).map(|(_, mean)| mean);
+    if let (Some(encoder), Some(scratch), false) = (of(Beginning::Encoder), of(Beginning::Scratch), args.json)
     {
-        let margin = mean(&encoder.top1) - mean(&scratch.top1);
+        let margin = encoder - scratch;
         console.result(format_args!("the encoder is worth {margin:+.2} points"))?;
     }
     data.warn_of_unusable();
     Ok(())
-}
-
-fn of<'a>(reports: &'a [FinetuneReport], from: &str) -> Vec<&'a FinetuneReport> {
-    reports.iter().filter(|report| report.from == from).collect()
 }
 
 /// The recipe that was asked for. An encoder with random weights learns better at a higher rate and with decay, as in

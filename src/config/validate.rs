@@ -2,10 +2,29 @@
 
 use std::fmt::Display;
 
+use simsiam_model::arch::Arch;
+
 use super::{Device, HeadNorm, Method, Overrides, Precision, Predictor, StopRule, Symmetry, TrainConfig};
 use crate::error::InputError;
 
 impl TrainConfig {
+    /// Refuses images of a size that the encoder was not compiled for.
+    ///
+    /// # Errors
+    /// If so; the error lists what was.
+    pub fn check_size(&self) -> Result<(), InputError> {
+        let (arch, size) = (self.arch, self.recipe.size);
+        if arch.sizes().contains(&size) {
+            return Ok(());
+        }
+        let compiled: Vec<String> =
+            Arch::ALL.iter().map(|arch| format!("{arch} at {}", listed(arch.sizes()))).collect();
+        Err(InputError::new(format!(
+            "{arch} at {size} was not compiled; compiled are: {} (choose --arch, --size or --preset to match)",
+            compiled.join("; ")
+        )))
+    }
+
     /// Refuses the first value that cannot be, by its flag or by the key of the file that `overrides` was read from.
     pub(super) fn validate(&self, overrides: &Overrides) -> Result<(), InputError> {
         let check = Check(overrides);
@@ -143,9 +162,7 @@ impl TrainConfig {
         }
         Ok(())
     }
-}
 
-impl TrainConfig {
     /// Refuses numbers that the method is not set by, and those out of range.
     fn validate_own_settings(&self) -> Result<(), InputError> {
         let own = self.method.own_settings();
@@ -179,6 +196,15 @@ impl Check<'_> {
 
 fn refuse(reason: impl Into<String>) -> Result<(), InputError> {
     Err(InputError::new(reason))
+}
+
+/// `32`, `32 and 64`, `64, 96 and 128`.
+fn listed(sizes: &[usize]) -> String {
+    let texts: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+    match texts.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => texts.concat(),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use anyhow::Result;
 use dfdx::prelude::*;
-use simsiam_model::backend::{AdamWStep, Format, LarsStep, Pixels, SgdStep};
+use simsiam_model::backend::{Format, Pixels};
 use simsiam_model::init::InitRng;
 use simsiam_model::layers::{
     Activation, BatchNorm1d, BatchNorm2d, BiasedLinear, Conv2d, MaxPool2d, global_avg_pool,
@@ -10,6 +10,7 @@ use simsiam_model::tensors::{Taped, images_shape, in_format};
 use simsiam_model::{Backend, Features, Images, Module, TargetGradient, images_from};
 use simsiam_pipeline::Recipe;
 
+use super::updates::{Rule, Update};
 use super::{Comparable, noise};
 
 /// An operation on random values, the same on each device.
@@ -92,7 +93,7 @@ pub(super) fn all<D: Backend>(
 }
 
 /// The gradients of `y` along a random direction: of the sum of its products with noise.
-fn along<S: Shape, D: Backend>(y: Tensor<S, f32, D, Taped<D>>, seed: u64) -> Gradients<f32, D> {
+pub(super) fn along<S: Shape, D: Backend>(y: Tensor<S, f32, D, Taped<D>>, seed: u64) -> Gradients<f32, D> {
     let (y, tape) = y.split_tape();
     let shape = *y.shape();
     let direction = y.device().tensor_from_vec(noise(seed, 99, shape.num_elements()), shape);
@@ -359,62 +360,5 @@ impl Operation for BytesFed {
         });
         let [first, second] = received.unwrap_or_else(|error| panic!("the device failed: {error}"));
         vec![("first view", first), ("second view", second)]
-    }
-}
-
-/// What an update is made by.
-#[derive(Clone, Copy)]
-enum Rule {
-    Sgd,
-    Lars,
-    AdamW,
-}
-
-struct Update {
-    rule: Rule,
-    n: usize,
-    seed: u64,
-}
-
-impl Operation for Update {
-    const IN_SINGLE_PRECISION: bool = true;
-
-    fn name(&self) -> String {
-        let rule = match self.rule {
-            Rule::Sgd => "sgd",
-            Rule::Lars => "lars",
-            Rule::AdamW => "adamw",
-        };
-        format!("{rule} {}", self.n)
-    }
-
-    fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
-        let dev = at.dev;
-        let tensor = |stream| dev.tensor_from_vec(noise(self.seed, stream, self.n), (self.n,));
-        let (mut p, mut v): (Tensor<(usize,), f32, D>, _) = (tensor(1), tensor(2));
-        let before = p.clone(); // must not change with it
-        let mut squares = dev.tensor_from_vec(vec![0.25; self.n], (self.n,));
-        let (learning_rate, momentum, weight_decay) = (0.05, 0.9, 1e-3);
-        let sgd = SgdStep { learning_rate, momentum, weight_decay };
-        let lars = LarsStep { learning_rate, momentum, weight_decay, trust: 0.5 };
-        let adamw = AdamWStep {
-            keep: 0.999,
-            first: 0.1,
-            second: 0.01,
-            rate: learning_rate,
-            root: 0.5,
-            epsilon: 1e-8,
-        };
-        // The first update may give `p` storage of its own, the second changes that in place.
-        for _ in 0..2 {
-            let mut grads = along(p.leaky_trace(), self.seed);
-            let updated = grads.get_or_alloc_mut(&p).and_then(|grad| match self.rule {
-                Rule::Sgd => dev.sgd_update(&sgd, &mut p, &mut v, grad),
-                Rule::Lars => dev.lars_update(&lars, &mut p, &mut v, grad),
-                Rule::AdamW => dev.adamw_update(&adamw, &mut p, &mut v, &mut squares, grad),
-            });
-            updated.unwrap_or_else(|error| panic!("the device failed: {error}"));
-        }
-        vec![("p", p.as_vec()), ("v", v.as_vec()), ("p of a clone", before.as_vec())]
     }
 }

@@ -4,7 +4,7 @@ use dfdx::prelude::*;
 
 use super::{Kept, Memory, Rule};
 use crate::backend::{AdamWStep, Backend};
-use crate::module::AnyTensor;
+use crate::module::{AnyTensor, Step};
 
 /// At step `t`, from 1: `p = (1 - rate weight_decay) p`, `m = beta1 m + (1 - beta1) g`, `s = beta2 s + (1 - beta2) g^2`, and
 /// `p = p - rate m' / (sqrt(s') + epsilon)` with `m' = m / (1 - beta1^t)` and `s' = s / (1 - beta2^t)`. All parameters decay,
@@ -51,8 +51,7 @@ impl<D: Backend> Rule<D> for AdamWConfig {
         grads: &mut Gradients<f32, D>,
         learning_rate: f32,
     ) -> Result<(), D::Err> {
-        let step = self.step(kept.steps, learning_rate);
-        let [first, second] = &mut kept.values[..] else { unreachable!("`MEMORY` names two") };
-        parameter.adamw_update(&step, first, second, grads)
+        let step = Step::AdamW(self.step(kept.steps, learning_rate));
+        parameter.update(&step, &mut kept.values, grads)
     }
 }

@@ -4,7 +4,7 @@ use dfdx::prelude::*;
 
 use super::{Kept, Memory, Rule};
 use crate::backend::{Backend, LarsStep, SgdStep};
-use crate::module::AnyTensor;
+use crate::module::{AnyTensor, Step};
 
 /// `u = g + weight_decay p`, `v = momentum v + trust |p| / |u| u`, `p = p - rate v`, with the norms of the whole tensor; the
 /// ratio is 1 where either norm is 0. Tensors of one dimension, which are biases and batch norm's parameters, have neither the
@@ -34,13 +34,11 @@ impl<D: Backend> Rule<D> for LarsConfig {
         learning_rate: f32,
     ) -> Result<(), D::Err> {
         let Self { momentum, weight_decay, trust } = *self;
-        let velocity = &mut kept.values[0];
-        if parameter.sizes().len() > 1 {
-            let step = LarsStep { learning_rate, momentum, weight_decay, trust };
-            parameter.lars_update(&step, velocity, grads)
+        let step = if parameter.sizes().len() > 1 {
+            Step::Lars(LarsStep { learning_rate, momentum, weight_decay, trust })
         } else {
-            let step = SgdStep { learning_rate, momentum, weight_decay: 0.0 };
-            parameter.sgd_update(&step, velocity, grads)
-        }
+            Step::Sgd(SgdStep { learning_rate, momentum, weight_decay: 0.0 })
+        };
+        parameter.update(&step, &mut kept.values, grads)
     }
 }

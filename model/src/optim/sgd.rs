@@ -4,7 +4,7 @@ use dfdx::prelude::*;
 
 use super::{Kept, Memory, Rule};
 use crate::backend::{Backend, SgdStep};
-use crate::module::AnyTensor;
+use crate::module::{AnyTensor, Step};
 
 /// `v = momentum v + (g + weight_decay p)`, `p = p - rate v`; `v` begins at 0, so the first `v` is the gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +30,7 @@ impl<D: Backend> Rule<D> for SgdConfig {
         learning_rate: f32,
     ) -> Result<(), D::Err> {
         let Self { momentum, weight_decay } = *self;
-        parameter.sgd_update(&SgdStep { learning_rate, momentum, weight_decay }, &mut kept.values[0], grads)
+        let step = Step::Sgd(SgdStep { learning_rate, momentum, weight_decay });
+        parameter.update(&step, &mut kept.values, grads)
     }
 }
