@@ -5,7 +5,7 @@ mod font;
 use std::io::Cursor;
 
 use anyhow::Result;
-use image::imageops::replace;
+use image::imageops::{FilterType, replace, resize};
 use image::{ImageFormat, Rgb, RgbImage};
 
 use self::font::{HEIGHT, WIDTH, glyph};
@@ -35,6 +35,21 @@ impl Canvas {
                 self.0.put_pixel(x, y, color);
             }
         }
+    }
+
+    /// The outline of a rectangle, `thickness` pixels inwards.
+    pub fn outline(
+        &mut self,
+        (left, top): (u32, u32),
+        (width, height): (u32, u32),
+        thickness: u32,
+        color: Rgb<u8>,
+    ) {
+        let (right, bottom) = (left + width, top + height);
+        self.fill((left, top), (width, thickness), color);
+        self.fill((left, bottom.saturating_sub(thickness)), (width, thickness), color);
+        self.fill((left, top), (thickness, height), color);
+        self.fill((right.saturating_sub(thickness), top), (thickness, height), color);
     }
 
     /// An image, by its top left corner.
@@ -77,4 +92,28 @@ impl Canvas {
             }
         }
     }
+}
+
+/// An image as large as fits into a square of `side` pixels: a small one in whole multiples, pixel by pixel.
+pub fn fitted(image: &RgbImage, side: u32) -> RgbImage {
+    let (width, height) = image.dimensions();
+    let longer = width.max(height);
+    if longer <= side {
+        let times = side / longer;
+        return resize(image, width * times, height * times, FilterType::Nearest);
+    }
+    let scaled = |length: u32| (u64::from(length) * u64::from(side) / u64::from(longer)).max(1) as u32;
+    resize(image, scaled(width), scaled(height), FilterType::Triangle)
+}
+
+/// What fits into a line of `width` pixels, with letters of a scale: of a longer text beginning and end.
+pub fn shortened(text: &str, width: u32, scale: u32) -> String {
+    let most = (width / (LETTER * scale)) as usize;
+    let characters: Vec<char> = text.chars().collect();
+    if characters.len() <= most {
+        return text.to_owned();
+    }
+    let (head, tail) = ((most - 2) / 2, (most - 2).div_ceil(2));
+    let end = &characters[characters.len() - tail..];
+    characters[..head].iter().chain(&['.', '.']).chain(end).collect()
 }

@@ -3,9 +3,11 @@
 mod eval;
 pub mod finetune;
 pub mod hints;
+mod preview;
 mod sources;
 
 pub use self::eval::{EvalArgs, Judge, ProbeArgs};
+pub use self::preview::PreviewArgs;
 pub use self::sources::{ChoiceArgs, SourceArgs};
 
 use std::path::PathBuf;
@@ -58,6 +60,9 @@ pub enum Command {
     Unpack(UnpackArgs),
     /// Count, measure and check the samples of shards
     Inspect(InspectArgs),
+    /// Show what training sees at a step: images with their crops beside their views
+    #[command(args_override_self = true)]
+    Preview(Box<PreviewArgs>),
     /// Measure how many images a second the loader gives or the model learns from, and what holds them back
     Bench(BenchArgs),
     /// Compare a device's operations and training steps with the CPU's

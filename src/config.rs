@@ -5,6 +5,7 @@ mod optimizer;
 mod overrides;
 mod places;
 mod preset;
+mod recipe;
 mod shuffle;
 mod stop_rule;
 mod validate;
@@ -239,15 +240,15 @@ impl TrainConfig {
             let own: BTreeMap<String, f64> = own.try_into().expect("a table of numbers");
             config.method_settings.extend(own);
         }
+        // The size is known to a recipe that is named, and wins over a file's.
+        config.recipe.size = overrides.size.unwrap_or(config.recipe.size);
         if let Some(toml::Value::Table(changes)) = recipe {
-            config.recipe = changed(&config.recipe, changes)?;
+            config.recipe = recipe::changed(&config.recipe, changes)?;
         }
         if let Some(gap) = overrides.reducing_gap {
             config.recipe.reducing_gap = (gap != 0.0).then_some(gap);
         }
-        if let Some(size) = overrides.size {
-            config.recipe.size = size;
-        }
+        config.recipe.size = overrides.size.unwrap_or(config.recipe.size);
         config.settle(overrides);
         config.place(overrides);
         config.validate(overrides)?;
@@ -321,30 +322,6 @@ impl fmt::Display for TrainConfig {
     }
 }
 
-/// What a recipe has whatever its steps: a table with all of these, as that of a run's `config.toml`, is whole.
-const WHOLE: [&str; 6] = ["size", "crop", "grayscale_p", "flip_p", "mean", "std"];
-
-/// A recipe with some values changed; a table within it is changed value by value too, but for the crop of another kind. A
-/// whole one takes its place.
-fn changed(recipe: &Recipe, changes: toml::Table) -> Result<Recipe, InputError> {
-    fn merge(into: &mut toml::Table, changes: toml::Table) {
-        for (key, change) in changes {
-            match (into.get_mut(&key), change) {
-                (Some(toml::Value::Table(old)), toml::Value::Table(new))
-                    if key != "crop" || old.keys().eq(new.keys()) =>
-                {
-                    merge(old, new);
-                }
-                (_, change) => drop(into.insert(key, change)),
-            }
-        }
-    }
-    let is_whole = WHOLE.iter().all(|key| changes.contains_key(*key));
-    let mut merged = if is_whole { toml::Table::new() } else { table(recipe) };
-    merge(&mut merged, changes);
-    merged.try_into().map_err(|error| InputError::new(format!("recipe: {error}").trim_end().to_owned()))
-}
-
 fn yes() -> bool {
     true
 }
@@ -374,25 +351,4 @@ pub fn default_run_dir(config: &TrainConfig) -> PathBuf {
     let preset = table(config)["preset"].as_str().unwrap_or_default().to_owned();
     let name = |number: u32| PathBuf::from(format!("runs/{number:03}-{preset}-{}", config.arch));
     (1..).map(name).find(|dir| !dir.exists()).expect("there is always a next number")
-}
-
-#[cfg(test)]
-mod tests {
-    use simsiam_pipeline::augment::Crop;
-
-    use super::*;
-
-    #[test]
-    fn a_saved_configuration_is_read_back_whole_and_a_part_changes_the_presets() {
-        let mut config = TrainConfig::preset(Preset::Imagenet);
-        (config.recipe.blur, config.recipe.reducing_gap, config.recipe.flip_p) = (None, None, 0.25);
-        let saved: Overrides = toml::from_str(&config.to_string()).unwrap();
-        assert_eq!(TrainConfig::resolve(&saved).unwrap(), config);
-
-        let part = "preset = \"imagenet\"\n[recipe]\nflip_p = 0.25\ncrop.resize_center.resize = 256\n";
-        let found = TrainConfig::resolve(&toml::from_str(part).unwrap()).unwrap().recipe;
-        let preset = Recipe::imagenet();
-        assert_eq!((found.blur, found.reducing_gap, found.flip_p), (preset.blur, preset.reducing_gap, 0.25));
-        assert_eq!(found.crop, Crop::ResizeCenter { resize: 256 });
-    }
 }

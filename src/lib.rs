@@ -36,6 +36,7 @@ pub mod inspect;
 pub mod instructions;
 pub mod interrupt;
 pub mod metrics;
+pub mod preview;
 pub mod process;
 pub mod progress;
 pub mod run_dir;

@@ -47,6 +47,7 @@ fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
         Command::Embed(args) => commands::embed::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Export(args) => commands::export::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Import(args) => commands::import::run(args, console).map(|()| ExitCode::SUCCESS),
+        Command::Preview(args) => commands::preview::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Pack(args) => commands::pack::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Unpack(args) => {
             let all_good = commands::unpack::run(args, console)?;

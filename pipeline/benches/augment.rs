@@ -10,7 +10,9 @@ use std::path::Path;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use simsiam_pipeline::Instructions;
-use simsiam_pipeline::augment::{Augmenter, ColorJitter, GaussianBlur, Layout, Recipe, ViewParams};
+use simsiam_pipeline::augment::{
+    Augmenter, ColorJitter, GaussianBlur, Layout, Recipe, Step, ViewParams, Views,
+};
 use simsiam_pipeline::decode::{DecodeLimits, Decoder, probe};
 use simsiam_pipeline::image::{Region, RgbImage};
 use simsiam_pipeline::rng::ViewRng;
@@ -49,8 +51,8 @@ fn bench_sample(criterion: &mut Criterion, name: &str, files: &[Vec<u8>], recipe
         bencher.iter(|| {
             let image = decoder.decode(&files[sample % files.len()]).unwrap();
             for view in 0..2 {
-                let mut rng = ViewRng::new(1, 0, sample as u64, view);
-                let params = recipe.draw(&mut rng, image.width, image.height);
+                let mut rng = ViewRng::new(1, 0, sample as u64, view as u64);
+                let params = recipe.draw(view, &mut rng, image.width, image.height);
                 augmenter.view(image.into(), &params, Layout::Nchw, &mut out);
             }
             sample += 1;
@@ -68,11 +70,17 @@ fn one_operation(criterion: &mut Criterion) {
     let crop = Recipe { color_jitter: None, grayscale_p: 0.0, blur: None, ..full.clone() };
     let jitter = full.color_jitter.map(|jitter| ColorJitter { p: 1.0, ..jitter });
     let blur = full.blur.map(|blur| GaussianBlur { p: 1.0, ..blur });
+    let of_steps = |step| {
+        let steps = vec![Step::Crop(crop.crop.unwrap()), step];
+        Recipe { crop: None, views: vec![Views { count: 1, steps }], ..crop.evaluation() }
+    };
     let recipes = [
         ("crop", crop.clone()),
         ("crop and jitter", Recipe { color_jitter: jitter, ..crop.clone() }),
         ("crop and gray", Recipe { grayscale_p: 1.0, ..crop.clone() }),
         ("crop and blur", Recipe { blur, ..crop.clone() }),
+        ("crop and RandAugment", of_steps(Step::RandAugment { operations: 2, magnitude: 9 })),
+        ("crop and TrivialAugment", of_steps(Step::TrivialAugment {})),
         ("all", full),
     ];
     let mut out = vec![0.0f32; 3 * 224 * 224];
@@ -80,9 +88,10 @@ fn one_operation(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("view 224, {name}"));
         for (name, instructions) in [("simd", Instructions::Detected), ("plain", Instructions::Plain)] {
             let mut augmenter = Augmenter::with_instructions(recipe.clone(), instructions);
-            let mut draws = draws(&recipe, width, height).cycle();
+            let draws = draws(&recipe, width, height);
+            let mut draws = draws.iter().cycle();
             group.bench_function(name, |bencher| {
-                bencher.iter(|| augmenter.view(image.into(), &draws.next().unwrap(), Layout::Nchw, &mut out));
+                bencher.iter(|| augmenter.view(image.into(), draws.next().unwrap(), Layout::Nchw, &mut out));
             });
         }
     }
@@ -103,16 +112,18 @@ fn resize(criterion: &mut Criterion) {
 
     let mut augmenter = Augmenter::new(recipe.clone());
     let mut out = vec![0u8; 3 * 224 * 224];
-    let mut views = draws(&recipe, width, height).cycle();
+    let views = draws(&recipe, width, height);
+    let mut views = views.iter().cycle();
     group.bench_function("simsiam", |bencher| {
-        bencher.iter(|| augmenter.view(image.into(), &views.next().unwrap(), Layout::Nhwc, &mut out));
+        bencher.iter(|| augmenter.view(image.into(), views.next().unwrap(), Layout::Nhwc, &mut out));
     });
 
     let source = ImageRef::new(width as u32, height as u32, &pixels, PixelType::U8x3).unwrap();
     let mut target = Image::new(224, 224, PixelType::U8x3);
     let mut resizer = Resizer::new();
     let bilinear = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    let mut views = draws(&recipe, width, height).cycle();
+    let views = draws(&recipe, width, height);
+    let mut views = views.iter().cycle();
     group.bench_function("fast_image_resize", |bencher| {
         bencher.iter(|| {
             let Region { top, left, width, height } = views.next().unwrap().window.source;
@@ -123,6 +134,6 @@ fn resize(criterion: &mut Criterion) {
 }
 
 /// The parameters of many views, always the same.
-fn draws(recipe: &Recipe, width: usize, height: usize) -> impl Iterator<Item = ViewParams> + Clone {
-    (0..256).map(move |sample| recipe.draw(&mut ViewRng::new(1, 0, sample, 0), width, height))
+fn draws(recipe: &Recipe, width: usize, height: usize) -> Vec<ViewParams> {
+    (0..256).map(|sample| recipe.draw(0, &mut ViewRng::new(1, 0, sample, 0), width, height)).collect()
 }

@@ -98,6 +98,14 @@ pub enum ConfigError {
     /// There is no view to make of an image.
     #[error("the pipeline needs at least one view of each image")]
     NoViews,
+    /// The recipe lists the steps of other views than are made.
+    #[error("the recipe's `views` are {listed}, but {views} are to be made of each image")]
+    OtherViews {
+        /// Views that the recipe lists.
+        listed: usize,
+        /// Views that are asked for.
+        views: usize,
+    },
     /// The recipe contradicts itself.
     #[error(transparent)]
     Recipe(#[from] crate::augment::RecipeError),

@@ -70,11 +70,11 @@ impl PipelineConfig {
     /// Most threads that decode and augment: more than one for each core of any machine.
     pub const MAX_WORKERS: usize = 1024;
 
-    /// Two views for training, epoch after epoch without end.
+    /// The recipe's views for training, two if it lists none, epoch after epoch without end.
     pub fn training(recipe: Recipe, batch_size: usize, seed: u64) -> Self {
         Self {
+            views: recipe.views_of_an_image().unwrap_or(2),
             recipe,
-            views: 2,
             format: Format::default(),
             operation: None,
             chosen: None,
@@ -108,7 +108,8 @@ impl PipelineConfig {
     /// Checks what can be checked without data.
     ///
     /// # Errors
-    /// If the recipe contradicts itself, there is no worker or no view, or there are more than 1024 workers.
+    /// If the recipe contradicts itself or lists another number of views, there is no worker or no view, or there are more than
+    /// 1024 workers.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.recipe.validate()?;
         if self.workers == 0 {
@@ -119,6 +120,12 @@ impl PipelineConfig {
         }
         if self.views == 0 {
             return Err(ConfigError::NoViews);
+        }
+        match self.recipe.views_of_an_image() {
+            Some(listed) if listed != self.views => {
+                return Err(ConfigError::OtherViews { listed, views: self.views });
+            }
+            _ => {}
         }
         Ok(())
     }

@@ -20,6 +20,23 @@ impl ViewRng {
         Self(ChaCha8Rng::from_seed(key))
     }
 
+    /// A stream of the same view, apart from this one: ChaCha8 of the same key, whose stream number is made of a step's name and how
+    /// many of that name come before it (FNV-1a, 64 bits).
+    pub fn branch(&self, name: &str, before: u32) -> Self {
+        let bytes = name.bytes().chain(before.to_le_bytes());
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let mut branch = ChaCha8Rng::from_seed(self.0.get_seed());
+        branch.set_stream(hash);
+        Self(branch)
+    }
+
+    /// 64 random bits.
+    pub fn word(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
     /// A number drawn uniformly from `[low, high)`, with 53 random bits.
     pub fn uniform(&mut self, low: f64, high: f64) -> f64 {
         let unit = (self.0.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64);
@@ -81,6 +98,19 @@ mod tests {
             [first(0, 0, 0, 0), first(1, 0, 0, 0), first(0, 1, 0, 0), first(0, 0, 1, 0), first(0, 0, 0, 1)];
         for (i, a) in streams.iter().enumerate() {
             assert!(streams[..i].iter().all(|b| a != b), "{streams:?}");
+        }
+    }
+
+    #[test]
+    fn branches_depend_on_name_and_place_but_not_on_what_was_drawn() {
+        let mut view = ViewRng::new(1, 2, 3, 4);
+        let first = |rng: &ViewRng, name, before| rng.branch(name, before).word();
+        let expected = first(&view, "invert", 0);
+        view.word();
+        assert_eq!(first(&view, "invert", 0), expected);
+        for other in [first(&view, "invert", 1), first(&view, "equalize", 0), ViewRng::new(1, 2, 3, 4).word()]
+        {
+            assert_ne!(other, expected);
         }
     }
 

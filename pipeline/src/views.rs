@@ -1,6 +1,6 @@
 //! From an encoded image to its views: draw what will happen, decode what that needs, augment.
 
-use crate::augment::{Augmenter, Element, Layout, Recipe, ViewParams};
+use crate::augment::{Augmenter, Element, Layout, Plan, Recipe, ViewParams};
 use crate::decode::{DecodeError, DecodeLimits, Decoder, probe};
 use crate::image::RgbPart;
 use crate::instructions::Instructions;
@@ -10,11 +10,11 @@ use crate::rng::ViewRng;
 #[derive(Debug)]
 pub struct ViewMaker {
     recipe: Recipe,
+    plan: Plan,
     seed: u64,
     decoder: Decoder,
     augmenter: Augmenter,
     params: Vec<ViewParams>,
-    views: usize,
 }
 
 /// An image decoded as far as its views need it.
@@ -29,15 +29,15 @@ impl ViewMaker {
     /// A maker of `views` views of `recipe` an image; `seed` is the only source of randomness.
     ///
     /// # Panics
-    /// If `views` is 0: nobody would look at the image.
+    /// If `views` is 0 (nobody would look at the image), or more than the recipe has.
     pub fn new(recipe: Recipe, views: usize, seed: u64) -> Self {
         assert!(views > 0, "an image is decoded for at least one view");
         Self {
             seed,
             decoder: Decoder::new(DecodeLimits::default()),
             augmenter: Augmenter::new(recipe.clone()),
-            params: Vec::with_capacity(views),
-            views,
+            params: vec![ViewParams::default(); views],
+            plan: Plan::new(&recipe),
             recipe,
         }
     }
@@ -62,10 +62,10 @@ impl ViewMaker {
     pub fn decode(&mut self, bytes: &[u8], epoch: u64, sample: u64) -> Result<DecodedViews<'_>, DecodeError> {
         let info = probe(bytes)?;
         let (width, height) = (info.width as usize, info.height as usize);
-        self.params.clear();
-        self.params.extend((0..self.views).map(|view| {
-            self.recipe.draw(&mut ViewRng::new(self.seed, epoch, sample, view as u64), width, height)
-        }));
+        for (view, params) in self.params.iter_mut().enumerate() {
+            let mut rng = ViewRng::new(self.seed, epoch, sample, view as u64);
+            self.plan.draw(view, &mut rng, (width, height), params);
+        }
         let part = self.decoder.decode_known(bytes, &info, &self.recipe.needed(&self.params))?;
         Ok(DecodedViews { part, params: &self.params, augmenter: &mut self.augmenter })
     }

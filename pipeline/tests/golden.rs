@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use simsiam_pipeline::Instructions;
 use simsiam_pipeline::augment::{
-    Augmenter, Crop, JitterOp, JitterParams, Layout, Recipe, ViewParams, Window,
+    Augmenter, Crop, Layout, Matrix, Motion, Operation, Recipe, ViewParams, Window,
 };
 use simsiam_pipeline::decode::{DecodeLimits, Decoder};
 use simsiam_pipeline::image::{Region, RgbImage, RgbPart, Scale, Wanted};
@@ -67,6 +67,51 @@ fn blur_is_pillows() {
 #[test]
 fn flip_is_pillows() {
     check("flip", 0);
+}
+
+#[test]
+fn vertical_flip_is_pillows() {
+    check("vertical_flip", 0);
+}
+
+#[test]
+fn solarize_is_pillows() {
+    check("solarize", 0);
+}
+
+#[test]
+fn posterize_is_pillows() {
+    check("posterize", 0);
+}
+
+#[test]
+fn invert_is_pillows() {
+    check("invert", 0);
+}
+
+#[test]
+fn autocontrast_is_pillows() {
+    check("autocontrast", 0);
+}
+
+#[test]
+fn equalize_is_pillows() {
+    check("equalize", 0);
+}
+
+#[test]
+fn sharpness_is_pillows() {
+    check("sharpness", 0);
+}
+
+#[test]
+fn rotation_is_pillows() {
+    check("rotate", 0);
+}
+
+#[test]
+fn affine_is_torchvisions() {
+    check("affine", 0);
 }
 
 #[test]
@@ -223,6 +268,13 @@ struct Parameters {
     gray: bool,
     sigma: Option<f64>,
     flip: bool,
+    threshold: f64,
+    bits: u8,
+    angle: f64,
+    translate: [f64; 2],
+    scale: f64,
+    shear: [f64; 2],
+    corner: bool,
 }
 
 impl Golden {
@@ -256,49 +308,71 @@ impl Case {
         let whole = Region { top: 0, left: 0, height: source.height, width: source.width };
         let size = if given.size == 0 { source.width } else { given.size };
         let recipe = Recipe { size, ..Recipe::imagenet() };
-        let mut params = ViewParams {
-            window: Window { source: whole, scaled_width: size, scaled_height: size, top: 0, left: 0 },
-            jitter: None,
-            grayscale: self.op == "gray" || given.gray,
-            blur_sigma: given.sigma,
-            flip: self.op == "flip" || given.flip,
-        };
-        if given.width > 0 {
-            let &Parameters { top, left, height, width, .. } = given;
-            params.window.source = Region { top, left, height, width };
-        }
         if self.op == "evaluation" {
-            let recipe = Recipe { crop: Crop::ResizeCenter { resize: given.resize }, ..recipe.evaluation() };
-            let params = recipe.draw(&mut ViewRng::new(0, 0, 0, 0), source.width, source.height);
+            let crop = Some(Crop::ResizeCenter { resize: given.resize });
+            let recipe = Recipe { crop, ..recipe.evaluation() };
+            let params = recipe.draw(0, &mut ViewRng::new(0, 0, 0, 0), source.width, source.height);
             return (recipe, params);
         }
-        params.jitter = self.jitter();
-        (recipe, params)
+        let mut window = Window { source: whole, scaled_width: size, scaled_height: size, top: 0, left: 0 };
+        if given.width > 0 {
+            let &Parameters { top, left, height, width, .. } = given;
+            window.source = Region { top, left, height, width };
+        }
+        (recipe, ViewParams { window, operations: self.operations(size) })
     }
 
-    fn jitter(&self) -> Option<JitterParams> {
-        use JitterOp::{Brightness, Contrast, Hue, Saturation};
+    fn operations(&self, size: usize) -> Vec<Operation> {
         let given = &self.parameters;
-        let order = [Brightness, Contrast, Saturation, Hue];
-        let neutral = JitterParams { order, brightness: 1.0, contrast: 1.0, saturation: 1.0, hue: 0.0 };
         match self.op.as_str() {
-            "brightness" => Some(JitterParams { brightness: given.factor, ..neutral }),
-            "contrast" => Some(JitterParams { contrast: given.factor, ..neutral }),
-            "saturation" => Some(JitterParams { saturation: given.factor, ..neutral }),
-            "hue" => Some(JitterParams { hue: given.factor, ..neutral }),
-            _ => given.order.as_ref().map(|names| JitterParams {
-                order: std::array::from_fn(|i| match names[i].as_str() {
-                    "brightness" => Brightness,
-                    "contrast" => Contrast,
-                    "saturation" => Saturation,
-                    _ => Hue,
-                }),
-                brightness: given.brightness,
-                contrast: given.contrast,
-                saturation: given.saturation,
-                hue: given.hue,
-            }),
+            "resize" | "reduced" => vec![],
+            "view" => given.operations_of_a_view(),
+            "gray" => vec![Operation::Gray],
+            "flip" => vec![Operation::HorizontalFlip],
+            "vertical_flip" => vec![Operation::VerticalFlip],
+            "blur" => vec![Operation::Blur(given.sigma.unwrap())],
+            "sharpness" => vec![Operation::Sharpness(given.factor)],
+            "solarize" => vec![Operation::Solarize(given.threshold)],
+            "posterize" => vec![Operation::Posterize(given.bits)],
+            "invert" => vec![Operation::Invert],
+            "autocontrast" => vec![Operation::Autocontrast],
+            "equalize" => vec![Operation::Equalize],
+            "rotate" => vec![Operation::Affine(Matrix::rotation(given.angle, size))],
+            "affine" => {
+                let &Parameters { angle, translate, scale, shear, corner, .. } = given;
+                let center = if corner { 0.0 } else { size as f64 / 2.0 };
+                vec![Operation::Affine(Motion { angle, translate, scale, shear }.matrix([center; 2]))]
+            }
+            change => vec![color_change(change, given.factor)],
         }
+    }
+}
+
+fn color_change(name: &str, factor: f64) -> Operation {
+    match name {
+        "brightness" => Operation::Brightness(factor),
+        "contrast" => Operation::Contrast(factor),
+        "saturation" => Operation::Saturation(factor),
+        "hue" => Operation::Hue(factor),
+        other => panic!("an operation {other}"),
+    }
+}
+
+impl Parameters {
+    /// Jitter, gray, blur and flip.
+    fn operations_of_a_view(&self) -> Vec<Operation> {
+        let factor = |name: &str| match name {
+            "brightness" => self.brightness,
+            "contrast" => self.contrast,
+            "saturation" => self.saturation,
+            _ => self.hue,
+        };
+        let order = self.order.as_ref().unwrap();
+        let mut operations: Vec<_> = order.iter().map(|name| color_change(name, factor(name))).collect();
+        operations.extend(self.gray.then_some(Operation::Gray));
+        operations.extend(self.sigma.map(Operation::Blur));
+        operations.extend(self.flip.then_some(Operation::HorizontalFlip));
+        operations
     }
 }
 

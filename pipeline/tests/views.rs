@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use simsiam_pipeline::augment::{Augmenter, Layout};
+use simsiam_pipeline::augment::{Augmenter, Layout, Plan, Views};
 use simsiam_pipeline::decode::{DecodeError, DecodeLimits, Decoder};
 use simsiam_pipeline::rng::ViewRng;
 use simsiam_pipeline::views::ViewMaker;
@@ -23,8 +23,9 @@ fn recipe(reducing_gap: Option<f64>) -> Recipe {
 fn files() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/files");
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let jpegs = paths.filter(|path| path.extension().is_some_and(|it| it == "jpg"));
-    jpegs.map(|path| (path.display().to_string(), fs::read(path).unwrap())).collect()
+    let mut jpegs: Vec<_> = paths.filter(|path| path.extension().is_some_and(|it| it == "jpg")).collect();
+    jpegs.sort();
+    jpegs.into_iter().map(|path| (path.display().to_string(), fs::read(path).unwrap())).collect()
 }
 
 /// The views of one sample, bytes and normalised values.
@@ -64,12 +65,65 @@ fn views_of_a_part_are_those_of_the_whole() {
             for (view, (found, _)) in views(&mut maker, &file, sample).into_iter().enumerate() {
                 let rng = &mut ViewRng::new(SEED, 0, sample, view as u64);
                 let mut expected = [0; 3 * SIZE * SIZE];
-                let params = recipe.draw(rng, whole.width, whole.height);
+                let params = recipe.draw(view, rng, whole.width, whole.height);
                 augmenter.view(whole.into(), &params, Layout::Nhwc, &mut expected);
                 assert!(found == expected, "{name}, sample {sample}, view {view}");
             }
         }
     }
+}
+
+/// What a recipe draws and does is part of what a seed means: these change only with the version of its streams.
+#[test]
+fn recipes_keep_their_bytes() {
+    let (name, file) = &files()[0];
+    for (recipe, version, expected) in [
+        (Recipe::imagenet(), 1, 0),
+        (Recipe::cifar10(), 1, 0),
+        (Recipe::imagenet().evaluation(), 1, 0),
+        (Recipe::imagenet().byol(), 2, 0),
+        (every_step(), 2, 0),
+    ] {
+        assert_eq!(Plan::new(&recipe).version(), version);
+        let count = recipe.views_of_an_image().unwrap_or(VIEWS);
+        let mut bytes = vec![0; 3 * recipe.size * recipe.size];
+        let mut found = [Instructions::Detected, Instructions::Plain].map(|instructions| {
+            let mut maker = ViewMaker::new(recipe.clone(), count, SEED).with_instructions(instructions);
+            let mut checksum = crc32fast::Hasher::new();
+            for sample in 0..8 {
+                let mut decoded = maker.decode(file, 0, sample).unwrap();
+                for view in 0..count {
+                    decoded.render(view, Layout::Nhwc, &mut bytes);
+                    checksum.update(&bytes);
+                }
+            }
+            checksum.finalize()
+        });
+        found.sort_unstable();
+        assert_eq!(found, [expected; 2], "{name}: {recipe:?}");
+    }
+}
+
+/// Every step that a recipe can list, each certain.
+fn every_step() -> Recipe {
+    let steps = serde_json::json!([
+        { "crop": { "random_resized": { "scale": [0.2, 1.0], "ratio": [0.75, 1.25] } } },
+        { "color_jitter": { "p": 1, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1,
+            "order": ["hue", "brightness", "contrast", "saturation"] } },
+        { "gaussian_blur": { "p": 1, "sigma": [0.1, 2.0] } },
+        { "horizontal_flip": {} }, { "vertical_flip": { "p": 0.5 } }, { "grayscale": { "p": 0.5 } },
+        { "posterize": { "bits": 5 } }, { "sharpness": { "factor": [0.5, 2.0] } }, { "equalize": { "p": 0.5 } },
+        { "autocontrast": {} }, { "invert": { "p": 0.5 } }, { "solarize": { "threshold": 200 } },
+        { "rotate": { "degrees": 20 } }, { "shift": { "pixels": 4 } },
+        { "affine": { "degrees": 5, "translate": [0.1, 0.1], "scale": [0.8, 1.2], "shear": 10 } },
+        { "rand_augment": { "operations": 2, "magnitude": 9 } }, { "trivial_augment": {} },
+        { "erase": { "scale": [0.02, 0.33], "ratio": [0.3, 3.3] } }, { "gaussian_noise": { "sigma": 0.05 } },
+        { "horizontal_flip": {} }
+    ]);
+    let views = vec![Views { count: 3, steps: serde_json::from_value(steps).unwrap() }];
+    let recipe = Recipe { crop: None, size: 48, views, ..Recipe::imagenet().evaluation() };
+    recipe.validate().unwrap();
+    recipe
 }
 
 #[test]

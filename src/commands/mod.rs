@@ -10,6 +10,7 @@ pub mod finetune;
 pub mod import;
 pub mod inspect;
 pub mod pack;
+pub mod preview;
 pub mod study;
 pub mod train;
 pub mod unpack;

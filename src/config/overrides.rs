@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use simsiam_model::arch::Arch;
-#[cfg(doc)]
-use simsiam_pipeline::Recipe;
 use simsiam_pipeline::shards::{Labels, OpenOptions};
 
+use super::recipe::recipe_table;
 use super::values::{ByteSize, MethodSettings, labels, number, pattern, whole};
 use super::{
     AlternateSteps, BadSamplePolicy, Device, HeadNorm, Method, OnCollapse, Optimizer, Precision, Predictor,
@@ -181,8 +180,8 @@ pub struct Overrides {
     /// Where [`val_shards`](Self::val_shards) are (configuration file only)
     #[arg(skip)]
     pub absolute_val_shards: Option<Vec<String>>,
-    /// What differs from the preset's augmentation, a table like [`Recipe`] (configuration file only)
-    #[arg(skip)]
+    /// Augmentation: `byol` for BYOL's two recipes, or a TOML file with what differs from the preset's
+    #[arg(long, value_name = "NAME|FILE", value_parser = recipe_table)]
     pub recipe: Option<toml::Table>,
     /// Decode large JPEGs at 1/2, 1/4 or 1/8 where each crop still has so many times a view's width and height; 0 for never
     #[arg(long, value_name = "GAP", value_parser = number::<f64>, allow_negative_numbers = true)]

@@ -68,7 +68,7 @@ impl TrainConfig {
             "tf32",
             "must be f32 or bf16 with --device cpu; tf32 is for cuda",
         )?;
-        self.recipe.validate().map_err(|error| match (error.field, overrides.reducing_gap) {
+        self.recipe.validate().map_err(|error| match (&*error.field, overrides.reducing_gap) {
             ("reducing_gap", Some(gap)) => {
                 overrides.refusal("reducing_gap", gap, &format!("must be 0 or {}", error.expected))
             }
@@ -77,6 +77,12 @@ impl TrainConfig {
                 error.field, error.found, error.expected
             )),
         })?;
+        if let Some(listed) = self.recipe.views_of_an_image().filter(|listed| *listed != self.views()) {
+            return Err(InputError::new(format!(
+                "recipe.views: {listed} views: must be {}, as the method takes",
+                self.views()
+            )));
+        }
         self.validate_stop_rules(&check)?;
         self.validate_method(&check)
     }

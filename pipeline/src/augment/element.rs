@@ -125,7 +125,7 @@ mod tests {
         let pixels: Vec<u8> = (0..60 * 50 * 3).map(|i| (i * i % 251) as u8).collect();
         let image = RgbImage { width: 60, height: 50, pixels: &pixels };
         let recipe = Recipe { size, ..Recipe::imagenet() };
-        let params = recipe.draw(&mut ViewRng::new(4, 0, 9, 0), 60, 50);
+        let params = recipe.draw(0, &mut ViewRng::new(4, 0, 9, 0), 60, 50);
         let mut out = vec![E::zeroed(); 3 * size * size];
         Augmenter::with_cpu(recipe, cpu).view(image.into(), &params, layout, &mut out);
         out

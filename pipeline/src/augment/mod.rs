@@ -1,31 +1,49 @@
 //! Random views with Pillow's pixels and torchvision's distributions.
 //!
-//! A [`Recipe`] says what may happen, [`Recipe::draw`] decides what happens to one view (it needs the image's size, not
-//! its pixels), and an [`Augmenter`] does it: crop and resize, colour jitter, gray, blur, flip, normalise. Every
+//! A [`Recipe`] says what may happen, its [`Plan`] decides what happens to one view (it needs the image's size, not its pixels): a
+//! window and a list of [`Operation`]s. An [`Augmenter`] does it: crop and resize, one operation after the other, normalise. Every
 //! operation is held against Pillow's by `tests/golden.rs`; the measured errors are in `docs/augmentation.md`.
+//!
+//! A new step is a variant of [`Step`] and its line in each of its functions; what it does, if no operation does it yet, a file here and
+//! a line in [`Augmenter`]'s `apply`.
 //!
 //! An augmenter reads an [`RgbPart`], for a decoder need not deliver more than [`Recipe::needed`] says. Resizing turns its
 //! interleaved rows into three planes, every other operation is a loop over planes. Most loops are written once and
 //! compiled for each instruction set (`cpu`); where the compiler falls short, an operation has a folder with a file for
 //! each set.
 
+mod affine;
 mod blur;
 mod color;
 mod cpu;
 mod element;
+mod erase;
 mod format;
 mod hue;
+mod levels;
 mod needed;
+mod noise;
 mod normalise;
+mod operation;
 mod params;
+mod plan;
 mod planes;
+mod policy;
 mod recipe;
 mod resize;
+mod sharpen;
+mod step;
+mod validate;
 
+pub use affine::{Matrix, Motion};
 pub use element::Element;
 pub use format::{Dtype, Format, Layout, PixelsMut};
-pub use params::{JitterOp, JitterParams, ViewParams, Window};
-pub use recipe::{ColorJitter, Crop, GaussianBlur, Recipe, RecipeError};
+pub use operation::Operation;
+pub use params::{JitterOp, ViewParams, Window};
+pub use plan::Plan;
+pub use recipe::{ColorJitter, Crop, GaussianBlur, Recipe, Views};
+pub use step::{Chance, Step};
+pub use validate::RecipeError;
 
 use crate::image::RgbPart;
 use crate::instructions::Instructions;
@@ -45,7 +63,12 @@ pub struct Augmenter {
     normaliser: Normaliser,
     resizer: Resizer,
     blur: Blur,
+    /// What an erased box is filled with.
+    mean: [u8; 3],
     view: Planes,
+    /// A plane, or where its pixels come from, for the operations that cannot work in place.
+    copy: Vec<u8>,
+    sources: Vec<u32>,
 }
 
 impl Augmenter {
@@ -66,6 +89,9 @@ impl Augmenter {
             normaliser: Normaliser::new(cpu, recipe.mean, recipe.std),
             resizer: Resizer::new(cpu),
             blur: Blur::new(cpu),
+            mean: recipe.mean.map(|mean| (mean * 255.0).round() as u8),
+            copy: Vec::new(),
+            sources: Vec::new(),
             view: Planes::new(recipe.size * recipe.size),
         }
     }
@@ -85,30 +111,42 @@ impl Augmenter {
         E::write(self, layout, out);
     }
 
-    /// Every step but the last, which depends on what is made of the view. Flipping comes first instead of last: no other
-    /// step can tell left from right.
+    /// Everything but the last step, which depends on what is made of the view. A flip is done while the image is resized, if what
+    /// comes before it cannot tell left from right.
     fn render(&mut self, part: &RgbPart<'_>, params: &ViewParams) {
-        self.resizer.resize(part, &params.window, self.size, params.flip, &mut self.view);
-        if let Some(jitter) = &params.jitter {
-            self.apply_jitter(jitter);
-        }
-        if params.grayscale {
-            color::gray(self.cpu, &mut self.view);
-        }
-        if let Some(sigma) = params.blur_sigma {
-            self.blur.gaussian(&mut self.view, self.size, sigma);
+        let operations = &params.operations;
+        let asymmetric = operations.iter().position(|operation| !operation.is_symmetric());
+        let flip = asymmetric.filter(|at| operations[*at] == Operation::HorizontalFlip);
+        self.resizer.resize(part, &params.window, self.size, flip.is_some(), &mut self.view);
+        for (at, operation) in operations.iter().enumerate() {
+            if Some(at) != flip {
+                self.apply(operation);
+            }
         }
     }
 
-    fn apply_jitter(&mut self, jitter: &JitterParams) {
-        let (cpu, view) = (self.cpu, &mut self.view);
-        for op in jitter.order {
-            match op {
-                JitterOp::Brightness => color::brightness(cpu, view, jitter.brightness),
-                JitterOp::Contrast => color::contrast(cpu, view, jitter.contrast),
-                JitterOp::Saturation => color::saturation(cpu, view, jitter.saturation),
-                JitterOp::Hue => hue::turn(cpu, view, jitter.hue),
+    fn apply(&mut self, operation: &Operation) {
+        let (cpu, size, view) = (self.cpu, self.size, &mut self.view);
+        match operation {
+            Operation::Brightness(factor) => color::brightness(cpu, view, *factor),
+            Operation::Contrast(factor) => color::contrast(cpu, view, *factor),
+            Operation::Saturation(factor) => color::saturation(cpu, view, *factor),
+            Operation::Hue(turn) => hue::turn(cpu, view, *turn),
+            Operation::Gray => color::gray(cpu, view),
+            Operation::Blur(sigma) => self.blur.gaussian(view, size, *sigma),
+            Operation::Sharpness(factor) => sharpen::sharpness(cpu, view, size, *factor, &mut self.copy),
+            Operation::Solarize(threshold) => levels::solarize(cpu, view, *threshold),
+            Operation::Posterize(bits) => levels::posterize(cpu, view, *bits),
+            Operation::Invert => levels::invert(cpu, view),
+            Operation::Autocontrast => levels::autocontrast(view),
+            Operation::Equalize => levels::equalize(view),
+            Operation::HorizontalFlip => view.flip_columns(size),
+            Operation::VerticalFlip => view.flip_rows(size),
+            Operation::Affine(matrix) => {
+                affine::transform(view, size, matrix, &mut self.sources, &mut self.copy)
             }
+            Operation::Erase(area) => erase::erase(view, size, area, self.mean),
+            Operation::Noise { sigma, seed } => noise::add(view, *sigma, *seed),
         }
     }
 }
@@ -127,7 +165,7 @@ mod tests {
             let recipe = Recipe { size: 16, ..Recipe::imagenet() };
             let mut augmenter = Augmenter::new(recipe.clone());
             for sample in 0..50 {
-                let params = recipe.draw(&mut ViewRng::new(0, 0, sample, 0), width, height);
+                let params = recipe.draw(0, &mut ViewRng::new(0, 0, sample, 0), width, height);
                 let mut out = [f32::NAN; 3 * 16 * 16];
                 augmenter.view(image.into(), &params, Layout::Nchw, &mut out);
                 assert!(out.iter().all(|value| value.is_finite()));
@@ -140,7 +178,7 @@ mod tests {
         let pixels: Vec<u8> = (0..50 * 40 * 3).map(|i| (i * i % 251) as u8).collect();
         let image = RgbImage { width: 50, height: 40, pixels: &pixels };
         let recipe = Recipe { size: 24, ..Recipe::imagenet() };
-        let params = |sample| recipe.draw(&mut ViewRng::new(1, 0, sample, 0), 50, 40);
+        let params = |sample| recipe.draw(0, &mut ViewRng::new(1, 0, sample, 0), 50, 40);
         for cpu in Cpu::all() {
             let mut used = Augmenter::with_cpu(recipe.clone(), cpu);
             let [mut found, mut expected] = [[0; 24 * 24 * 3]; 2];
@@ -162,8 +200,8 @@ mod tests {
             let recipe = Recipe { size: 16, ..recipe };
             let mut augmenter = Augmenter::new(recipe.clone());
             for sample in 0..40 {
-                let params = recipe.draw(&mut ViewRng::new(2, 0, sample, 0), width, height);
-                let Region { top, left, width, height } = recipe.needed(&[params]).region;
+                let params = recipe.draw(0, &mut ViewRng::new(2, 0, sample, 0), width, height);
+                let Region { top, left, width, height } = recipe.needed(std::slice::from_ref(&params)).region;
                 let pixels = &pixels[(top * whole.width + left) * 3..];
                 let part = RgbPart { top, left, width, height, pixels, ..whole };
                 let [mut found, mut expected] = [[0; 16 * 16 * 3]; 2];
@@ -183,7 +221,7 @@ mod tests {
         let mut out = vec![0.0; 3 * 32 * 32];
         let mut epoch = |augmenter: &mut Augmenter| {
             for sample in 0..300 {
-                let params = recipe.draw(&mut ViewRng::new(2, 0, sample, 0), 80, 60);
+                let params = recipe.draw(0, &mut ViewRng::new(2, 0, sample, 0), 80, 60);
                 augmenter.view(image.into(), &params, Layout::Nchw, &mut out);
             }
             (augmenter.resizer.capacities(), augmenter.blur.capacities())

@@ -54,7 +54,7 @@ mod tests {
     fn crops_need_their_union() {
         let recipe = Recipe { size: 32, reducing_gap: None, ..Recipe::imagenet() };
         for sample in 0..200 {
-            let views = [0, 1].map(|view| recipe.draw(&mut ViewRng::new(4, 0, sample, view), 468, 401));
+            let views = [0, 1].map(|view| recipe.draw(0, &mut ViewRng::new(4, 0, sample, view), 468, 401));
             let Wanted { region: part, scale } = recipe.needed(&views);
             let sources = views.map(|view| view.window.source);
             let [a, b] = sources;
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn evaluation_needs_the_center() {
         let recipe = Recipe::imagenet().evaluation();
-        let view = recipe.draw(&mut ViewRng::new(0, 0, 0, 0), 1000, 500);
+        let view = recipe.draw(0, &mut ViewRng::new(0, 0, 0, 0), 1000, 500);
         let Region { top, left, height, width } = recipe.needed(&[view]).region;
         // 1000 x 500 becomes 512 x 256; the view shows 144 to 368 and 16 to 240, the filter reaches 1.95 further.
         assert_eq!((left, left + width), (280, 720));
@@ -82,8 +82,9 @@ mod tests {
             let recipe = Recipe { size: recipe.size / 2, reducing_gap: Some(1.0), ..recipe };
             for sample in 0..500 {
                 let (width, height) = (700 + sample as usize * 7, 3000 - sample as usize * 5);
-                let view = recipe.draw(&mut ViewRng::new(5, 0, sample, 0), width, height);
-                let Wanted { region: Region { top, left, height, width }, scale } = recipe.needed(&[view]);
+                let view = recipe.draw(0, &mut ViewRng::new(5, 0, sample, 0), width, height);
+                let Wanted { region: Region { top, left, height, width }, scale } =
+                    recipe.needed(std::slice::from_ref(&view));
                 let denominators = [2, 4, 8].into_iter().filter(|&allowed| allowed <= scale.denominator());
                 for denominator in denominators {
                     let (columns, rows) = Axis::of_window(&view.window, recipe.size, denominator);
@@ -100,7 +101,7 @@ mod tests {
     fn the_gap_is_left_by_every_view() {
         let window = |width, height| {
             let recipe = Recipe { size: 100, ..Recipe::imagenet() };
-            let mut view = recipe.draw(&mut ViewRng::new(0, 0, 0, 0), 4000, 4000);
+            let mut view = recipe.draw(0, &mut ViewRng::new(0, 0, 0, 0), 4000, 4000);
             view.window.source = Region { top: 0, left: 0, height, width };
             view
         };

@@ -1,22 +1,18 @@
 //! What happens to one view: the recipe's random choices, drawn from the image's size before it is decoded.
 
-use super::{ColorJitter, Crop, Recipe};
+use serde::{Deserialize, Serialize};
+
+use super::{ColorJitter, Crop, Operation, Plan, Recipe};
 use crate::image::Region;
 use crate::rng::ViewRng;
 
 /// Everything that is random about one view. With the image it determines every byte.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ViewParams {
     /// Which pixels the view shows.
     pub window: Window,
-    /// Colour changes, if any.
-    pub jitter: Option<JitterParams>,
-    /// Whether the view is gray.
-    pub grayscale: bool,
-    /// Standard deviation of the blur in pixels, if any.
-    pub blur_sigma: Option<f64>,
-    /// Whether the view is mirrored.
-    pub flip: bool,
+    /// What is done to them, first to last.
+    pub operations: Vec<Operation>,
 }
 
 /// Crop, resize, crop: `source` is cut out of the image, resized to `scaled_width` x `scaled_height`, and the view is
@@ -37,24 +33,20 @@ pub struct Window {
     pub left: usize,
 }
 
-/// Factors of a colour jitter, and the order in which they are applied.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct JitterParams {
-    /// The four operations, first to last.
-    pub order: [JitterOp; 4],
-    /// Factor of brightness: 0 is black, 1 changes nothing.
-    pub brightness: f64,
-    /// Factor of contrast: 0 is the mean gray, 1 changes nothing.
-    pub contrast: f64,
-    /// Factor of saturation: 0 is gray, 1 changes nothing.
-    pub saturation: f64,
-    /// Turn of the hue in -0.5 to 0.5 of the colour circle. Exactly 0 leaves the pixels alone, as torchvision does for
-    /// a strength of 0; any other turn goes through 8-bit HSV.
-    pub hue: f64,
+impl Window {
+    /// What a view of `size` shows: left, top, width and height in pixels of the image.
+    pub fn shown(&self, size: usize) -> [f64; 4] {
+        let Self { source, scaled_width, scaled_height, top, left } = *self;
+        let across = source.width as f64 / scaled_width as f64;
+        let down = source.height as f64 / scaled_height as f64;
+        let (left, top) = (source.left as f64 + left as f64 * across, source.top as f64 + top as f64 * down);
+        [left, top, size as f64 * across, size as f64 * down]
+    }
 }
 
-/// One operation of a colour jitter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One change of a colour jitter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum JitterOp {
     /// Pillow's `ImageEnhance.Brightness`.
     Brightness,
@@ -66,40 +58,58 @@ pub enum JitterOp {
     Hue,
 }
 
+impl JitterOp {
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Brightness, Self::Contrast, Self::Saturation, Self::Hue];
+}
+
 impl Recipe {
-    /// Draws the parameters of a view of an image of `width` x `height` pixels, with torchvision's distributions.
+    /// Draws the parameters of a view, by its number, of an image of `width` x `height` pixels, with torchvision's distributions. To
+    /// draw many, keep a [`Plan`].
     ///
     /// # Panics
-    /// When the image has no pixels.
-    pub fn draw(&self, rng: &mut ViewRng, width: usize, height: usize) -> ViewParams {
-        assert!(width > 0 && height > 0, "an image has pixels");
-        let window = match self.crop {
-            Crop::RandomResized { scale, ratio } => {
+    /// When the image has no pixels, or there is no such view.
+    pub fn draw(&self, view: usize, rng: &mut ViewRng, width: usize, height: usize) -> ViewParams {
+        let mut params = ViewParams::default();
+        Plan::new(self).draw(view, rng, (width, height), &mut params);
+        params
+    }
+}
+
+impl Default for ViewParams {
+    /// One pixel, as it is.
+    fn default() -> Self {
+        let source = Region { top: 0, left: 0, height: 1, width: 1 };
+        let window = Window { source, scaled_width: 1, scaled_height: 1, top: 0, left: 0 };
+        Self { window, operations: Vec::new() }
+    }
+}
+
+impl Crop {
+    pub(super) fn draw(self, rng: &mut ViewRng, (width, height): (usize, usize), size: usize) -> Window {
+        match self {
+            Self::RandomResized { scale, ratio } => {
                 let source = random_resized_crop(rng, width, height, scale, ratio);
-                Window { source, scaled_width: self.size, scaled_height: self.size, top: 0, left: 0 }
+                Window { source, scaled_width: size, scaled_height: size, top: 0, left: 0 }
             }
-            Crop::ResizeCenter { resize } => resize_center(width, height, resize, self.size),
-        };
-        let jitter = self.color_jitter.filter(|jitter| rng.chance(jitter.p)).map(|jitter| jitter.draw(rng));
-        let grayscale = rng.chance(self.grayscale_p);
-        let blur = self.blur.filter(|blur| rng.chance(blur.p));
-        let blur_sigma = blur.map(|blur| rng.uniform(blur.sigma.0, blur.sigma.1));
-        let flip = rng.chance(self.flip_p);
-        ViewParams { window, jitter, grayscale, blur_sigma, flip }
+            Self::ResizeCenter { resize } => resize_center(width, height, resize, size),
+        }
     }
 }
 
 impl ColorJitter {
-    fn draw(&self, rng: &mut ViewRng) -> JitterParams {
-        use JitterOp::{Brightness, Contrast, Hue, Saturation};
+    pub(super) fn draw(&self, rng: &mut ViewRng) -> [Operation; 4] {
         let mut factor = |strength: f64| rng.uniform((1.0 - strength).max(0.0), 1.0 + strength);
-        JitterParams {
-            brightness: factor(self.brightness),
-            contrast: factor(self.contrast),
-            saturation: factor(self.saturation),
-            hue: rng.uniform(-self.hue, self.hue),
-            order: rng.shuffled([Brightness, Contrast, Saturation, Hue]),
-        }
+        let [brightness, contrast, saturation] =
+            [self.brightness, self.contrast, self.saturation].map(&mut factor);
+        let hue = rng.uniform(-self.hue, self.hue);
+        let order = self.order.unwrap_or_else(|| rng.shuffled(JitterOp::ALL));
+        order.map(|op| match op {
+            JitterOp::Brightness => Operation::Brightness(brightness),
+            JitterOp::Contrast => Operation::Contrast(contrast),
+            JitterOp::Saturation => Operation::Saturation(saturation),
+            JitterOp::Hue => Operation::Hue(hue),
+        })
     }
 }
 
@@ -165,7 +175,7 @@ mod tests {
     use crate::augment::GaussianBlur;
 
     fn draws(recipe: &Recipe, width: usize, height: usize, n: u64) -> Vec<ViewParams> {
-        (0..n).map(|sample| recipe.draw(&mut ViewRng::new(3, 0, sample, 0), width, height)).collect()
+        (0..n).map(|sample| recipe.draw(0, &mut ViewRng::new(3, 0, sample, 0), width, height)).collect()
     }
 
     fn share(draws: &[ViewParams], holds: impl Fn(&ViewParams) -> bool) -> f64 {
@@ -180,11 +190,12 @@ mod tests {
     #[test]
     fn steps_happen_with_their_probabilities() {
         let draws = draws(&Recipe::imagenet(), 500, 375, 20_000);
+        let has = |is: fn(&Operation) -> bool| share(&draws, |params| params.operations.iter().any(is));
         for (found, expected) in [
-            (share(&draws, |params| params.jitter.is_some()), 0.8),
-            (share(&draws, |params| params.grayscale), 0.2),
-            (share(&draws, |params| params.blur_sigma.is_some()), 0.5),
-            (share(&draws, |params| params.flip), 0.5),
+            (has(|operation| matches!(operation, Operation::Contrast(_))), 0.8),
+            (has(|operation| *operation == Operation::Gray), 0.2),
+            (has(|operation| matches!(operation, Operation::Blur(_))), 0.5),
+            (has(|operation| *operation == Operation::HorizontalFlip), 0.5),
         ] {
             assert!((found - expected).abs() < 0.015, "{found}, expected {expected}");
         }
@@ -193,23 +204,44 @@ mod tests {
     #[test]
     fn factors_are_uniform_in_their_ranges() {
         let draws = draws(&Recipe::imagenet(), 500, 375, 20_000);
-        let jitters: Vec<JitterParams> = draws.iter().filter_map(|params| params.jitter).collect();
-        type Field = fn(&JitterParams) -> f64;
-        let fields: [(Field, f64, f64); 4] = [
-            (|jitter| jitter.brightness, 0.6, 1.4),
-            (|jitter| jitter.contrast, 0.6, 1.4),
-            (|jitter| jitter.saturation, 0.6, 1.4),
-            (|jitter| jitter.hue, -0.1, 0.1),
+        let operations = || draws.iter().flat_map(|params| &params.operations);
+        type Field = fn(&Operation) -> Option<f64>;
+        let fields: [(Field, f64, f64); 5] = [
+            (|op| if let Operation::Brightness(factor) = op { Some(*factor) } else { None }, 0.6, 1.4),
+            (|op| if let Operation::Contrast(factor) = op { Some(*factor) } else { None }, 0.6, 1.4),
+            (|op| if let Operation::Saturation(factor) = op { Some(*factor) } else { None }, 0.6, 1.4),
+            (|op| if let Operation::Hue(turn) = op { Some(*turn) } else { None }, -0.1, 0.1),
+            (|op| if let Operation::Blur(sigma) = op { Some(*sigma) } else { None }, 0.1, 2.0),
         ];
         for (field, low, high) in fields {
-            assert!(jitters.iter().all(|jitter| (low..high).contains(&field(jitter))));
-            let (found, width) = (mean(jitters.iter().map(field)), high - low);
-            assert!((found - (low + high) / 2.0).abs() < 0.01 * width, "{found} in {low} to {high}");
+            assert!(operations().filter_map(field).all(|value| (low..high).contains(&value)));
+            let (found, width) = (mean(operations().filter_map(field)), high - low);
+            assert!((found - (low + high) / 2.0).abs() < 0.012 * width, "{found} in {low} to {high}");
         }
-        let first = jitters.iter().filter(|jitter| jitter.order[0] == JitterOp::Hue).count();
-        assert!((first as f64 / jitters.len() as f64 - 0.25).abs() < 0.015);
-        let sigma = mean(draws.iter().filter_map(|params| params.blur_sigma));
-        assert!((sigma - 1.05).abs() < 0.02, "{sigma}");
+        let is_hue = |operation: Option<&Operation>| matches!(operation, Some(Operation::Hue(_)));
+        let first = share(&draws, |params| is_hue(params.operations.first())) / 0.8;
+        assert!((first - 0.25).abs() < 0.015, "{first}");
+    }
+
+    #[test]
+    fn a_fixed_order_is_kept() {
+        let order = [JitterOp::Hue, JitterOp::Brightness, JitterOp::Saturation, JitterOp::Contrast];
+        let jitter = Recipe::imagenet().color_jitter.map(|jitter| ColorJitter {
+            p: 1.0,
+            order: Some(order),
+            ..jitter
+        });
+        for params in draws(&Recipe { color_jitter: jitter, ..Recipe::imagenet() }, 64, 64, 50) {
+            assert!(matches!(
+                params.operations[..4],
+                [
+                    Operation::Hue(_),
+                    Operation::Brightness(_),
+                    Operation::Saturation(_),
+                    Operation::Contrast(_)
+                ]
+            ));
+        }
     }
 
     #[test]
@@ -269,8 +301,11 @@ mod tests {
             top: 16,
             left: 58,
         };
-        let still = ViewParams { window, jitter: None, grayscale: false, blur_sigma: None, flip: false };
+        let still = ViewParams { window, operations: vec![] };
         assert!(draws.iter().all(|params| *params == still), "{:?}", draws[0]);
+        let [left, top, width, height] = still.window.shown(224);
+        assert!((left - 85.0).abs() < 0.1 && (top - 23.4).abs() < 0.1, "{left}, {top}");
+        assert!((width - 328.4).abs() < 0.1 && (height - 328.1).abs() < 0.1, "{width} x {height}");
     }
 
     #[test]
@@ -283,10 +318,6 @@ mod tests {
             flip_p: 0.0,
             ..Recipe::imagenet()
         };
-        for params in draws(&recipe, 64, 64, 200) {
-            assert!(
-                params.jitter.is_none() && params.blur_sigma.is_none() && !params.grayscale && !params.flip
-            );
-        }
+        assert!(draws(&recipe, 64, 64, 200).iter().all(|params| params.operations.is_empty()));
     }
 }

@@ -40,6 +40,21 @@ impl Planes {
         [r, g, b]
     }
 
+    /// Exchanges left and right of planes `width` wide.
+    pub(super) fn flip_columns(&mut self, width: usize) {
+        self.bytes.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+    }
+
+    /// Exchanges above and below of planes `width` wide.
+    pub(super) fn flip_rows(&mut self, width: usize) {
+        for plane in self.split_mut() {
+            let mut rows = plane.chunks_exact_mut(width);
+            while let (Some(above), Some(below)) = (rows.next(), rows.next_back()) {
+                above.swap_with_slice(below);
+            }
+        }
+    }
+
     /// Writes interleaved pixels.
     pub(super) fn interleave(&self, cpu: Cpu, out: &mut [u8]) {
         assert_eq!(out.len(), self.bytes.len(), "a view is size x size x 3");

@@ -1,15 +1,17 @@
 //! What may happen to a view, and with which probability.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 #[cfg(doc)]
 use super::Dtype;
-use super::normalise;
+use super::params::JitterOp;
+use super::step::Chance;
+use super::{Step, normalise};
 
-/// An augmentation recipe, in the order in which its steps are applied. Any serde format holds one; steps left out are not done.
+/// An augmentation recipe. Any serde format holds one; what is left out is not done.
+///
+/// Its steps stand either in the papers' order, one field each and for every view the same (crop, jitter, gray, blur, flip), or as
+/// [`views`](Self::views), which list them for groups of views. The two draw differently: see [`Plan`](super::Plan).
 ///
 /// ```
 /// use simsiam_pipeline::Recipe;
@@ -31,8 +33,9 @@ use super::normalise;
 pub struct Recipe {
     /// Side of the square view, in pixels.
     pub size: usize,
-    /// Which part of the image becomes the view.
-    pub crop: Crop,
+    /// Which part of the image becomes the view. None only where there are `views`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<Crop>,
     /// Random brightness, contrast, saturation and hue, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color_jitter: Option<ColorJitter>,
@@ -54,6 +57,24 @@ pub struct Recipe {
     pub mean: [f32; 3],
     /// Standard deviation that normalisation divides by, per channel.
     pub std: [f32; 3],
+    /// Views by their own lists of steps, group after group, in the place of the fields above.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub views: Vec<Views>,
+}
+
+/// Some views of an image that go through the same steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Views {
+    /// How many.
+    #[serde(default = "one")]
+    pub count: usize,
+    /// What happens to each, first to last. The first step is the crop.
+    pub steps: Vec<Step>,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// Which part of the image becomes the view.
@@ -90,6 +111,9 @@ pub struct ColorJitter {
     pub saturation: f64,
     /// Strength of the hue change, in turns of the colour circle; at most 0.5.
     pub hue: f64,
+    /// The order of the four changes; drawn if left out, as torchvision does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<[JitterOp; 4]>,
 }
 
 /// Pillow's `GaussianBlur` with a random radius, applied with a probability.
@@ -107,13 +131,14 @@ impl Recipe {
     pub fn imagenet() -> Self {
         Self {
             size: 224,
-            crop: Crop::RandomResized { scale: (0.2, 1.0), ratio: (3.0 / 4.0, 4.0 / 3.0) },
+            crop: Some(Crop::RandomResized { scale: (0.2, 1.0), ratio: (3.0 / 4.0, 4.0 / 3.0) }),
             color_jitter: Some(ColorJitter {
                 p: 0.8,
                 brightness: 0.4,
                 contrast: 0.4,
                 saturation: 0.4,
                 hue: 0.1,
+                order: None,
             }),
             grayscale_p: 0.2,
             blur: Some(GaussianBlur { p: 0.5, sigma: (0.1, 2.0) }),
@@ -121,6 +146,7 @@ impl Recipe {
             reducing_gap: Some(2.0),
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
+            views: Vec::new(),
         }
     }
 
@@ -140,11 +166,12 @@ impl Recipe {
     pub fn evaluation(&self) -> Self {
         let resize = if self.size >= 64 { (self.size * 256 + 112) / 224 } else { self.size };
         Self {
-            crop: Crop::ResizeCenter { resize },
+            crop: Some(Crop::ResizeCenter { resize }),
             color_jitter: None,
             grayscale_p: 0.0,
             blur: None,
             flip_p: 0.0,
+            views: Vec::new(),
             ..self.clone()
         }
     }
@@ -153,7 +180,7 @@ impl Recipe {
     /// `main_lincls.py`): torchvision's `RandomResizedCrop` with its defaults and a flip, the same normalisation.
     pub fn crop_and_flip(&self) -> Self {
         Self {
-            crop: Crop::RandomResized { scale: (0.08, 1.0), ratio: (3.0 / 4.0, 4.0 / 3.0) },
+            crop: Some(Crop::RandomResized { scale: (0.08, 1.0), ratio: (3.0 / 4.0, 4.0 / 3.0) }),
             flip_p: 0.5,
             ..self.evaluation()
         }
@@ -164,82 +191,36 @@ impl Recipe {
         normalise::levels(self.mean, self.std)
     }
 
-    /// Checks that every value is one that the operations can work with.
+    /// BYOL's two recipes for one image (Grill et al. 2020, table 6): the first view is always blurred, the second seldom, and
+    /// sometimes solarized.
     ///
-    /// # Errors
-    /// The first field that is not, with its value and what is allowed.
-    pub fn validate(&self) -> Result<(), RecipeError> {
-        let Self { size, crop, color_jitter, grayscale_p, blur, flip_p, reducing_gap, mean, std } = self;
-        check("size", size, (1..=4096).contains(size), "1 to 4096")?;
-        match crop {
-            Crop::RandomResized { scale, ratio } => {
-                check_range("crop.scale", *scale, f64::MIN_POSITIVE, 1.0, "0 < min <= max <= 1")?;
-                check_range("crop.ratio", *ratio, 1e-3, 1e3, "0.001 <= min <= max <= 1000")?;
+    /// The colour changes come in one order, drawn for each view, as torchvision does it; the size and the normalisation are those of
+    /// this recipe. Views below 64 pixels are not blurred, as in SimSiam's recipe for CIFAR-10.
+    pub fn byol(&self) -> Self {
+        let jitter =
+            ColorJitter { p: 0.8, brightness: 0.4, contrast: 0.4, saturation: 0.2, hue: 0.1, order: None };
+        let view = |blur_p: f64, solarize_p: f64| {
+            let mut steps = vec![
+                Step::Crop(Crop::RandomResized { scale: (0.08, 1.0), ratio: (3.0 / 4.0, 4.0 / 3.0) }),
+                Step::HorizontalFlip(Chance { p: 0.5 }),
+                Step::ColorJitter(jitter),
+                Step::Grayscale(Chance { p: 0.2 }),
+            ];
+            if self.size >= 64 {
+                steps.push(Step::GaussianBlur(GaussianBlur { p: blur_p, sigma: (0.1, 2.0) }));
             }
-            Crop::ResizeCenter { resize } => {
-                let allowed = (*size..=16_384).contains(resize);
-                check("crop.resize", resize, allowed, "at least the size, at most 16384")?;
+            if solarize_p > 0.0 {
+                steps.push(Step::Solarize { p: solarize_p, threshold: 128.0 });
             }
-        }
-        if let Some(ColorJitter { p, brightness, contrast, saturation, hue }) = color_jitter {
-            check_probability("color_jitter.p", *p)?;
-            check_strength("color_jitter.brightness", *brightness)?;
-            check_strength("color_jitter.contrast", *contrast)?;
-            check_strength("color_jitter.saturation", *saturation)?;
-            check("color_jitter.hue", hue, (0.0..=0.5).contains(hue), "0 to 0.5")?;
-        }
-        check_probability("grayscale_p", *grayscale_p)?;
-        if let Some(GaussianBlur { p, sigma }) = blur {
-            check_probability("blur.p", *p)?;
-            check_range("blur.sigma", *sigma, 0.0, 100.0, "0 <= min <= max <= 100")?;
-        }
-        check_probability("flip_p", *flip_p)?;
-        if let Some(gap) = reducing_gap {
-            check("reducing_gap", gap, (1.0..=1e3).contains(gap), "1 to 1000")?;
-        }
-        check("mean", &format_args!("{mean:?}"), mean.iter().all(|m| m.is_finite()), "finite numbers")?;
-        let divides = |s: &f32| s.is_finite() && *s > 0.0;
-        check("std", &format_args!("{std:?}"), std.iter().all(divides), "numbers above 0")
+            Views { count: 1, steps }
+        };
+        Self { crop: None, views: vec![view(1.0, 0.0), view(0.1, 0.2)], ..self.evaluation() }
     }
-}
 
-fn check_probability(field: &'static str, p: f64) -> Result<(), RecipeError> {
-    check(field, &p, (0.0..=1.0).contains(&p), "a probability, 0 to 1")
-}
-
-fn check_strength(field: &'static str, strength: f64) -> Result<(), RecipeError> {
-    check(field, &strength, (0.0..=10.0).contains(&strength), "0 to 10")
-}
-
-fn check_range(
-    field: &'static str,
-    (min, max): (f64, f64),
-    low: f64,
-    high: f64,
-    expected: &'static str,
-) -> Result<(), RecipeError> {
-    check(field, &format_args!("{min} to {max}"), low <= min && min <= max && max <= high, expected)
-}
-
-fn check(
-    field: &'static str,
-    found: &dyn fmt::Display,
-    holds: bool,
-    expected: &'static str,
-) -> Result<(), RecipeError> {
-    if holds { Ok(()) } else { Err(RecipeError { field, found: found.to_string(), expected }) }
-}
-
-/// A field of a [`Recipe`] with a value that makes no sense.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("augmentation {field}: {found}, expected {expected}")]
-pub struct RecipeError {
-    /// Path of the field inside the recipe, such as `color_jitter.hue`.
-    pub field: &'static str,
-    /// The value that was found.
-    pub found: String,
-    /// What is allowed.
-    pub expected: &'static str,
+    /// How many views an image has, if the recipe says so.
+    pub fn views_of_an_image(&self) -> Option<usize> {
+        (!self.views.is_empty()).then(|| self.views.iter().map(|views| views.count).sum())
+    }
 }
 
 #[cfg(test)]
@@ -257,61 +238,8 @@ mod tests {
 
     #[test]
     fn evaluation_resizes_to_torchvisions_sizes() {
-        assert_eq!(Recipe::imagenet().evaluation().crop, Crop::ResizeCenter { resize: 256 });
-        assert_eq!(Recipe::cifar10().evaluation().crop, Crop::ResizeCenter { resize: 32 });
-    }
-
-    #[test]
-    fn senseless_values_are_named() {
-        let good = Recipe::imagenet();
-        let jitter = good.color_jitter.unwrap();
-        let crop = |scale, ratio| Recipe { crop: Crop::RandomResized { scale, ratio }, ..good.clone() };
-        for (bad, message) in [
-            (Recipe { size: 0, ..good.clone() }, "augmentation size: 0, expected 1 to 4096"),
-            (
-                Recipe { flip_p: 1.5, ..good.clone() },
-                "augmentation flip_p: 1.5, expected a probability, 0 to 1",
-            ),
-            (
-                Recipe { grayscale_p: f64::NAN, ..good.clone() },
-                "augmentation grayscale_p: NaN, expected a probability, 0 to 1",
-            ),
-            (
-                crop((0.5, 0.2), (0.75, 1.33)),
-                "augmentation crop.scale: 0.5 to 0.2, expected 0 < min <= max <= 1",
-            ),
-            (crop((0.0, 1.0), (0.75, 1.33)), "augmentation crop.scale: 0 to 1, expected 0 < min <= max <= 1"),
-            (
-                crop((0.2, 1.0), (0.0, 1.0)),
-                "augmentation crop.ratio: 0 to 1, expected 0.001 <= min <= max <= 1000",
-            ),
-            (
-                Recipe { crop: Crop::ResizeCenter { resize: 100 }, ..good.clone() },
-                "augmentation crop.resize: 100, expected at least the size, at most 16384",
-            ),
-            (
-                Recipe { color_jitter: Some(ColorJitter { hue: 0.6, ..jitter }), ..good.clone() },
-                "augmentation color_jitter.hue: 0.6, expected 0 to 0.5",
-            ),
-            (
-                Recipe { color_jitter: Some(ColorJitter { contrast: -0.1, ..jitter }), ..good.clone() },
-                "augmentation color_jitter.contrast: -0.1, expected 0 to 10",
-            ),
-            (
-                Recipe { blur: Some(GaussianBlur { p: 0.5, sigma: (2.0, 0.1) }), ..good.clone() },
-                "augmentation blur.sigma: 2 to 0.1, expected 0 <= min <= max <= 100",
-            ),
-            (
-                Recipe { reducing_gap: Some(0.5), ..good.clone() },
-                "augmentation reducing_gap: 0.5, expected 1 to 1000",
-            ),
-            (
-                Recipe { std: [1.0, 0.0, 1.0], ..good.clone() },
-                "augmentation std: [1.0, 0.0, 1.0], expected numbers above 0",
-            ),
-        ] {
-            assert_eq!(bad.validate().unwrap_err().to_string(), message);
-        }
+        assert_eq!(Recipe::imagenet().evaluation().crop, Some(Crop::ResizeCenter { resize: 256 }));
+        assert_eq!(Recipe::cifar10().evaluation().crop, Some(Crop::ResizeCenter { resize: 32 }));
     }
 
     #[test]

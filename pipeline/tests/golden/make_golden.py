@@ -146,6 +146,47 @@ def blur_cases(golden):
             golden.case("blur", source, source.filter(ImageFilter.GaussianBlur(sigma)), sigma=sigma)
 
 
+def level_cases(golden):
+    dark = picture(24, 24, 2).point(lambda value: value // 9 + 20)
+    plain = Image.new("RGB", (8, 8), (7, 200, 255))
+    for source in (picture(24, 24, 1), every_color(), dark, plain):
+        for threshold in (0.0, 76.5, 128.0, 255.0, 256.0):
+            golden.case("solarize", source, F.solarize(source, threshold), threshold=threshold)
+        for bits in (1, 3, 7, 8):
+            golden.case("posterize", source, F.posterize(source, bits), bits=bits)
+        golden.case("invert", source, F.invert(source))
+        golden.case("autocontrast", source, F.autocontrast(source))
+        golden.case("equalize", source, F.equalize(source))
+        for factor in (0.0, 0.1, 0.73, 1.0, 1.27, 1.9, 7.0):
+            golden.case("sharpness", source, F.adjust_sharpness(source, factor), factor=factor)
+        golden.case("vertical_flip", source, F.vflip(source))
+    for side in (1, 2, 3):
+        golden.case("sharpness", picture(side, side, side), F.adjust_sharpness(picture(side, side, side), 1.5), factor=1.5)
+
+
+def affine_cases(golden):
+    """What RandomRotation, RandomAffine, RandAugment and a padded crop do, with the functions that they call."""
+    for source in (picture(24, 24, 1), picture(33, 33, 3)):
+        size = source.width
+        for angle in (-180.0, -137.3, -30.0, -9.0, -0.4, 0.0, 0.7, 12.5, 45.0, 90.0, 101.9, 180.0):
+            golden.case("rotate", source, F.rotate(source, angle), angle=angle)
+        for angle, translate, scale, shear in [
+            (0.0, (5, 0), 1.0, (0.0, 0.0)), (0.0, (0, -7), 1.0, (0.0, 0.0)), (0.0, (-3, 4), 1.0, (0.0, 0.0)),
+            (0.0, (0, 0), 0.7, (0.0, 0.0)), (0.0, (1, 2), 1.35, (0.0, 0.0)), (20.0, (0, 0), 1.0, (0.0, 0.0)),
+            (-33.3, (3, -2), 0.9, (8.5, 0.0)), (7.0, (0, 0), 1.1, (-12.0, 0.0)), (170.0, (-6, 6), 1.2, (0.0, 0.0)),
+        ]:
+            expected = F.affine(source, angle, list(translate), scale, list(shear))
+            golden.case("affine", source, expected, angle=angle, translate=translate, scale=scale, shear=shear)
+        for shear in [(16.7, 0.0), (-5.1, 0.0), (0.0, 16.7), (0.0, -44.7), (44.7, 0.0)]:
+            expected = F.affine(source, 0.0, [0, 0], 1.0, list(shear), center=[0, 0])
+            golden.case("affine", source, expected, shear=shear, scale=1.0, corner=True)
+        padded = F.pad(source, 4)
+        for left, top in ((0, 0), (8, 8), (3, 6), (4, 4)):
+            shift = (4 - left, 4 - top)
+            expected = F.crop(padded, top, left, size, size)
+            golden.case("affine", source, expected, translate=shift, scale=1.0)
+
+
 def view_cases(golden):
     """Whole views, several operations in sequence."""
     adjust = {
@@ -285,6 +326,8 @@ def main():
     view_cases(golden)
     decode_cases(golden)
     reduced_cases(golden)
+    level_cases(golden)
+    affine_cases(golden)
     (HERE / "pixels.bin").write_bytes(golden.pixels)
     versions = {"pillow": PIL.__version__, "torchvision": torchvision.__version__.split("+")[0]}
     cases = ",\n".join(json.dumps(case) for case in golden.cases)

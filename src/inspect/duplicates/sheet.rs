@@ -1,13 +1,12 @@
 //! Pairs side by side, on one picture.
 
-use image::imageops::{FilterType, resize};
 use image::{Rgb, RgbImage};
 use simsiam_pipeline::decode::Decoder;
 
 use super::origin::ImageSet;
 use super::pixels::decoded;
 use super::report::{Duplicate, Kind, Pairs, Report};
-use crate::canvas::{BLACK, Canvas, LETTER, LETTER_HEIGHT, WHITE};
+use crate::canvas::{BLACK, Canvas, LETTER_HEIGHT, WHITE, fitted, shortened};
 
 /// Side of the square that an image is fitted into, in pixels.
 const TILE: u32 = 160;
@@ -76,35 +75,16 @@ fn draw_pair(
         let left = left + GAP + side * (TILE + GAP);
         canvas.fill((left, top), (TILE, TILE), WHITE);
         if let Some(image) = image {
-            let image = fitted(&image);
+            let image = fitted(&image, TILE);
             let centred = (left + (TILE - image.width()) / 2, top + (TILE - image.height()) / 2);
             canvas.place(&image, centred);
         }
-        canvas.text(&shortened(&place.at.key), (left, top + TILE + GAP), SCALE, BLACK);
-        canvas.text(&shortened(&place.class()), (left, top + TILE + GAP + LINE), SCALE, class_color);
+        canvas.text(&shortened(&place.at.key, TILE, SCALE), (left, top + TILE + GAP), SCALE, BLACK);
+        canvas.text(
+            &shortened(&place.class(), TILE, SCALE),
+            (left, top + TILE + GAP + LINE),
+            SCALE,
+            class_color,
+        );
     }
-}
-
-/// As large as fits: small images in whole multiples, pixel by pixel.
-fn fitted(image: &RgbImage) -> RgbImage {
-    let (width, height) = image.dimensions();
-    let longer = width.max(height);
-    if longer <= TILE {
-        let times = TILE / longer;
-        return resize(image, width * times, height * times, FilterType::Nearest);
-    }
-    let scaled = |side: u32| (u64::from(side) * u64::from(TILE) / u64::from(longer)).max(1) as u32;
-    resize(image, scaled(width), scaled(height), FilterType::Triangle)
-}
-
-/// What fits under an image: of a longer text beginning and end.
-fn shortened(text: &str) -> String {
-    let most = (TILE / (LETTER * SCALE)) as usize;
-    let characters: Vec<char> = text.chars().collect();
-    if characters.len() <= most {
-        return text.to_owned();
-    }
-    let (head, tail) = ((most - 2) / 2, (most - 2).div_ceil(2));
-    let end = &characters[characters.len() - tail..];
-    characters[..head].iter().chain(&['.', '.']).chain(end).collect()
 }

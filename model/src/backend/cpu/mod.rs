@@ -22,6 +22,8 @@ pub use matrix::Matrix;
 
 mod tile;
 
+mod transpose;
+
 mod product;
 pub use product::matrix_product;
 

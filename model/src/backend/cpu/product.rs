@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::matrix::{Matrix, Order, Store};
 use super::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply as multiply_tile, with_kernel};
+use super::transpose::transpose;
 use super::vectorized;
 
 /// `out = a b`, row after row, on this thread: each sum in one order, whatever the other threads do.
@@ -155,43 +156,6 @@ pub(super) fn pack_panel<K: Kernel>(
             }
         },
     );
-}
-
-/// `to[k][i] = from[i][k]`, with rows `stride` and `to_stride` apart.
-#[inline(always)]
-pub(super) fn transpose(
-    from: &[f32],
-    stride: usize,
-    rows: usize,
-    columns: usize,
-    to: &mut [f32],
-    to_stride: usize,
-) {
-    const BLOCK: usize = 8;
-    for i in (0..rows).step_by(BLOCK) {
-        for k in (0..columns).step_by(BLOCK) {
-            let (height, width) = (BLOCK.min(rows - i), BLOCK.min(columns - k));
-            if (height, width) == (BLOCK, BLOCK) {
-                let lines: [[f32; BLOCK]; BLOCK] = std::array::from_fn(
-                    #[inline(always)]
-                    |j| from[(i + j) * stride + k..][..BLOCK].try_into().expect("a block is this long"),
-                );
-                for j in 0..BLOCK {
-                    let column: [f32; BLOCK] = std::array::from_fn(
-                        #[inline(always)]
-                        |line| lines[line][j],
-                    );
-                    to[(k + j) * to_stride + i..][..BLOCK].copy_from_slice(&column);
-                }
-            } else {
-                for line in 0..height {
-                    for j in 0..width {
-                        to[(k + j) * to_stride + i + line] = from[(i + line) * stride + k + j];
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// `left right`. The results of each range of `k` go to `put`: a row, some columns, their values, and whether they are

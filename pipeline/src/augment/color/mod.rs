@@ -42,7 +42,7 @@ fn luma(r: u8, g: u8, b: u8) -> u8 {
 
 /// One byte of `Image.blend`: in single precision, clipped, truncated.
 #[inline(always)]
-fn blend(degenerate: u8, value: u8, factor: f32) -> u8 {
+pub(super) fn blend(degenerate: u8, value: u8, factor: f32) -> u8 {
     let distance = i32::from(value) - i32::from(degenerate);
     truncated(f32::from(degenerate) + factor * distance as f32)
 }

@@ -1,5 +1,7 @@
 //! Images with their padding, laid out so that what a filter tap meets under neighbouring windows are neighbours.
 
+use crate::backend::cpu::transpose::transpose;
+
 /// Zeros around some images, copied so that the windows' pixels under any one tap are a run.
 ///
 /// `padded(row, column)` counts with the padding. The value under the windows' column `j` at the shift `s` (of a
@@ -157,9 +159,6 @@ pub(super) struct PixelFrame {
     pub(super) padded: usize,
 }
 
-/// Pixels and channels that are transposed at a time.
-const BLOCK: usize = 8;
-
 impl PixelFrame {
     /// Values of the frame.
     pub(super) fn len(&self) -> usize {
@@ -184,34 +183,8 @@ impl PixelFrame {
             let (pixels, beyond) = row.split_at_mut(inside.len() * self.channels);
             zeros.fill(0.0);
             beyond.fill(0.0);
-            self.transpose_row(&image[(y - self.before) * self.size..], pixels);
-        }
-    }
-
-    /// From a row of each channel to pixels.
-    #[inline(always)]
-    fn transpose_row(&self, image: &[f32], pixels: &mut [f32]) {
-        let plane = self.size * self.size;
-        let width = pixels.len() / self.channels;
-        for x in (0..width).step_by(BLOCK) {
-            for c in (0..self.channels).step_by(BLOCK) {
-                let (count, channels) = (BLOCK.min(width - x), BLOCK.min(self.channels - c));
-                if (count, channels) == (BLOCK, BLOCK) {
-                    let rows: [[f32; BLOCK]; BLOCK] = std::array::from_fn(|i| {
-                        image[(c + i) * plane + x..][..BLOCK].try_into().expect("a block is this long")
-                    });
-                    for j in 0..BLOCK {
-                        let pixel: [f32; BLOCK] = std::array::from_fn(|i| rows[i][j]);
-                        pixels[(x + j) * self.channels + c..][..BLOCK].copy_from_slice(&pixel);
-                    }
-                } else {
-                    for i in 0..channels {
-                        for j in 0..count {
-                            pixels[(x + j) * self.channels + c + i] = image[(c + i) * plane + x + j];
-                        }
-                    }
-                }
-            }
+            let image = &image[(y - self.before) * self.size..];
+            transpose(image, self.size * self.size, self.channels, inside.len(), pixels, self.channels);
         }
     }
 }

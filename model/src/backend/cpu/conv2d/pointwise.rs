@@ -9,9 +9,10 @@ use rayon::prelude::*;
 
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::matrix::{Matrix, Store};
-use crate::backend::cpu::product::{Left, multiply_packing, pack_panel, transpose};
+use crate::backend::cpu::product::{Left, multiply_packing, pack_panel};
 use crate::backend::cpu::tensor_view::{as_uninit, put, take_every};
 use crate::backend::cpu::tile::Kernel;
+use crate::backend::cpu::transpose::transpose;
 use crate::backend::cpu::vectorized;
 
 /// Parts of the work, where the sizes allow it.

@@ -1,5 +1,6 @@
 //! The tile with AVX2 and fused multiply-add.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::{Kernel, Store, Sums};
@@ -48,17 +49,11 @@ unsafe fn sum<const V: usize>(
     let mut tile = [[_mm256_setzero_ps(); V]; Avx2::ROWS];
     let mut at = 0;
     for offset in offsets {
-        let mut right = [_mm256_setzero_ps(); V];
-        for (right, start) in right.iter_mut().zip(starts) {
-            // SAFETY: the caller promises a vector at each start and offset.
-            *right = unsafe { _mm256_loadu_ps(start.add(*offset as usize)) };
-        }
-        for (row, tile) in rows.iter().zip(&mut tile) {
-            // SAFETY: the caller promises a value at every step.
-            let left = unsafe { _mm256_set1_ps(*row.add(at)) };
-            for (sum, right) in tile.iter_mut().zip(right) {
-                *sum = _mm256_fmadd_ps(left, right, *sum);
-            }
+        // SAFETY: the caller promises a vector at each start and offset, and a value at every step.
+        unsafe {
+            let starts = starts.map(|start| start.add(*offset as usize));
+            let rows: [*const f32; Avx2::ROWS] = std::array::from_fn(|r| rows[r].add(at));
+            step_of(rows, starts, &mut tile);
         }
         at += step;
     }
@@ -73,5 +68,64 @@ unsafe fn sum<const V: usize>(
                 }
             }
         }
+    }
+}
+
+/// Adds the products of a value of each row and the vectors at `starts`.
+///
+/// Written out, because a tile of three vectors takes all 16 registers: a compiler that loads one value before it is due
+/// keeps a sum in memory instead, and every step waits for that.
+///
+/// # Safety
+/// A value can be read at each row, and a vector at each start.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn step_of<const V: usize>(
+    rows: [*const f32; Avx2::ROWS],
+    starts: [*const f32; V],
+    tile: &mut [[__m256; V]; Avx2::ROWS],
+) {
+    if V < 3 {
+        for (row, tile) in rows.iter().zip(tile) {
+            // SAFETY: the caller promises what is read.
+            let left = unsafe { _mm256_set1_ps(**row) };
+            for (sum, start) in tile.iter_mut().zip(starts) {
+                // SAFETY: the caller promises what is read.
+                *sum = _mm256_fmadd_ps(left, unsafe { _mm256_loadu_ps(start) }, *sum);
+            }
+        }
+        return;
+    }
+    // SAFETY: the caller promises what is read; nothing else is touched.
+    unsafe {
+        asm!(
+            "vmovups {x}, [{s0}]",
+            "vmovups {y}, [{s1}]",
+            "vmovups {z}, [{s2}]",
+            "vbroadcastss {w}, [{r0}]",
+            "vfmadd231ps {a0}, {w}, {x}",
+            "vfmadd231ps {a1}, {w}, {y}",
+            "vfmadd231ps {a2}, {w}, {z}",
+            "vbroadcastss {w}, [{r1}]",
+            "vfmadd231ps {b0}, {w}, {x}",
+            "vfmadd231ps {b1}, {w}, {y}",
+            "vfmadd231ps {b2}, {w}, {z}",
+            "vbroadcastss {w}, [{r2}]",
+            "vfmadd231ps {c0}, {w}, {x}",
+            "vfmadd231ps {c1}, {w}, {y}",
+            "vfmadd231ps {c2}, {w}, {z}",
+            "vbroadcastss {w}, [{r3}]",
+            "vfmadd231ps {d0}, {w}, {x}",
+            "vfmadd231ps {d1}, {w}, {y}",
+            "vfmadd231ps {d2}, {w}, {z}",
+            s0 = in(reg) starts[0], s1 = in(reg) starts[1], s2 = in(reg) starts[2],
+            r0 = in(reg) rows[0], r1 = in(reg) rows[1], r2 = in(reg) rows[2], r3 = in(reg) rows[3],
+            x = out(ymm_reg) _, y = out(ymm_reg) _, z = out(ymm_reg) _, w = out(ymm_reg) _,
+            a0 = inout(ymm_reg) tile[0][0], a1 = inout(ymm_reg) tile[0][1], a2 = inout(ymm_reg) tile[0][2],
+            b0 = inout(ymm_reg) tile[1][0], b1 = inout(ymm_reg) tile[1][1], b2 = inout(ymm_reg) tile[1][2],
+            c0 = inout(ymm_reg) tile[2][0], c1 = inout(ymm_reg) tile[2][1], c2 = inout(ymm_reg) tile[2][2],
+            d0 = inout(ymm_reg) tile[3][0], d1 = inout(ymm_reg) tile[3][1], d2 = inout(ymm_reg) tile[3][2],
+            options(readonly, nostack, preserves_flags),
+        );
     }
 }

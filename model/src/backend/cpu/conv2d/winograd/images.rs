@@ -3,10 +3,10 @@
 use std::mem::MaybeUninit;
 
 use super::blocks::{Block, Places, SIDE, TILE};
-use super::square::{SQUARE, transposed};
 use super::transforms::{LANES, Steps, transform};
 use crate::backend::cpu::matrix::Store;
 use crate::backend::cpu::tensor_view::put;
+use crate::backend::cpu::transpose::{SQUARE, transposed};
 
 /// Transforms a block's tiles of some neighbouring channels back, into the planes of these channels of each image.
 ///
@@ -74,10 +74,16 @@ unsafe fn scatter(
             for (p, pixel) in square.iter_mut().enumerate().take(width) {
                 *pixel = *from[(x + p) * LANES + first..].first_chunk().expect("pixels have all lanes");
             }
-            for (c, line) in transposed(square).iter().enumerate().take(count) {
+            for (c, line) in transposed(&square).iter().enumerate().take(count) {
                 let to = &mut to[(first + c) * plane + x..];
                 // SAFETY: as the caller promises.
-                unsafe { put(to, 1, &line[..width], store) }
+                unsafe {
+                    if width == SQUARE {
+                        put(to, 1, line, store);
+                    } else {
+                        put(to, 1, &line[..width], store);
+                    }
+                }
             }
         }
     }

@@ -11,8 +11,6 @@ mod transforms;
 
 mod blocks;
 
-mod square;
-
 mod patches;
 
 mod images;

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::blocks::{Block, Places, SIDE, TILE};
-use super::square::{SQUARE, transposed};
 use super::transforms::{LANES, Steps, transform};
+use crate::backend::cpu::transpose::{SQUARE, transposed};
 
 /// A thread's copy of an image's rows, some channels of a pixel after those of another, with zeros around them.
 #[derive(Default)]
@@ -90,7 +90,7 @@ fn gather(from: &[f32], plane: usize, channels: usize, positions: &[u32], to: &m
                     line[..positions.len()].copy_from_slice(&from[at(c)..][..positions.len()]);
                 }
             }
-            let square = transposed(square);
+            let square = transposed(&square);
             for (position, pixel) in positions.iter().zip(&square) {
                 to[*position as usize + first..][..SQUARE].copy_from_slice(pixel);
             }

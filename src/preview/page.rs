@@ -1,0 +1,155 @@
+//! A preview as an HTML page of one file, which needs no network.
+
+use std::fmt::Write;
+use std::io::Cursor;
+
+use anyhow::Result;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use image::imageops::{FilterType, resize};
+use image::{ImageFormat, RgbImage};
+
+use super::{Preview, Shown, View};
+
+/// Longer side of an original on the page, in pixels; larger ones are scaled down.
+const LARGEST: u32 = 640;
+
+const STYLE: &str = include_str!("page.css");
+
+/// The page.
+///
+/// # Errors
+/// If an image cannot be encoded.
+pub fn page(preview: &Preview) -> Result<String> {
+    let Preview { step, epoch, size, seed, images } = preview;
+    let views = images.first().map_or(0, |image| image.views.len());
+    let mut html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>Step {step}: what training sees</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n\
+         <h1>Step {step}, epoch {epoch}</h1>\n\
+         <p>{} images, {views} views of {size} &times; {size} each, seed {seed}: the bytes that training gets, before normalisation. \
+         The boxes on an original are what its views show.</p>\n</header>\n<main>\n",
+        images.len()
+    );
+    for image in images {
+        write_card(&mut html, image)?;
+    }
+    html.push_str("</main>\n</body>\n</html>\n");
+    Ok(html)
+}
+
+fn write_card(html: &mut String, shown: &Shown) -> Result<()> {
+    let (width, height) = shown.original.dimensions();
+    let place = escaped(&shown.place);
+    write!(html, "<article>\n<h2>{place}")?;
+    if let Some(class) = &shown.class {
+        write!(html, " <span class=\"class\">{}</span>", escaped(class))?;
+    }
+    write!(
+        html,
+        "</h2>\n<div class=\"row\">\n<figure class=\"original\"><div class=\"frame\">\
+         <img alt=\"the original\" src=\"{}\"{}>",
+        data_uri(&scaled_down(&shown.original))?,
+        pixelated(&shown.original),
+    )?;
+    write!(html, "<svg viewBox=\"0 0 {width} {height}\" preserveAspectRatio=\"none\" aria-hidden=\"true\">")?;
+    for (number, View { shown: [left, top, width, height], .. }) in shown.views.iter().enumerate() {
+        write!(
+            html,
+            "<rect class=\"view{}\" x=\"{left:.2}\" y=\"{top:.2}\" width=\"{width:.2}\" height=\"{height:.2}\"/>",
+            number % 2
+        )?;
+    }
+    write!(html, "</svg></div><figcaption>{width} &times; {height} pixels</figcaption></figure>\n")?;
+    for (number, view) in shown.views.iter().enumerate() {
+        write_view(html, number, view)?;
+    }
+    html.push_str("</div>\n</article>\n");
+    Ok(())
+}
+
+fn write_view(html: &mut String, number: usize, view: &View) -> Result<()> {
+    let [left, top, width, height] = view.shown;
+    write!(
+        html,
+        "<figure class=\"view view{}\"><img alt=\"view {}\" src=\"{}\"{}><figcaption><strong>view {}</strong>\
+         <ol><li>crop {width:.0} &times; {height:.0} at {left:.0}, {top:.0}</li>",
+        number % 2,
+        number + 1,
+        data_uri(&view.pixels)?,
+        pixelated(&view.pixels),
+        number + 1,
+    )?;
+    for operation in &view.operations {
+        write!(html, "<li>{}</li>", escaped(operation))?;
+    }
+    html.push_str("</ol></figcaption></figure>\n");
+    Ok(())
+}
+
+/// The attribute of images whose pixels are to be seen.
+fn pixelated(image: &RgbImage) -> &'static str {
+    if image.width().max(image.height()) <= 64 { " class=\"pixels\"" } else { "" }
+}
+
+fn scaled_down(image: &RgbImage) -> RgbImage {
+    let longer = image.width().max(image.height());
+    if longer <= LARGEST {
+        return image.clone();
+    }
+    let scaled = |side: u32| (u64::from(side) * u64::from(LARGEST) / u64::from(longer)).max(1) as u32;
+    resize(image, scaled(image.width()), scaled(image.height()), FilterType::Triangle)
+}
+
+/// A PNG that is part of the page.
+fn data_uri(image: &RgbImage) -> Result<String> {
+    let mut file = Cursor::new(Vec::new());
+    image.write_to(&mut file, ImageFormat::Png)?;
+    Ok(format!("data:image/png;base64,{}", BASE64.encode(file.into_inner())))
+}
+
+/// Text as HTML shows it, between tags or within quotes.
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::new(), |mut escaped, character| {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+        escaped
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preview::tests::example;
+
+    #[test]
+    fn a_page_holds_everything_and_escapes_names() {
+        let html = page(&example()).unwrap();
+        for part in [
+            "<h1>Step 12, epoch 2</h1>",
+            "shard a&lt;b&gt;.tar, sample 3 &quot;x &amp; y&quot;",
+            "&lt;script&gt;alert(1)&lt;/script&gt;",
+            "<svg viewBox=\"0 0 20 10\"",
+            "<rect class=\"view1\" x=\"10.00\" y=\"1.00\" width=\"8.00\" height=\"6.00\"/>",
+            "<li>horizontal flip</li>",
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+        assert!(!html.contains("<script"), "nothing runs");
+        assert!(!html.contains("http"), "nothing is fetched");
+    }
+
+    #[test]
+    fn large_originals_are_scaled_down() {
+        let scaled = scaled_down(&RgbImage::new(4000, 1000));
+        assert_eq!(scaled.dimensions(), (640, 160));
+        assert_eq!(scaled_down(&RgbImage::new(32, 32)).dimensions(), (32, 32));
+    }
+}

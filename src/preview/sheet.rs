@@ -1,0 +1,102 @@
+//! A preview as one picture: a row for each image, the original with its boxes, then the views.
+
+use image::Rgb;
+
+use super::{Preview, Shown};
+use crate::canvas::{BLACK, Canvas, LETTER_HEIGHT, WHITE, fitted, shortened};
+
+/// Side of the square that an image is fitted into, in pixels.
+const TILE: u32 = 224;
+/// Pixels between things that belong together, and around a row.
+const GAP: u32 = 8;
+const MARGIN: u32 = 16;
+/// Pixels a pixel of a letter.
+const SCALE: u32 = 2;
+const LINE: u32 = (LETTER_HEIGHT + 3) * SCALE;
+/// Of a box and of the frame of what it shows.
+const THICKNESS: u32 = 3;
+
+const CARD: Rgb<u8> = Rgb([240, 240, 240]);
+const FAINT: Rgb<u8> = Rgb([80, 80, 80]);
+/// Colours of the first and the second view, and so on.
+const VIEWS: [Rgb<u8>; 2] = [Rgb([11, 107, 203]), Rgb([194, 65, 12])];
+
+/// The picture.
+pub fn sheet(preview: &Preview) -> Canvas {
+    let views = preview.images.iter().map(|image| image.views.len()).max().unwrap_or(0) as u32;
+    let inside = GAP + (1 + views) * (TILE + GAP);
+    let heights: Vec<u32> = preview.images.iter().map(height).collect();
+    let rows: u32 = heights.iter().map(|height| height + MARGIN).sum();
+    let mut canvas = Canvas::new(inside + 2 * MARGIN, MARGIN + LINE + MARGIN + rows);
+    let title = format!("step {}, epoch {}, seed {}", preview.step, preview.epoch, preview.seed);
+    canvas.text(&title, (MARGIN, MARGIN), SCALE, BLACK);
+    let mut top = MARGIN + LINE + MARGIN;
+    for (image, height) in preview.images.iter().zip(heights) {
+        canvas.fill((MARGIN, top), (inside, height), CARD);
+        draw(&mut canvas, (MARGIN + GAP, top + GAP), inside - 2 * GAP, image);
+        top += height + MARGIN;
+    }
+    canvas
+}
+
+/// Of a row: a line, the images, and a line for the crop and for each operation.
+fn height(shown: &Shown) -> u32 {
+    let lines = shown.views.iter().map(|view| view.operations.len() as u32 + 1).max().unwrap_or(0);
+    GAP + LINE + TILE + GAP + lines * LINE + GAP
+}
+
+fn draw(canvas: &mut Canvas, (left, top): (u32, u32), width: u32, shown: &Shown) {
+    let class = shown.class.as_ref().map(|class| format!(" {class}")).unwrap_or_default();
+    let heading = shortened(&format!("{}{class}", shown.place), width, SCALE);
+    canvas.text(&heading, (left, top), SCALE, BLACK);
+    let top = top + LINE;
+    let original = fitted(&shown.original, TILE);
+    let corner = centred((left, top), original.dimensions());
+    canvas.fill((left, top), (TILE, TILE), WHITE);
+    canvas.place(&original, corner);
+    let scale = f64::from(original.width()) / f64::from(shown.original.width());
+    let colors = VIEWS.iter().cycle();
+    for ((number, view), color) in (1..).zip(&shown.views).zip(colors) {
+        let [x, y, w, h] = view.shown.map(|length| (length * scale).round() as u32);
+        canvas.outline((corner.0 + x, corner.1 + y), (w, h), THICKNESS, *color);
+        let left = left + number * (TILE + GAP);
+        let pixels = fitted(&view.pixels, TILE - 2 * THICKNESS);
+        let (across, down) = pixels.dimensions();
+        let (x, y) = centred((left, top), (across, down));
+        canvas.outline(
+            (x - THICKNESS, y - THICKNESS),
+            (across + 2 * THICKNESS, down + 2 * THICKNESS),
+            THICKNESS,
+            *color,
+        );
+        canvas.place(&pixels, (x, y));
+        let [x, y, w, h] = view.shown;
+        let crop = format!("crop {w:.0} x {h:.0} at {x:.0}, {y:.0}");
+        let mut below = top + TILE + GAP;
+        for line in std::iter::once(&crop).chain(&view.operations) {
+            canvas.text(&shortened(line, TILE, SCALE), (left, below), SCALE, FAINT);
+            below += LINE;
+        }
+    }
+}
+
+/// Where something lies in the middle of a tile.
+fn centred((left, top): (u32, u32), (width, height): (u32, u32)) -> (u32, u32) {
+    (left + (TILE - width) / 2, top + (TILE - height) / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preview::tests::example;
+
+    #[test]
+    fn boxes_lie_where_the_views_look() {
+        let image = sheet(&example()).into_image();
+        // The original of 20 x 10 is drawn at 220 x 110, in the middle of its tile.
+        let (left, top) = centred((MARGIN + GAP, 2 * MARGIN + LINE + GAP + LINE), (220, 110));
+        let at = |x: u32, y: u32| *image.get_pixel(left + x, top + y);
+        assert_eq!([at(0, 11), at(110, 11)], VIEWS);
+        assert_eq!(at(40, 40), Rgb([30, 60, 200]), "inside of the box is the image");
+    }
+}
