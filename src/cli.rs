@@ -18,6 +18,7 @@ use simsiam_pipeline::unpack::UnpackFormat;
 
 use self::finetune::FinetuneArgs;
 use crate::bench::Stage;
+use crate::config::recipe::recipe_table;
 use crate::config::values::{assignment, number, pattern, positive, whole, within};
 use crate::config::{Device, Overrides, Precision, Preset, Shuffle, Workers};
 use crate::evaluate::frozen::FeatureLayer;
@@ -267,8 +268,11 @@ pub struct InspectArgs {
     /// Print mean and standard deviation of the pixels instead, as the `[recipe]` of a --config file
     #[arg(long, conflicts_with = "duplicates")]
     pub statistics: bool,
-    /// Whose plain views --statistics takes [default: cifar10 if the first image has at most 64 pixels a side, else imagenet]
-    #[arg(long, requires = "statistics")]
+    /// Print the steps of a recipe instead, and how long each takes on these images: the preset's, `byol`, or a TOML file's
+    #[arg(long, value_name = "NAME|FILE", num_args = 0..=1, default_missing_value = "preset", value_parser = recipe_to_inspect, conflicts_with_all = ["verify", "statistics", "duplicates"])]
+    pub recipe: Option<toml::Table>,
+    /// Whose plain views --statistics takes, or what --recipe changes [default: cifar10 if the first image has at most 64 pixels a side, else imagenet]
+    #[arg(long)]
     pub preset: Option<Preset>,
     /// Print JSON
     #[arg(long)]
@@ -303,6 +307,11 @@ pub struct DuplicateArgs {
     /// Draw the listed pairs side by side
     #[arg(long, value_name = "FILE.png", requires = "duplicates")]
     pub contact_sheet: Option<PathBuf>,
+}
+
+/// A recipe's changes of the preset's; none for the preset's own.
+fn recipe_to_inspect(value: &str) -> Result<toml::Table, String> {
+    if value == "preset" { Ok(toml::Table::new()) } else { recipe_table(value) }
 }
 
 /// A cosine similarity from which on images can be the same.

@@ -5,7 +5,7 @@ mod optimizer;
 mod overrides;
 mod places;
 mod preset;
-mod recipe;
+pub mod recipe;
 mod shuffle;
 mod stop_rule;
 mod validate;

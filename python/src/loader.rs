@@ -182,13 +182,15 @@ impl Loader {
             .prefetch(prefetch)
             .seed(seed)
             .world(World { size: world_size, rank })
-            .views(views.unwrap_or(if evaluation { 1 } else { 2 }))
             .order(arguments::order(&shuffle)?)
             .last_batch(arguments::last_batch(drop_last.unwrap_or(!evaluation)))
             .layout(arguments::layout(layout)?)
             .dtype(arguments::dtype(dtype)?)
             .on_bad_sample(arguments::on_bad_sample(on_bad_sample, bad_sample_budget)?)
             .labels(labels.clone());
+        if let Some(views) = views {
+            builder = builder.views(views);
+        }
         if let Some(condition) = &select {
             builder = builder.select(condition);
         }

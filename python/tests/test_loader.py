@@ -117,6 +117,23 @@ def test_recipes(make_loader, tmp_path):
     assert next(iter(make_loader(recipe=str(path)))).view1.shape == (8, 3, 20, 20)
 
 
+def test_views_by_their_own_steps(make_loader):
+    crop = {"crop": {"random_resized": {"scale": [0.2, 1.0], "ratio": [0.75, 1.33]}}}
+    views = [
+        {"steps": [crop, {"gaussian_blur": {"p": 1.0, "sigma": [0.5, 2.0]}}]},
+        {"count": 2, "steps": [crop, {"solarize": {"p": 0.2, "threshold": 128}}, {"horizontal_flip": {"p": 0.5}}]},
+    ]
+    recipe = {"preset": "cifar10", "views": views}
+    batch = next(iter(make_loader(recipe=recipe)))
+    assert [view.shape for view in batch.views] == [(8, 3, 32, 32)] * 3
+    with pytest.raises(ValueError, match="the recipe's `views` are 3, but 2 are to be made of each image"):
+        make_loader(recipe=recipe, views=2)
+    with pytest.raises(ValueError, match=r"views\[0\]\.steps: gaussian_blur, expected a crop first, and no other"):
+        make_loader(recipe={"preset": "cifar10", "views": [{"steps": views[0]["steps"][1:]}]})
+    with pytest.raises(ValueError, match="flip_p: beside `views`"):
+        make_loader(recipe=recipe | {"flip_p": 0.5})
+
+
 def test_layouts_and_types_hold_the_same_numbers(make_loader):
     view = lambda **arguments: np.asarray(next(iter(make_loader(**arguments))).view2)
     planes = view()

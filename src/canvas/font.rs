@@ -50,6 +50,8 @@ pub(super) fn glyph(character: char) -> [u8; HEIGHT as usize] {
         ',' => [0, 0, 0, 0, 0b01100, 0b00100, 0b01000],
         ':' => [0, 0b01100, 0b01100, 0, 0b01100, 0b01100, 0],
         '-' => [0, 0, 0, 0b11111, 0, 0, 0],
+        '+' => [0, 0b00100, 0b00100, 0b11111, 0b00100, 0b00100, 0],
+        '"' => [0b01010, 0b01010, 0b01010, 0, 0, 0, 0],
         '_' => [0, 0, 0, 0, 0, 0, 0b11111],
         '/' => [0b00001, 0b00001, 0b00010, 0b00100, 0b01000, 0b10000, 0b10000],
         '\'' => [0b00100, 0b00100, 0b01000, 0, 0, 0, 0],
@@ -66,7 +68,7 @@ mod tests {
 
     #[test]
     fn every_letter_and_digit_has_its_own_glyph() {
-        let letters: Vec<char> = ('A'..='Z').chain('0'..='9').chain(".,:-_/'%()?".chars()).collect();
+        let letters: Vec<char> = ('A'..='Z').chain('0'..='9').chain(".,:-+_/'\"%()?".chars()).collect();
         let mut glyphs: Vec<_> = letters.iter().map(|&letter| glyph(letter)).collect();
         glyphs.sort_unstable();
         glyphs.dedup();

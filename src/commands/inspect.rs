@@ -2,6 +2,7 @@
 //! for instead.
 
 mod duplicates;
+mod recipe;
 mod statistics;
 
 use anyhow::Result;
@@ -11,17 +12,24 @@ use simsiam_pipeline::sampler::SampleSet;
 
 use crate::cli::InspectArgs;
 use crate::console::{Console, Unit};
+use crate::error::InputError;
 
 /// Prints a report on shards; true if every sample looked at is good, and every shard.
 ///
 /// # Errors
 /// If the shards cannot be opened, with `--verify` if none can; or what a flag asks for cannot be had.
 pub fn run(args: &InspectArgs, console: &Console) -> Result<bool> {
+    if args.preset.is_some() && !args.statistics && args.recipe.is_none() {
+        return Err(InputError::new("--preset goes with --statistics or --recipe").into());
+    }
     if args.statistics {
         return statistics::run(args, console);
     }
     if let Some(origin) = &args.duplicates {
         return duplicates::run(args, origin, console);
+    }
+    if let Some(changes) = &args.recipe {
+        return recipe::run(args, changes, console).map(|()| true);
     }
     let options = args.source.options(console.open_options());
     let (shards, broken) = if args.verify {

@@ -22,6 +22,8 @@ pub enum Preset {
     Imagenet,
     /// ResNet-18 with the CIFAR stem at 32 (appendix D).
     Cifar10,
+    /// ResNet-18 with the CIFAR stem at a quarter of the width, for CIFAR-10 on two cores in two hours.
+    Cifar10Small,
     /// ResNet-8 at 32 on procedural images, for two or three minutes of a small machine.
     Demo,
 }
@@ -49,6 +51,7 @@ impl TrainConfig {
         match preset {
             Preset::Imagenet => Self::imagenet(),
             Preset::Cifar10 => Self::cifar10(),
+            Preset::Cifar10Small => Self::cifar10_small(),
             Preset::Demo => Self::demo(),
         }
     }
@@ -122,6 +125,21 @@ impl TrainConfig {
             projector_layers: 2,
             recipe: Recipe::cifar10(),
             ..Self::imagenet()
+        }
+    }
+
+    /// The CIFAR recipe for a processor: few passes, so small batches, four times the rate, and a narrow network and head. Tried on
+    /// 10,000 images and three epochs, a projector of 2048 learned as much, half the batch or a residual block that does not begin as the
+    /// identity less.
+    fn cifar10_small() -> Self {
+        Self {
+            preset: Preset::Cifar10Small,
+            arch: Arch::Resnet18CifarW16,
+            epochs: 22,
+            batch_size: 128,
+            base_lr: 0.12,
+            projector_dim: 512,
+            ..Self::cifar10()
         }
     }
 

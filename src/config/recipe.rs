@@ -10,8 +10,7 @@ use crate::error::InputError;
 /// What a recipe has whatever its steps: a table with all of these and its steps, as that of a run's `config.toml`, is whole.
 const ALWAYS: [&str; 3] = ["size", "mean", "std"];
 
-/// The steps as fields, in the papers' order, and those of them that are never left out.
-const FIELDS: [&str; 5] = ["crop", "color_jitter", "grayscale_p", "blur", "flip_p"];
+/// The steps that are never left out where they are fields.
 const LEAST_FIELDS: [&str; 3] = ["crop", "grayscale_p", "flip_p"];
 
 /// The recipe of another method, on top of the preset's size and normalisation.
@@ -26,7 +25,7 @@ fn named(name: &str, recipe: &Recipe) -> Option<Recipe> {
 ///
 /// # Errors
 /// If it is neither, or the file cannot be read or is not TOML.
-pub(super) fn recipe_table(value: &str) -> Result<toml::Table, String> {
+pub fn recipe_table(value: &str) -> Result<toml::Table, String> {
     if named(value, &Recipe::imagenet()).is_some() {
         return Ok(toml::Table::from_iter([("preset".to_owned(), value.into())]));
     }
@@ -47,7 +46,7 @@ pub(super) fn recipe_table(value: &str) -> Result<toml::Table, String> {
 ///
 /// # Errors
 /// If a key or value means nothing.
-pub(super) fn changed(recipe: &Recipe, mut changes: toml::Table) -> Result<Recipe, InputError> {
+pub fn changed(recipe: &Recipe, mut changes: toml::Table) -> Result<Recipe, InputError> {
     let preset = changes.remove("preset").map(|preset| {
         let found = preset.as_str().and_then(|name| named(name, recipe));
         found.ok_or_else(|| {
@@ -60,7 +59,7 @@ pub(super) fn changed(recipe: &Recipe, mut changes: toml::Table) -> Result<Recip
     let is_whole = has(&ALWAYS) && (has_views || has(&LEAST_FIELDS));
     let mut merged = if is_whole { toml::Table::new() } else { table(&recipe) };
     if has_views {
-        FIELDS.iter().for_each(|field| drop(merged.remove(*field)));
+        Recipe::STEP_FIELDS.iter().for_each(|field| drop(merged.remove(*field)));
     }
     merge(&mut merged, changes);
     merged.try_into().map_err(|error| InputError::new(format!("recipe: {error}").trim_end().to_owned()))

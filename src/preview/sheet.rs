@@ -39,9 +39,9 @@ pub fn sheet(preview: &Preview) -> Canvas {
     canvas
 }
 
-/// Of a row: a line, the images, and a line for the crop and for each operation.
+/// Of a row: a line, the images, two lines for the crop and one for each operation.
 fn height(shown: &Shown) -> u32 {
-    let lines = shown.views.iter().map(|view| view.operations.len() as u32 + 1).max().unwrap_or(0);
+    let lines = shown.views.iter().map(|view| view.operations.len() as u32 + 2).max().unwrap_or(0);
     GAP + LINE + TILE + GAP + lines * LINE + GAP
 }
 
@@ -71,9 +71,9 @@ fn draw(canvas: &mut Canvas, (left, top): (u32, u32), width: u32, shown: &Shown)
         );
         canvas.place(&pixels, (x, y));
         let [x, y, w, h] = view.shown;
-        let crop = format!("crop {w:.0} x {h:.0} at {x:.0}, {y:.0}");
+        let crop = [format!("crop {w:.0} x {h:.0}"), format!("at {x:.0}, {y:.0}")];
         let mut below = top + TILE + GAP;
-        for line in std::iter::once(&crop).chain(&view.operations) {
+        for line in crop.iter().chain(&view.operations) {
             canvas.text(&shortened(line, TILE, SCALE), (left, below), SCALE, FAINT);
             below += LINE;
         }

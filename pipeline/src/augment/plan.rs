@@ -41,6 +41,11 @@ impl Plan {
         }
     }
 
+    /// Its groups of views; of a recipe's fields, one of as many as there can be.
+    pub fn groups(&self) -> &[Views] {
+        &self.groups
+    }
+
     /// The steps of a view.
     ///
     /// # Panics

@@ -127,6 +127,9 @@ pub struct GaussianBlur {
 }
 
 impl Recipe {
+    /// The fields that hold steps, which `views` take the place of.
+    pub const STEP_FIELDS: [&str; 5] = ["crop", "color_jitter", "grayscale_p", "blur", "flip_p"];
+
     /// SimSiam's ImageNet recipe (Chen & He 2021, appendix A; `facebookresearch/simsiam`, `main_simsiam.py`).
     pub fn imagenet() -> Self {
         Self {

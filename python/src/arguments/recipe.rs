@@ -62,7 +62,7 @@ fn preset(name: &str) -> Result<Recipe, String> {
     }
 }
 
-/// Fields over those of `preset`, if one is named; a null leaves a step out.
+/// Fields over those of `preset`, if one is named; a null leaves a step out, and `views` take the place of all its steps.
 fn from_fields(mut fields: Map<String, Value>) -> Result<Recipe, String> {
     let mut recipe = match fields.remove("preset") {
         None => Map::new(),
@@ -72,6 +72,9 @@ fn from_fields(mut fields: Map<String, Value>) -> Result<Recipe, String> {
         },
         Some(other) => return Err(format!("preset {other}: expected a name")),
     };
+    if fields.contains_key("views") {
+        Recipe::STEP_FIELDS.iter().for_each(|name| drop(recipe.remove(*name)));
+    }
     for (name, value) in fields {
         if value.is_null() {
             check_name(&name)?;
