@@ -20,7 +20,20 @@ import time
 
 # Name -> the criterion bench, and where criterion leaves its estimates.
 OPERATIONS = {"conv 3x3 64-64": ("conv2d", "conv2d/3x3 64-64"), "batch norm + ReLU": ("batch_norm", "batch norm/with ReLU")}
-CASES = {"resnet8": (128, 32), "resnet18-cifar": (64, 32), "resnet50": (8, 224)}
+CASES = {
+    "resnet8": (128, 32),
+    "resnet18-cifar-w16": (128, 32),
+    "resnet18-cifar-w32": (128, 32),
+    "resnet18-cifar": (64, 32),
+    "resnet50": (8, 224),
+}
+# Name -> the stages' widths, and the blocks of each.
+SMALL = {
+    "resnet8": ([16, 32, 64], 1),
+    "resnet18-cifar-w16": ([16, 32, 64, 128], 2),
+    "resnet18-cifar-w32": ([32, 64, 128, 256], 2),
+    "resnet18-cifar": ([64, 128, 256, 512], 2),
+}
 
 
 def main():
@@ -165,7 +178,7 @@ def encoder_of(arch):
         model = resnet.resnet50()
         model.fc = nn.Identity()
         return model, 2048
-    widths, blocks = {"resnet8": ([16, 32, 64], 1), "resnet18-cifar": ([64, 128, 256, 512], 2)}[arch]
+    widths, blocks = SMALL[arch]
     layers = [nn.Conv2d(3, widths[0], 3, 1, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()]
     channels = widths[0]
     for stage, width in enumerate(widths):

@@ -40,7 +40,10 @@ fn what_cannot_be_shown_is_refused() {
     for (arguments, expected) in [
         ("preview --out x.html", "name a run, or images with --shards"),
         ("preview --shards train --out x.pdf", "--out x.pdf: must end with .html or .png"),
-        ("preview --shards train --preset demo --epochs 1 --step 900 --out x.png", "step 900 is beyond the last"),
+        (
+            "preview --shards train --preset demo --epochs 1 --step 900 --out x.png",
+            "step 900 is beyond the last",
+        ),
         ("preview no-run --out x.png", "no-run"),
         (
             "preview --shards train --recipe views.toml --out x.png",
