@@ -57,7 +57,12 @@ def resnet18_cifar():
     return model
 
 
+sys.path.append(str(pathlib.Path(__file__).parents[2] / "zoo"))
+from encoder import SmallResNet18  # noqa: E402
+
 MODELS = {
+    "resnet18-cifar-w16": lambda: SmallResNet18(16),
+    "resnet18-cifar-w32": lambda: SmallResNet18(32),
     "resnet8": lambda: CifarResNet(1),
     "resnet20": lambda: CifarResNet(3),
     "resnet18-cifar": resnet18_cifar,
@@ -110,10 +115,11 @@ def check(arch, simsiam, shards, images, folder):
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in exported.items())
     other = MODELS[arch]()
     left = other.load_state_dict(exported, strict=False)
-    assert set(left.missing_keys) == {"fc.weight", "fc.bias"} and not left.unexpected_keys, left
+    classifier = {"fc.weight", "fc.bias"} & set(other.state_dict())
+    assert set(left.missing_keys) == classifier and not left.unexpected_keys, left
     other.fc = nn.Identity()
 
-    size = 32 if arch in ("resnet8", "resnet20", "resnet18-cifar") else 224
+    size = 224 if arch in ("resnet18", "resnet34", "resnet50") else 32
     transform = plain(size)
     keys = (folder / "features.keys.txt").read_text().split("\n")[:IMAGES]
     pixels = torch.stack([transform(Image.open(images / f"{key}.png").convert("RGB")) for key in keys])
