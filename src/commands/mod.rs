@@ -10,6 +10,8 @@ pub mod finetune;
 pub mod import;
 pub mod inspect;
 pub mod pack;
+pub mod report;
+pub mod runs;
 pub mod study;
 pub mod train;
 pub mod unpack;

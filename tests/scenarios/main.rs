@@ -16,6 +16,7 @@ mod interruption;
 mod methods;
 mod options;
 mod places;
+mod report;
 #[cfg(feature = "remote")]
 #[path = "../../pipeline/tests/support/server/mod.rs"]
 #[expect(dead_code, reason = "other tests play other faults")]
