@@ -10,8 +10,10 @@ use crate::health::Health;
 use crate::record::{Difference, RunRecord, Settings, differences};
 use crate::runs::text::{bytes, minute};
 
-/// Columns of settings in the table of runs; the rest is in the table of differences.
+/// Columns of settings in the table of runs; the rest is in the table of differences, as are settings with longer values than
+/// [`WIDEST`] characters, such as paths.
 const MOST_SETTINGS: usize = 6;
+const WIDEST: usize = 20;
 
 /// What a band is, if there is one.
 pub(super) fn how_grouped(groups: &[Group<'_>]) -> &'static str {
@@ -30,29 +32,33 @@ fn differing_settings(runs: &[RunRecord]) -> Vec<Difference> {
 
 /// The table of runs.
 pub(super) fn runs(runs: &[RunRecord]) -> Result<String> {
-    let settings: Vec<Difference> = differing_settings(runs).into_iter().take(MOST_SETTINGS).collect();
+    let is_narrow =
+        |setting: &Difference| setting.values.iter().flatten().all(|value| value.chars().count() <= WIDEST);
+    let settings: Vec<Difference> =
+        differing_settings(runs).into_iter().filter(is_narrow).take(MOST_SETTINGS).collect();
     let mut table = String::from("<table class=\"sortable\"><thead><tr>");
-    let before = ["Run", "State"].into_iter();
-    let after = ["kNN best, %", "kNN untrained, %", "Last loss", "Steps", "Images/s", "Verdict"];
-    for heading in before.chain(settings.iter().map(|setting| setting.key.as_str())).chain(after) {
+    let measured =
+        ["Run", "State", "kNN best, %", "kNN untrained, %", "Last loss", "Steps", "Images/s", "Verdict"];
+    for heading in measured.into_iter().chain(settings.iter().map(|setting| setting.key.as_str())) {
         write!(table, "<th scope=\"col\">{}</th>", Text(heading))?;
     }
     table.push_str("</tr></thead><tbody>");
     for (at, run) in runs.iter().enumerate() {
         write!(table, "<tr><th scope=\"row\"><a href=\"#run-{at}\"><bdi>{}</bdi></a></th>", Text(&run.name))?;
         write!(table, "<td>{}</td>", Text(run.standing))?;
-        for setting in &settings {
-            cell(&mut table, setting.values[at].as_deref())?;
-        }
         cell(&mut table, run.best_knn().map(|(knn, _)| format!("{knn:.2}")))?;
         cell(&mut table, run.untrained_knn().map(|knn| format!("{knn:.2}")))?;
         cell(&mut table, run.last_loss().map(|loss| format!("{loss:.4}")))?;
         cell(&mut table, run.metrics.last_step())?;
         cell(&mut table, run.images_per_s().map(|rate| format!("{rate:.1}")))?;
         match run.verdict() {
-            Some(health) => write!(table, "<td>{}</td></tr>", verdict(health))?,
-            None => table.push_str("<td>–</td></tr>"),
+            Some(health) => write!(table, "<td>{}</td>", verdict(health))?,
+            None => table.push_str("<td>–</td>"),
         }
+        for setting in &settings {
+            cell(&mut table, setting.values[at].as_deref())?;
+        }
+        table.push_str("</tr>");
     }
     table.push_str("</tbody></table>");
     Ok(table)
