@@ -1,8 +1,8 @@
 //! `simsiam report`: runs as one HTML file that opens offline.
 //!
-//! - [`groups`]: runs that differ only in their seeds, as one line with a band.
-//! - [`charts`]: which quantities are drawn; [`series`]: their points, and how many of them are kept.
-//! - [`page`]: the file; [`tables`]: its parts that are text; [`html`]: text that is safe in it.
+//! - `groups`: runs that differ only in their seeds, as one line with a band.
+//! - `charts`: which quantities are drawn; `series`: their points, and how many of them are kept.
+//! - `page`: the file; `tables`: its parts that are text; `html`: text that is safe in it.
 
 mod charts;
 mod groups;
