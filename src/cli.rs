@@ -4,10 +4,12 @@ mod eval;
 pub mod finetune;
 pub mod hints;
 mod preview;
+mod runs;
 mod sources;
 
 pub use self::eval::{EvalArgs, Judge, ProbeArgs};
 pub use self::preview::PreviewArgs;
+pub use self::runs::{ReportArgs, RunsArgs, RunsCommand};
 pub use self::sources::{ChoiceArgs, SourceArgs};
 
 use std::path::PathBuf;
@@ -48,6 +50,10 @@ pub enum Command {
     Eval(Box<EvalArgs>),
     /// Train a classifier end to end on a share of the labels, from a run's encoder or from scratch
     Finetune(Box<FinetuneArgs>),
+    /// Draw runs as one HTML file: charts, verdicts, settings that differ
+    Report(ReportArgs),
+    /// List the runs in a folder, or compare some
+    Runs(RunsArgs),
     /// Write the features of shards to a file
     Embed(EmbedArgs),
     /// Write a run's encoder for other programs: safetensors with torchvision's names, or ONNX

@@ -8,6 +8,7 @@
 //! - [`inspect`]: what is in shards beyond counts: the pixels' statistics, near-duplicates; [`canvas`]: pictures with text.
 //! - [`study`]: many runs in turn, the paper's tables in small.
 //! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
+//! - [`record`]: a run read back; [`report`]: runs as one HTML file; [`runs`]: runs listed and compared.
 //! - [`bench`](mod@bench), [`process`]: how fast loader and model are, and what they take.
 //! - [`device`]: the CPU or a GPU; [`doctor`]: whether the two agree.
 //! - [`cli`], [`commands`], [`error`], [`interrupt`]: the command line around it.
@@ -32,6 +33,7 @@ pub mod finetune;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod health;
+pub mod html;
 pub mod inspect;
 pub mod instructions;
 pub mod interrupt;
@@ -39,7 +41,10 @@ pub mod metrics;
 pub mod preview;
 pub mod process;
 pub mod progress;
+pub mod record;
+pub mod report;
 pub mod run_dir;
+pub mod runs;
 pub mod schedule;
 pub mod study;
 pub mod tensor_file;

@@ -44,6 +44,8 @@ fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
         }),
         Command::Eval(args) => commands::eval::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Finetune(args) => commands::finetune::run(args, console).map(|()| ExitCode::SUCCESS),
+        Command::Report(args) => commands::report::run(args, console).map(|()| ExitCode::SUCCESS),
+        Command::Runs(args) => commands::runs::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Embed(args) => commands::embed::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Export(args) => commands::export::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Import(args) => commands::import::run(args, console).map(|()| ExitCode::SUCCESS),

@@ -11,7 +11,8 @@ use crate::checkpoint::CheckpointDir;
 use crate::config::TrainConfig;
 use crate::error::InputError;
 
-const CONFIG: &str = "config.toml";
+/// The resolved configuration.
+pub const CONFIG: &str = "config.toml";
 /// One line for each log line and epoch.
 pub const METRICS: &str = "metrics.jsonl";
 

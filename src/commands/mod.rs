@@ -11,6 +11,8 @@ pub mod import;
 pub mod inspect;
 pub mod pack;
 pub mod preview;
+pub mod report;
+pub mod runs;
 pub mod study;
 pub mod train;
 pub mod unpack;

@@ -10,6 +10,7 @@ use image::imageops::{FilterType, resize};
 use image::{ImageFormat, RgbImage};
 
 use super::{Preview, Shown, View};
+use crate::html::Text;
 
 /// Longer side of an original on the page, in pixels; larger ones are scaled down.
 const LARGEST: u32 = 640;
@@ -41,10 +42,10 @@ pub fn page(preview: &Preview) -> Result<String> {
 
 fn write_card(html: &mut String, shown: &Shown) -> Result<()> {
     let (width, height) = shown.original.dimensions();
-    let place = escaped(&shown.place);
+    let place = Text(&shown.place);
     write!(html, "<article>\n<h2>{place}")?;
     if let Some(class) = &shown.class {
-        write!(html, " <span class=\"class\">{}</span>", escaped(class))?;
+        write!(html, " <span class=\"class\">{}</span>", Text(class))?;
     }
     write!(
         html,
@@ -82,7 +83,7 @@ fn write_view(html: &mut String, number: usize, view: &View) -> Result<()> {
         number + 1,
     )?;
     for operation in &view.operations {
-        write!(html, "<li>{}</li>", escaped(operation))?;
+        write!(html, "<li>{}</li>", Text(operation))?;
     }
     html.push_str("</ol></figcaption></figure>\n");
     Ok(())
@@ -107,21 +108,6 @@ fn data_uri(image: &RgbImage) -> Result<String> {
     let mut file = Cursor::new(Vec::new());
     image.write_to(&mut file, ImageFormat::Png)?;
     Ok(format!("data:image/png;base64,{}", BASE64.encode(file.into_inner())))
-}
-
-/// Text as HTML shows it, between tags or within quotes.
-fn escaped(text: &str) -> String {
-    text.chars().fold(String::new(), |mut escaped, character| {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-        escaped
-    })
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod methods;
 mod options;
 mod places;
 mod preview;
+mod report;
 #[cfg(feature = "remote")]
 #[path = "../../pipeline/tests/support/server/mod.rs"]
 #[expect(dead_code, reason = "other tests play other faults")]

@@ -1,0 +1,88 @@
+//! What is drawn.
+
+use crate::record::{Line, RunRecord};
+
+/// A chart: a quantity over the steps.
+pub(super) struct Chart {
+    /// Names it in the page.
+    pub(super) key: &'static str,
+    /// Its heading.
+    pub(super) title: &'static str,
+    /// What a reader needs to know to read it.
+    pub(super) hint: &'static str,
+    /// Whether its values come at epochs' ends, and are drawn as points, too.
+    pub(super) at_epochs: bool,
+    value: fn(&Line) -> Option<f64>,
+}
+
+/// All charts, in the page's order.
+pub(super) const CHARTS: [Chart; 8] = [
+    Chart {
+        key: "loss",
+        title: "Loss",
+        hint: "mean since the log line before",
+        at_epochs: false,
+        value: |line| line.loss,
+    },
+    Chart {
+        key: "knn",
+        title: "kNN top-1, %",
+        hint: "on the encoder's features; step 0 is the untrained encoder",
+        at_epochs: true,
+        value: |line| line.knn_top1,
+    },
+    Chart {
+        key: "std",
+        title: "std of z/|z|, in 1/sqrt(d)",
+        hint: "1: outputs spread evenly over the sphere; 0: all the same",
+        at_epochs: false,
+        value: |line| Some(line.z_std? / line.z_std_even?),
+    },
+    Chart {
+        key: "rank",
+        title: "Effective rank of z/|z|",
+        hint: "directions in which the outputs vary; 1: all on one line",
+        at_epochs: false,
+        value: |line| line.z_rank,
+    },
+    Chart {
+        key: "lr",
+        title: "Learning rate",
+        hint: "of encoder and projector",
+        at_epochs: false,
+        value: |line| line.lr,
+    },
+    Chart {
+        key: "predictor-lr",
+        title: "Learning rate of the predictor",
+        hint: "without effect where the method has no predictor",
+        at_epochs: false,
+        value: |line| line.predictor_lr,
+    },
+    Chart {
+        key: "speed",
+        title: "Images/s",
+        hint: "images, of two or more views each",
+        at_epochs: false,
+        value: |line| line.images_per_s,
+    },
+    Chart {
+        key: "wait",
+        title: "Waiting for data, %",
+        hint: "share of the time in which training waits for the loader",
+        at_epochs: false,
+        value: |line| Some(100.0 * line.data_wait?),
+    },
+];
+
+impl Chart {
+    /// Steps and values of a run; `None` where the value is no number.
+    pub(super) fn of(&self, run: &RunRecord) -> Vec<(u64, Option<f64>)> {
+        let value = |line: &Line| (line.step, (self.value)(line));
+        if self.at_epochs {
+            run.metrics.epochs.iter().map(value).filter(|(_, value)| value.is_some()).collect()
+        } else {
+            run.metrics.steps.iter().map(value).collect()
+        }
+    }
+}

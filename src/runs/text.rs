@@ -1,0 +1,70 @@
+//! Numbers and tables as text.
+
+use std::fmt::Write;
+use std::time::SystemTime;
+
+/// A time to the minute, in UTC: `2026-11-27 22:15`.
+pub fn minute(time: SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    text[..16].replace('T', " ")
+}
+
+/// A number of bytes: `12.3 MiB`.
+pub fn bytes(bytes: u64) -> String {
+    let mut size = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if size < 1024.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{size:.1} {unit}") };
+        }
+        size /= 1024.0;
+    }
+    format!("{size:.1} TiB")
+}
+
+/// Rows in aligned columns, two spaces apart; a cell wider than `most` characters is cut, and ends with `…`.
+pub(super) fn table(rows: &[Vec<String>], most: usize) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| cut(cell, most)).collect()).collect();
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            write!(line, "{cell:width$}  ").expect("a string can be written to");
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn cut(cell: &str, most: usize) -> String {
+    // A control character in a folder's name must not reach the terminal.
+    let cell: String = cell.chars().map(|char| if char.is_control() { '?' } else { char }).collect();
+    if cell.chars().count() <= most {
+        return cell;
+    }
+    cell.chars().take(most - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_long_cells_are_cut() {
+        let rows = [vec!["run".into(), "state".into()], vec!["a-long-name".into(), "go\x1b[0m".into()]];
+        assert_eq!(table(&rows, 8), "run       state\na-long-…  go?[0m\n");
+    }
+
+    #[test]
+    fn sizes_and_times_are_short() {
+        assert_eq!([bytes(1023), bytes(1536), bytes(5 << 30)], ["1023 B", "1.5 KiB", "5.0 GiB"]);
+        assert_eq!(minute(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)), "2001-09-09 01:46");
+    }
+}
