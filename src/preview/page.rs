@@ -62,7 +62,7 @@ fn write_card(html: &mut String, shown: &Shown) -> Result<()> {
             number % 2
         )?;
     }
-    write!(html, "</svg></div><figcaption>{width} &times; {height} pixels</figcaption></figure>\n")?;
+    writeln!(html, "</svg></div><figcaption>{width} &times; {height} pixels</figcaption></figure>")?;
     for (number, view) in shown.views.iter().enumerate() {
         write_view(html, number, view)?;
     }

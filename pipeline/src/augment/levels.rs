@@ -125,7 +125,7 @@ mod tests {
                 (0..=255u8).map(|v| u8::try_from(u16::from(v) >> (8 - bits) << (8 - bits)).unwrap());
             assert_eq!(changed(|cpu, view| posterize(cpu, view, bits)), expected.collect::<Vec<_>>());
         }
-        assert_eq!(changed(|cpu, view| invert(cpu, view)), (0..=255).rev().collect::<Vec<_>>());
+        assert_eq!(changed(invert), (0..=255).rev().collect::<Vec<_>>());
     }
 
     #[test]
