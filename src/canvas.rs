@@ -77,9 +77,7 @@ impl Canvas {
     /// # Errors
     /// If it cannot be encoded.
     pub fn to_png(&self) -> Result<Vec<u8>> {
-        let mut file = Cursor::new(Vec::new());
-        self.0.write_to(&mut file, ImageFormat::Png)?;
-        Ok(file.into_inner())
+        png(&self.0)
     }
 
     /// `place` gives the corner of a glyph's pixel, `along` the line and `down` from its top.
@@ -92,6 +90,16 @@ impl Canvas {
             }
         }
     }
+}
+
+/// An image as a PNG file.
+///
+/// # Errors
+/// If it cannot be encoded.
+pub fn png(image: &RgbImage) -> Result<Vec<u8>> {
+    let mut file = Cursor::new(Vec::new());
+    image.write_to(&mut file, ImageFormat::Png)?;
+    Ok(file.into_inner())
 }
 
 /// An image as large as fits into a square of `side` pixels: a small one in whole multiples, pixel by pixel.

@@ -249,7 +249,11 @@ impl CheckpointDir {
         Ok(())
     }
 
-    fn steps(&self) -> anyhow::Result<Vec<u64>> {
+    /// The steps that there are checkpoints of, in order, whole or not.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed.
+    pub fn steps(&self) -> anyhow::Result<Vec<u64>> {
         if !self.dir.is_dir() {
             return Ok(Vec::new());
         }

@@ -3,11 +3,13 @@
 mod eval;
 pub mod finetune;
 pub mod hints;
+mod inspect;
 mod preview;
 mod runs;
 mod sources;
 
 pub use self::eval::{EvalArgs, Judge, ProbeArgs};
+pub use self::inspect::{DuplicateArgs, InspectArgs};
 pub use self::preview::PreviewArgs;
 pub use self::runs::{ReportArgs, RunsArgs, RunsCommand};
 pub use self::sources::{ChoiceArgs, SourceArgs};
@@ -20,7 +22,6 @@ use simsiam_pipeline::unpack::UnpackFormat;
 
 use self::finetune::FinetuneArgs;
 use crate::bench::Stage;
-use crate::config::recipe::recipe_table;
 use crate::config::values::{assignment, number, pattern, positive, whole, within};
 use crate::config::{Device, Overrides, Precision, Preset, Shuffle, Workers};
 use crate::evaluate::frozen::FeatureLayer;
@@ -257,73 +258,6 @@ pub enum ClassFolders {
     Parent,
     /// Nothing: no image has a label
     None,
-}
-
-/// `simsiam inspect`.
-#[derive(Debug, Args)]
-pub struct InspectArgs {
-    /// Images: folders of images, tars, zips, parquets, folders of these, globs or brace patterns
-    #[arg(required = true, value_parser = pattern())]
-    pub shards: Vec<String>,
-    /// How they are read.
-    #[command(flatten)]
-    pub source: SourceArgs,
-    /// Decode everything and list every bad sample
-    #[arg(long, conflicts_with_all = ["statistics", "duplicates"])]
-    pub verify: bool,
-    /// Print mean and standard deviation of the pixels instead, as the `[recipe]` of a --config file
-    #[arg(long, conflicts_with = "duplicates")]
-    pub statistics: bool,
-    /// Print the steps of a recipe instead, and how long each takes on these images: the preset's, `byol`, or a TOML file's
-    #[arg(long, value_name = "NAME|FILE", num_args = 0..=1, default_missing_value = "preset", value_parser = recipe_to_inspect, conflicts_with_all = ["verify", "statistics", "duplicates"])]
-    pub recipe: Option<toml::Table>,
-    /// Whose plain views --statistics takes, or what --recipe changes [default: cifar10 if the first image has at most 64 pixels a side, else imagenet]
-    #[arg(long)]
-    pub preset: Option<Preset>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    /// Print images that are nearly the same instead, by the features of a run's newest encoder, of a safetensors file of weights,
-    /// or in a file that `embed` wrote
-    #[arg(long, value_name = "RUN|FILE", help_heading = DUPLICATES)]
-    pub duplicates: Option<PathBuf>,
-    /// How duplicates are looked for.
-    #[command(flatten, next_help_heading = DUPLICATES)]
-    pub search: DuplicateArgs,
-}
-
-/// Where the help of `inspect` lists what is about them.
-const DUPLICATES: &str = "Near-duplicates";
-
-/// How `simsiam inspect --duplicates` looks for them, and what it shows.
-#[derive(Debug, Args)]
-pub struct DuplicateArgs {
-    /// Validation shards: images that are also in SHARDS are listed first
-    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern(), requires = "duplicates")]
-    pub val_shards: Option<Vec<String>>,
-    /// Their features, where --duplicates is a file that `embed` wrote
-    #[arg(long, value_name = "FILE", requires_all = ["duplicates", "val_shards"])]
-    pub val_features: Option<PathBuf>,
-    /// Least cosine similarity of features, above 0 and at most 1
-    #[arg(long, default_value_t = 0.95, value_name = "SIMILARITY", value_parser = similarity, allow_negative_numbers = true, requires = "duplicates")]
-    pub threshold: f32,
-    /// Pairs of each kind to list and to draw; --json lists all
-    #[arg(long, default_value_t = 20, value_name = "PAIRS", value_parser = within::<usize>(1, 1_000), allow_negative_numbers = true, requires = "duplicates")]
-    pub top: usize,
-    /// Draw the listed pairs side by side
-    #[arg(long, value_name = "FILE.png", requires = "duplicates")]
-    pub contact_sheet: Option<PathBuf>,
-}
-
-/// A recipe's changes of the preset's; none for the preset's own.
-fn recipe_to_inspect(value: &str) -> Result<toml::Table, String> {
-    if value == "preset" { Ok(toml::Table::new()) } else { recipe_table(value) }
-}
-
-/// A cosine similarity from which on images can be the same.
-fn similarity(text: &str) -> Result<f32, String> {
-    let number = text.parse().ok().filter(|number| *number > 0.0 && *number <= 1.0);
-    number.ok_or_else(|| "must be a number above 0, at most 1".into())
 }
 
 /// `simsiam bench`.

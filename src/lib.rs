@@ -5,7 +5,8 @@
 //! - [`train`]: the training loop, top to bottom; [`schedule`]: its learning rates.
 //! - [`config`]: what a run is made of; [`data`], [`feed`]: what it reads; [`run_dir`], [`checkpoint`], [`tensor_file`]: what it leaves.
 //! - [`evaluate`]: kNN and the linear probe; [`finetune`]: classifiers from few labels; [`embed`]: features as files; [`weights`]: encoders for and from other programs.
-//! - [`inspect`]: what is in shards beyond counts: the pixels' statistics, near-duplicates; [`canvas`]: pictures with text.
+//! - [`inspect`]: what is in shards beyond counts: the pixels' statistics, a recipe's steps, near-duplicates; [`preview`]: what training sees of
+//!   them; [`canvas`], [`html`]: pictures and pages with text.
 //! - [`study`]: many runs in turn, the paper's tables in small.
 //! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
 //! - [`record`]: a run read back; [`report`]: runs as one HTML file; [`runs`]: runs listed and compared.

@@ -8,12 +8,14 @@ pub use self::metrics::{Line, RecordedMetrics, VerdictChange};
 pub use self::settings::{Difference, Settings, differences};
 pub use self::standing::Standing;
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 
+use crate::checkpoint::CheckpointDir;
 use crate::error::InputError;
 use crate::health::Health;
 use crate::run_dir::{CONFIG, METRICS};
@@ -81,9 +83,27 @@ impl RunRecord {
             begun: modified(&file),
             last_written: modified(&path.join(METRICS)),
             bytes: size(path).with_context(|| format!("cannot list {}", path.display()))?,
-            checkpoints: checkpoints(path),
+            checkpoints: CheckpointDir::new(path).steps()?,
             notes,
         })
+    }
+
+    /// Reads the runs in `paths`. Where two folders have the same name, the runs are named by their paths.
+    ///
+    /// # Errors
+    /// If one is no run's folder, or cannot be read.
+    pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Self>> {
+        let mut runs = paths.iter().map(|path| Self::read(path)).collect::<Result<Vec<_>>>()?;
+        let mut uses: HashMap<String, usize> = HashMap::new();
+        for run in &runs {
+            *uses.entry(run.name.clone()).or_default() += 1;
+        }
+        for run in &mut runs {
+            if uses[&run.name] > 1 {
+                run.name = run.path.display().to_string();
+            }
+        }
+        Ok(runs)
     }
 
     /// Best kNN top-1 accuracy of the trained encoder in percent, and its step.
@@ -137,15 +157,6 @@ fn size(dir: &Path) -> std::io::Result<u64> {
         };
     }
     Ok(bytes)
-}
-
-fn checkpoints(run: &Path) -> Vec<u64> {
-    let entries = fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
-    let step = |name: &str| name.strip_prefix("step-")?.parse().ok();
-    let mut steps: Vec<u64> =
-        entries.filter_map(|entry| step(&entry.file_name().to_string_lossy())).collect();
-    steps.sort_unstable();
-    steps
 }
 
 #[cfg(test)]

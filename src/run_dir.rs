@@ -15,6 +15,8 @@ use crate::error::InputError;
 pub const CONFIG: &str = "config.toml";
 /// One line for each log line and epoch.
 pub const METRICS: &str = "metrics.jsonl";
+/// Held by the process that trains.
+const LOCK: &str = "lock";
 
 /// The configuration of the run in `path`, which may be in use.
 ///
@@ -115,8 +117,14 @@ impl RunDir {
             .with_context(|| format!("cannot write {}", path.display()))
     }
 
+    /// Whether a process holds the lock of the run in `path`. Looking takes a shared lock for a moment.
+    pub fn is_locked(path: &Path) -> bool {
+        let lock = File::open(path.join(LOCK));
+        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     fn lock(path: &Path) -> Result<Self> {
-        let file = path.join("lock");
+        let file = path.join(LOCK);
         let lock = File::create(&file).with_context(|| format!("cannot make {}", file.display()))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
@@ -128,5 +136,20 @@ impl RunDir {
                 Err(error).with_context(|| format!("cannot lock {}", file.display()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_locked_as_long_as_its_value_lives() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!RunDir::is_locked(dir.path()));
+        let lock = RunDir::lock(dir.path()).unwrap();
+        assert!(RunDir::is_locked(dir.path()));
+        drop(lock);
+        assert!(!RunDir::is_locked(dir.path()));
     }
 }

@@ -44,7 +44,8 @@ pub fn run(args: &PreviewArgs, console: &Console) -> Result<()> {
     }
     let preview = Preview::of_step(&config, &data, step, args.count)?;
     let bytes = if is_page { page(&preview)?.into_bytes() } else { sheet(&preview).to_png()? };
-    AtomicFile::write_all_to(&args.out, &bytes).with_context(|| args.out.display().to_string())?;
+    AtomicFile::write_all_to(&args.out, &bytes)
+        .with_context(|| format!("cannot write {}", args.out.display()))?;
     console.line(format_args!(
         "{} of step {step} (epoch {}) in {}",
         counted(preview.images.len() as u64, "image"),

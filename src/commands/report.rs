@@ -5,6 +5,7 @@ use simsiam_pipeline::shards::AtomicFile;
 
 use crate::cli::ReportArgs;
 use crate::console::{Console, counted};
+use crate::record::RunRecord;
 use crate::report;
 use crate::runs::text::bytes;
 
@@ -13,7 +14,7 @@ use crate::runs::text::bytes;
 /// # Errors
 /// If a folder is no run's (exit code 2), or a file cannot be read or written.
 pub fn run(args: &ReportArgs, console: &Console) -> Result<()> {
-    let runs = report::read_runs(&args.runs)?;
+    let runs = RunRecord::read_all(&args.runs)?;
     for run in &runs {
         run.notes.iter().for_each(|note| tracing::warn!("{}: {note}", run.path.display()));
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::cli::{RunsArgs, RunsCommand};
 use crate::console::Console;
-use crate::report::read_runs;
+use crate::record::RunRecord;
 use crate::runs::{Comparison, RunList, find};
 
 /// Prints the list, or the comparison.
@@ -15,11 +15,11 @@ use crate::runs::{Comparison, RunList, find};
 pub fn run(args: &RunsArgs, console: &Console) -> Result<()> {
     match &args.command {
         Some(RunsCommand::Compare { runs, json }) => {
-            let comparison = Comparison::of(&read_runs(runs)?);
+            let comparison = Comparison::of(&RunRecord::read_all(runs)?);
             print(&comparison, *json, console)
         }
         None => {
-            let runs = read_runs(&find(&args.dir)?)?;
+            let runs = RunRecord::read_all(&find(&args.dir)?)?;
             if runs.is_empty() && !args.json {
                 console.result(format!("no run in {}", args.dir.display()))?;
                 return Ok(());

@@ -15,6 +15,7 @@ use simsiam_pipeline::{Batch, Dtype};
 use crate::config::TrainConfig;
 use crate::data::{Data, Source};
 use crate::inspect::duplicates::pixels::decoded;
+use crate::inspect::duplicates::report::Place;
 
 /// The images of a training step.
 pub struct Preview {
@@ -34,8 +35,8 @@ pub struct Preview {
 pub struct Shown {
     /// Shard, number and key.
     pub place: String,
-    /// Its class, by its name where it has one.
-    pub class: Option<String>,
+    /// Its class, by its name where that is known; empty where there is none.
+    pub class: String,
     /// Its pixels.
     pub original: RgbImage,
     /// What training sees of it.
@@ -64,8 +65,11 @@ impl Preview {
             Self { step, epoch: epoch + 1, size: config.recipe.size, seed: config.seed, images: Vec::new() };
         let maker = Maker { plan: Plan::new(&config.recipe), source: &data.train, seed: config.seed };
         for _ in 0..config.accumulate {
-            let batch = batches.next().context("the data ends before this step")??;
             let left = count - preview.images.len();
+            if left == 0 {
+                break;
+            }
+            let batch = batches.next().context("the data ends before this step")??;
             for place in 0..batch.len().min(left) {
                 preview.images.push(maker.shown(&batch, place)?);
             }
@@ -85,10 +89,9 @@ impl Maker<'_> {
     fn shown(&self, batch: &Batch, place: usize) -> Result<Shown> {
         let shards = &self.source.shards;
         let sample = batch.samples().nth(place).context("a batch has a sample for each place")?;
-        let label = batch.labels().nth(place).flatten();
-        let located = shards.locate(sample);
+        let origin = Place::of(shards, sample);
         let original = decoded(shards, sample, &mut Decoder::default())
-            .with_context(|| format!("{located}: cannot be read a second time"))?;
+            .with_context(|| format!("{}: cannot be read a second time", origin.at))?;
         let size = (original.width() as usize, original.height() as usize);
         let views = 0..batch.views();
         let views = views.map(|view| {
@@ -101,11 +104,7 @@ impl Maker<'_> {
                 operations: params.operations.iter().map(ToString::to_string).collect(),
             }
         });
-        let name = |label: u32| {
-            let named = shards.class_names().and_then(|names| names.get(label as usize));
-            named.cloned().unwrap_or_else(|| label.to_string())
-        };
-        Ok(Shown { place: located.to_string(), class: label.map(name), views: views.collect(), original })
+        Ok(Shown { place: origin.at.to_string(), class: origin.class(), views: views.collect(), original })
     }
 }
 
@@ -132,7 +131,7 @@ pub(crate) mod tests {
         };
         let shown = Shown {
             place: "shard a<b>.tar, sample 3 \"x & y\"".into(),
-            class: Some("<script>alert(1)</script>".into()),
+            class: "<script>alert(1)</script>".into(),
             original: RgbImage::from_pixel(20, 10, image::Rgb([30, 60, 200])),
             views: vec![view(0.0, &["brightness 1.20", "horizontal flip"]), view(10.0, &[])],
         };

@@ -1,15 +1,15 @@
 //! A preview as an HTML page of one file, which needs no network.
 
+use std::borrow::Cow;
 use std::fmt::Write;
-use std::io::Cursor;
 
 use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use image::imageops::{FilterType, resize};
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
 
 use super::{Preview, Shown, View};
+use crate::canvas::{fitted, png};
 use crate::html::Text;
 
 /// Longer side of an original on the page, in pixels; larger ones are scaled down.
@@ -44,13 +44,11 @@ fn write_card(html: &mut String, shown: &Shown) -> Result<()> {
     let (width, height) = shown.original.dimensions();
     let place = Text(&shown.place);
     write!(html, "<article>\n<h2>{place}")?;
-    if let Some(class) = &shown.class {
-        write!(html, " <span class=\"class\">{}</span>", Text(class))?;
-    }
     write!(
         html,
-        "</h2>\n<div class=\"row\">\n<figure class=\"original\"><div class=\"frame\">\
+        " <span class=\"class\">{}</span></h2>\n<div class=\"row\">\n<figure class=\"original\"><div class=\"frame\">\
          <img alt=\"the original\" src=\"{}\"{}>",
+        Text(&shown.class),
         data_uri(&scaled_down(&shown.original))?,
         pixelated(&shown.original),
     )?;
@@ -94,20 +92,17 @@ fn pixelated(image: &RgbImage) -> &'static str {
     if image.width().max(image.height()) <= 64 { " class=\"pixels\"" } else { "" }
 }
 
-fn scaled_down(image: &RgbImage) -> RgbImage {
-    let longer = image.width().max(image.height());
-    if longer <= LARGEST {
-        return image.clone();
+fn scaled_down(image: &RgbImage) -> Cow<'_, RgbImage> {
+    if image.width().max(image.height()) <= LARGEST {
+        Cow::Borrowed(image)
+    } else {
+        Cow::Owned(fitted(image, LARGEST))
     }
-    let scaled = |side: u32| (u64::from(side) * u64::from(LARGEST) / u64::from(longer)).max(1) as u32;
-    resize(image, scaled(image.width()), scaled(image.height()), FilterType::Triangle)
 }
 
 /// A PNG that is part of the page.
 fn data_uri(image: &RgbImage) -> Result<String> {
-    let mut file = Cursor::new(Vec::new());
-    image.write_to(&mut file, ImageFormat::Png)?;
-    Ok(format!("data:image/png;base64,{}", BASE64.encode(file.into_inner())))
+    Ok(format!("data:image/png;base64,{}", BASE64.encode(png(image)?)))
 }
 
 #[cfg(test)]
@@ -134,8 +129,7 @@ mod tests {
 
     #[test]
     fn large_originals_are_scaled_down() {
-        let scaled = scaled_down(&RgbImage::new(4000, 1000));
-        assert_eq!(scaled.dimensions(), (640, 160));
+        assert_eq!(scaled_down(&RgbImage::new(4000, 1000)).dimensions(), (640, 160));
         assert_eq!(scaled_down(&RgbImage::new(32, 32)).dimensions(), (32, 32));
     }
 }

@@ -46,8 +46,7 @@ fn height(shown: &Shown) -> u32 {
 }
 
 fn draw(canvas: &mut Canvas, (left, top): (u32, u32), width: u32, shown: &Shown) {
-    let class = shown.class.as_ref().map(|class| format!(" {class}")).unwrap_or_default();
-    let heading = shortened(&format!("{}{class}", shown.place), width, SCALE);
+    let heading = shortened(format!("{} {}", shown.place, shown.class).trim_end(), width, SCALE);
     canvas.text(&heading, (left, top), SCALE, BLACK);
     let top = top + LINE;
     let original = fitted(&shown.original, TILE);

@@ -1,11 +1,11 @@
 //! How far a run has come, and whether it is going on.
 
 use std::fmt;
-use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use crate::config::StopRule;
 use crate::health::Health;
+use crate::run_dir::RunDir;
 
 use super::{RecordedMetrics, Settings};
 
@@ -42,7 +42,7 @@ pub enum Standing {
 
 impl Standing {
     pub(super) fn of(run: &Path, settings: &Settings, metrics: &RecordedMetrics) -> Self {
-        if is_locked(&run.join("lock")) {
+        if RunDir::is_locked(run) {
             return Self::Going;
         }
         let Some(step) = metrics.last_step() else { return Self::NotBegun };
@@ -58,11 +58,6 @@ impl Standing {
             Self::Stopped { step }
         }
     }
-}
-
-/// Whether another process holds the lock. Looking takes a shared lock for a moment.
-fn is_locked(lock: &Path) -> bool {
-    File::open(lock).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 impl fmt::Display for Standing {
@@ -81,17 +76,6 @@ impl fmt::Display for Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_run_whose_lock_is_held_is_going() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        assert!(!is_locked(&path));
-        let lock = File::create(&path).unwrap();
-        assert!(!is_locked(&path));
-        lock.try_lock().unwrap();
-        assert!(is_locked(&path));
-    }
 
     #[test]
     fn the_last_lines_tell_how_a_run_ended() {

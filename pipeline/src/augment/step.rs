@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::affine::{Matrix, Motion};
 use super::erase;
 use super::params::ViewParams;
-use super::policy::{rand_augment, trivial_augment};
+use super::policy::{MAGNITUDES, rand_augment, trivial_augment};
 use super::validate::Check;
 use super::{ColorJitter, Crop, GaussianBlur, Operation, RecipeError};
 use crate::rng::ViewRng;
@@ -288,7 +288,7 @@ impl Step {
             }
             Self::RandAugment { operations, magnitude } => {
                 check.value("operations", operations, *operations <= 100, "at most 100")?;
-                check.value("magnitude", magnitude, *magnitude <= 30, "0 to 30")
+                check.value("magnitude", magnitude, *magnitude < MAGNITUDES, "0 to 30")
             }
             Self::Grayscale(_)
             | Self::HorizontalFlip(_)
