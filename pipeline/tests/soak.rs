@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
@@ -24,6 +24,20 @@ struct Held {
 }
 
 impl Held {
+    /// Once the number of threads stands still: the kernel counts a thread for a moment after it was joined.
+    fn settled() -> Held {
+        const STILL: Duration = Duration::from_millis(50);
+        let mut held = Held::now();
+        for _ in 0..100 {
+            std::thread::sleep(STILL);
+            let threads = std::mem::replace(&mut held, Held::now()).threads;
+            if held.threads == threads {
+                break;
+            }
+        }
+        held
+    }
+
     fn now() -> Held {
         let status = fs::read_to_string("/proc/self/status").unwrap();
         let number = |name: &str| -> u64 {
@@ -39,7 +53,8 @@ impl Held {
         // Under load, threads that free at other moments left up to 10 MiB. A batch lost in each cycle would be 90.
         const ALLOCATOR_KIB: u64 = 32 << 10;
         println!("{what}: {before:?} before, {self:?} after");
-        assert_eq!((self.threads, self.files), (before.threads, before.files), "{what}");
+        assert!(self.threads <= before.threads, "threads, {what}");
+        assert_eq!(self.files, before.files, "files, {what}");
         assert!(self.own_kib <= before.own_kib + ALLOCATOR_KIB, "{what}: {before:?} before, {self:?} after");
     }
 }
@@ -68,17 +83,17 @@ fn long_use_leaves_nothing_behind() {
     let (samples, started) = (count("SOAK_SAMPLES", 20_000), Instant::now());
     let mut batches = open();
     take(&mut batches, 4_096);
-    let before = Held::now();
+    let before = Held::settled();
     take(&mut batches, samples);
-    Held::now().check(before, &format!("{samples} samples in {:.1?}", started.elapsed()));
+    Held::settled().check(before, &format!("{samples} samples in {:.1?}", started.elapsed()));
     drop(batches);
 
     let (cycles, started) = (count("SOAK_CYCLES", 60), Instant::now());
     let cycle = |number: u64| take(&mut open(), 64 * (number % 5));
     (0..30).for_each(cycle);
-    let before = Held::now();
+    let before = Held::settled();
     (0..cycles).for_each(cycle);
-    Held::now().check(before, &format!("{cycles} pipelines opened and dropped in {:.1?}", started.elapsed()));
+    Held::settled().check(before, &format!("{cycles} pipelines opened and dropped in {:.1?}", started.elapsed()));
 }
 
 fn count(variable: &str, default: u64) -> u64 {
