@@ -105,6 +105,12 @@ pub struct StudyArgs {
     /// Settings of every run in a TOML file, as for `train`
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Only these rows or tables of it, by name; the report also has what `--out` holds of the others
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Runs of each row, with seeds from --seed on [default: 3 with and without stop-gradient, else 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: Option<u64>,
     /// Folder for the runs and the report; the same command goes on with what is missing in it
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

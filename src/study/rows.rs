@@ -1,6 +1,7 @@
 //! The rows of the paper's tables, as settings.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::config::{
     AlternateSteps, HeadNorm, Method, Overrides, Predictor, PredictorLr, Similarity, Symmetry, Target,
@@ -65,6 +66,11 @@ impl Group {
         }
     }
 
+    /// Whether its rows minimise different losses, whose values don't compare.
+    pub fn has_several_losses(self) -> bool {
+        matches!(self, Self::Similarity | Self::Methods)
+    }
+
     /// A file's name.
     pub fn slug(self) -> &'static str {
         match self {
@@ -93,7 +99,7 @@ pub struct Row {
     /// The paper's linear top-1 on ImageNet after 100 epochs, in percent, and a remark.
     pub paper: &'static str,
     /// The seeds to run it with.
-    pub seeds: Vec<u64>,
+    pub seeds: Range<u64>,
 }
 
 impl Row {
@@ -117,7 +123,7 @@ impl Study {
             name: name.to_owned(),
             flags,
             paper,
-            seeds: if group == Group::StopGradient { (first..first + 3).collect() } else { vec![first] },
+            seeds: first..first.saturating_add(if group == Group::StopGradient { 3 } else { 1 }),
         };
         let rows = match self {
             Self::Ablations => ablations(&row, &base),
