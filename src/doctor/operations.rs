@@ -1,6 +1,6 @@
 use anyhow::Result;
 use dfdx::prelude::*;
-use simsiam_model::backend::{Format, Pixels};
+use simsiam_model::backend::{Format, Pixels, ViewBytes};
 use simsiam_model::init::InitRng;
 use simsiam_model::layers::{
     Activation, BatchNorm1d, BatchNorm2d, BiasedLinear, Conv2d, MaxPool2d, global_avg_pool,
@@ -354,7 +354,10 @@ impl Operation for BytesFed {
         };
         let (first, second) = (bytes(1), bytes(2));
         let levels = &Recipe::imagenet().levels();
-        let sent = D::send(&Pixels::Bytes { views: vec![&first, &second], plane, levels });
+        let sent = D::send(&Pixels::Bytes {
+            views: [&first, &second].map(|view| ViewBytes::new(view, plane)).to_vec(),
+            levels,
+        });
         let received = sent.and_then(|mut sent| {
             Ok([dev.receive(&mut sent, shape)?.as_vec(), dev.receive(&mut sent, shape)?.as_vec()])
         });
