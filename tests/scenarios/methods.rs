@@ -132,18 +132,26 @@ fn a_study_runs_its_rows_reports_and_goes_on() {
         command
     };
     let printed = succeed(&mut study());
-    assert!(printed.contains("# run 7 of 7: vicreg, seed 0"), "{printed}");
+    assert!(printed.contains("# run 9 of 9: swav, multi-crop, seed 0"), "{printed}");
     let report = std::fs::read_to_string(fixture.path("study/report.md")).unwrap();
-    for row in
-        ["| simsiam |", "| simclr |", "| mocov2 |", "| byol |", "| swav |", "| barlow-twins |", "| vicreg |"]
-    {
+    for row in [
+        "| simsiam |",
+        "| simclr |",
+        "| mocov2 |",
+        "| byol |",
+        "| swav |",
+        "| barlow-twins |",
+        "| vicreg |",
+        "| byol, its own recipe |",
+        "| swav, multi-crop |",
+    ] {
         assert!(report.contains(row), "{row} in {report}");
     }
     let picture = std::fs::read_to_string(fixture.path("study/methods.svg")).unwrap();
     assert!(picture.starts_with("<svg") && picture.contains("kNN top-1"));
     let json: serde_json::Value =
         serde_json::from_slice(&std::fs::read(fixture.path("study/report.json")).unwrap()).unwrap();
-    assert_eq!(json["rows"].as_array().unwrap().len(), 7);
+    assert_eq!(json["rows"].as_array().unwrap().len(), 9);
     assert!(json["rows"][3]["runs"][0]["knn"][1][1].as_f64().unwrap() > 0.0);
 
     let again = succeed(&mut study());
