@@ -9,7 +9,8 @@ Prints versions and `images_per_s: N`: one image is decoded once and gives two n
   dali            NVIDIA DALI's operators for the processor
   ffcv            FFCV, which has no hue, gray and blur: less work than the others; it stores its own JPEGs, of quality 90
   turbojpeg       libjpeg-turbo decoding whole images to RGB, and nothing else
-Needs: what the peer is made of. All threads of the libraries' own are off: parallelism comes from --workers alone.
+Needs: what the peer is made of. All threads of the libraries' own are off: parallelism comes from --workers alone. With `--workers 0`
+torch's DataLoader has no process of its own, and `cores_busy: N` says how many cores the peer kept busy.
 """
 import os
 
@@ -199,17 +200,17 @@ def turbojpeg(files, args):
 
 
 def measure(batches, seconds):
-    """Images a second after a third of the time to warm up."""
+    """Images a second after a third of the time to warm up, and the cores that this process kept busy meanwhile."""
     _, _ = next(batches)
     started, counted, images = time.perf_counter(), None, 0
     for _, count in batches:
         now = time.perf_counter()
         if counted is None:
-            counted = now if now - started >= seconds / 3 else None
+            counted, busy = (now, time.process_time()) if now - started >= seconds / 3 else (None, None)
             continue
         images += count
         if now - counted >= seconds:
-            return images / (now - counted)
+            return images / (now - counted), (time.process_time() - busy) / (now - counted)
 
 
 def main():
@@ -225,7 +226,10 @@ def main():
     files = sorted(glob.glob(os.path.join(args.folder, "**", "*.jpg"), recursive=True))
     batches, packages = peers[args.peer](files, args)
     print("versions: " + ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages))
-    print(f"images_per_s: {measure(batches, args.seconds):.1f}", flush=True)
+    images_per_s, cores_busy = measure(batches, args.seconds)
+    print(f"images_per_s: {images_per_s:.2f}", flush=True)
+    if args.workers == 0:
+        print(f"cores_busy: {cores_busy:.3f}", flush=True)
 
 
 if __name__ == "__main__":
