@@ -29,7 +29,7 @@ use crate::watchdog::{self, Watchdog};
 pub struct PipelineConfig {
     /// What is done to each view.
     pub recipe: Recipe,
-    /// Views of each image: 2 to train, 1 to evaluate.
+    /// Views of each image: 2 to train, or as many as the recipe lists; 1 to evaluate.
     pub views: usize,
     /// What views are written as.
     pub format: Format,
