@@ -22,6 +22,7 @@ use simsiam_pipeline::unpack::UnpackFormat;
 
 use self::finetune::FinetuneArgs;
 use crate::bench::Stage;
+use crate::config::recipe::recipe_table;
 use crate::config::values::{assignment, number, pattern, positive, whole, within};
 use crate::config::{Device, Overrides, Precision, Preset, Shuffle, Workers};
 use crate::evaluate::frozen::FeatureLayer;
@@ -287,6 +288,9 @@ pub struct BenchArgs {
     /// Settings in a TOML file, as for `train`: the loader takes the recipe, `--stage train` network, device and precision
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Augmentation, as for `train`: `byol`, `swav`, or a TOML file
+    #[arg(long, value_name = "NAME|FILE", value_parser = recipe_table)]
+    pub recipe: Option<toml::Table>,
     /// Decode large JPEGs at a reduced size where crops allow it, as for `train`; 0 for never
     #[arg(long, value_name = "GAP", value_parser = number::<f64>, allow_negative_numbers = true)]
     pub reducing_gap: Option<f64>,
