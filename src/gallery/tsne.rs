@@ -26,23 +26,19 @@ pub(super) fn tsne(features: &[f32], dim: usize, phase: &Phase) -> Vec<[f32; 2]>
     }
     let joint = joint_probabilities(features, dim);
     let mut map = beginning(features, dim);
-    let mut velocity = vec![[0.0; 2]; count];
-    let mut gains = vec![[1.0; 2]; count];
+    let mut speeds = vec![0.0; 2 * count];
+    let mut gains = vec![1.0; 2 * count];
     // Belkina et al. 2019: the rate follows the number of points.
     let rate = (count as f64 / EXAGGERATION / 4.0).max(50.0);
     for step in 0..STEPS {
         let (exaggeration, momentum) = if step < EARLY { (EXAGGERATION, 0.5) } else { (1.0, 0.8) };
-        let gradient = gradient(&map, &joint, exaggeration);
-        for at in 0..count {
-            for axis in 0..2 {
-                let (slope, speed, gain) =
-                    (gradient[at][axis], &mut velocity[at][axis], &mut gains[at][axis]);
-                // Jacobs 1988, as in the paper's code.
-                *gain =
-                    if (slope > 0.0) == (*speed > 0.0) { (*gain * 0.8f64).max(0.01) } else { *gain + 0.2 };
-                *speed = momentum * *speed - rate * *gain * slope;
-                map[at][axis] += *speed;
-            }
+        let slopes = gradient(&map, &joint, exaggeration);
+        let moved = map.as_flattened_mut().iter_mut().zip(&mut speeds).zip(&mut gains);
+        for (((value, speed), gain), slope) in moved.zip(slopes.as_flattened()) {
+            // Jacobs 1988, as in the paper's code.
+            *gain = if (*slope > 0.0) == (*speed > 0.0) { (0.8 * *gain).max(0.01) } else { *gain + 0.2 };
+            *speed = momentum * *speed - rate * *gain * slope;
+            *value += *speed;
         }
         phase.inc(1);
     }
@@ -105,15 +101,13 @@ fn conditional(distances: &[f64], own: usize, perplexity: f64) -> Vec<f64> {
 fn gradient(map: &[Point], joint: &[f64], exaggeration: f64) -> Vec<Point> {
     let count = map.len();
     let of_row = |(at, row): (usize, &[f64])| {
-        let (mut pull, mut push, mut total) = ([0.0; 2], [0.0; 2], 0.0);
+        let (mut pull, mut push, mut total) = ([0.0; 2], [0.0; 2], 0.0f64);
         for (other, probability) in row.iter().enumerate().filter(|(other, _)| *other != at) {
             let difference = [0, 1].map(|axis| map[at][axis] - map[other][axis]);
             let kernel = 1.0 / (1.0 + difference[0] * difference[0] + difference[1] * difference[1]);
             total += kernel;
-            for axis in 0..2 {
-                pull[axis] += probability * kernel * difference[axis];
-                push[axis] += kernel * kernel * difference[axis];
-            }
+            pull = [0, 1].map(|axis| pull[axis] + probability * kernel * difference[axis]);
+            push = [0, 1].map(|axis| push[axis] + kernel * kernel * difference[axis]);
         }
         (pull, push, total)
     };

@@ -97,7 +97,7 @@ fn write_queue(html: &mut String, queue: &QueueMetrics) -> Result<()> {
     write!(
         html,
         "<li class=\"queue\"><span>{}</span><meter min=\"0\" max=\"{capacity}\" value=\"{occupancy}\">{occupancy} of {capacity}</meter>\
-         <span>{occupancy:.1} of {capacity}, {items_per_s:.1}/s</span><span>put waits {put_wait:.2} s/s</span><span>get waits {get_wait:.2} s/s</span></li>",
+         <span>{occupancy:.1} of {capacity}, {items_per_s:.1}/s</span><span>put wait {put_wait:.2} s/s</span><span>get wait {get_wait:.2} s/s</span></li>",
         Text(name)
     )?;
     Ok(())
