@@ -93,7 +93,7 @@ impl Gallery {
             Extractor { encoder, recipe: &train.recipe, workers: train.workers.count(), interrupt };
         let queries = data.knn.as_ref().map_or(&data.train, |knn| &knn.queries);
         let samples = Samples::first(&extractor, queries, *samples)?;
-        let bank = data.train.len().min(Neighbours::MOST_IMAGES);
+        let bank = data.train.len().min(Neighbours::MOST_IMAGES as u64);
         let phase = console.phase("encoding training images", bank, Unit::Things("images"));
         let neighbours = Neighbours::of(&samples, queries, &extractor, &data.train, &phase)?;
         drop(phase);

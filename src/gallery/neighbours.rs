@@ -41,7 +41,7 @@ pub struct Neighbour {
 
 impl Neighbours {
     /// More training images are not compared, since they would have to be encoded first.
-    pub const MOST_IMAGES: u64 = 10_000;
+    pub const MOST_IMAGES: usize = 10_000;
 
     /// Compares the first of `samples`, which are of `queries`, with the first images of `bank`.
     ///
@@ -57,10 +57,11 @@ impl Neighbours {
         let (mut features, mut numbers) = (Vec::new(), Vec::new());
         for batch in extractor.plain(bank)? {
             let batch = batch?;
-            features.extend_from_slice(&batch.features);
-            numbers.extend(batch.images.samples());
-            phase.inc(batch.images.len() as u64);
-            if numbers.len() as u64 >= Self::MOST_IMAGES {
+            let taken = batch.images.len().min(Self::MOST_IMAGES - numbers.len());
+            features.extend_from_slice(&batch.features[..taken * samples.dim]);
+            numbers.extend(batch.images.samples().take(taken));
+            phase.inc(taken as u64);
+            if numbers.len() == Self::MOST_IMAGES {
                 break;
             }
         }

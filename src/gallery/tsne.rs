@@ -26,8 +26,8 @@ pub(super) fn tsne(features: &[f32], dim: usize, phase: &Phase) -> Vec<[f32; 2]>
     }
     let joint = joint_probabilities(features, dim);
     let mut map = beginning(features, dim);
-    let mut speeds = vec![0.0; 2 * count];
-    let mut gains = vec![1.0; 2 * count];
+    let mut speeds = vec![0.0f64; 2 * count];
+    let mut gains = vec![1.0f64; 2 * count];
     // Belkina et al. 2019: the rate follows the number of points.
     let rate = (count as f64 / EXAGGERATION / 4.0).max(50.0);
     for step in 0..STEPS {

@@ -12,6 +12,7 @@ use image::{RgbImage, imageops::thumbnail};
 use serde_json::{Value, json};
 
 use crate::canvas::png;
+use crate::console::thousands;
 use crate::evaluate::samples::{Sampled, Samples};
 use crate::gallery::{Gallery, Neighbours};
 use crate::html::Text;
@@ -36,7 +37,7 @@ pub(super) fn section(galleries: &[(&str, &Gallery)]) -> Result<String> {
             html,
             "<div class=\"map\" data-map=\"{at}\"></div><h4>Nearest training images</h4>\
              <p class=\"hint\">Among {} training images; the number is the cosine similarity.</p>",
-            gallery.neighbours.compared
+            thousands(gallery.neighbours.compared as u64)
         )?;
         write_neighbours(&mut html, &gallery.samples, &gallery.neighbours)?;
         for views in &gallery.views {
@@ -106,7 +107,7 @@ fn map(gallery: &Gallery) -> Result<Value> {
         "classes": classes,
         "class": images.iter().map(class).collect::<Vec<_>>(),
         "places": images.iter().map(|image| &image.place).collect::<Vec<_>>(),
-        "maps": { "t-SNE": points(&gallery.tsne), "PCA": points(&gallery.pca) },
+        "kinds": [["t-SNE", points(&gallery.tsne)], ["PCA", points(&gallery.pca)]],
         "columns": columns, "side": SIDE, "thumbnails": thumbnails(images, columns)?,
     }))
 }
@@ -187,7 +188,7 @@ pub(crate) mod tests {
         let map = &maps(&galleries).unwrap()[0];
         assert_eq!(map["classes"], json!(["</script><b>", "dog 🐕"]));
         assert_eq!((&map["class"], &map["columns"]), (&json!([0, 1, 1]), &json!(2)));
-        assert_eq!(map["maps"]["PCA"][1], json!([2.0, 3.0]));
+        assert_eq!(map["kinds"][1], json!(["PCA", [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]]));
         assert!(map["thumbnails"].as_str().unwrap().starts_with("data:image/jpeg;base64,"));
     }
 

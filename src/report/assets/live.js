@@ -14,7 +14,7 @@ if (asked.has("run")) {
 }
 
 /** What the charts were built for: with other lines the page starts anew. */
-const shape = (of) => JSON.stringify([of.groups, of.charts.map((chart) => chart.lines.map((line) => [line.x.length > 0, "low" in line]))]);
+const shape = (of) => JSON.stringify([of.groups, of.charts.map((chart) => chart.lines.map((line) => [isEmpty(line), "low" in line]))]);
 
 function replaceCharts(fresh) {
   const all = zoomed[0] === everything[0] && zoomed[1] === everything[1];

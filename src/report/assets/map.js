@@ -9,13 +9,12 @@ const MARGIN = 16;
 const classColour = (at, count) => `hsl(${Math.round((360 * at) / count)} 70% ${at % 2 ? 62 : 46}%)`;
 
 function drawMap(place, map) {
-  const kinds = Object.keys(map.maps);
   const canvas = element("canvas");
   const told = element("p", "told", "Point at a dot, or press an arrow key on the map.");
   const thumbnail = element("canvas", "thumbnail");
   const sheet = new Image();
   const hidden = new Set();
-  let kind = kinds[0], chosen = null, pixels = [];
+  let [kind] = map.kinds, chosen = null, pixels = [];
   sheet.src = map.thumbnails;
   thumbnail.width = thumbnail.height = map.side;
   canvas.tabIndex = 0;
@@ -28,7 +27,7 @@ function drawMap(place, map) {
     canvas.width = width * scale;
     canvas.height = HEIGHT * scale;
     canvas.style.height = `${HEIGHT}px`;
-    const points = map.maps[kind];
+    const [, points] = kind;
     const range = (axis) => [Math.min(...points.map((point) => point[axis])), Math.max(...points.map((point) => point[axis]))];
     const fit = ([least, most], length) => (value) => MARGIN + ((value - least) / (most - least || 1)) * (length - 2 * MARGIN);
     const [x, y] = [fit(range(0), width), fit(range(1), HEIGHT)];
@@ -70,12 +69,12 @@ function drawMap(place, map) {
     choose(order[(order.indexOf(chosen) + by + order.length) % order.length]);
   });
 
-  const buttons = kinds.map((name) => {
-    const button = element("button", "", name);
+  const buttons = map.kinds.map((of) => {
+    const button = element("button", "", of[0]);
     button.type = "button";
-    button.setAttribute("aria-pressed", String(name === kind));
+    button.setAttribute("aria-pressed", String(of === kind));
     button.addEventListener("click", () => {
-      kind = name;
+      kind = of;
       buttons.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
       paint();
     });
@@ -95,8 +94,8 @@ function drawMap(place, map) {
     });
     return button;
   });
-  const group = (label, children) => {
-    const made = element("div", "legend");
+  const group = (className, label, children) => {
+    const made = element("div", className);
     made.setAttribute("role", "group");
     made.setAttribute("aria-label", label);
     made.append(...children);
@@ -104,7 +103,7 @@ function drawMap(place, map) {
   };
   const shown = element("div", "shown");
   shown.append(thumbnail, told);
-  place.append(group("Kind of map", buttons), canvas, shown, group("Shown classes", classes));
+  place.append(group("kinds", "Kind of map", buttons), canvas, shown, group("legend", "Shown classes", classes));
   new ResizeObserver(paint).observe(place);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
 }

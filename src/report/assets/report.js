@@ -15,6 +15,7 @@ function ends() {
   return [Math.min(...steps([0, 1])), Math.max(...steps([-1]))];
 }
 
+const isEmpty = (line) => line.y.every((value) => value == null);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const colour = (group) => css(`--run-${group % COLOURS}`);
 const dash = (group) => DASHES[Math.floor(group / COLOURS) % DASHES.length];
@@ -84,7 +85,7 @@ function draw(chart, place) {
   const step = element("p", "step");
   card.append(element("h3", "", chart.title), element("p", "hint", chart.hint), plot, step, values);
   document.querySelector(".charts").append(card);
-  if (chart.lines.every((line) => line.x.length === 0)) {
+  if (chart.lines.every(isEmpty)) {
     plot.replaceWith(element("p", "note", "No run has this yet."));
     return;
   }

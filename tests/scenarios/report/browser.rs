@@ -99,7 +99,7 @@ fn hover_zoom_and_keyboard_work_on_a_wide_and_a_narrow_screen() {
         let (_, title) = page.split_once("<title>").unwrap();
         let seen: Value = serde_json::from_str(title.split_once("</title>").unwrap().0).unwrap();
         let expected = serde_json::json!({
-            "before": "last values", "focused": true, "byKey": "step 10", "byPointer": "step 200",
+            "before": "last values", "focused": true, "byKey": "step 0", "byPointer": "step 200",
             "zoomed": [50, 150], "all": [0, 200], "unreachable": 0, "wide": false,
         });
         assert_eq!(seen, expected, "{size}: {log}");

@@ -32,8 +32,9 @@ fn images_of_a_run_are_shown_and_without_its_shards_it_says_where_they_were() {
     succeed(&mut report(&["--samples", "30", "--step", "7"]));
     let page = fs::read_to_string(&out).unwrap();
     let map = &data(&page)["maps"][0];
-    for places in ["t-SNE", "PCA"] {
-        assert_eq!(map["maps"][places].as_array().unwrap().len(), 30, "{places}");
+    for (at, kind) in ["t-SNE", "PCA"].iter().enumerate() {
+        let [name, points] = [0, 1].map(|part| &map["kinds"][at][part]);
+        assert_eq!((name.as_str(), points.as_array().unwrap().len()), (Some(*kind), 30));
     }
     assert_eq!(map["classes"].as_array().unwrap().len(), 10);
     for step in [1, 7, 25] {
