@@ -28,7 +28,9 @@ pub struct Evaluation {
 impl Evaluation {
     /// The results in `RUN/eval`, of each method and layer the one of the latest step. A file that is none is left out.
     pub(super) fn latest(run: &Path) -> Vec<Self> {
-        let entries = fs::read_dir(run.join("eval")).into_iter().flatten().flatten();
+        // A link could lead out of the folder that a server shows.
+        let is_file = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
+        let entries = fs::read_dir(run.join("eval")).into_iter().flatten().flatten().filter(is_file);
         let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
         paths.sort();

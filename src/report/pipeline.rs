@@ -20,7 +20,7 @@ pub(super) fn boxes(runs: &[&RunRecord]) -> Result<String> {
         }
     }
     if html.is_empty() {
-        html.push_str("<p>No log line tells of the loader.</p>");
+        html.push_str("<p>The log lines hold no measurements of the loader.</p>");
     }
     Ok(html)
 }
@@ -69,15 +69,15 @@ impl Fact {
     }
 
     fn step(step: Bottleneck, busy: f64) -> Self {
-        Self { text: format!("{step} {:.1} % of their time", 100.0 * busy), of: Some(step) }
+        Self { text: format!("{step} {:.1} %", 100.0 * busy), of: Some(step) }
     }
 }
 
 fn training(line: &Line) -> Vec<Fact> {
-    let rate = line.images_per_s.map(|rate| format!("{rate:.1} images/s"));
-    let wait = line.data_wait.map(|wait| format!("waits {:.1} % of the time", 100.0 * wait));
-    let text = [rate, wait].into_iter().flatten().collect::<Vec<_>>().join(", ");
-    vec![Fact { text, of: Some(Bottleneck::Consumer) }]
+    let rate = line.images_per_s.map(|rate| Fact::plain(&format!("{rate:.1} images/s")));
+    let wait =
+        line.data_wait.map_or_else(|| "computes".into(), |wait| format!("waits {:.1} %", 100.0 * wait));
+    rate.into_iter().chain([Fact { text: wait, of: Some(Bottleneck::Consumer) }]).collect()
 }
 
 fn write_stage(html: &mut String, name: &str, facts: &[Fact], bottleneck: Bottleneck) -> Result<()> {
@@ -97,7 +97,8 @@ fn write_queue(html: &mut String, queue: &QueueMetrics) -> Result<()> {
     write!(
         html,
         "<li class=\"queue\"><span>{}</span><meter min=\"0\" max=\"{capacity}\" value=\"{occupancy}\">{occupancy} of {capacity}</meter>\
-         <span>{occupancy:.1} of {capacity}, {items_per_s:.1}/s</span><span>put wait {put_wait:.2} s/s</span><span>get wait {get_wait:.2} s/s</span></li>",
+         <span>{occupancy:.1} of {capacity}</span><span>{items_per_s:.1}/s</span>\
+         <span>put wait {put_wait:.2}</span><span>get wait {get_wait:.2}</span></li>",
         Text(name)
     )?;
     Ok(())
@@ -129,7 +130,7 @@ mod tests {
         assert_eq!(html.matches("class=\"stage").count(), 5);
         assert_eq!(html.matches("class=\"queue\"").count(), 4);
         assert_eq!(html.matches("class=\"stage lit\"").count(), 1);
-        assert!(html.contains("decode 90.0 % of their time <em>bottleneck</em>"), "{html}");
+        assert!(html.contains("decode 90.0 % <em>bottleneck</em>"), "{html}");
         assert!(html.contains("planned &lt;b&gt;"));
         assert!(html.find("batches").unwrap() < html.find("<strong>training").unwrap());
     }

@@ -3,8 +3,7 @@
 //! - `events`: the file; `record`: its framing with checksums; `proto`: its messages.
 //! - `snapshot`: what is shown at an epoch's end; `histogram`: distributions; `projector`: the files of the embedding projector.
 //!
-//! wandb's offline files are not written: their format is wandb's own and may change with each version of its client, which
-//! reads these event files (`wandb sync RUN/tensorboard`).
+//! wandb's offline files are not written: their format is internal to its client, which imports these files.
 
 mod events;
 mod histogram;

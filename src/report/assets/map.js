@@ -2,7 +2,6 @@
 // Draws features on a plane, coloured by class; the point under the pointer, or chosen by arrow keys, shows its thumbnail.
 
 const RADIUS = 3.5;
-const HEIGHT = 480;
 const MARGIN = 16;
 
 /** Colours that differ in lightness, too, where there are many classes. */
@@ -23,14 +22,13 @@ function drawMap(place, map) {
   told.setAttribute("aria-live", "polite");
 
   const paint = () => {
-    const width = place.clientWidth, scale = devicePixelRatio || 1;
+    const { clientWidth: width, clientHeight: height } = canvas, scale = devicePixelRatio || 1;
     canvas.width = width * scale;
-    canvas.height = HEIGHT * scale;
-    canvas.style.height = `${HEIGHT}px`;
+    canvas.height = height * scale;
     const [, points] = kind;
     const range = (axis) => [Math.min(...points.map((point) => point[axis])), Math.max(...points.map((point) => point[axis]))];
     const fit = ([least, most], length) => (value) => MARGIN + ((value - least) / (most - least || 1)) * (length - 2 * MARGIN);
-    const [x, y] = [fit(range(0), width), fit(range(1), HEIGHT)];
+    const [x, y] = [fit(range(0), width), fit(range(1), height)];
     pixels = points.map((point) => [x(point[0]), y(point[1])]);
     const context = canvas.getContext("2d");
     context.scale(scale, scale);
@@ -104,7 +102,7 @@ function drawMap(place, map) {
   const shown = element("div", "shown");
   shown.append(thumbnail, told);
   place.append(group("kinds", "Kind of map", buttons), canvas, shown, group("legend", "Shown classes", classes));
-  new ResizeObserver(paint).observe(place);
+  new ResizeObserver(paint).observe(canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
 }
 
