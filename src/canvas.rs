@@ -67,6 +67,11 @@ impl Canvas {
         self.glyphs(text, scale, color, |along, down| (x + down * scale, y - (along + 1) * scale));
     }
 
+    /// Width and height, in pixels.
+    pub fn dimensions(&self) -> (u32, u32) {
+        self.0.dimensions()
+    }
+
     /// The picture.
     pub fn into_image(self) -> RgbImage {
         self.0

@@ -6,12 +6,14 @@ pub mod hints;
 mod inspect;
 mod preview;
 mod runs;
+mod serve;
 mod sources;
 
 pub use self::eval::{EvalArgs, Judge, ProbeArgs};
 pub use self::inspect::{DuplicateArgs, InspectArgs};
 pub use self::preview::PreviewArgs;
 pub use self::runs::{ReportArgs, RunsArgs, RunsCommand};
+pub use self::serve::ServeArgs;
 pub use self::sources::{ChoiceArgs, SourceArgs};
 
 use std::path::PathBuf;
@@ -27,6 +29,7 @@ use crate::config::values::{assignment, number, pattern, positive, whole, within
 use crate::config::{Device, Overrides, Precision, Preset, Shuffle, Workers};
 use crate::evaluate::frozen::FeatureLayer;
 use crate::evaluate::subject::CheckpointChoice;
+use crate::serve::Address;
 use crate::study::Study;
 use crate::weights::WeightFormat;
 
@@ -56,6 +59,8 @@ pub enum Command {
     Report(ReportArgs),
     /// List the runs in a folder, or compare some
     Runs(RunsArgs),
+    /// Show runs as a live page, and their metrics to Prometheus
+    Serve(ServeArgs),
     /// Write the features of shards to a file
     Embed(EmbedArgs),
     /// Write a run's encoder for other programs: safetensors with torchvision's names, or ONNX
@@ -93,6 +98,12 @@ pub struct TrainArgs {
     /// Go on with the run in this folder, exactly where it stopped; with --epochs for more or fewer epochs
     #[arg(long, value_name = "RUN", conflicts_with = "run_dir")]
     pub resume: Option<PathBuf>,
+    /// Show the run as a live page while it trains; HOST:PORT or a port [default: 127.0.0.1:6006]
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = Address::DEFAULT)]
+    pub serve: Option<Address>,
+    /// Write event files for TensorBoard, too, in RUN/tensorboard
+    #[arg(long)]
+    pub tensorboard: bool,
 }
 
 /// `simsiam study`.

@@ -9,7 +9,8 @@
 //!   them; [`canvas`], [`html`]: pictures and pages with text.
 //! - [`study`]: many runs in turn, the paper's tables in small.
 //! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
-//! - [`record`]: a run read back; [`report`]: runs as one HTML file; [`runs`]: runs listed and compared.
+//! - [`record`]: a run read back; [`report`]: runs as one HTML file; [`runs`]: runs listed and compared; [`serve`]: the
+//!   page live; [`gallery`]: images for it; [`tensorboard`]: event files.
 //! - [`bench`](mod@bench), [`process`]: how fast loader and model are, and what they take.
 //! - [`device`]: the CPU or a GPU; [`doctor`]: whether the two agree.
 //! - [`cli`], [`commands`], [`error`], [`interrupt`]: the command line around it.
@@ -33,6 +34,7 @@ pub mod feed;
 pub mod finetune;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub mod gallery;
 pub mod health;
 pub mod html;
 pub mod inspect;
@@ -47,7 +49,9 @@ pub mod report;
 pub mod run_dir;
 pub mod runs;
 pub mod schedule;
+pub mod serve;
 pub mod study;
 pub mod tensor_file;
+pub mod tensorboard;
 pub mod train;
 pub mod weights;

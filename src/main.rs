@@ -46,6 +46,7 @@ fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
         Command::Finetune(args) => commands::finetune::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Report(args) => commands::report::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Runs(args) => commands::runs::run(args, console).map(|()| ExitCode::SUCCESS),
+        Command::Serve(args) => commands::serve::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Embed(args) => commands::embed::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Export(args) => commands::export::run(args, console).map(|()| ExitCode::SUCCESS),
         Command::Import(args) => commands::import::run(args, console).map(|()| ExitCode::SUCCESS),

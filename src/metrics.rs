@@ -1,5 +1,9 @@
 //! `RUN/metrics.jsonl`: one JSON object a line, flushed as it is written.
 
+mod pipeline;
+
+pub use self::pipeline::{PipelineMetrics, QueueMetrics, WorkerTime};
+
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -39,6 +43,9 @@ pub struct StepMetrics {
     pub images_per_s: f64,
     /// Share of the time since the last line spent waiting for data, 0 to 1.
     pub data_wait: f64,
+    /// How the loader kept up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<PipelineMetrics>,
 }
 
 /// What an epoch came to.

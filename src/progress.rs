@@ -7,16 +7,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use simsiam_model::LearningRates;
+use simsiam_model::network::Network;
 use simsiam_model::objective::Spread;
+use simsiam_model::{Backend, LearningRates};
+use simsiam_pipeline::stats::{Gauges, PipelineStats};
 
 use self::bar::RunBar;
 use self::pace::Pace;
 use crate::config::{Accuracies, StopRule, TrainConfig};
 use crate::console::{Console, duration, per_second, thousands};
+use crate::data::Data;
 use crate::health::{Health, HealthRule, Seen};
-use crate::metrics::{EpochMetrics, MetricsLog, StepMetrics};
+use crate::interrupt::Interrupt;
+use crate::metrics::{EpochMetrics, MetricsLog, PipelineMetrics, StepMetrics};
 use crate::run_dir::RunDir;
+use crate::tensorboard::TensorBoard;
 
 /// What of the progress is saved in a checkpoint.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -96,12 +101,22 @@ pub struct StepReport {
     pub images: usize,
     /// Time spent waiting for the batches.
     pub waited: Duration,
+    /// The norm of each parameter tensor's gradient, where that was asked for.
+    pub gradient_norms: Vec<f64>,
 }
 
 impl StepReport {
     /// A step at these rates, of no batch yet.
     pub fn new(rates: LearningRates) -> Self {
-        Self { loss: 0.0, spreads: Vec::new(), equal_loss: None, rates, images: 0, waited: Duration::ZERO }
+        Self {
+            loss: 0.0,
+            spreads: Vec::new(),
+            equal_loss: None,
+            rates,
+            images: 0,
+            waited: Duration::ZERO,
+            gradient_norms: Vec::new(),
+        }
     }
 
     /// Takes in a batch with its share of the loss.
@@ -138,6 +153,9 @@ pub struct Progress {
     since: Instant,
     images: usize,
     waited: Duration,
+    /// The loader's measurements, and what they were when the interval began.
+    loader: Option<(Gauges, PipelineStats)>,
+    board: Option<TensorBoard>,
 }
 
 impl Progress {
@@ -170,7 +188,41 @@ impl Progress {
             since: Instant::now(),
             images: 0,
             waited: Duration::ZERO,
+            loader: None,
+            board: None,
         })
+    }
+
+    /// Log lines tell of this loader from now on.
+    pub fn watch(&mut self, loader: Gauges) {
+        let begun = loader.stats();
+        self.loader = Some((loader, begun));
+    }
+
+    /// TensorBoard is told, too, from now on.
+    pub fn tell(&mut self, board: TensorBoard) {
+        self.board = Some(board);
+    }
+
+    /// Whether the next step's gradients are to be told of.
+    pub fn wants_gradients(&self) -> bool {
+        self.board.is_some() && (self.step() + 1).is_multiple_of(self.log_every)
+    }
+
+    /// Shows what training sees and what the encoder makes of it, where there is a TensorBoard.
+    ///
+    /// # Errors
+    /// If the data cannot be read, the features are not finite, or files cannot be written.
+    pub fn snapshot<D: Backend>(
+        &mut self,
+        model: &Network<D>,
+        data: &Data,
+        interrupt: &Interrupt,
+    ) -> Result<()> {
+        match &mut self.board {
+            Some(board) => board.snapshot(model, data, &self.config, self.counters.step, interrupt),
+            None => Ok(()),
+        }
     }
 
     /// Steps done.
@@ -254,7 +306,9 @@ impl Progress {
             }
         }
         let stopped_by = if epoch < self.epochs { self.stopped_by().map(|(rule, _)| rule) } else { None };
-        self.metrics.write(&EpochMetrics { step, epoch, epoch_loss, knn_top1, stopped_by })?;
+        let metrics = EpochMetrics { step, epoch, epoch_loss, knn_top1, stopped_by };
+        self.metrics.write(&metrics)?;
+        self.board.as_mut().map(|board| board.epoch(&metrics)).transpose()?;
         let mut parts = Vec::new();
         parts.extend(epoch_loss.map(|loss| format!("mean loss {loss:.4}")));
         parts.extend(knn_top1.map(|top1| format!("kNN top-1 {top1:.2} %")));
@@ -277,6 +331,9 @@ impl Progress {
         self.since = Instant::now();
         self.images = 0;
         self.waited = Duration::ZERO;
+        if let Some((loader, begun)) = &mut self.loader {
+            *begun = loader.stats();
+        }
     }
 
     fn log(&mut self, report: &StepReport) -> Result<()> {
@@ -300,8 +357,13 @@ impl Progress {
             predictor_lr: f64::from(rates.predictor),
             images_per_s: self.images as f64 / elapsed,
             data_wait: self.waited.as_secs_f64() / elapsed,
+            pipeline: self
+                .loader
+                .as_ref()
+                .map(|(loader, begun)| PipelineMetrics::of(&loader.stats().since(begun))),
         };
         self.metrics.write(&metrics)?;
+        self.board.as_mut().map(|board| board.log(&metrics, &report.gradient_norms)).transpose()?;
         self.show(&metrics, &seen);
         self.begin_interval();
         Ok(())

@@ -1,9 +1,11 @@
 //! A run read back from its folder, whatever it was left as: going, stopped, cut off in the middle of a line.
 
+mod found;
 mod metrics;
 mod settings;
 mod standing;
 
+pub use self::found::Evaluation;
 pub use self::metrics::{Line, RecordedMetrics, VerdictChange};
 pub use self::settings::{Difference, Settings, differences};
 pub use self::standing::Standing;
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
+use simsiam_pipeline::BadSample;
 
 use crate::checkpoint::CheckpointDir;
 use crate::error::InputError;
@@ -43,6 +46,12 @@ pub struct RunRecord {
     pub bytes: u64,
     /// Steps of its checkpoints, in order.
     pub checkpoints: Vec<u64>,
+    /// The latest results of `simsiam eval`.
+    pub evaluations: Vec<Evaluation>,
+    /// Samples that could not be used.
+    pub quarantine: Vec<BadSample>,
+    /// Program, machine and command: (name, value). Empty where the run was made by a program that did not record them.
+    pub environment: Vec<(String, String)>,
     /// What a reader must know of gaps in all this.
     pub notes: Vec<String>,
 }
@@ -84,6 +93,9 @@ impl RunRecord {
             last_written: modified(&path.join(METRICS)),
             bytes: size(path).with_context(|| format!("cannot list {}", path.display()))?,
             checkpoints: CheckpointDir::new(path).steps()?,
+            evaluations: Evaluation::latest(path),
+            quarantine: found::quarantine(path),
+            environment: found::environment(path),
             notes,
         })
     }

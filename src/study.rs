@@ -137,6 +137,8 @@ fn one_run(dir: &Path, settings: Overrides, interrupt: &Interrupt, console: &Con
         config: None,
         run_dir: place(!begun),
         resume: place(begun),
+        serve: None,
+        tensorboard: false,
     };
     match train::run_until(interrupt.clone(), &args, console) {
         Ok(Outcome::Finished(_) | Outcome::StoppedEarly(..) | Outcome::Collapsed(_)) => Ok(true),

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, anyhow};
 use dfdx::prelude::*;
 use simsiam_model::network::Network;
 use simsiam_model::objective::Loss;
-use simsiam_model::{Backend, Optimizer, state};
+use simsiam_model::{Backend, Optimizer, gradient_norms, state};
 
 use crate::checkpoint::{Checkpoint, RunState, folder};
 use crate::config::{OnCollapse, TrainConfig};
@@ -62,6 +62,7 @@ pub fn train<D: Backend>(
     }
     let mut gradients = model.alloc_grads();
     let batches = data.batches(config, progress.step(), Feed::<D>::DTYPE)?;
+    progress.watch(batches.gauges());
     let steps_per_epoch = batches.steps_per_epoch() / config.accumulate;
     let schedule = Schedule::new(config, steps_per_epoch);
     let total_steps = config.epochs * steps_per_epoch;
@@ -84,6 +85,7 @@ pub fn train<D: Backend>(
             let top1 = top1.transpose()?.flatten();
             if !interrupt.is_set() {
                 progress.epoch_ended(top1)?;
+                progress.snapshot(model, data, interrupt)?;
                 save(model, &optimizer, progress)?;
             }
         }
@@ -115,6 +117,9 @@ pub fn train<D: Backend>(
             let waited = D::between(&idle, &arrived).map_err(failed)?;
             report.add(loss, step.spreads, step.equal_loss, samples.len(), waited);
             gradients = backward(step.loss, config.accumulate);
+        }
+        if progress.wants_gradients() {
+            report.gradient_norms = gradient_norms(model, &gradients);
         }
         optimizer.update(model, &mut gradients, &rates).map_err(failed)?;
         model.zero_grads(&mut gradients);

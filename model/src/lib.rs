@@ -51,7 +51,7 @@ pub mod backend;
 pub use backend::Backend;
 pub use branch::{Branch, Encoded};
 pub use encoders::Encoder;
-pub use module::{Module, NamedTensors, zero_grads};
+pub use module::{Module, NamedTensors, gradient_norms, zero_grads};
 pub use objective::TargetGradient;
 pub use optim::{AdamWConfig, LarsConfig, LearningRates, Optimizer, OptimizerConfig, Sgd, SgdConfig};
 pub use tensors::{Features, Images, View, images_from};

@@ -45,6 +45,24 @@ pub fn zero_grads<D: Backend, M: NamedTensors<D> + ?Sized>(model: &M, grads: &mu
     });
 }
 
+/// The Euclidean norm of each trained parameter tensor's gradient, in the tensors' order.
+///
+/// # Panics
+/// If one has no gradient.
+pub fn gradient_norms<D: Backend, M: NamedTensors<D> + ?Sized>(
+    model: &M,
+    grads: &Gradients<f32, D>,
+) -> Vec<f64> {
+    let mut norms = Vec::new();
+    model.visit("", &mut |name, is_parameter, tensor| {
+        if is_parameter && is_trained(name) {
+            let squares = tensor.gradient(grads).into_iter().map(|value| f64::from(value).powi(2));
+            norms.push(squares.sum::<f64>().sqrt());
+        }
+    });
+    norms
+}
+
 /// `follower = momentum follower + (1 - momentum) leader` for every parameter of two networks of the same kind. The
 /// running statistics of batch norm stay the follower's own, as in MoCo and BYOL: its own passes renew them.
 pub(crate) fn follow<D: Backend, M: NamedTensors<D>>(follower: &mut M, leader: &M, momentum: f64) {

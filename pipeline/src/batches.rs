@@ -13,7 +13,7 @@ use crate::error::PipelineError;
 use crate::queue::{Closer, Delivery};
 use crate::sampler::Sampler;
 use crate::stages::{Chunk, FinishedChunk};
-use crate::stats::{Meters, PipelineStats};
+use crate::stats::{Gauges, Meters, PipelineStats};
 
 /// Batches in order. Iterate over it (blocking) or poll it (async); dropping it stops every thread and waits for them.
 ///
@@ -22,7 +22,7 @@ pub struct Batches {
     delivery: Delivery<Result<Batch, PipelineError>>,
     sampler: Sampler,
     next: (u64, u64),
-    meters: Meters,
+    meters: Arc<Meters>,
     shutdown: Shutdown,
 }
 
@@ -34,7 +34,7 @@ impl Batches {
         meters: Meters,
         shutdown: Shutdown,
     ) -> Self {
-        Self { delivery, sampler, next, meters, shutdown }
+        Self { delivery, sampler, next, meters: Arc::new(meters), shutdown }
     }
 
     /// Batches in one epoch.
@@ -50,6 +50,11 @@ impl Batches {
     /// Waits, rates and the bottleneck since the start.
     pub fn stats(&self) -> PipelineStats {
         self.meters.stats()
+    }
+
+    /// The same measurements, for another thread or after the batches have been handed on.
+    pub fn gauges(&self) -> Gauges {
+        Gauges(self.meters.clone())
     }
 
     fn delivered(&mut self, item: &Result<Batch, PipelineError>) {

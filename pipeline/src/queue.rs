@@ -50,6 +50,21 @@ pub struct QueueStats {
     pub get_wait_ms: f64,
 }
 
+impl QueueStats {
+    /// What was measured after `before`; `holds` is that of now.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        let items = self.items - before.items;
+        let found = |stats: &Self| stats.mean_occupancy * stats.items as f64;
+        Self {
+            items,
+            mean_occupancy: (found(self) - found(before)) / items.max(1) as f64,
+            put_wait_ms: self.put_wait_ms - before.put_wait_ms,
+            get_wait_ms: self.get_wait_ms - before.get_wait_ms,
+            ..self.clone()
+        }
+    }
+}
+
 impl Meter {
     pub(crate) fn stats(&self) -> QueueStats {
         let items = self.items.load(Relaxed);

@@ -31,7 +31,8 @@ pub struct PipelineStats {
 }
 
 /// What limits the rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Bottleneck {
     /// Whoever takes the batches: the pipeline is ahead.
     Consumer,
@@ -47,6 +48,20 @@ pub enum Bottleneck {
 const CONSUMER_BOUND: f64 = 0.05;
 
 impl PipelineStats {
+    /// What was measured after `before`, which is an earlier measurement of the same pipeline.
+    pub fn since(&self, before: &Self) -> Self {
+        let queues = self.queues.iter().zip(&before.queues).map(|(now, before)| now.since(before)).collect();
+        Self {
+            elapsed_s: self.elapsed_s - before.elapsed_s,
+            samples: self.samples - before.samples,
+            read_ms: self.read_ms - before.read_ms,
+            decode_ms: self.decode_ms - before.decode_ms,
+            augment_ms: self.augment_ms - before.augment_ms,
+            queues,
+            ..self.clone()
+        }
+    }
+
     /// The consumer, if it hardly ever waits for a batch; else the step that the workers spend most of their time in.
     pub fn bottleneck(&self) -> Bottleneck {
         let waited_ms = self.queues.last().map_or(0.0, |queue| queue.get_wait_ms);
@@ -93,6 +108,18 @@ impl fmt::Display for PipelineStats {
             )?;
         }
         Ok(())
+    }
+}
+
+/// The measurements of a pipeline that another owner iterates over. They can be read from any thread, also after the
+/// pipeline has ended, and keep no part of it running.
+#[derive(Clone)]
+pub struct Gauges(pub(crate) Arc<Meters>);
+
+impl Gauges {
+    /// Waits, rates and the bottleneck since the start.
+    pub fn stats(&self) -> PipelineStats {
+        self.0.stats()
     }
 }
 
@@ -145,6 +172,18 @@ mod tests {
             queues: vec![queue],
             stall: None,
         }
+    }
+
+    #[test]
+    fn an_interval_has_its_own_bottleneck_and_occupancy() {
+        let before = stats(9000.0, 1.0, 9.0, 5.0);
+        let mut now = stats(9001.0, 1.0, 9.0, 5.0);
+        (now.elapsed_s, now.samples) = (12.0, 300);
+        (now.queues[0].items, now.queues[0].mean_occupancy) = (30, 3.0);
+        let found = now.since(&before);
+        assert_eq!((found.elapsed_s, found.samples), (2.0, 200));
+        assert_eq!((found.queues[0].items, found.queues[0].mean_occupancy), (20, 4.0));
+        assert_eq!((before.bottleneck(), found.bottleneck()), (Bottleneck::Decode, Bottleneck::Consumer));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::config::values::{pattern, whole, within};
+
 /// `simsiam report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
@@ -13,6 +15,19 @@ pub struct ReportArgs {
     /// The page: one HTML file that needs no network
     #[arg(long, value_name = "FILE", default_value = "report.html")]
     pub out: PathBuf,
+    /// Also show images: a map of the features of so many validation images, nearest neighbours, and the views of the first and the last step. Encodes
+    /// up to 10,000 training images of each run
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1000", value_parser = within::<usize>(1, 5_000), allow_negative_numbers = true)]
+    pub samples: Option<usize>,
+    /// Also show the views of this step, from 1
+    #[arg(long, requires = "samples", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
+    pub step: Option<u64>,
+    /// Where the training shards are now, if they have moved
+    #[arg(long, num_args = 1.., value_name = "PATH", requires = "samples", value_parser = pattern())]
+    pub shards: Option<Vec<String>>,
+    /// Where the validation shards are now, if they have moved
+    #[arg(long, num_args = 1.., value_name = "PATH", requires = "samples", value_parser = pattern())]
+    pub val_shards: Option<Vec<String>>,
 }
 
 /// `simsiam runs`.

@@ -13,6 +13,7 @@ pub mod pack;
 pub mod preview;
 pub mod report;
 pub mod runs;
+pub mod serve;
 pub mod study;
 pub mod train;
 pub mod unpack;

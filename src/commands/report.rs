@@ -4,9 +4,12 @@ use anyhow::{Context, Result};
 use simsiam_pipeline::shards::AtomicFile;
 
 use crate::cli::ReportArgs;
+use crate::config::Overrides;
 use crate::console::{Console, counted};
+use crate::gallery::{Gallery, GalleryConfig};
+use crate::interrupt::Interrupt;
 use crate::record::RunRecord;
-use crate::report;
+use crate::report::{Content, Links, Place, page};
 use crate::runs::text::bytes;
 
 /// Writes the page.
@@ -18,10 +21,28 @@ pub fn run(args: &ReportArgs, console: &Console) -> Result<()> {
     for run in &runs {
         run.notes.iter().for_each(|note| tracing::warn!("{}: {note}", run.path.display()));
     }
-    let page = report::page(&runs)?;
+    let runs: Vec<&RunRecord> = runs.iter().collect();
+    let mut content = Content::of(&runs, Links::Anchors)?;
+    if let Some(samples) = args.samples {
+        content = content.with_samples(&runs, &galleries(&runs, args, samples, console)?)?;
+    }
+    let page = page(&content, Place::File)?;
     let out = args.out.display();
     AtomicFile::write_all_to(&args.out, page.as_bytes()).with_context(|| format!("cannot write {out}"))?;
     let size = bytes(page.len() as u64);
     console.result(format!("{out}: {}, {size}; open it in a browser", counted(runs.len() as u64, "run")))?;
     Ok(())
+}
+
+fn galleries(
+    runs: &[&RunRecord],
+    args: &ReportArgs,
+    samples: usize,
+    console: &Console,
+) -> Result<Vec<Gallery>> {
+    let interrupt = Interrupt::listen()?;
+    let (shards, val_shards) = (args.shards.clone(), args.val_shards.clone());
+    let shards = Overrides { shards, val_shards, ..Overrides::default() };
+    let config = GalleryConfig { samples, step: args.step, shards };
+    runs.iter().map(|run| Gallery::of(run, &config, &interrupt, console)).collect()
 }

@@ -21,6 +21,8 @@ use crate::interrupt::Interrupt;
 use crate::progress::{Counters, Progress};
 use crate::run_dir::{RunDir, saved_config};
 use crate::schedule::Schedule;
+use crate::serve::{Listener, Server};
+use crate::tensorboard::TensorBoard;
 use crate::train::{Outcome, Run, train};
 
 /// Trains; `Interrupted` if it was asked to stop.
@@ -36,6 +38,8 @@ pub fn run(args: &TrainArgs, console: &Console) -> Result<Outcome> {
 /// # Errors
 /// As [`run`].
 pub fn run_until(interrupt: Interrupt, args: &TrainArgs, console: &Console) -> Result<Outcome> {
+    let sinks =
+        Sinks { listener: args.serve.map(Listener::bind).transpose()?, tensorboard: args.tensorboard };
     let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
     let settled = match &args.resume {
         Some(path) => resume(path, overrides)?,
@@ -44,7 +48,7 @@ pub fn run_until(interrupt: Interrupt, args: &TrainArgs, console: &Console) -> R
     let Settled { config, given, dir, .. } = &settled;
     let here = config.found_from_here(dir.path(), given, ShardFlags::TRAIN)?;
     let (device, precision) = (config.device, config.precision);
-    on_device(device, precision, Training { settled, here, interrupt, console })
+    on_device(device, precision, Training { settled, here, sinks, interrupt, console })
 }
 
 /// What is to be trained, and where.
@@ -58,11 +62,20 @@ struct Settled {
     epochs_before: Option<u64>,
 }
 
+/// Who else is told of the run.
+struct Sinks {
+    /// Where it is to be shown.
+    listener: Option<Listener>,
+    /// Whether there are to be event files.
+    tensorboard: bool,
+}
+
 /// A run whose configuration is settled.
 struct Training<'a> {
     settled: Settled,
     /// The configuration with the names of the shards as they can be opened from the current folder.
     here: TrainConfig,
+    sinks: Sinks,
     interrupt: Interrupt,
     console: &'a Console,
 }
@@ -71,7 +84,7 @@ impl Work for Training<'_> {
     type Output = Outcome;
 
     fn run<D: Networks>(self, dev: &D) -> Result<Outcome> {
-        let Self { settled, here, interrupt, console } = self;
+        let Self { settled, here, sinks, interrupt, console } = self;
         let Settled { mut config, given, dir, resumed, epochs_before } = settled;
         let data = Data::open(&here, &console.open_options())?;
         config.remember(&here);
@@ -86,6 +99,10 @@ impl Work for Training<'_> {
             conclude(console, &outcome, &run);
             return Ok(outcome);
         }
+        if sinks.tensorboard {
+            run.progress.tell(TensorBoard::create(run.dir.path(), step)?);
+        }
+        let _server = sinks.listener.map(|listener| serve(listener, &run.dir, console)).transpose()?;
         let Run { config, data, .. } = &run;
         let mut model = config.network(dev, data.train.shards.len() as usize, steps_per_epoch);
         let outcome = train(&mut model, &mut run, resumed);
@@ -96,6 +113,13 @@ impl Work for Training<'_> {
         conclude(console, &outcome, &run);
         Ok(outcome)
     }
+}
+
+/// Shows the run while it trains.
+fn serve(listener: Listener, dir: &RunDir, console: &Console) -> Result<Server> {
+    let server = listener.start(dir.path())?;
+    console.line(format_args!("# live at {}", server.url()));
+    Ok(server)
 }
 
 /// The outcome of a run that has nothing left to do.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How one sample was classified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub fn accuracy(verdicts: &[Verdict], places: usize) -> f64 {
 const MAX_CONFUSION_CLASSES: usize = 2048;
 
 /// Accuracies of one classifier. All are in percent.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// Samples whose own class came first.
     pub top1: f64,
@@ -40,7 +40,7 @@ pub struct Scores {
 }
 
 /// Accuracies on the samples of one class.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScore {
     /// Its number.
     pub label: u32,

@@ -54,6 +54,19 @@ pub struct View {
 }
 
 impl Preview {
+    /// The first `count` images of the epoch that the step after `step` steps belongs to. They do not depend on the size of
+    /// the batches, so small ones are made.
+    ///
+    /// # Errors
+    /// As [`of_step`](Self::of_step).
+    pub fn of_epoch(config: &TrainConfig, data: &Data, step: u64, count: usize) -> Result<Self> {
+        let epoch = step / data.steps_per_epoch(config)?;
+        let small = TrainConfig { batch_size: config.batch_size.min(count), accumulate: 1, ..config.clone() };
+        let first = epoch * data.steps_per_epoch(&small)?;
+        let preview = Self::of_step(&small, data, first + 1, small.batch_size)?;
+        Ok(Self { step: step + 1, ..preview })
+    }
+
     /// The first `count` images of training step `step`, from 1, or all of them if they are fewer.
     ///
     /// # Errors

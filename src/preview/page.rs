@@ -16,7 +16,7 @@ use crate::html::Text;
 /// Longer side of an original on the page, in pixels; larger ones are scaled down.
 const LARGEST: u32 = 640;
 
-const STYLE: &str = include_str!("page.css");
+const STYLE: &str = concat!(include_str!("page.css"), include_str!("cards.css"));
 
 /// The page.
 ///
@@ -34,10 +34,18 @@ pub fn page(preview: &Preview) -> Result<String> {
          The boxes on an original are what its views show.</p>\n</header>\n<main>\n",
         images.len()
     );
-    for image in images {
-        write_card(&mut html, image)?;
-    }
+    html.push_str(&cards(images)?);
     html.push_str("</main>\n</body>\n</html>\n");
+    Ok(html)
+}
+
+/// An article for each image: itself, with what its views show, and the views. `cards.css` goes with them.
+///
+/// # Errors
+/// If an image cannot be encoded.
+pub fn cards(images: &[Shown]) -> Result<String> {
+    let mut html = String::new();
+    images.iter().try_for_each(|image| write_card(&mut html, image))?;
     Ok(html)
 }
 

@@ -83,6 +83,7 @@ mod tests {
             predictor_lr: 0.03,
             images_per_s,
             data_wait: 0.9999,
+            pipeline: None,
         };
         let mut shown = Vec::new();
         for (step, metrics, seconds) in [

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::config::StopRule;
 use crate::health::Health;
+use crate::metrics::PipelineMetrics;
 
 /// A line, of a log step or of an epoch's end. What it does not have, or is not finite, is `None`; the fields are those of
 /// [`StepMetrics`](crate::metrics::StepMetrics) and [`EpochMetrics`](crate::metrics::EpochMetrics).
@@ -27,6 +28,7 @@ pub struct Line {
     pub predictor_lr: Option<f64>,
     pub images_per_s: Option<f64>,
     pub data_wait: Option<f64>,
+    pub pipeline: Option<PipelineMetrics>,
     pub knn_top1: Option<f64>,
     pub stopped_by: Option<StopRule>,
 }

@@ -16,7 +16,7 @@ pub(super) struct Chart {
 }
 
 /// All charts, in the page's order.
-pub(super) const CHARTS: [Chart; 8] = [
+pub(super) const CHARTS: [Chart; 9] = [
     Chart {
         key: "loss",
         title: "Loss",
@@ -72,6 +72,13 @@ pub(super) const CHARTS: [Chart; 8] = [
         hint: "share of the time in which training waits for the loader",
         at_epochs: false,
         value: |line| Some(100.0 * line.data_wait?),
+    },
+    Chart {
+        key: "queue",
+        title: "Queue of batches, % full",
+        hint: "when training takes one; 0: training waits for the loader, 100: the loader is ahead",
+        at_epochs: false,
+        value: |line| Some(100.0 * line.pipeline.as_ref()?.batches()?.fill()),
     },
 ];
 

@@ -12,10 +12,10 @@ pub(super) struct Group<'a> {
 
 /// The runs in groups, in the order of their first runs. Two runs with the same seed are no sample of two: the second begins
 /// a group of its own, as does a run whose settings are not known.
-pub(super) fn groups(runs: &[RunRecord]) -> Vec<Group<'_>> {
+pub(super) fn groups<'a>(runs: &[&'a RunRecord]) -> Vec<Group<'a>> {
     let seed = |run: &RunRecord| run.settings.get("seed").map(str::to_owned);
     let mut groups: Vec<(Settings, Vec<&RunRecord>)> = Vec::new();
-    for run in runs {
+    for &run in runs {
         let shared = run.settings.clone().without("seed");
         let takes = |(settings, members): &&mut (Settings, Vec<&RunRecord>)| {
             !shared.is_empty() && *settings == shared && members.iter().all(|one| seed(one) != seed(run))
@@ -58,7 +58,8 @@ mod tests {
             run("e", "no toml"),
             run("f", "no toml"),
         ];
-        let labels: Vec<String> = groups(&runs).into_iter().map(|group| group.label).collect();
+        let labels: Vec<String> =
+            groups(&runs.iter().collect::<Vec<_>>()).into_iter().map(|group| group.label).collect();
         assert_eq!(labels, ["a and 1 more (seeds 0, 1)", "b", "d", "e", "f"]);
     }
 }

@@ -3,7 +3,9 @@
 use std::fmt::{Display, Write};
 
 use anyhow::Result;
+use form_urlencoded::byte_serialize;
 
+use super::content::Links;
 use super::groups::Group;
 use crate::health::Health;
 use crate::html::Text;
@@ -25,13 +27,13 @@ pub(super) fn how_grouped(groups: &[Group<'_>]) -> &'static str {
     }
 }
 
-fn differing_settings(runs: &[RunRecord]) -> Vec<Difference> {
+fn differing_settings(runs: &[&RunRecord]) -> Vec<Difference> {
     let settings: Vec<&Settings> = runs.iter().map(|run| &run.settings).collect();
     differences(&settings)
 }
 
 /// The table of runs.
-pub(super) fn runs(runs: &[RunRecord]) -> Result<String> {
+pub(super) fn runs(runs: &[&RunRecord], links: Links<'_>) -> Result<String> {
     let is_narrow =
         |setting: &Difference| setting.values.iter().flatten().all(|value| value.chars().count() <= WIDEST);
     let settings: Vec<Difference> =
@@ -44,7 +46,14 @@ pub(super) fn runs(runs: &[RunRecord]) -> Result<String> {
     }
     table.push_str("</tr></thead><tbody>");
     for (at, run) in runs.iter().enumerate() {
-        write!(table, "<tr><th scope=\"row\"><a href=\"#run-{at}\"><bdi>{}</bdi></a></th>", Text(&run.name))?;
+        let link = match links {
+            Links::Anchors => format!("#run-{at}"),
+            Links::Pages { token } => {
+                let token = token.map_or_else(String::new, |token| format!("&amp;token={token}"));
+                format!("?run={}{token}", byte_serialize(run.name.as_bytes()).collect::<String>())
+            }
+        };
+        write!(table, "<tr><th scope=\"row\"><a href=\"{link}\"><bdi>{}</bdi></a></th>", Text(&run.name))?;
         write!(table, "<td>{}</td>", Text(run.standing))?;
         cell(&mut table, run.best_knn().map(|(knn, _)| format!("{knn:.2}")))?;
         cell(&mut table, run.untrained_knn().map(|knn| format!("{knn:.2}")))?;
@@ -83,7 +92,7 @@ fn verdict(health: Health) -> String {
 }
 
 /// When the verdict of each run changed.
-pub(super) fn verdicts(runs: &[RunRecord]) -> Result<String> {
+pub(super) fn verdicts(runs: &[&RunRecord]) -> Result<String> {
     let mut list = String::from("<ul class=\"verdicts\">");
     for run in runs {
         write!(list, "<li><bdi>{}</bdi>: ", Text(&run.name))?;
@@ -102,7 +111,7 @@ pub(super) fn verdicts(runs: &[RunRecord]) -> Result<String> {
 }
 
 /// The settings that are not the same in all runs.
-pub(super) fn differing(runs: &[RunRecord]) -> Result<String> {
+pub(super) fn differing(runs: &[&RunRecord]) -> Result<String> {
     let settings = differing_settings(runs);
     if settings.is_empty() {
         let text = if runs.len() == 1 { "There is one run." } else { "All runs have the same settings." };
@@ -123,7 +132,7 @@ pub(super) fn differing(runs: &[RunRecord]) -> Result<String> {
 }
 
 /// Everything about each run: notes, where and on what it ran, its configuration.
-pub(super) fn details(runs: &[RunRecord]) -> Result<String> {
+pub(super) fn details(runs: &[&RunRecord]) -> Result<String> {
     let mut text = String::new();
     for (at, run) in runs.iter().enumerate() {
         write!(text, "<section class=\"run\" id=\"run-{at}\"><h3><bdi>{}</bdi></h3>", Text(&run.name))?;
@@ -145,11 +154,10 @@ pub(super) fn details(runs: &[RunRecord]) -> Result<String> {
             ("Precision", setting("precision").or_else(|| Some("the device's default".into()))),
             ("Workers", setting("workers")),
         ];
+        let facts = facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         text.push_str("<dl>");
-        for (name, value) in facts {
-            if let Some(value) = value {
-                write!(text, "<dt>{name}</dt><dd><bdi>{}</bdi></dd>", Text(value))?;
-            }
+        for (name, value) in facts.chain(run.environment.iter().cloned()) {
+            write!(text, "<dt>{}</dt><dd><bdi>{}</bdi></dd>", Text(name), Text(value))?;
         }
         write!(
             text,

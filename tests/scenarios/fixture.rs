@@ -57,7 +57,7 @@ impl Fixture {
         let text = std::fs::read_to_string(self.path(run).join("metrics.jsonl")).unwrap();
         let lines = text.lines().map(|line| {
             let mut line: Value = serde_json::from_str(line).unwrap();
-            for key in ["images_per_s", "data_wait"] {
+            for key in ["images_per_s", "data_wait", "pipeline"] {
                 line.as_object_mut().unwrap().remove(key);
             }
             line

@@ -19,12 +19,14 @@ mod options;
 mod places;
 mod preview;
 mod report;
+mod serve;
 #[cfg(feature = "remote")]
 #[path = "../../pipeline/tests/support/server/mod.rs"]
 #[expect(dead_code, reason = "other tests play other faults")]
 mod server;
 mod shards;
 mod sources;
+mod tensorboard;
 mod training;
 mod unpack;
 mod weights;

@@ -1,6 +1,7 @@
 //! `simsiam report` and `simsiam runs`, on runs that are whole, going on and broken.
 
 mod browser;
+mod samples;
 
 use std::fs;
 use std::path::Path;
@@ -10,17 +11,17 @@ use serde_json::Value;
 use crate::fixture::{Fixture, refused, simsiam, succeed};
 
 /// A folder's name that would be markup, an attribute's end, and text from right to left.
-const ODD_NAME: &str = "<script>alert(1)<!-- \"'& 🦀 שלום";
+pub(crate) const ODD_NAME: &str = "<script>alert(1)<!-- \"'& 🦀 שלום";
 
 /// A run with these settings and metrics, as far as `report` and `runs` look.
-fn write_run(dir: &Path, config: &str, metrics: &str) {
+pub(crate) fn write_run(dir: &Path, config: &str, metrics: &str) {
     fs::create_dir_all(dir).unwrap();
     fs::write(dir.join("config.toml"), config).unwrap();
     fs::write(dir.join("metrics.jsonl"), metrics).unwrap();
 }
 
 /// Log lines of steps 10 to 200, of which those after `collapse` are collapsed, and kNN of two epochs.
-fn metrics(loss: f64, collapse: u64) -> String {
+pub(crate) fn metrics(loss: f64, collapse: u64) -> String {
     let line = |step: u64| {
         let health = if step > collapse { "collapsed" } else { "healthy" };
         format!(
@@ -46,7 +47,7 @@ fn chart<'a>(data: &'a Value, key: &str) -> &'a Value {
 }
 
 /// Three runs: two that differ in seed, and one with an odd name and odd settings that collapses.
-fn three_runs(dir: &Path) -> [std::path::PathBuf; 3] {
+pub(crate) fn three_runs(dir: &Path) -> [std::path::PathBuf; 3] {
     let runs = ["one", "two", ODD_NAME].map(|name| dir.join(name));
     write_run(&runs[0], "epochs = 1\nseed = 0\n", &metrics(-0.5, 999));
     write_run(&runs[1], "epochs = 1\nseed = 1\n", &metrics(-0.7, 999));
@@ -70,7 +71,7 @@ fn a_report_of_a_real_run_needs_nothing_else_and_has_its_numbers() {
         assert!(!page.contains(loads), "the page has {loads}");
     }
     let data = data(&page);
-    for key in ["loss", "std", "rank", "lr", "predictor-lr", "speed", "wait"] {
+    for key in ["loss", "std", "rank", "lr", "predictor-lr", "speed", "wait", "queue"] {
         assert_eq!(chart(&data, key)["lines"][0]["x"].as_array().unwrap().len(), 25, "{key}");
     }
     assert_eq!(chart(&data, "knn")["lines"][0]["x"], serde_json::json!([0, 25]));

@@ -1,18 +1,21 @@
 "use strict";
 // Draws the charts of the page's data, and makes its tables sortable. Text enters the page by textContent only.
 
-const data = JSON.parse(document.getElementById("data").textContent);
+let data = JSON.parse(document.getElementById("data").textContent);
 const COLOURS = 7;
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
 const shown = data.groups.map(() => true);
 const charts = [];
-/** The first and the last step of all lines. */
-const everything = [
-  Math.min(...data.charts.flatMap((chart) => chart.lines.flatMap((line) => line.x.slice(0, 1)))),
-  Math.max(...data.charts.flatMap((chart) => chart.lines.flatMap((line) => line.x.slice(-1)))),
-];
+let everything = ends();
 let zoomed = [...everything];
 
+/** The first and the last step of all lines. */
+function ends() {
+  const steps = (at) => data.charts.flatMap((chart) => chart.lines.flatMap((line) => line.x.slice(...at)));
+  return [Math.min(...steps([0, 1])), Math.max(...steps([-1]))];
+}
+
+const isEmpty = (line) => line.y.every((value) => value == null);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const colour = (group) => css(`--run-${group % COLOURS}`);
 const dash = (group) => DASHES[Math.floor(group / COLOURS) % DASHES.length];
@@ -75,14 +78,14 @@ function axes() {
   return [{ ...look, space: 70 }, { ...look, size: 58, values: (_, splits) => splits.map((value) => value == null ? "" : number(value)) }];
 }
 
-function draw(chart) {
+function draw(chart, place) {
   const card = element("section", "chart");
   const plot = element("div", "plot");
   const values = element("div", "values");
   const step = element("p", "step");
   card.append(element("h3", "", chart.title), element("p", "hint", chart.hint), plot, step, values);
   document.querySelector(".charts").append(card);
-  if (chart.lines.every((line) => line.x.length === 0)) {
+  if (chart.lines.every(isEmpty)) {
     plot.replaceWith(element("p", "note", "No run has this yet."));
     return;
   }
@@ -120,7 +123,7 @@ function draw(chart) {
   plot.setAttribute("aria-label", `${chart.title}: arrow keys move the cursor`);
   plot.addEventListener("keydown", (event) => moveCursor(u, event));
   new ResizeObserver(() => u.setSize({ width: plot.clientWidth, height: 240 })).observe(plot);
-  charts.push({ u, tell });
+  charts.push({ u, tell, place });
 }
 
 function moveCursor(u, event) {

@@ -1,0 +1,18 @@
+//! `simsiam serve`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::serve::Address;
+
+/// `simsiam serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Folder of runs, or a run's folder
+    #[arg(default_value = "runs")]
+    pub dir: PathBuf,
+    /// Where to listen: HOST:PORT, or a port on 127.0.0.1. Other addresses than loopback need a token in SIMSIAM_TOKEN
+    #[arg(long, default_value = Address::DEFAULT)]
+    pub address: Address,
+}
