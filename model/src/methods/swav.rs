@@ -83,7 +83,7 @@ where
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let SwAvConfig { temperature, epsilon, iterations, .. } = self.config;
         let full_size = self.f.encoder.size();
-        // The full-size views come last, so that batch norm's running statistics are mostly theirs: evaluation sees no others.
+        // The full-size views come last, so that they weigh more in batch norm's running statistics: evaluation sees no others.
         let (full, mut views): (Vec<_>, Vec<_>) =
             batch.views.into_iter().partition(|view| view.size() == full_size);
         let small = views.len();
