@@ -28,6 +28,7 @@ pub struct Line {
     pub images_per_s: Option<f64>,
     pub data_wait: Option<f64>,
     pub knn_top1: Option<f64>,
+    pub probe_top1: Option<f64>,
     pub stopped_by: Option<StopRule>,
 }
 

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bench;
+mod command_line;
 mod console;
 mod device;
 mod evaluation;
@@ -14,9 +15,11 @@ mod inspect;
 mod instructions;
 mod interruption;
 mod methods;
+mod online_probe;
 mod options;
 mod places;
 mod preview;
+mod provenance;
 mod report;
 #[cfg(feature = "remote")]
 #[path = "../../pipeline/tests/support/server/mod.rs"]
