@@ -39,7 +39,7 @@ use crate::weights::WeightFormat;
 
 /// Trains SimSiam (Chen & He 2021), self-supervised, straight from JPEG shards.
 #[derive(Debug, Parser)]
-#[command(version, long_version = long_version(), about, arg_required_else_help = true)]
+#[command(version, long_version = long_version(), about, arg_required_else_help = true, after_help = examples::PROGRAM)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -76,7 +76,6 @@ impl Work for Trial {
             .as_ref()
             .map_or(0, |_| 1 + (1..=config.epochs).filter(|epoch| config.knn_is_due(*epoch)).count() as u64);
         let steps = config.epochs * steps_per_epoch;
-        let steps_tried = steps.min(STEPS);
 
         let temporary = tempfile::tempdir().context("cannot make a temporary folder")?;
         let dir = RunDir::create(temporary.path())?;
@@ -92,7 +91,7 @@ impl Work for Trial {
             interrupt: interrupt.clone(),
             progress,
             provenance: Provenance::now(),
-            stop_after: Some(steps_tried),
+            stop_after: Some(steps.min(STEPS)),
         };
         train(&mut model, &mut run, None)?;
         interrupt.check()?;
@@ -104,8 +103,9 @@ impl Work for Trial {
             knn.as_ref().map_or(0, |knn| (knn.bank.len() + knn.queries.len()) * model.features() as u64);
 
         let record = RunRecord::read(temporary.path())?;
-        let step = steps_tried;
-        let sizes = run.dir.checkpoints().file_sizes(step)?;
+        // Fewer, where its outputs collapsed at once.
+        let steps_tried = run.progress.step();
+        let sizes = run.dir.checkpoints().file_sizes(steps_tried)?;
         let rates: Vec<f64> =
             record.metrics.steps.iter().skip(1).filter_map(|line| line.images_per_s).collect();
         let images_per_s = median(rates).or(record.images_per_s()).context("no step was timed")?;
@@ -183,7 +183,7 @@ impl fmt::Display for Plan {
             let needed = memory.own_mib + self.features_mib;
             write!(f, "\nmemory  about {needed:.0} MiB")?;
             if let Some(available) = self.available {
-                write!(f, "; {} MiB are left", thousands(available >> 20))?;
+                write!(f, "; {} MiB are available", thousands(available >> 20))?;
             }
         }
         let (all, one, kept) = (mb(self.disk_bytes()), mb(self.checkpoint_bytes), self.checkpoints_kept);
@@ -224,7 +224,7 @@ mod tests {
              data    45,000 images to train on, 87 steps an epoch\n\
              steps   870 of 2.000 s, 256 images/s (measured in 6 steps)\n\
              time    about 40 min 00 s, with 11 kNN evaluations of 1 min 00 s\n\
-             memory  about 600 MiB; 2,048 MiB are left\n\
+             memory  about 600 MiB; 2,048 MiB are available\n\
              disk    at most 225.1 MB: 1 + 1 checkpoints of 90.0 MB, the best model, metrics"
         );
     }

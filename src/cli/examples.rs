@@ -1,4 +1,14 @@
-//! The examples in the help of each command.
+//! What stands under the flags in the help of each command: examples.
+
+pub(super) const PROGRAM: &str = "\
+`simsiam COMMAND --help` lists a command's flags by topic, with defaults and examples.
+
+Exit codes:
+  0    done
+  1    the run failed, or a check found a fault
+  2    invalid input; nothing was started
+  130  interrupted; a training run has saved its state
+  141  nobody reads the output any more";
 
 pub(super) const TRAIN: &str = "\
 Examples:
