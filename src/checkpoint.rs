@@ -3,30 +3,36 @@
 //! ```text
 //! RUN/checkpoints/step-000000390/model.safetensors      weights and running statistics
 //!                               /optimizer.safetensors  what the optimiser keeps of each parameter: momentum, or moments and steps
+//!                               /probe.safetensors      the online probe, in a run that has one
 //!                               /state.json             position, averages, configuration, data, quarantine
 //! RUN/checkpoints/best.json                             which of them had the best kNN accuracy
 //! ```
 //!
 //! A folder is filled as `step-N.partial` and then renamed. One that is saved anew, as at an epoch's end, steps aside to
-//! `step-N.replaced` until the new one has its name, and counts until then.
+//! `step-N.replaced` until the new one has its name, and counts until then. The best one is kept for evaluation: once newer ones have
+//! taken its place for `--resume`, its `optimizer.safetensors` goes.
 
-use std::collections::BTreeMap;
+mod files;
+
+pub use files::FORMAT;
+#[cfg(any(test, fuzzing))]
+pub(crate) use files::parse_manifest;
+
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use simsiam_model::state::NamedTensor;
 use simsiam_pipeline::shards::Fingerprint;
 use simsiam_pipeline::{BadSample, Part};
-use xxhash_rust::xxh3::xxh3_64;
 
+use self::files::{MODEL, OPTIMIZER, fill, read, read_model, remove, remove_file, write_synced};
 use crate::config::TrainConfig;
 use crate::data::Data;
 use crate::error::InputError;
 use crate::progress::Counters;
-use crate::tensor_file;
+use crate::provenance::Provenance;
 
 /// Everything of a run that is not a tensor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,6 +56,9 @@ pub struct RunState {
     /// Those of validation shards; none in checkpoints of before there was this.
     #[serde(default)]
     pub val: Option<ValState>,
+    /// The process that saved it; not known of checkpoints of before there was this.
+    #[serde(default)]
+    pub provenance: Option<Provenance>,
 }
 
 /// What a run remembers of its validation shards.
@@ -63,7 +72,7 @@ pub struct ValState {
 
 impl RunState {
     /// The state of a run at this moment.
-    pub fn new(config: &TrainConfig, data: &Data, counters: &Counters) -> Self {
+    pub fn new(config: &TrainConfig, data: &Data, counters: &Counters, provenance: &Provenance) -> Self {
         Self {
             format: FORMAT,
             counters: counters.clone(),
@@ -75,17 +84,11 @@ impl RunState {
             val: data
                 .val()
                 .map(|val| ValState { data: val.shards.fingerprint(), quarantine: val.quarantine.list() }),
+            provenance: Some(provenance.clone()),
         }
     }
 }
 
-/// The version of the layout that this program writes and reads.
-pub const FORMAT: u32 = 3;
-/// The one before, which is read, too. Its fingerprints were of the shards' files.
-const FORMER_FORMAT: u32 = 2;
-const MODEL: &str = "model.safetensors";
-const OPTIMIZER: &str = "optimizer.safetensors";
-const STATE: &str = "state.json";
 const BEST: &str = "best.json";
 const PARTIAL: &str = "partial";
 const REPLACED: &str = "replaced";
@@ -98,25 +101,24 @@ pub struct Checkpoint {
     pub model: Vec<NamedTensor>,
     /// What the optimiser keeps of each parameter.
     pub optimizer: Vec<NamedTensor>,
+    /// The online probe; nothing in a run without one.
+    pub probe: Vec<NamedTensor>,
 }
 
-/// `state.json`: the state, and the other files' checksums.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Manifest {
-    state: RunState,
-    files: BTreeMap<String, FileDigest>,
+/// What evaluation takes of a checkpoint.
+pub struct SavedModel {
+    /// Position, averages, configuration.
+    pub state: RunState,
+    /// Weights and running statistics.
+    pub model: Vec<NamedTensor>,
 }
 
-#[derive(PartialEq, Serialize, Deserialize)]
-struct FileDigest {
-    bytes: u64,
-    xxh3: u64,
-}
-
-impl FileDigest {
-    fn of(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.len() as u64, xxh3: xxh3_64(bytes) }
-    }
+/// Bytes of a checkpoint's files.
+pub struct FileSizes {
+    /// Of the model.
+    pub model: u64,
+    /// Of all of them.
+    pub all: u64,
 }
 
 /// The checkpoints of one run.
@@ -130,8 +132,8 @@ impl CheckpointDir {
         Self { dir: run_dir.join("checkpoints") }
     }
 
-    /// Writes a checkpoint; it counts once its folder has its name. Then removes all but the newest `keep` and the best, and
-    /// those of later steps: they are broken, or the run would have gone on from them.
+    /// Writes a checkpoint; it counts once its folder has its name. Then removes all but the newest `keep` and the best one's
+    /// model, and those of later steps: they are broken, or the run would have gone on from them.
     ///
     /// # Errors
     /// If it cannot be written; the ones before are untouched then.
@@ -157,6 +159,18 @@ impl CheckpointDir {
     /// # Errors
     /// If there is none.
     pub fn newest(&self) -> anyhow::Result<Checkpoint> {
+        self.newest_by(read)
+    }
+
+    /// The model of the newest checkpoint in which it is whole. Broken ones are named in a warning and passed over.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn newest_model(&self) -> anyhow::Result<SavedModel> {
+        self.newest_by(read_model)
+    }
+
+    fn newest_by<C>(&self, read: impl Fn(&Path) -> anyhow::Result<C>) -> anyhow::Result<C> {
         let steps = self.steps()?;
         for step in steps.iter().rev() {
             match read(&self.path(*step)) {
@@ -172,11 +186,11 @@ impl CheckpointDir {
         Err(InputError::new(format!("{} holds no usable checkpoint", self.dir.display())).into())
     }
 
-    /// The checkpoint at a step.
+    /// The model of the checkpoint at a step.
     ///
     /// # Errors
     /// If there is none, or it is broken.
-    pub fn at(&self, step: u64) -> anyhow::Result<Checkpoint> {
+    pub fn model_at(&self, step: u64) -> anyhow::Result<SavedModel> {
         let path = self.path(step);
         if !path.is_dir() {
             let there: Vec<String> = self.steps()?.iter().map(u64::to_string).collect();
@@ -184,9 +198,22 @@ impl CheckpointDir {
             let text = format!("{} has no checkpoint at step {step}; it has: {there}", self.dir.display());
             return Err(InputError::new(text).into());
         }
-        read(&path).map_err(|error| {
+        read_model(&path).map_err(|error| {
             InputError::new(format!("checkpoint {} is unusable: {error:#}", path.display())).into()
         })
+    }
+
+    /// Bytes that the checkpoint at a step takes.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn file_sizes(&self, step: u64) -> anyhow::Result<FileSizes> {
+        let path = self.path(step);
+        let mut all = 0;
+        for file in fs::read_dir(&path)? {
+            all += file?.metadata()?.len();
+        }
+        Ok(FileSizes { model: fs::metadata(path.join(MODEL))?.len(), all })
     }
 
     /// The step of the checkpoint with the best kNN accuracy.
@@ -234,9 +261,13 @@ impl CheckpointDir {
         let best = counters.best_knn.map(|(_, step)| step);
         let (done, later): (Vec<_>, Vec<_>) =
             self.steps()?.into_iter().rev().partition(|step| *step <= counters.step);
-        for step in done.into_iter().skip(keep).filter(|step| best != Some(*step)).chain(later) {
+        for step in done.into_iter().skip(keep).chain(later) {
             let path = self.dir.join(folder(step));
-            remove(&path)?;
+            if best == Some(step) {
+                remove_file(&path.join(OPTIMIZER))?;
+            } else {
+                remove(&path)?;
+            }
             remove(&path.with_extension(REPLACED))?;
         }
         for entry in fs::read_dir(&self.dir)? {
@@ -282,62 +313,6 @@ impl CheckpointDir {
 /// The name of the checkpoint's folder.
 pub fn folder(step: u64) -> String {
     format!("step-{step:09}")
-}
-
-fn read(path: &Path) -> anyhow::Result<Checkpoint> {
-    let manifest = fs::read(path.join(STATE)).map_err(anyhow::Error::from);
-    let manifest = manifest.and_then(|bytes| parse_manifest(&bytes)).context(STATE)?;
-    let tensors = |name: &str| -> anyhow::Result<Vec<NamedTensor>> {
-        let bytes = fs::read(path.join(name))?;
-        ensure!(manifest.files.get(name) == Some(&FileDigest::of(&bytes)), "checksum mismatch");
-        Ok(tensor_file::decode(&bytes, |_| true)?)
-    };
-    Ok(Checkpoint {
-        model: tensors(MODEL).context(MODEL)?,
-        optimizer: tensors(OPTIMIZER).context(OPTIMIZER)?,
-        state: manifest.state,
-    })
-}
-
-fn fill(folder: &Path, checkpoint: &Checkpoint) -> anyhow::Result<()> {
-    fs::create_dir_all(folder)?;
-    let mut files = BTreeMap::new();
-    for (name, tensors) in [(MODEL, &checkpoint.model), (OPTIMIZER, &checkpoint.optimizer)] {
-        let bytes = tensor_file::encode(tensors, None)?;
-        files.insert(name.to_owned(), FileDigest::of(&bytes));
-        write_synced(&folder.join(name), &bytes)?;
-    }
-    let manifest = Manifest { state: checkpoint.state.clone(), files };
-    write_synced(&folder.join(STATE), &serde_json::to_vec_pretty(&manifest)?)?;
-    Ok(File::open(folder)?.sync_all()?)
-}
-
-pub(crate) fn parse_manifest(bytes: &[u8]) -> anyhow::Result<Manifest> {
-    let mut manifest: serde_json::Value = serde_json::from_slice(bytes)?;
-    let format = &manifest["state"]["format"];
-    ensure!(
-        *format == FORMAT || *format == FORMER_FORMAT,
-        "its format is {format}, this program reads {FORMER_FORMAT} and {FORMAT}"
-    );
-    if *format == FORMER_FORMAT {
-        for fingerprints in ["data", "val"] {
-            manifest["state"][fingerprints].take();
-        }
-    }
-    Ok(serde_json::from_value(manifest)?)
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-fn remove(dir: &Path) -> std::io::Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -1,17 +1,23 @@
 //! The command line.
 
 mod eval;
+mod examples;
 pub mod finetune;
 pub mod hints;
 mod inspect;
+mod log;
 mod preview;
+mod program;
 mod runs;
 mod serve;
 mod sources;
+pub(crate) mod topics;
 
 pub use self::eval::{EvalArgs, Judge, ProbeArgs};
 pub use self::inspect::{DuplicateArgs, InspectArgs};
+pub use self::log::LogArgs;
 pub use self::preview::PreviewArgs;
+pub use self::program::program;
 pub use self::runs::{ReportArgs, RunsArgs, RunsCommand};
 pub use self::serve::ServeArgs;
 pub use self::sources::{ChoiceArgs, SourceArgs};
@@ -19,6 +25,7 @@ pub use self::sources::{ChoiceArgs, SourceArgs};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use simsiam_model::arch::Arch;
 use simsiam_pipeline::unpack::UnpackFormat;
 
@@ -29,58 +36,80 @@ use crate::config::values::{assignment, number, pattern, positive, whole, within
 use crate::config::{Device, Overrides, Precision, Preset, Shuffle, Workers};
 use crate::evaluate::frozen::FeatureLayer;
 use crate::evaluate::subject::CheckpointChoice;
+use crate::provenance::long_version;
 use crate::serve::Address;
 use crate::study::Study;
 use crate::weights::WeightFormat;
 
 /// Trains SimSiam (Chen & He 2021), self-supervised, straight from JPEG shards.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true)]
+#[command(version, long_version = long_version(), about, arg_required_else_help = true, after_help = examples::PROGRAM)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// How much is told.
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Train an encoder on shards, or on the demo's own images without --shards
-    #[command(args_override_self = true)]
+    #[command(args_override_self = true, after_help = examples::TRAIN)]
     Train(Box<TrainArgs>),
     /// Run the paper's ablations, or all methods, in turn, and report what came of them
-    #[command(args_override_self = true)]
+    #[command(args_override_self = true, after_help = examples::STUDY)]
     Study(Box<StudyArgs>),
     /// Judge the features of a run: nearest neighbours and a linear probe
+    #[command(after_help = examples::EVAL)]
     Eval(Box<EvalArgs>),
     /// Train a classifier end to end on a share of the labels, from a run's encoder or from scratch
+    #[command(after_help = examples::FINETUNE)]
     Finetune(Box<FinetuneArgs>),
     /// Draw runs as one HTML file: charts, verdicts, settings that differ
+    #[command(after_help = examples::REPORT)]
     Report(ReportArgs),
     /// List the runs in a folder, or compare some
+    #[command(after_help = examples::RUNS)]
     Runs(RunsArgs),
     /// Show runs as a live page, and their metrics to Prometheus
+    #[command(after_help = examples::SERVE)]
     Serve(ServeArgs),
     /// Write the features of shards to a file
+    #[command(after_help = examples::EMBED)]
     Embed(EmbedArgs),
     /// Write a run's encoder for other programs: safetensors with torchvision's names, or ONNX
+    #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
     /// Begin a run with weights from elsewhere: an export, torchvision's, or facebookresearch/simsiam's
-    #[command(args_override_self = true)]
+    #[command(args_override_self = true, after_help = examples::IMPORT)]
     Import(Box<ImportArgs>),
     /// Write shards from a folder of images, or of class folders with images
+    #[command(after_help = examples::PACK)]
     Pack(PackArgs),
     /// Write the images of shards as files: those that were packed, or the pixels that training sees
+    #[command(after_help = examples::UNPACK)]
     Unpack(UnpackArgs),
     /// Count, measure and check the samples of shards
+    #[command(after_help = examples::INSPECT)]
     Inspect(InspectArgs),
     /// Show what training sees at a step: images with their crops beside their views
-    #[command(args_override_self = true)]
+    #[command(args_override_self = true, after_help = examples::PREVIEW)]
     Preview(Box<PreviewArgs>),
     /// Measure how many images a second the loader gives or the model learns from, and what holds them back
+    #[command(after_help = examples::BENCH)]
     Bench(BenchArgs),
     /// Compare a device's operations and training steps with the CPU's
+    #[command(after_help = examples::DOCTOR)]
     Doctor(DoctorArgs),
+    /// Print a script that completes this command line in a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Write manual pages, one for each command
+    #[command(after_help = examples::MAN)]
+    Man(ManArgs),
 }
 
 /// `simsiam train`.
@@ -90,19 +119,28 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub overrides: Overrides,
     /// Settings in a TOML file: the flags' names with `_` for `-`, and a table `recipe`; flags win over it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = topics::RUN, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where checkpoints and metrics go [default: the next free runs/NNN-PRESET-ARCH]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, help_heading = topics::RUN, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
+    /// Print the resolved configuration, as a file that --config takes
+    #[arg(long, help_heading = topics::RUN)]
+    pub show_config: bool,
+    /// Write what each thread does when, for Perfetto or chrome://tracing; the file must be new
+    #[arg(long, help_heading = topics::RUN, value_name = "FILE.json")]
+    pub trace: Option<PathBuf>,
+    /// Make a few steps in a temporary folder, and print the memory, disk and time that the run would take
+    #[arg(long, help_heading = topics::RUN, conflicts_with = "resume")]
+    pub dry_run: bool,
     /// Go on with the run in this folder, exactly where it stopped; with --epochs for more or fewer epochs
-    #[arg(long, value_name = "RUN", conflicts_with = "run_dir")]
+    #[arg(long, help_heading = topics::RUN, value_name = "RUN", conflicts_with = "run_dir")]
     pub resume: Option<PathBuf>,
     /// Show the run as a live page while it trains; HOST:PORT or a port [default: 127.0.0.1:6006]
-    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = Address::DEFAULT)]
+    #[arg(long, help_heading = topics::RUN, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = Address::DEFAULT)]
     pub serve: Option<Address>,
     /// Write event files for TensorBoard, too, in RUN/tensorboard
-    #[arg(long)]
+    #[arg(long, help_heading = topics::RUN)]
     pub tensorboard: bool,
 }
 
@@ -115,7 +153,7 @@ pub struct StudyArgs {
     #[command(flatten)]
     pub overrides: Overrides,
     /// Settings of every run in a TOML file, as for `train`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = topics::RUN, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Only these rows or tables of it, by name; the report also has what `--out` holds of the others
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -181,10 +219,10 @@ pub struct ImportArgs {
     #[command(flatten)]
     pub overrides: Overrides,
     /// Settings in a TOML file, as for `train`; its `recipe` can have the normalisation that the encoder was trained with
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = topics::RUN, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where the run goes [default: the next free runs/NNN-PRESET-ARCH]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, help_heading = topics::RUN, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
 }
 
@@ -282,13 +320,13 @@ pub enum ClassFolders {
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// Images: folders of images, tars, zips, parquets, folders of these, globs or brace patterns; not for `--stage train`
-    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
+    #[arg(long, help_heading = topics::DATA, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub shards: Vec<String>,
     /// How they are read.
     #[command(flatten)]
     pub source: SourceArgs,
     /// How an epoch's order is drawn, as for `train` [default: whole]
-    #[arg(long)]
+    #[arg(long, help_heading = topics::DATA)]
     pub shuffle: Option<Shuffle>,
     /// What to measure
     #[arg(long, default_value = "batches")]
@@ -330,7 +368,7 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 0, value_name = "R", value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub rank: u64,
     /// Decoding threads: a number, or `auto` for half the cores; not for `--stage train` [default: auto]
-    #[arg(long)]
+    #[arg(long, help_heading = topics::DATA)]
     pub workers: Option<Workers>,
     /// Length of the measurement: a third of it decodes only, and a sixth of each part warms up
     #[arg(long, default_value_t = 12.0, value_parser = positive::<f64>, allow_negative_numbers = true)]
@@ -338,6 +376,20 @@ pub struct BenchArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `simsiam completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// `simsiam man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Folder to write the pages to
+    pub dir: PathBuf,
 }
 
 /// `simsiam doctor`.

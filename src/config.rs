@@ -35,6 +35,7 @@ use simsiam_pipeline::choose::Choice;
 use simsiam_pipeline::shards::{Labels, OpenOptions};
 
 use self::values::ByteSize;
+use crate::console::counted;
 use crate::error::InputError;
 
 /// A resolved run: printed at the start, saved as `RUN/config.toml` and in every checkpoint.
@@ -140,6 +141,9 @@ pub struct TrainConfig {
     /// What ends the run before its last epoch: the first of these rules that holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stop_when: Vec<StopRule>,
+    /// Whether a linear classifier learns beside the encoder.
+    #[serde(default)]
+    pub online_probe: bool,
     /// Neighbours that vote.
     pub knn_k: usize,
     /// Votes weigh `exp(similarity / temperature)`.
@@ -277,6 +281,16 @@ impl TrainConfig {
             cache_size: self.cache_size.map_or(options.cache_size, |ByteSize(bytes)| bytes),
             ..options.clone()
         }
+    }
+
+    /// The settings that matter most, on one line.
+    pub fn summary(&self) -> String {
+        let Self { method, arch, epochs, batch_size, base_lr, seed, .. } = self;
+        let (size, epochs) = (self.recipe.size, counted(*epochs, "epoch"));
+        let optimizer = table(self)["optimizer"].as_str().unwrap_or_default().to_owned();
+        format!(
+            "{method}, {arch} at {size}, {epochs}, batches of {batch_size}, {optimizer} at {base_lr}, seed {seed}"
+        )
     }
 
     /// Images of an update.

@@ -1,7 +1,9 @@
-//! What a person sees: bars on a terminal, plain lines otherwise.
+//! What is told: bars on a terminal, plain lines otherwise, or JSON for programs.
 
+mod log;
 mod phase;
 
+pub use log::{LogFormat, Verbosity};
 pub(crate) use phase::left;
 pub use phase::{Phase, Unit};
 
@@ -10,7 +12,10 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
+use self::log::{NoFields, write_json};
+
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
 use simsiam_pipeline::shards::{IndexProgress, OpenOptions};
 use tracing::level_filters::LevelFilter;
 
@@ -24,45 +29,80 @@ pub struct Console {
     draws: bool,
     /// Whether what is printed stands above the bars.
     same_screen: bool,
+    format: LogFormat,
+    verbosity: Verbosity,
 }
 
 impl Console {
     /// A console on this process's streams.
-    pub fn new() -> Self {
+    pub fn new(format: LogFormat, verbosity: Verbosity) -> Self {
         let term = env::var("TERM");
-        let draws = io::stderr().is_terminal() && term.is_ok_and(|term| !term.is_empty() && term != "dumb");
+        let may_draw =
+            format == LogFormat::Text && verbosity != Verbosity::Quiet && io::stderr().is_terminal();
+        let draws = may_draw && term.is_ok_and(|term| !term.is_empty() && term != "dumb");
         let target = if draws { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
-        Self { bars, draws, same_screen: draws && io::stdout().is_terminal() }
+        Self { bars, draws, same_screen: draws && io::stdout().is_terminal(), format, verbosity }
     }
 
-    /// Logs on standard error from now on, above the bars: warnings, or what `SIMSIAM_LOG` says.
+    /// Logs on standard error from now on, above the bars: warnings, or what `--verbose` or else `SIMSIAM_LOG` says.
     ///
     /// # Errors
     /// If that is no level.
     pub fn log(&self) -> anyhow::Result<()> {
-        let level = match env::var_os("SIMSIAM_LOG").filter(|level| !level.is_empty()) {
-            None => LevelFilter::WARN,
-            Some(level) => level_of(level.to_str().unwrap_or_default()).ok_or_else(|| {
+        let of_environment = env::var_os("SIMSIAM_LOG").filter(|level| !level.is_empty());
+        let level = match (self.verbosity, of_environment) {
+            (Verbosity::Verbose, _) => LevelFilter::INFO,
+            (Verbosity::Debug, _) => LevelFilter::DEBUG,
+            (_, None) => LevelFilter::WARN,
+            (_, Some(level)) => level_of(level.to_str().unwrap_or_default()).ok_or_else(|| {
                 let (level, allowed) = (level.display(), LEVELS.join(", "));
                 InputError::new(format!("SIMSIAM_LOG={level}: must be one of {allowed}"))
             })?,
         };
         let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let bars = self.bars.clone();
-        tracing_subscriber::fmt()
+        let log = tracing_subscriber::fmt()
             .with_max_level(level)
             .with_target(false)
-            .without_time()
             .with_ansi(self.draws && !no_color)
-            .with_writer(move || LogWriter(bars.clone()))
-            .init();
+            .with_writer(move || LogWriter(bars.clone()));
+        match self.format {
+            LogFormat::Text => log.without_time().init(),
+            LogFormat::Json => {
+                log.json().flatten_event(true).with_current_span(false).with_span_list(false).init()
+            }
+        }
         Ok(())
     }
 
     /// Prints a line of what goes on. That nobody reads it any more is no reason to stop.
     pub fn line(&self, text: impl fmt::Display) {
-        let _ = self.result(text);
+        match (self.verbosity, self.format) {
+            (Verbosity::Quiet, _) => {}
+            (_, LogFormat::Text) => drop(self.result(text)),
+            (_, LogFormat::Json) => {
+                write_json("INFO", text.to_string().trim_start_matches("# "), NoFields {})
+            }
+        }
+    }
+
+    /// Tells what was measured: as `text` for people, as `message` with fields for programs.
+    pub fn measured(&self, message: &str, fields: &impl Serialize, text: impl fmt::Display) {
+        match (self.verbosity, self.format) {
+            (Verbosity::Quiet, _) => {}
+            (_, LogFormat::Text) => self.line(text),
+            (_, LogFormat::Json) => write_json("INFO", message, fields),
+        }
+    }
+
+    /// Says why the program ends.
+    pub fn error(&self, error: &anyhow::Error) {
+        match self.format {
+            // `eprintln` would panic where nobody listens any more.
+            LogFormat::Text => drop(writeln!(io::stderr(), "error: {error:#}")),
+            LogFormat::Json => write_json("ERROR", &format!("{error:#}"), NoFields {}),
+        }
     }
 
     /// Prints what the program was run for.
@@ -79,7 +119,11 @@ impl Console {
     /// A phase of work over `total` things: a bar, or else a line now and then.
     pub fn phase(&self, name: impl Into<String>, total: u64, unit: Unit) -> Phase {
         let name = name.into();
-        if self.draws { Phase::bar(&self.bars, name, total, unit) } else { Phase::plain(name, total, unit) }
+        match self.verbosity {
+            Verbosity::Quiet => Phase::hidden(),
+            _ if self.draws => Phase::bar(&self.bars, name, total, unit),
+            _ => Phase::plain(self.format, name, total, unit),
+        }
     }
 
     /// Options for opening shards, whose indexing is a phase of its own until they are dropped.
@@ -106,7 +150,7 @@ impl Console {
 
 impl Default for Console {
     fn default() -> Self {
-        Self::new()
+        Self::new(LogFormat::default(), Verbosity::default())
     }
 }
 

@@ -13,6 +13,7 @@ use simsiam_pipeline::{
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::config::{BadSamplePolicy, TrainConfig};
+use crate::console::counted;
 use crate::error::InputError;
 
 /// Opened shards and their use.
@@ -137,7 +138,10 @@ impl Source {
             tracing::warn!("left out: {bad}");
         }
         if let Some(more @ 1..) = bad.len().checked_sub(MOST_NAMED) {
-            tracing::warn!("left out: {more} more samples, which `simsiam inspect --verify` lists");
+            tracing::warn!(
+                "left out: {} more, which `simsiam inspect --verify` lists",
+                counted(more as u64, "sample")
+            );
         }
     }
 

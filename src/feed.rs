@@ -17,6 +17,8 @@ pub struct Fed<D: Backend> {
     pub views: D::Sent,
     /// The number of each image in the data.
     pub samples: Vec<usize>,
+    /// The label of each image.
+    pub labels: Vec<Option<u32>>,
 }
 
 /// Batches on their way, in order.
@@ -107,7 +109,8 @@ impl<D: Backend> Sender<D> {
             _ => Pixels::Values(views.map(|view| batch.view(view)).collect()),
         };
         let views = D::send(&pixels).map_err(|error| anyhow!("the device failed: {error}"))?;
-        Ok(Fed { views, samples: batch.samples().map(|sample| sample as usize).collect() })
+        let samples = batch.samples().map(|sample| sample as usize).collect();
+        Ok(Fed { views, samples, labels: batch.labels().collect() })
     }
 }
 

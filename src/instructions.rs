@@ -18,7 +18,7 @@ struct Set {
     pipeline: pipeline::Instructions,
 }
 
-const SETS: [Set; 3] = [
+static SETS: [Set; 3] = [
     Set { name: "scalar", model: cpu::Instructions::Scalar, pipeline: pipeline::Instructions::Plain },
     Set { name: "avx2", model: cpu::Instructions::Avx2, pipeline: pipeline::Instructions::Avx2 },
     Set { name: "avx512", model: cpu::Instructions::Avx512, pipeline: pipeline::Instructions::Avx512 },
@@ -37,15 +37,26 @@ pub fn limit_from_environment() -> Result<(), InputError> {
     Ok(())
 }
 
+/// The name of the set that the kernels use: the best of the processor's, or the environment's.
+pub fn in_use() -> &'static str {
+    let limited = std::env::var_os(VARIABLE).and_then(|name| find(&name).ok());
+    limited.unwrap_or_else(best).name
+}
+
+/// The best set that the processor has.
+fn best() -> &'static Set {
+    let best = cpu::Instructions::detected();
+    SETS.iter().find(|set| set.model == best).expect("every set has a name")
+}
+
 fn find(name: &OsStr) -> Result<&'static Set, InputError> {
     let shown = name.display();
     let Some(set) = SETS.iter().find(|set| name == set.name) else {
         return Err(InputError::new(format!("{VARIABLE}={shown}: must be scalar, avx2 or avx512")));
     };
-    let best = cpu::Instructions::detected();
-    if set.model > best {
-        let best = SETS.iter().find(|set| set.model == best).expect("every set has a name").name;
-        return Err(InputError::new(format!("{VARIABLE}={shown}: this processor has {best} at most")));
+    let best = best();
+    if set.model > best.model {
+        return Err(InputError::new(format!("{VARIABLE}={shown}: this processor has {} at most", best.name)));
     }
     Ok(set)
 }
@@ -62,7 +73,7 @@ mod tests {
             assert_eq!(error, format!("SIMSIAM_INSTRUCTIONS={name}: must be scalar, avx2 or avx512"));
         }
         let best = cpu::Instructions::detected();
-        for set in SETS {
+        for set in &SETS {
             assert_eq!(find(OsStr::new(set.name)).is_ok(), set.model <= best, "{}", set.name);
         }
     }

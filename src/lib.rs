@@ -7,11 +7,13 @@
 //! - [`evaluate`]: kNN and the linear probe; [`finetune`]: classifiers from few labels; [`embed`]: features as files; [`weights`]: encoders for and from other programs.
 //! - [`inspect`]: what is in shards beyond counts: the pixels' statistics, a recipe's steps, near-duplicates; [`preview`]: what training sees of
 //!   them; [`canvas`], [`html`]: pictures and pages with text.
+//! - [`online_probe`]: a classifier that learns beside the encoder; [`trace`]: what each thread does when.
 //! - [`study`]: many runs in turn, the paper's tables in small.
 //! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
+//! - [`provenance`]: what program, machine and data results come from.
 //! - [`record`]: a run read back; [`report`]: runs as one HTML file; [`runs`]: runs listed and compared; [`serve`]: the
 //!   page live; [`gallery`]: images for it; [`tensorboard`]: event files.
-//! - [`bench`](mod@bench), [`process`]: how fast loader and model are, and what they take.
+//! - [`dry_run`]: what a run would take; [`bench`](mod@bench), [`process`]: how fast loader and model are, and what they take.
 //! - [`device`]: the CPU or a GPU; [`doctor`]: whether the two agree.
 //! - [`cli`], [`commands`], [`error`], [`interrupt`]: the command line around it.
 //! - [`demo`]: the small data set that `simsiam train` makes when it is given none.
@@ -27,6 +29,7 @@ pub mod data;
 pub mod demo;
 pub mod device;
 pub mod doctor;
+pub mod dry_run;
 pub mod embed;
 pub mod error;
 pub mod evaluate;
@@ -41,9 +44,11 @@ pub mod inspect;
 pub mod instructions;
 pub mod interrupt;
 pub mod metrics;
+pub mod online_probe;
 pub mod preview;
 pub mod process;
 pub mod progress;
+pub mod provenance;
 pub mod record;
 pub mod report;
 pub mod run_dir;
@@ -53,5 +58,6 @@ pub mod serve;
 pub mod study;
 pub mod tensor_file;
 pub mod tensorboard;
+pub mod trace;
 pub mod train;
 pub mod weights;

@@ -1,6 +1,5 @@
 //! The `simsiam` command.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -14,14 +13,13 @@ use simsiam::train::Outcome;
 fn main() -> ExitCode {
     simsiam::process::keep_freed_memory();
     let cli = hints::parse();
-    let console = Console::new();
+    let console = cli.log.console();
     match console.log().and_then(|()| run(&cli, &console)) {
         Ok(code) => code,
         Err(error) => {
             let code = exit_code(&error);
             if code != CLOSED_PIPE {
-                // `eprintln` would panic where nobody listens any more.
-                let _ = writeln!(std::io::stderr(), "error: {error:#}");
+                console.error(&error);
             }
             code.into()
         }
@@ -33,6 +31,9 @@ fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
     simsiam::interrupt::survive_file_size_limit()?;
     simsiam::instructions::limit_from_environment()?;
     match &cli.command {
+        Command::Train(args) if args.dry_run => {
+            commands::train::dry_run(args, console).map(|()| ExitCode::SUCCESS)
+        }
         Command::Train(args) => Ok(match commands::train::run(args, console)? {
             Outcome::Finished(_) | Outcome::StoppedEarly(..) => ExitCode::SUCCESS,
             Outcome::Interrupted(_) => INTERRUPTED.into(),
@@ -65,5 +66,9 @@ fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
             Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Bench(args) => commands::bench::run(args, console).map(|()| ExitCode::SUCCESS),
+        Command::Completions(args) => {
+            commands::manual::completions(args, console).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Man(args) => commands::manual::man(args, console).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -7,8 +7,10 @@ pub use self::pipeline::{PipelineMetrics, QueueMetrics, WorkerTime};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::Context;
+use humantime::format_rfc3339_millis;
 use serde::Serialize;
 
 use crate::config::StopRule;
@@ -35,6 +37,9 @@ pub struct StepMetrics {
     pub z_rank: f64,
     /// What they say together.
     pub health: Health,
+    /// Top-1 accuracy of the online probe since the last line, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe_top1: Option<f64>,
     /// Learning rate of encoder and projector at this step.
     pub lr: f64,
     /// Learning rate of the predictor at this step.
@@ -61,9 +66,25 @@ pub struct EpochMetrics {
     /// kNN top-1 accuracy on the backbone's pooled features, in percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub knn_top1: Option<f64>,
+    /// Top-1 accuracy of the online probe over the epoch's steps, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe_top1: Option<f64>,
     /// The rule that ended the run here, before its last epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<StopRule>,
+}
+
+/// A line with the time at which it was written.
+#[derive(Serialize)]
+struct Stamped<'a, M> {
+    #[serde(flatten)]
+    metrics: &'a M,
+    time: String,
+}
+
+/// The time, UTC, RFC 3339 with milliseconds.
+pub fn now() -> String {
+    format_rfc3339_millis(SystemTime::now()).to_string()
 }
 
 /// The file, open for appending.
@@ -90,12 +111,12 @@ impl MetricsLog {
         Ok(Self { path, file })
     }
 
-    /// Appends one line.
+    /// Appends one line, with the time: UTC, RFC 3339.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn write(&mut self, metrics: &impl Serialize) -> anyhow::Result<()> {
-        let mut line = serde_json::to_string(metrics)?;
+        let mut line = serde_json::to_string(&Stamped { metrics, time: now() })?;
         line.push('\n');
         self.file.write_all(line.as_bytes()).with_context(|| format!("cannot write {}", self.path.display()))
     }
@@ -136,6 +157,7 @@ mod tests {
             epoch: step,
             epoch_loss: None,
             knn_top1: Some(1.5),
+            probe_top1: None,
             stopped_by: None,
         };
         let mut log = MetricsLog::open(dir.path(), 0, 0).unwrap();
@@ -152,6 +174,11 @@ mod tests {
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["step"].as_u64().unwrap())
             .collect();
         assert_eq!(steps, [0, 1, 2, 3]);
+        for line in text.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let time = humantime::parse_rfc3339(line["time"].as_str().unwrap()).unwrap();
+            assert!(time.elapsed().unwrap().as_secs() < 60, "{line}");
+        }
     }
 
     #[test]
@@ -161,8 +188,7 @@ mod tests {
         log.write(&serde_json::json!({ "step": 9, "epoch": 1, "loss": -0.5 })).unwrap();
         let step_only = std::fs::metadata(&log.path).unwrap().len();
         // Killed before the checkpoint of the epoch's end; the one before is of the same step.
-        log.write(&EpochMetrics { step: 9, epoch: 1, epoch_loss: None, knn_top1: None, stopped_by: None })
-            .unwrap();
+        log.write(&serde_json::json!({ "step": 9, "epoch": 1, "epoch_loss": -0.5 })).unwrap();
         let log = MetricsLog::open(dir.path(), 9, 1).unwrap();
         assert_eq!(std::fs::metadata(&log.path).unwrap().len(), step_only);
     }

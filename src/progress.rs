@@ -38,6 +38,12 @@ pub struct Counters {
     pub interval_z_rank: Mean,
     /// Loss since the epoch's start.
     pub epoch_loss: Mean,
+    /// Top-1 of the online probe since the last log line, in percent.
+    #[serde(default)]
+    pub interval_probe: Mean,
+    /// Top-1 of the online probe since the epoch's start, in percent.
+    #[serde(default)]
+    pub epoch_probe: Mean,
     /// kNN top-1 of the untrained encoder, in percent.
     pub first_knn: Option<f64>,
     /// Latest kNN top-1, in percent.
@@ -95,6 +101,8 @@ pub struct StepReport {
     pub spreads: Vec<Spread>,
     /// What the loss would be if all outputs were the same, where it tells.
     pub equal_loss: Option<f64>,
+    /// Top-1 of the online probe on each batch, in percent.
+    pub probe_top1: Vec<f64>,
     /// The learning rates used.
     pub rates: LearningRates,
     /// Images in its batches.
@@ -112,6 +120,7 @@ impl StepReport {
             loss: 0.0,
             spreads: Vec::new(),
             equal_loss: None,
+            probe_top1: Vec::new(),
             rates,
             images: 0,
             waited: Duration::ZERO,
@@ -275,6 +284,10 @@ impl Progress {
             counters.interval_z_rank.add(spread.effective_rank);
         }
         counters.epoch_loss.add(report.loss);
+        for top1 in &report.probe_top1 {
+            counters.interval_probe.add(*top1);
+            counters.epoch_probe.add(*top1);
+        }
         self.images += report.images;
         self.waited += report.waited;
         self.bar.set_step(counters.step);
@@ -292,6 +305,7 @@ impl Progress {
     pub fn epoch_ended(&mut self, knn_top1: Option<f64>) -> Result<()> {
         let counters = &mut self.counters;
         let (step, epoch, epoch_loss) = (counters.step, counters.epochs_reported, counters.epoch_loss.take());
+        let probe_top1 = counters.epoch_probe.take();
         counters.epochs_reported += 1;
         if knn_top1.is_some() {
             self.pace.evaluated();
@@ -306,16 +320,17 @@ impl Progress {
             }
         }
         let stopped_by = if epoch < self.epochs { self.stopped_by().map(|(rule, _)| rule) } else { None };
-        let metrics = EpochMetrics { step, epoch, epoch_loss, knn_top1, stopped_by };
+        let metrics = EpochMetrics { step, epoch, epoch_loss, knn_top1, probe_top1, stopped_by };
         self.metrics.write(&metrics)?;
         self.board.as_mut().map(|board| board.epoch(&metrics)).transpose()?;
         let mut parts = Vec::new();
         parts.extend(epoch_loss.map(|loss| format!("mean loss {loss:.4}")));
+        parts.extend(probe_top1.map(|top1| format!("online probe {top1:.2} %")));
         parts.extend(knn_top1.map(|top1| format!("kNN top-1 {top1:.2} %")));
         if !parts.is_empty() {
             let name =
                 if epoch == 0 { "untrained".into() } else { format!("epoch {epoch}/{} done", self.epochs) };
-            self.console.line(format_args!("{name}: {}", parts.join(", ")));
+            self.console.measured("epoch", &metrics, format_args!("{name}: {}", parts.join(", ")));
         }
         self.restart_clock();
         Ok(())
@@ -353,6 +368,7 @@ impl Progress {
             z_std_even: self.rule.even_std,
             z_rank,
             health: self.rule.judge(&seen).after(counters.health),
+            probe_top1: counters.interval_probe.take(),
             lr: f64::from(rates.base),
             predictor_lr: f64::from(rates.predictor),
             images_per_s: self.images as f64 / elapsed,
@@ -373,20 +389,18 @@ impl Progress {
         let StepMetrics { step, epoch, loss, z_std, z_std_even, z_rank, lr, images_per_s, data_wait, .. } =
             metrics;
         let left = self.pace.seconds_left(*step, self.images_per_step / images_per_s);
+        let probe = metrics.probe_top1.map_or_else(String::new, |top1| format!("  probe {top1:.1} %"));
         let text = format!(
-            "loss {loss:.4}  z_std {z_std:.4} (1/sqrt(d) {z_std_even:.4})  rank {z_rank:.1}  lr {lr:.4}  {} images/s  waiting {:.1} %  {} left",
+            "loss {loss:.4}  z_std {z_std:.4} (1/sqrt(d) {z_std_even:.4})  rank {z_rank:.1}{probe}  lr {lr:.4}  {} images/s  waiting {:.1} %  {} left",
             per_second(*images_per_s),
             100.0 * data_wait,
             duration(left)
         );
         self.bar.show(metrics, left);
         if !self.console.shows_bars() {
-            self.console.line(format_args!(
-                "epoch {epoch}/{}  step {}/{}  {text}",
-                self.epochs,
-                thousands(*step),
-                thousands(self.epochs * self.steps_per_epoch)
-            ));
+            let steps = (thousands(*step), thousands(self.epochs * self.steps_per_epoch));
+            let text = format_args!("epoch {epoch}/{}  step {}/{}  {text}", self.epochs, steps.0, steps.1);
+            self.console.measured("step", metrics, text);
         }
         let before = std::mem::replace(&mut self.counters.health, metrics.health);
         if metrics.health != before {

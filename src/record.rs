@@ -21,7 +21,7 @@ use simsiam_pipeline::BadSample;
 use crate::checkpoint::CheckpointDir;
 use crate::error::InputError;
 use crate::health::Health;
-use crate::run_dir::{CONFIG, METRICS};
+use crate::run_dir::{CONFIG, METRICS, saved_provenance};
 
 /// What a run's folder says of the run.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub struct RunRecord {
     pub metrics: RecordedMetrics,
     /// How far it has come.
     pub standing: Standing,
-    /// When the run began: when `config.toml` was last written.
+    /// When the run began; where it does not say, when `config.toml` was last written.
     pub begun: Option<SystemTime>,
     /// When the metrics were last written.
     pub last_written: Option<SystemTime>,
@@ -89,7 +89,7 @@ impl RunRecord {
             settings,
             standing,
             metrics,
-            begun: modified(&file),
+            begun: begun(path).or_else(|| modified(&file)),
             last_written: modified(&path.join(METRICS)),
             bytes: size(path).with_context(|| format!("cannot list {}", path.display()))?,
             checkpoints: CheckpointDir::new(path).steps()?,
@@ -151,6 +151,12 @@ impl RunRecord {
 fn name(path: &Path) -> String {
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     real.file_name().unwrap_or(real.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// When the process started that trained the first step.
+fn begun(run: &Path) -> Option<SystemTime> {
+    let first = saved_provenance(run).into_iter().next().filter(|first| first.step == 0)?;
+    humantime::parse_rfc3339(&first.started).ok()
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {

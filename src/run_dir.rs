@@ -10,11 +10,14 @@ use simsiam_pipeline::shards::AtomicFile;
 use crate::checkpoint::CheckpointDir;
 use crate::config::TrainConfig;
 use crate::error::InputError;
+use crate::provenance::Provenance;
 
 /// The resolved configuration.
 pub const CONFIG: &str = "config.toml";
 /// One line for each log line and epoch.
 pub const METRICS: &str = "metrics.jsonl";
+/// What each process that trained the run was: program, machine, command, data.
+pub const PROVENANCE: &str = "provenance.json";
 /// Held by the process that trains.
 const LOCK: &str = "lock";
 
@@ -27,6 +30,12 @@ pub fn saved_config(path: &Path) -> Result<TrainConfig, InputError> {
     let text = fs::read_to_string(&file)
         .map_err(|error| InputError::new(format!("{} holds no run: {CONFIG}: {error}", path.display())))?;
     toml::from_str(&text).map_err(|error| InputError::new(format!("{}: {error}", file.display())))
+}
+
+/// The processes that the run in `path` has had, in order; none where that was not noted, or cannot be read.
+pub fn saved_provenance(path: &Path) -> Vec<Provenance> {
+    let text = fs::read(path.join(PROVENANCE)).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
 }
 
 /// A run's folder, locked while this value lives.
@@ -109,6 +118,16 @@ impl RunDir {
         } else {
             self.write("quarantine.json", serde_json::to_string_pretty(bad)?)
         }
+    }
+
+    /// Adds a process to those that the run has had. A list that cannot be read is begun anew.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn add_provenance(&self, provenance: &Provenance) -> Result<()> {
+        let mut all = saved_provenance(&self.path);
+        all.push(provenance.clone());
+        self.write(PROVENANCE, serde_json::to_string_pretty(&all)?)
     }
 
     fn write(&self, name: &str, text: String) -> Result<()> {

@@ -135,6 +135,9 @@ fn one_run(dir: &Path, settings: Overrides, interrupt: &Interrupt, console: &Con
     let args = TrainArgs {
         overrides: if begun { Overrides::default() } else { settings },
         config: None,
+        show_config: false,
+        trace: None,
+        dry_run: false,
         run_dir: place(!begun),
         resume: place(begun),
         serve: None,
@@ -200,7 +203,7 @@ mod tests {
         let rows = all.rows(&common).unwrap();
         let all = names(&rows);
         // A tenth of the 100 images is held out.
-        let fitting = names(&that_fit(rows, &common, &Console::new()).unwrap());
+        let fitting = names(&that_fit(rows, &common, &Console::default()).unwrap());
         let left_out: Vec<_> = all.into_iter().filter(|name| !fitting.contains(name)).collect();
         assert_eq!(left_out, ["batch 128", "batch 256", "batch 512", "batch 1024"]);
     }

@@ -14,9 +14,12 @@ use crate::evaluate::knn_accuracy;
 use crate::feed::{Fed, Feed};
 use crate::health::Health;
 use crate::interrupt::Interrupt;
+use crate::online_probe::OnlineProbe;
 use crate::progress::{Counters, Progress, StepReport};
+use crate::provenance::Provenance;
 use crate::run_dir::RunDir;
 use crate::schedule::Schedule;
+use crate::trace::timed;
 
 /// What a run needs besides its model.
 pub struct Run {
@@ -30,6 +33,10 @@ pub struct Run {
     pub interrupt: Interrupt,
     /// Counts, prints and writes metrics.
     pub progress: Progress,
+    /// This process, for its checkpoints.
+    pub provenance: Provenance,
+    /// Steps after which it ends as if it were interrupted, for a trial.
+    pub stop_after: Option<u64>,
 }
 
 /// How a run ended.
@@ -54,11 +61,19 @@ pub fn train<D: Backend>(
     run: &mut Run,
     resumed: Option<Checkpoint>,
 ) -> Result<Outcome> {
-    let Run { config, data, dir, interrupt, progress } = run;
+    let Run { config, data, dir, interrupt, progress, provenance, stop_after } = run;
     let mut optimizer = Optimizer::new(config.optimizer_config());
+    let mut probe = OnlineProbe::of(config, &data.train, model.features())?;
     if let Some(checkpoint) = resumed {
         state::import(model, &checkpoint.model).context("the checkpoint's model")?;
         optimizer.import(model, &checkpoint.optimizer).context("the checkpoint's optimizer")?;
+        // Weights that were imported come without one.
+        if let Some(probe) = probe.as_mut().filter(|_| !checkpoint.probe.is_empty()) {
+            probe.import(&checkpoint.probe).context("the checkpoint's online probe")?;
+        }
+    }
+    if probe.is_some() {
+        model.take_features(); // from here on, the network keeps them
     }
     let mut gradients = model.alloc_grads();
     let batches = data.batches(config, progress.step(), Feed::<D>::DTYPE)?;
@@ -67,11 +82,16 @@ pub fn train<D: Backend>(
     let schedule = Schedule::new(config, steps_per_epoch);
     let total_steps = config.epochs * steps_per_epoch;
     let mut feed = Feed::<D>::start(batches, model.view_sizes().len(), &config.recipe)?;
-    let save = |model: &Network<D>, optimizer: &Optimizer<D>, progress: &mut Progress| {
-        let state = RunState::new(config, data, progress.counters());
+    let save = |model: &Network<D>,
+                optimizer: &Optimizer<D>,
+                probe: &Option<OnlineProbe>,
+                progress: &mut Progress| {
+        let state = RunState::new(config, data, progress.counters(), provenance);
         dir.write_quarantine(&data.bad_samples())?;
-        let checkpoint = Checkpoint { state, model: state::export(model), optimizer: optimizer.export() };
-        dir.checkpoints().save(&checkpoint, config.keep_checkpoints)?;
+        let probe = probe.as_ref().map_or_else(Vec::new, OnlineProbe::export);
+        let checkpoint =
+            Checkpoint { state, model: state::export(model), optimizer: optimizer.export(), probe };
+        timed("checkpoint", || dir.checkpoints().save(&checkpoint, config.keep_checkpoints))?;
         progress.restart_clock();
         anyhow::Ok(())
     };
@@ -81,27 +101,28 @@ pub fn train<D: Backend>(
     loop {
         if let Some(epoch) = progress.epoch_to_report() {
             let knn = data.knn.as_ref().filter(|_| config.knn_is_due(epoch));
-            let top1 = knn.map(|knn| knn_accuracy(model, knn, config, interrupt, progress.console()));
+            let evaluate = |knn| knn_accuracy(model, knn, config, interrupt, progress.console());
+            let top1 = knn.map(|knn| timed("evaluation", || evaluate(knn)));
             let top1 = top1.transpose()?.flatten();
             if !interrupt.is_set() {
                 progress.epoch_ended(top1)?;
                 progress.snapshot(model, data, interrupt)?;
-                save(model, &optimizer, progress)?;
+                save(model, &optimizer, &probe, progress)?;
             }
         }
-        if interrupt.is_set() {
-            save(model, &optimizer, progress)?;
+        if interrupt.is_set() || *stop_after == Some(progress.step()) {
+            save(model, &optimizer, &probe, progress)?;
             return Ok(Outcome::Interrupted(progress.counters().clone()));
         }
         if progress.health() == Health::Collapsed && config.on_collapse == OnCollapse::Stop {
-            save(model, &optimizer, progress)?;
+            save(model, &optimizer, &probe, progress)?;
             return Ok(Outcome::Collapsed(progress.counters().clone()));
         }
         if progress.is_finished() {
             return Ok(Outcome::Finished(progress.counters().clone()));
         }
         if let Some((_, reason)) = progress.stopped_by() {
-            save(model, &optimizer, progress)?;
+            save(model, &optimizer, &probe, progress)?;
             return Ok(Outcome::StoppedEarly(progress.counters().clone(), reason));
         }
 
@@ -109,19 +130,23 @@ pub fn train<D: Backend>(
         let mut report = StepReport::new(rates);
         for _ in 0..config.accumulate {
             let idle = D::done().map_err(failed)?;
-            let Fed { views, samples } =
-                feed.next().context("the pipeline ended before its last epoch")??;
+            let fed = timed("wait for data", || feed.next());
+            let Fed { views, samples, labels } =
+                fed.context("the pipeline ended before its last epoch")??;
             let arrived = D::arrived(&views).map_err(failed)?;
-            let step = model.loss(views, &samples, gradients);
+            let step = timed("forward", || model.loss(views, &samples, gradients));
             let loss = step.value() / config.accumulate as f64;
             let waited = D::between(&idle, &arrived).map_err(failed)?;
             report.add(loss, step.spreads, step.equal_loss, samples.len(), waited);
-            gradients = backward(step.loss, config.accumulate);
+            gradients = timed("backward", || backward(step.loss, config.accumulate));
+            if let Some(probe) = &mut probe {
+                report.probe_top1.push(timed("online probe", || probe.step(model.take_features(), &labels)));
+            }
         }
         if progress.wants_gradients() {
             report.gradient_norms = gradient_norms(model, &gradients);
         }
-        optimizer.update(model, &mut gradients, &rates).map_err(failed)?;
+        timed("update", || optimizer.update(model, &mut gradients, &rates)).map_err(failed)?;
         model.zero_grads(&mut gradients);
         let loss = report.loss;
         progress.stepped(&report)?;
@@ -132,7 +157,7 @@ pub fn train<D: Backend>(
 
         let is_asked = interrupt.take_save();
         if is_asked || progress.step().is_multiple_of(config.checkpoint_every) {
-            save(model, &optimizer, progress)?;
+            save(model, &optimizer, &probe, progress)?;
         }
         if is_asked {
             progress.console().line(format_args!("saved {}", folder(progress.step())));

@@ -17,6 +17,8 @@ pub struct Branch<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D
     pub encoder: Backbone<FEATURES, D>,
     /// The projection head.
     pub projector: Projector<FEATURES, WIDTH, DIM, D>,
+    /// Copies of the features of training passes, where they are asked for.
+    kept: Option<Vec<f32>>,
 }
 
 impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
@@ -27,7 +29,7 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
     /// # Panics
     /// If the projector's depth is neither 2 nor 3.
     pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, rng: &InitRng, config: &HeadConfig) -> Self {
-        Self { encoder, projector: Projector::new(dev, &rng.child("projector"), config) }
+        Self { encoder, projector: Projector::new(dev, &rng.child("projector"), config), kept: None }
     }
 
     /// Evaluation: the projection, normalised by running statistics.
@@ -38,7 +40,11 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
     /// The training pass of one view. The views of a batch go through one after the other, so that batch norm's
     /// statistics are per view.
     pub fn forward_mut(&mut self, x: View<D, Taped<D>>) -> Features<D, DIM, Taped<D>> {
-        self.projector.forward_mut(self.encoder.forward_mut(x))
+        let features = self.encoder.forward_mut(x);
+        if let Some(kept) = &mut self.kept {
+            kept.extend(features.as_vec());
+        }
+        self.projector.forward_mut(features)
     }
 
     /// [`forward_mut`](Self::forward_mut) as a target: normalised by the batch's statistics, but without a gradient.
@@ -84,6 +90,10 @@ pub trait Encoding<D: Backend> {
 
     /// The encoder's tensors, by names without the encoder's own.
     fn encoder_mut(&mut self) -> &mut dyn NamedTensors<D>;
+
+    /// The features of the training passes since the last call, `views x batch x features`, detached; none before the first call,
+    /// which begins to keep them.
+    fn take_features(&mut self) -> Vec<f32>;
 }
 
 /// Features on the way through a training pass, for a loss that is computed elsewhere.
@@ -135,6 +145,10 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> En
 
     fn encoder_mut(&mut self) -> &mut dyn NamedTensors<D> {
         &mut self.encoder
+    }
+
+    fn take_features(&mut self) -> Vec<f32> {
+        self.kept.replace(Vec::new()).unwrap_or_default()
     }
 }
 

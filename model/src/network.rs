@@ -127,6 +127,12 @@ impl<D: Backend> Network<D> {
         self.method.online_mut().encoder_mut()
     }
 
+    /// The encoder's pooled features in the training passes since the last call, `views x batch x features` in row-major order, without a
+    /// gradient. There are none before the first call, which begins to keep them.
+    pub fn take_features(&mut self) -> Vec<f32> {
+        self.method.online_mut().take_features()
+    }
+
     /// Sets the gradients of all trained parameters to 0 and drops all others.
     pub fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
         self.method.zero_grads(grads);

@@ -2,12 +2,29 @@
 
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::queue::Meter;
 pub use crate::queue::QueueStats;
 use crate::stages::work::WorkClock;
+
+/// Is told of each step of the workers' work: its name, when it began, and how long it took.
+pub type Observer = fn(&'static str, Instant, Duration);
+
+static OBSERVER: OnceLock<Observer> = OnceLock::new();
+
+/// Tells `observer` of each step from now on, on the worker's thread, in all pipelines of the process. The first observer stays.
+pub fn observe(observer: Observer) {
+    let _ = OBSERVER.set(observer);
+}
+
+/// Tells the observer, if there is one, of a step that is over.
+pub(crate) fn observed(step: &'static str, began: Instant, ended: Instant) {
+    if let Some(observer) = OBSERVER.get() {
+        observer(step, began, ended - began);
+    }
+}
 
 /// A pipeline's measurements from its start to now.
 #[derive(Clone, Debug)]

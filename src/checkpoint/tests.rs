@@ -1,3 +1,4 @@
+use super::files::STATE;
 use super::*;
 use crate::config::Preset;
 use crate::progress::Mean;
@@ -21,9 +22,11 @@ fn checkpoint(step: u64, best: Option<(f64, u64)>) -> Checkpoint {
             population: Some(u64::MAX),
             quarantine: Vec::new(),
             val: Some(ValState { data: fingerprint(2), quarantine: Vec::new() }),
+            provenance: None,
         },
         model: vec![tensor("encoder.conv1.weight", vec![step as f32, -0.0, 1e-38])],
         optimizer: vec![tensor("encoder.conv1.weight", vec![1.5; 3])],
+        probe: Vec::new(),
     }
 }
 
@@ -52,9 +55,25 @@ fn the_last_k_and_the_best_are_kept() {
     }
     assert_eq!(checkpoints.steps().unwrap(), [2, 5, 6]);
     assert_eq!(checkpoints.best_step().unwrap(), 2);
-    assert_eq!(checkpoints.at(5).unwrap().state.counters.step, 5);
-    let error = checkpoints.at(4).err().unwrap().to_string();
+    assert_eq!(checkpoints.model_at(5).unwrap().state.counters.step, 5);
+    let error = checkpoints.model_at(4).err().unwrap().to_string();
     assert!(error.ends_with("has no checkpoint at step 4; it has: 2, 5, 6"), "{error}");
+}
+
+#[test]
+fn the_best_is_kept_for_evaluation_only_once_newer_ones_are_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoints = CheckpointDir::new(dir.path());
+    checkpoints.save(&checkpoint(1, Some((50.0, 1))), 1).unwrap();
+    assert_eq!(checkpoints.newest().unwrap().optimizer.len(), 1);
+    checkpoints.save(&checkpoint(2, Some((50.0, 1))), 1).unwrap();
+    assert!(!checkpoints.path(1).join(OPTIMIZER).exists());
+    assert_eq!(checkpoints.model_at(1).unwrap().model[0].data[0], 1.0);
+    // Where the newest is broken, the best can be evaluated, but not gone on from.
+    fs::remove_file(checkpoints.path(2).join(MODEL)).unwrap();
+    assert_eq!(checkpoints.newest_model().unwrap().state.counters.step, 1);
+    let error = checkpoints.newest().err().unwrap().to_string();
+    assert!(error.ends_with("holds no usable checkpoint"), "{error}");
 }
 
 #[test]

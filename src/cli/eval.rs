@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::SourceArgs;
+use super::{SourceArgs, topics};
 use crate::config::Workers;
 use crate::config::values::{number, pattern, positive, whole, within};
 use crate::evaluate::frozen::FeatureLayer;
@@ -21,10 +21,10 @@ pub struct EvalArgs {
     #[arg(long, value_delimiter = ',', value_name = "WHICH")]
     pub checkpoint: Vec<CheckpointChoice>,
     /// Labelled shards to learn from: the bank of kNN, the probe's examples [default: the run's]
-    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
+    #[arg(long, help_heading = topics::DATA, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub train_shards: Option<Vec<String>>,
     /// Labelled shards to classify [default: the run's, else a tenth of the training shards, held out]
-    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
+    #[arg(long, help_heading = topics::DATA, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub val_shards: Option<Vec<String>>,
     /// How they are read.
     #[command(flatten)]
@@ -36,10 +36,10 @@ pub struct EvalArgs {
     #[arg(long)]
     pub only: Option<Judge>,
     /// Neighbours that vote [default: the run's]
-    #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
+    #[arg(long, help_heading = topics::KNN, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub knn_k: Option<usize>,
     /// Votes weigh exp(similarity / temperature) [default: the run's]
-    #[arg(long, value_parser = number::<f32>, allow_negative_numbers = true)]
+    #[arg(long, help_heading = topics::KNN, value_parser = number::<f32>, allow_negative_numbers = true)]
     pub knn_temperature: Option<f32>,
     /// The linear probe's settings.
     #[command(flatten)]
@@ -70,6 +70,7 @@ pub enum Judge {
 
 /// The linear probe's settings.
 #[derive(Debug, Args)]
+#[command(next_help_heading = topics::PROBE)]
 pub struct ProbeArgs {
     /// Recipe [default: lars for runs of the preset imagenet, else sgd]
     #[arg(long = "probe-recipe", id = "probe-recipe")]

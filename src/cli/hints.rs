@@ -90,8 +90,11 @@ fn told(error: Error) -> Error {
     let text = match error.kind() {
         ErrorKind::ValueValidation => refused_value(&error),
         ErrorKind::UnknownArgument => {
-            let command = std::env::args_os().skip(1).find_map(|argument| argument.into_string().ok());
-            unknown_flag(&Cli::command(), &command.unwrap_or_default(), &error)
+            let cli = Cli::command();
+            let arguments = std::env::args_os().skip(1).filter_map(|argument| argument.into_string().ok());
+            // Flags of every command can stand before it.
+            let command = arguments.into_iter().find(|argument| cli.find_subcommand(argument).is_some());
+            unknown_flag(&cli, &command.unwrap_or_default(), &error)
         }
         _ => None,
     };

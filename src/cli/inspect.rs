@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::SourceArgs;
+use super::topics::DUPLICATES;
 use crate::config::Preset;
 use crate::config::recipe::recipe_table;
 use crate::config::values::{pattern, within};
@@ -41,9 +42,6 @@ pub struct InspectArgs {
     #[command(flatten, next_help_heading = DUPLICATES)]
     pub search: DuplicateArgs,
 }
-
-/// Where the help of `inspect` lists what is about them.
-const DUPLICATES: &str = "Near-duplicates";
 
 /// How `simsiam inspect --duplicates` looks for them, and what it shows.
 #[derive(Debug, Args)]

@@ -8,12 +8,14 @@ use simsiam_pipeline::choose::{Choice, Chosen};
 use simsiam_pipeline::sampler::SampleSet;
 use simsiam_pipeline::shards::{Labels, OpenOptions};
 
+use super::topics;
 use crate::config::Overrides;
 use crate::config::values::{ByteSize, labels, number, whole};
 use crate::error::InputError;
 
 /// Flags of commands that read images, besides where these are.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = topics::DATA)]
 pub struct SourceArgs {
     /// Where labels come from: `folders` (the first below the source), `parents`, `none`, or a CSV or TSV file [default: from the source itself]
     #[arg(long, value_name = "FROM", value_parser = labels())]
@@ -31,6 +33,7 @@ pub struct SourceArgs {
 
 /// Flags of commands that can use some of the images.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = topics::DATA)]
 pub struct ChoiceArgs {
     /// Only images that a condition holds for: `label in [3, cat]`, `key like 'a*/*'`, `key in list.txt`, with and, or, not
     #[arg(long, value_name = "CONDITION")]

@@ -12,7 +12,7 @@ use simsiam_pipeline::{PipelineConfig, ShardSet, World};
 use crate::bench::{LoaderReport, OperationRow, Stage, StepReport, largest_batch, loader, steps};
 use crate::cli::BenchArgs;
 use crate::config::{Device, Overrides, Preset, TrainConfig, Workers};
-use crate::console::Console;
+use crate::console::{Console, counted};
 use crate::error::InputError;
 
 /// Prints a report.
@@ -131,7 +131,7 @@ fn overrides(args: &BenchArgs) -> Result<Overrides> {
 fn describe_steps(report: &StepReport) -> String {
     let StepReport { arch, batch_size, projector_layers, .. } = report;
     let on = match report.device {
-        Device::Cpu => format!("{} threads", report.threads),
+        Device::Cpu => counted(report.threads as u64, "thread"),
         Device::Cuda => "a GPU".into(),
     };
     let precision = report.precision.and_then(|precision| precision.to_possible_value());
@@ -159,7 +159,9 @@ fn describe(report: &LoaderReport) -> String {
     let rate = |median: f64, (low, high): (f64, f64)| format!("{median:.0} images/s ({low:.0} to {high:.0})");
     let LoaderReport { workers, batch_size, views, samples, step_us, .. } = report;
     let mut lines = vec![format!(
-        "{samples} samples, {workers} workers, batches of {batch_size}, {} of each image; medians over five windows (range)",
+        "{}, {}, batches of {batch_size}, {} of each image; medians over five windows (range)",
+        counted(*samples, "sample"),
+        counted(*workers as u64, "worker"),
         ViewGroup::listed(views)
     )];
     let decode_only = rate(report.decode_only_images_per_s, report.decode_only_images_per_s_range);

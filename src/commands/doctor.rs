@@ -32,12 +32,13 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<bool> {
     };
     let doctor = Doctor { config: &config, steps: args.steps, tolerance, report: &mut report };
     let Diagnosis { failed, losses } = on_device(config.device, config.precision, doctor)?;
-    console.line(format_args!(
+    console.result(format_args!(
         "errors are relative to the CPU's results in single precision; one passes up to {tolerance:.0e}, and without images and matrix products up to {SINGLE_PRECISION:.0e}"
-    ));
+    ))?;
     print_losses(console, config.arch, config.batch_size, &losses);
     if failed > 0 {
-        console.line(format_args!("{failed} results are not the CPU's: do not train on this device"));
+        let results = if failed == 1 { "result is" } else { "results are" };
+        console.result(format_args!("{failed} {results} not the CPU's: do not train on this device"))?;
     }
     Ok(failed == 0)
 }

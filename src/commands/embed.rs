@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::cli::EmbedArgs;
 use crate::config::{Overrides, ShardFlags};
-use crate::console::{Console, Unit, thousands};
+use crate::console::{Console, Unit, counted};
 use crate::data::Source;
 use crate::embed::embed;
 use crate::evaluate::features::Extractor;
@@ -47,12 +47,16 @@ pub fn run(args: &EmbedArgs, console: &Console) -> Result<()> {
     drop(phase);
     let left_out = source.len() - kept.len();
     console.line(format_args!(
-        "{} embeddings of {} values ({subject}, {}) in {}{}",
-        thousands(kept.len()),
+        "{} of {} values ({subject}, {}) in {}{}",
+        counted(kept.len(), "embedding"),
         encoder.dim(),
         args.features,
         args.out.display(),
-        if left_out > 0 { format!("; {left_out} unusable samples were left out") } else { String::new() }
+        if left_out > 0 {
+            format!("; left out: {}", counted(left_out, "unusable sample"))
+        } else {
+            String::new()
+        }
     ));
     source.warn_of_unusable();
     Ok(())

@@ -4,9 +4,10 @@ use anyhow::{Context, Result};
 
 use crate::cli::{EvalArgs, Judge, ProbeArgs};
 use crate::config::{Overrides, Preset, ShardFlags, TrainConfig};
-use crate::console::{Console, Unit, thousands};
+use crate::console::{Console, Unit, counted, thousands};
 use crate::data::{KnnData, Source};
 use crate::error::InputError;
+use crate::evaluate::class_count;
 use crate::evaluate::features::{Extractor, LabelledFeatures};
 use crate::evaluate::frozen::FrozenEncoder;
 use crate::evaluate::knn::{KnnConfig, knn};
@@ -17,9 +18,6 @@ use crate::evaluate::report::{Method, Report, SourceReport, TrialReport};
 use crate::evaluate::scores::{Scores, Verdict};
 use crate::evaluate::subject::Subject;
 use crate::interrupt::Interrupt;
-
-/// More are hardly the numbers of classes.
-const MAX_CLASSES: usize = 1 << 16;
 
 /// Judges each network, prints a line and leaves a JSON file and a picture of each result.
 ///
@@ -54,7 +52,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
     }
     let evaluation = Evaluation {
         recipe: probe_recipe(&args.probe, &config, &data.bank),
-        classes: classes(&data)?,
+        classes: class_count(&[&data.bank.shards, &data.queries.shards])?,
         interrupt: Interrupt::listen()?,
         args,
         config,
@@ -91,11 +89,11 @@ impl Evaluation<'_> {
     fn introduce(&self) -> Result<()> {
         let Self { args, config, data, recipe, .. } = self;
         let mut line = format!(
-            "# {}, {} of {}: {} images of {} classes to learn from, {} to classify",
+            "# {}, {} of {}: {} of {} classes to learn from, {} to classify",
             config.arch,
             args.features,
             args.run.display(),
-            thousands(data.bank.len()),
+            counted(data.bank.len(), "image"),
             self.classes,
             thousands(data.queries.len())
         );
@@ -234,18 +232,4 @@ fn probe_recipe(args: &ProbeArgs, config: &TrainConfig, train: &Source) -> Probe
         schedule: args.schedule.unwrap_or(named.schedule),
         ..named
     }
-}
-
-/// One more than the largest label, or as many as have names.
-pub(super) fn classes(data: &KnnData) -> Result<usize, InputError> {
-    let shards = [&data.bank.shards, &data.queries.shards];
-    let labels = shards.into_iter().flat_map(|shards| (0..shards.len()).filter_map(|at| shards.label(at)));
-    let largest = labels.max().unwrap_or(0) as usize;
-    if largest >= MAX_CLASSES {
-        return Err(InputError::new(format!(
-            "labels go up to {largest}: more than {MAX_CLASSES} classes cannot be evaluated"
-        )));
-    }
-    let named = shards.map(|shards| shards.class_names().map_or(0, <[String]>::len));
-    Ok(named.into_iter().fold(largest + 1, usize::max))
 }

@@ -4,8 +4,9 @@ use anyhow::{Context, Result};
 use simsiam_pipeline::shards::AtomicFile;
 
 use crate::cli::ExportArgs;
-use crate::console::Console;
+use crate::console::{Console, counted};
 use crate::evaluate::subject::Subject;
+use crate::provenance::Provenance;
 use crate::weights::{EncoderWeights, WeightFormat, onnx};
 
 /// Writes the file, and says what it holds.
@@ -18,6 +19,7 @@ pub fn run(args: &ExportArgs, console: &Console) -> Result<()> {
     let network = subject.network()?;
     let mut encoder = EncoderWeights::new(&subject.config, &network, &subject.to_string());
     encoder.metadata.extend(subject.facts());
+    encoder.metadata.push(("exported_by".into(), Provenance::now().program()));
     encoder.metadata.extend(args.metadata.iter().cloned());
     let bytes = match args.format {
         WeightFormat::Torch => encoder.to_safetensors()?,
@@ -26,9 +28,9 @@ pub fn run(args: &ExportArgs, console: &Console) -> Result<()> {
     AtomicFile::write_all_to(&args.out, &bytes)
         .with_context(|| format!("cannot write {}", args.out.display()))?;
     console.line(format_args!(
-        "the {} encoder of {subject}, {} tensors, {:.1} MB, in {}",
+        "the {} encoder of {subject}, {}, {:.1} MB, in {}",
         encoder.arch,
-        encoder.tensors.len(),
+        counted(encoder.tensors.len() as u64, "tensor"),
         bytes.len() as f64 / 1e6,
         args.out.display()
     ));

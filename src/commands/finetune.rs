@@ -8,12 +8,12 @@ use clap::ValueEnum;
 use serde::Serialize;
 use simsiam_pipeline::shards::AtomicFile;
 
-use super::eval::classes;
 use crate::cli::finetune::{Beginning, FinetuneArgs, LabelShare};
 use crate::config::{Overrides, ShardFlags};
 use crate::console::{Console, thousands};
 use crate::data::KnnData;
 use crate::error::InputError;
+use crate::evaluate::class_count;
 use crate::evaluate::report::SourceReport;
 use crate::evaluate::scores::accuracy;
 use crate::evaluate::subject::Subject;
@@ -44,7 +44,8 @@ pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
         subject.check_own(&data.bank.shards, "--train-shards")?;
     }
     data.warn_of_shared();
-    let (classes, interrupt) = (classes(&data)?, Interrupt::listen()?);
+    let (classes, interrupt) =
+        (class_count(&[&data.bank.shards, &data.queries.shards])?, Interrupt::listen()?);
     let shares = (0..args.seeds).map(|seed| data.bank.share_of_labels(share, seed));
     let shares = shares.collect::<Result<Vec<_>, _>>()?;
     let mut means = Vec::new();

@@ -8,12 +8,13 @@ use dfdx::prelude::Cpu;
 use simsiam_model::state;
 
 use crate::checkpoint::{Checkpoint, FORMAT, RunState};
-use crate::cli::ImportArgs;
+use crate::cli::{ImportArgs, program};
 use crate::config::{Overrides, ShardFlags, TrainConfig, default_run_dir};
-use crate::console::Console;
+use crate::console::{Console, counted};
 use crate::data::Data;
 use crate::error::InputError;
 use crate::progress::Counters;
+use crate::provenance::Provenance;
 use crate::run_dir::RunDir;
 use crate::weights::foreign::{ForeignWeights, Taken};
 
@@ -45,29 +46,39 @@ pub fn run(args: &ImportArgs, console: &Console) -> Result<()> {
     let Taken { heads, used, left_out } = weights
         .read_into(&mut model)
         .map_err(|error| InputError::new(format!("{file}: its {arch} does not fit: {error}")))?;
+    let data = data.map(|data| data.train.shards.fingerprint());
+    let provenance = Provenance { data, ..Provenance::now() };
     let state = RunState {
         format: FORMAT,
         counters: Counters::default(),
         config: config.clone(),
-        data: data.map(|data| data.train.shards.fingerprint()),
+        data,
         part: None,
         population: None,
         quarantine: Vec::new(),
         val: None,
+        provenance: Some(provenance.clone()),
     };
-    let checkpoint = Checkpoint { state, model: state::export(&model), optimizer: Vec::new() };
+    let checkpoint =
+        Checkpoint { state, model: state::export(&model), optimizer: Vec::new(), probe: Vec::new() };
     let dir = RunDir::create(&path)?;
     // In this order: a folder with a configuration, but no checkpoint, would be trained from random weights.
     dir.checkpoints().save(&checkpoint, config.keep_checkpoints).context("the imported weights")?;
     dir.write_config(&config)?;
+    dir.add_provenance(&provenance)?;
     let heads = if heads.is_empty() { "no heads".into() } else { heads.join(" and ") };
-    console.line(format_args!("took the {arch} encoder and {heads} from {file}: {used} tensors"));
+    console.line(format_args!(
+        "took the {arch} encoder and {heads} from {file}: {}",
+        counted(used as u64, "tensor")
+    ));
     if !left_out.is_empty() {
-        console.line(format_args!("left out {} tensors: {}", left_out.len(), listed(left_out)));
+        let count = counted(left_out.len() as u64, "tensor");
+        console.line(format_args!("left out {count}: {}", listed(left_out)));
     }
     console.line(format_args!(
-        "run folder: {path}\nnext: simsiam eval {path} --train-shards ... --val-shards ...",
-        path = path.display()
+        "run folder: {path}\nnext: {program} eval {path} --train-shards ... --val-shards ...",
+        path = path.display(),
+        program = program()
     ));
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod export;
 pub mod finetune;
 pub mod import;
 pub mod inspect;
+pub mod manual;
 pub mod pack;
 pub mod preview;
 pub mod report;

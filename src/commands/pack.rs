@@ -7,8 +7,8 @@ use simsiam_pipeline::ShardSet;
 use simsiam_pipeline::pack::{ClassFolders, PackOptions, PackOrder, PackProgress, pack, pack_set};
 use simsiam_pipeline::shards::{Labels, OpenOptions};
 
-use crate::cli::{self, PackArgs};
-use crate::console::{Console, Unit, counted, thousands};
+use crate::cli::{self, PackArgs, program};
+use crate::console::{Console, Unit, counted};
 use crate::error::InputError;
 
 /// Packs, and says what was written.
@@ -70,11 +70,12 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
     }
     let classes = match report.classes.len() {
         0 => "without labels".to_owned(),
+        1 => "of 1 class".to_owned(),
         classes => format!("of {classes} classes"),
     };
     let left_out = report.left_out.as_ref().map_or_else(String::new, |list| {
         let files = (report.skipped.len() + report.others.len()) as u64;
-        format!("; {} files were left out: see {}", thousands(files), list.display())
+        format!("; left out: {}, see {}", counted(files, "file"), list.display())
     });
     console.line(format_args!(
         "packed {} {classes} into {}, {} MiB, in {}{left_out}",
@@ -83,7 +84,7 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         report.bytes >> 20,
         args.out.display(),
     ));
-    console.line(format_args!("try: simsiam inspect {} --verify", args.out.display()));
+    console.line(format_args!("try: {} inspect {} --verify", program(), args.out.display()));
     Ok(())
 }
 

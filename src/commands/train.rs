@@ -1,28 +1,33 @@
 //! `simsiam train`: settles the configuration, opens data and folder, trains, and says what came of it.
 
+mod messages;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use simsiam_model::network::Networks;
 use simsiam_pipeline::ShardSet;
-use simsiam_pipeline::augment::ViewGroup;
 use simsiam_pipeline::shards::Fingerprint;
 
+use self::messages::{conclude, introduce, new_schedule, warn_of_memory};
 use crate::checkpoint::Checkpoint;
 use crate::cli::TrainArgs;
 use crate::commands::demo_shards;
-use crate::config::{Device, Overrides, Precision, Preset, ShardFlags, TrainConfig, default_run_dir};
-use crate::console::{Console, counted, thousands};
+use crate::config::{Overrides, Preset, ShardFlags, TrainConfig, default_run_dir};
+use crate::console::{Console, counted};
 use crate::data::{Data, KnnData, Source};
 use crate::device::{Work, on_device};
+use crate::dry_run::{Plan, Trial};
 use crate::error::InputError;
 use crate::feed::Feed;
 use crate::interrupt::Interrupt;
+use crate::online_probe::OnlineProbe;
 use crate::progress::{Counters, Progress};
+use crate::provenance::Provenance;
 use crate::run_dir::{RunDir, saved_config};
-use crate::schedule::Schedule;
 use crate::serve::{Listener, Server};
 use crate::tensorboard::TensorBoard;
+use crate::trace;
 use crate::train::{Outcome, Run, train};
 
 /// Trains; `Interrupted` if it was asked to stop.
@@ -45,10 +50,27 @@ pub fn run_until(interrupt: Interrupt, args: &TrainArgs, console: &Console) -> R
         Some(path) => resume(path, overrides)?,
         None => begin(args.run_dir.as_deref(), overrides, console)?,
     };
-    let Settled { config, given, dir, .. } = &settled;
-    let here = config.found_from_here(dir.path(), given, ShardFlags::TRAIN)?;
-    let (device, precision) = (config.device, config.precision);
+    let here = settled.found_from_here(args.show_config, console)?;
+    let (device, precision) = (here.device, here.precision);
+    let _until_the_end = args.trace.as_deref().map(trace::start).transpose()?;
     on_device(device, precision, Training { settled, here, sinks, interrupt, console })
+}
+
+/// Says what a run would take, and makes none.
+///
+/// # Errors
+/// As [`run`], as far as a few steps show.
+pub fn dry_run(args: &TrainArgs, console: &Console) -> Result<()> {
+    let interrupt = Interrupt::listen()?;
+    let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
+    let settled = begin(args.run_dir.as_deref(), overrides, console)?;
+    let here = settled.found_from_here(args.show_config, console)?;
+    let _until_the_end = args.trace.as_deref().map(trace::start).transpose()?;
+    let data = Data::open(&here, &console.open_options())?;
+    let (device, precision) = (here.device, here.precision);
+    let plan: Plan = on_device(device, precision, Trial { config: here, data, interrupt })?;
+    console.result(format_args!("{} would be made:\n{plan}", settled.dir.path().display()))?;
+    Ok(())
 }
 
 /// What is to be trained, and where.
@@ -70,6 +92,16 @@ struct Sinks {
     tensorboard: bool,
 }
 
+impl Settled {
+    /// The configuration with the names of the shards as they can be opened from the current folder; printed if `shows`.
+    fn found_from_here(&self, shows: bool, console: &Console) -> Result<TrainConfig> {
+        if shows {
+            console.result(self.config.to_string().trim_end())?;
+        }
+        Ok(self.config.found_from_here(self.dir.path(), &self.given, ShardFlags::TRAIN)?)
+    }
+}
+
 /// A run whose configuration is settled.
 struct Training<'a> {
     settled: Settled,
@@ -89,6 +121,7 @@ impl Work for Training<'_> {
         let data = Data::open(&here, &console.open_options())?;
         config.remember(&here);
         data.check_memory(&config, Feed::<D>::DTYPE)?;
+        OnlineProbe::check_labels(&config, &data.train)?;
         let steps_per_epoch = data.steps_per_epoch(&config)?;
         let (mut run, resumed) = open(config, &given, data, dir, resumed, interrupt, console)?;
         let step = run.progress.step();
@@ -99,6 +132,7 @@ impl Work for Training<'_> {
             conclude(console, &outcome, &run);
             return Ok(outcome);
         }
+        run.dir.add_provenance(&run.provenance)?;
         if sinks.tensorboard {
             run.progress.tell(TensorBoard::create(run.dir.path(), step)?);
         }
@@ -189,8 +223,10 @@ fn open(
     warn_of_memory(&config);
     data.knn.iter().for_each(KnnData::warn_of_shared);
     introduce(console, &config, &data, &dir, &counters);
+    let (step, fingerprint) = (counters.step, data.train.shards.fingerprint());
+    let provenance = Provenance { step, data: Some(fingerprint), ..Provenance::now() };
     let progress = Progress::new(console.clone(), &dir, &config, steps_per_epoch, counters)?;
-    Ok((Run { config, data, dir, interrupt, progress }, resumed))
+    Ok((Run { config, data, dir, interrupt, progress, provenance, stop_after: None }, resumed))
 }
 
 /// A run's folder: made only once nothing can be wrong with the input any more.
@@ -277,113 +313,4 @@ fn check_epochs(
         counted(step, "step")
     );
     Err(given.refusal("epochs", config.epochs, &allowed))
-}
-
-/// What becomes of the learning rate of a run that was to have `before` epochs.
-fn new_schedule(config: &TrainConfig, before: u64, step: u64, steps_per_epoch: u64) -> String {
-    let rate = |epochs: u64| {
-        let config = TrainConfig { epochs, ..config.clone() };
-        Schedule::new(&config, steps_per_epoch).at(step).base
-    };
-    format!(
-        "# {} instead of {before}: the schedule is drawn anew over all of them; the learning rate after step {} is {:.6} instead of {:.6}",
-        counted(config.epochs, "epoch"),
-        thousands(step),
-        rate(config.epochs),
-        rate(before)
-    )
-}
-
-/// A step that does not fit ends the program without a word.
-fn warn_of_memory(config: &TrainConfig) {
-    let mib_an_image: f64 =
-        ViewGroup::sizes(&config.view_groups()).map(|size| config.arch.mib_an_image(size) / 2.0).sum();
-    let of_f32 = (config.batch_size as f64 * mib_an_image * f64::from(1 << 20)) as u64;
-    let needed = if config.precision == Some(Precision::Bf16) { of_f32 / 5 * 3 } else { of_f32 };
-    if let Some(available) = simsiam_pipeline::available_memory()
-        && config.device == Device::Cpu
-        && needed > available
-    {
-        let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-        tracing::warn!(
-            "a step of {} images with {} takes about {:.0} GiB, and {:.1} can be had: a smaller --batch-size, --arch or --preset fits",
-            config.batch_size,
-            config.arch,
-            gib(needed),
-            gib(available)
-        );
-    }
-}
-
-fn introduce(console: &Console, config: &TrainConfig, data: &Data, dir: &RunDir, counters: &Counters) {
-    console.line(format_args!(
-        "# the resolved configuration, saved in {}",
-        dir.path().join("config.toml").display()
-    ));
-    console.line(config.to_string().trim_end());
-    let knn = data.knn.as_ref().map_or("no kNN".into(), |knn| {
-        format!("kNN: {} neighbours, {} queries", thousands(knn.bank.len()), thousands(knn.queries.len()))
-    });
-    console.line(format_args!(
-        "# {} images to train on in {}; {knn}",
-        thousands(data.train.len()),
-        counted(data.train.shards.shards().len() as u64, "source")
-    ));
-    let step = thousands(counters.step);
-    if counters.is_finished(config.epochs) {
-        console.line(format_args!(
-            "# this run is finished: {} of {} done ({step} steps), nothing is left to train",
-            config.epochs,
-            counted(config.epochs, "epoch")
-        ));
-    } else if let Some((rule, _)) = counters.stopped_by(config) {
-        console.line(format_args!(
-            "# this run is finished by --stop-when '{rule}', after step {step}; another rule, or `never`, lets it go on"
-        ));
-    } else if counters.step > 0 {
-        console.line(format_args!("# goes on after step {step}"));
-    }
-}
-
-fn conclude(console: &Console, outcome: &Outcome, run: &Run) {
-    let (Outcome::Finished(counters)
-    | Outcome::StoppedEarly(counters, _)
-    | Outcome::Interrupted(counters)
-    | Outcome::Collapsed(counters)) = outcome;
-    let path = run.dir.path().display();
-    let bad = run.data.bad_samples().len();
-    if bad > 0 {
-        console.line(format_args!("{bad} samples were unusable: see {path}/quarantine.json"));
-    }
-    if let (Some(first), Some(last), Some((best, _))) =
-        (counters.first_knn, counters.last_knn, counters.best_knn)
-    {
-        console.line(format_args!(
-            "kNN top-1 (backbone features): {first:.2} % untrained, {last:.2} % now, {best:.2} % at best"
-        ));
-    }
-    match outcome {
-        Outcome::Interrupted(_) => {
-            console.line(format_args!("interrupted and saved; go on with: simsiam train --resume {path}"));
-        }
-        Outcome::Collapsed(_) => {
-            console.line(format_args!("stopped after the collapse, and saved in {path}"));
-        }
-        Outcome::StoppedEarly(counters, reason) => {
-            let epochs = counters.epochs_reported.saturating_sub(1);
-            console.line(format_args!(
-                "finished early, after epoch {epochs} of {}: {reason}",
-                run.config.epochs
-            ));
-            console.line(format_args!("run folder: {path} (config.toml, metrics.jsonl, checkpoints)"));
-        }
-        Outcome::Finished(_) => {
-            console.line(format_args!("run folder: {path} (config.toml, metrics.jsonl, checkpoints)"));
-            if run.config.preset == Preset::Demo {
-                console.line(
-                    "next, your own images: cargo run -- train --shards photos/ --preset cifar10 --arch resnet8 --batch-size 64 --epochs 10",
-                );
-            }
-        }
-    }
 }

@@ -5,7 +5,7 @@ use simsiam_pipeline::ShardSet;
 use simsiam_pipeline::unpack::{UnpackOptions, unpack};
 
 use crate::cli::UnpackArgs;
-use crate::console::{Console, Unit, thousands};
+use crate::console::{Console, Unit, counted, thousands};
 
 /// Unpacks, and says what was written; true if nothing was left out.
 ///
@@ -36,8 +36,8 @@ pub fn run(args: &UnpackArgs, console: &Console) -> Result<bool> {
         notes.push(format!("{} left out", thousands(report.left_out.len() as u64)));
     }
     console.line(format_args!(
-        "unpacked {} images into {}: {}",
-        thousands(report.images),
+        "unpacked {} into {}: {}",
+        counted(report.images, "image"),
         args.out.display(),
         notes.join(", ")
     ));

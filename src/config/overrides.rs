@@ -14,165 +14,166 @@ use super::{
     AlternateSteps, BadSamplePolicy, Device, HeadNorm, Method, OnCollapse, Optimizer, Precision, Predictor,
     PredictorLr, Preset, Shuffle, Similarity, StopRule, Symmetry, Target, Workers, checked_table, table,
 };
+use crate::cli::topics;
 use crate::error::InputError;
-
-/// Where the help lists SimSiam's ablations.
-const ABLATIONS: &str = "Ablations of SimSiam (Chen & He 2021, sections 4 and 5)";
 
 /// What a flag or a line in the configuration file may set. Flags win over the file, the file over the preset.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct Overrides {
     /// Images to train on: folders of images, tars, zips, parquets, folders of these, globs or brace patterns; none for the demo's own. PATH=0.7 OTHER=0.3 mixes sets
-    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
+    #[arg(long, help_heading = topics::DATA, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     #[serde(default, deserialize_with = "list_or_mixture")]
     pub shards: Option<Vec<String>>,
     /// Labelled images for the kNN monitor [default: a tenth of the training data, at most 10,000, held out]
-    #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
+    #[arg(long, help_heading = topics::DATA, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub val_shards: Option<Vec<String>>,
     /// Where labels come from: `folders` (the first below the source), `parents`, `none`, or a CSV or TSV file [default: from the source itself]
-    #[arg(long, value_name = "FROM", value_parser = labels())]
+    #[arg(long, help_heading = topics::DATA, value_name = "FROM", value_parser = labels())]
     pub labels: Option<Labels>,
     /// Where indexes and copies go that cannot lie beside their sources [default: the user's cache folder]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, help_heading = topics::DATA, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
     /// Most that shards from buckets and web servers take there, such as 200GB [default: 50GiB]
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, help_heading = topics::DATA, value_name = "SIZE")]
     pub cache_size: Option<ByteSize>,
     /// Only images that a condition holds for: `label in [3, cat]`, `key like 'a*/*'`, `key in list.txt`, with and, or, not
-    #[arg(long, value_name = "CONDITION")]
+    #[arg(long, help_heading = topics::DATA, value_name = "CONDITION")]
     pub select: Option<String>,
     /// Only this share of each class of those; a smaller one is a part of a larger one
-    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
+    #[arg(long, help_heading = topics::DATA, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub fraction: Option<f64>,
     /// Only so many of those, the classes in proportion; a smaller number is a part of a larger one
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
+    #[arg(long, help_heading = topics::DATA, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub limit: Option<u64>,
     /// How an epoch's order is drawn: `whole`, or `window=N` from N shards at a time, for shards that don't fit the cache [default: whole]
-    #[arg(long)]
+    #[arg(long, help_heading = topics::DATA)]
     pub shuffle: Option<Shuffle>,
     /// Named set of values [default: demo without shards, cifar10 for --arch at 32 or images of at most 64 pixels, else imagenet]
-    #[arg(long)]
+    #[arg(long, help_heading = topics::RUN)]
     pub preset: Option<Preset>,
     /// What the encoder learns by [default: simsiam]
-    #[arg(long)]
+    #[arg(long, help_heading = topics::METHOD)]
     pub method: Option<Method>,
-    /// Encoder
-    #[arg(long)]
+    /// Encoder [default: the preset's]
+    #[arg(long, help_heading = topics::NETWORK)]
     pub arch: Option<Arch>,
     /// Height and width of the views, one that the encoder is compiled for [default: the preset's, 32 or 224]
-    #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
+    #[arg(long, help_heading = topics::NETWORK, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub size: Option<usize>,
     /// Whether residual blocks begin as the identity, the scale of their last batch norm 0 [default: the method's authors']
-    #[arg(long, value_name = "BOOL")]
+    #[arg(long, help_heading = topics::NETWORK, value_name = "BOOL")]
     pub zero_init_residual: Option<bool>,
-    /// Passes over the data; with --resume it may be another number than before
-    #[arg(long, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
+    /// Passes over the data; with --resume it may be another number than before [default: the preset's]
+    #[arg(long, help_heading = topics::OPTIMIZATION, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub epochs: Option<u64>,
-    /// Images a batch; the learning rate is base-lr * batch-size * accumulate / 256
-    #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
+    /// Images a batch; the learning rate is base-lr * batch-size * accumulate / 256 [default: the preset's]
+    #[arg(long, help_heading = topics::OPTIMIZATION, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub batch_size: Option<usize>,
     /// Batches a step, whose gradients are averaged for one update [default: 1]
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
+    #[arg(long, help_heading = topics::OPTIMIZATION, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub accumulate: Option<u64>,
-    /// Decoding threads: a number, or `auto` for half the cores; they change the speed, never the result
-    #[arg(long)]
+    /// Decoding threads: a number, or `auto` for half the cores; they change the speed, never the result [default: auto]
+    #[arg(long, help_heading = topics::DATA)]
     pub workers: Option<Workers>,
-    /// The only source of randomness
-    #[arg(long, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
+    /// The only source of randomness [default: 0]
+    #[arg(long, help_heading = topics::OPTIMIZATION, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub seed: Option<u64>,
-    /// Where the model runs
-    #[arg(long)]
+    /// Where the model runs [default: cpu]
+    #[arg(long, help_heading = topics::NETWORK)]
     pub device: Option<Device>,
     /// How numbers are multiplied [default: f32 on the CPU, tf32 on a GPU]
-    #[arg(long)]
+    #[arg(long, help_heading = topics::NETWORK)]
     pub precision: Option<Precision>,
     /// Learning rate at a batch of 256 [default: the preset's for sgd, 0.3 for lars, 0.001 for adamw]
-    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
+    #[arg(long, help_heading = topics::OPTIMIZATION, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub base_lr: Option<f64>,
-    /// Epochs of linear warm-up
-    #[arg(long, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
+    /// Epochs of linear warm-up [default: 0]
+    #[arg(long, help_heading = topics::OPTIMIZATION, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub warmup_epochs: Option<u64>,
     /// What moves the parameters; it brings its own base-lr and weight-decay [default: sgd; lars for barlow-twins and vicreg]
-    #[arg(long)]
+    #[arg(long, help_heading = topics::OPTIMIZATION)]
     pub optimizer: Option<Optimizer>,
-    /// Momentum of sgd and lars; beta 1 of adamw
-    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
+    /// Momentum of sgd and lars; beta 1 of adamw [default: 0.9]
+    #[arg(long, help_heading = topics::OPTIMIZATION, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub momentum: Option<f64>,
-    /// L2 penalty of sgd on all parameters, of lars on all but biases and batch norm; decoupled decay of adamw
-    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
+    /// L2 penalty of sgd on all parameters, of lars on all but biases and batch norm; decoupled decay of adamw [default: the preset's for sgd, 1e-6 for lars, 0.01 for adamw]
+    #[arg(long, help_heading = topics::OPTIMIZATION, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
-    /// Whether the predictor's learning rate decays with the others
-    #[arg(long, help_heading = ABLATIONS)]
+    /// Whether the predictor's learning rate decays with the others [default: constant]
+    #[arg(long, help_heading = topics::ABLATIONS)]
     pub predictor_lr: Option<PredictorLr>,
-    /// Layers of the projector
-    #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
+    /// Layers of the projector [default: the preset's]
+    #[arg(long, help_heading = topics::NETWORK, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub projector_layers: Option<usize>,
-    /// `false` lets gradients flow into the targets: collapses
-    #[arg(long, value_name = "BOOL", help_heading = ABLATIONS)]
+    /// `false` lets gradients flow into the targets: collapses [default: true]
+    #[arg(long, value_name = "BOOL", help_heading = topics::ABLATIONS)]
     pub stop_gradient: Option<bool>,
-    /// Prediction head
-    #[arg(long, help_heading = ABLATIONS)]
+    /// Prediction head [default: mlp]
+    #[arg(long, help_heading = topics::ABLATIONS)]
     pub predictor: Option<Predictor>,
-    /// Layers of projector and predictor that have batch norm
-    #[arg(long, help_heading = ABLATIONS)]
+    /// Layers of projector and predictor that have batch norm [default: default]
+    #[arg(long, help_heading = topics::ABLATIONS)]
     pub mlp_bn: Option<HeadNorm>,
-    /// What predictions and targets are compared by
-    #[arg(long, help_heading = ABLATIONS)]
+    /// What predictions and targets are compared by [default: cosine]
+    #[arg(long, help_heading = topics::ABLATIONS)]
     pub similarity: Option<Similarity>,
-    /// Which views predict which
-    #[arg(long, help_heading = ABLATIONS)]
+    /// Which views predict which [default: symmetric]
+    #[arg(long, help_heading = topics::ABLATIONS)]
     pub symmetry: Option<Symmetry>,
-    /// Channels of the projections: 256, 512, 1024 or 2048
-    #[arg(long, help_heading = ABLATIONS, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
+    /// Channels of the projections: 256, 512, 1024 or 2048 [default: the preset's]
+    #[arg(long, help_heading = topics::ABLATIONS, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub projector_dim: Option<usize>,
-    /// Renew the targets' network only every N steps, or each `epoch`: the EM view
-    #[arg(long, value_name = "N", help_heading = ABLATIONS)]
+    /// Renew the targets' network only every N steps, or each `epoch`: the EM view [default: every step]
+    #[arg(long, value_name = "N", help_heading = topics::ABLATIONS)]
     pub alternate_steps: Option<AlternateSteps>,
-    /// What predictions are compared with; moving-average goes without predictor unless one is named
-    #[arg(long, help_heading = ABLATIONS)]
+    /// What predictions are compared with; moving-average goes without predictor unless one is named [default: online]
+    #[arg(long, help_heading = topics::ABLATIONS)]
     pub target: Option<Target>,
     /// Momentum of moving targets [default: 0.8 of moving-average, 0.996 of byol, 0.999 or 0.99 (CIFAR) of mocov2]
-    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
+    #[arg(long, help_heading = topics::METHOD, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub target_momentum: Option<f64>,
-    /// Temperature of the softmax of simclr, mocov2 and swav
-    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
+    /// Temperature of the softmax of simclr, mocov2 and swav [default: the method's]
+    #[arg(long, help_heading = topics::METHOD, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub temperature: Option<f64>,
-    /// Keys in the queue of mocov2
-    #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
+    /// Keys in the queue of mocov2 [default: 65536, for small images 4096]
+    #[arg(long, help_heading = topics::METHOD, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub queue: Option<usize>,
     /// A number that the method alone is set by, such as barlow-twins' lambda=0.0051; a wrong key lists what there is
-    #[arg(long = "method-setting", value_name = "KEY=NUMBER")]
+    #[arg(long = "method-setting", help_heading = topics::METHOD, value_name = "KEY=NUMBER")]
     pub method_settings: Option<MethodSettings>,
     /// What to do when the outputs no longer tell images apart [default: warn]
-    #[arg(long)]
+    #[arg(long, help_heading = topics::EVALUATION)]
     pub on_collapse: Option<OnCollapse>,
     /// Epochs between kNN evaluations, 0 for none [default: 1 if the data is labelled]
-    #[arg(long, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
+    #[arg(long, help_heading = topics::EVALUATION, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub knn_every: Option<u64>,
-    /// End the run early: `knn>=55` (percent), `stale 10` (evaluations without a better kNN), or both; `never` takes a run's rules away
-    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    /// End the run early: `knn>=55` (percent), `stale 10` (evaluations without a better kNN), or both; `never` takes a run's rules away [default: never]
+    #[arg(long, help_heading = topics::EVALUATION, value_name = "RULE", value_delimiter = ',')]
     pub stop_when: Option<Vec<StopRule>>,
-    /// Neighbours that vote
-    #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
+    /// Train a linear classifier beside the encoder, which learns nothing from it, and log its accuracy; for labelled data [default: false]
+    #[arg(long, help_heading = topics::EVALUATION, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub online_probe: Option<bool>,
+    /// Neighbours that vote [default: the preset's]
+    #[arg(long, help_heading = topics::EVALUATION, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub knn_k: Option<usize>,
-    /// Votes weigh exp(similarity / temperature)
-    #[arg(long, value_parser = number::<f32>, allow_negative_numbers = true)]
+    /// Votes weigh exp(similarity / temperature) [default: 0.1]
+    #[arg(long, help_heading = topics::EVALUATION, value_parser = number::<f32>, allow_negative_numbers = true)]
     pub knn_temperature: Option<f32>,
-    /// What to do with a sample that cannot be read or decoded
-    #[arg(long)]
+    /// What to do with a sample that cannot be read or decoded [default: skip]
+    #[arg(long, help_heading = topics::DATA)]
     pub on_bad_sample: Option<BadSamplePolicy>,
-    /// Share of samples that may be unusable before the run stops; one may always be
-    #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
+    /// Share of samples that may be unusable before the run stops; one may always be [default: 0.01]
+    #[arg(long, help_heading = topics::DATA, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub bad_sample_budget: Option<f64>,
-    /// Steps between log lines
-    #[arg(long, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
+    /// Steps between log lines [default: 10]
+    #[arg(long, help_heading = topics::RUN, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub log_every: Option<u64>,
-    /// Steps between checkpoints, besides the one at each epoch's end
-    #[arg(long, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
+    /// Steps between checkpoints, besides the one at each epoch's end [default: 1000]
+    #[arg(long, help_heading = topics::RUN, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub checkpoint_every: Option<u64>,
-    /// Checkpoints kept, besides the best
-    #[arg(long, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
+    /// Checkpoints kept, besides the best [default: 1]
+    #[arg(long, help_heading = topics::RUN, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub keep_checkpoints: Option<usize>,
     /// Where [`shards`](Self::shards) are, whatever the current folder (configuration file only)
     #[arg(skip)]
@@ -181,13 +182,13 @@ pub struct Overrides {
     #[arg(skip)]
     pub absolute_val_shards: Option<Vec<String>>,
     /// SwAV's crops, for swav: 2 of --size, and 6 of the largest size up to half of it that the encoder is compiled for (224: 96; 32: 16)
-    #[arg(long, num_args = 0, default_missing_value = "true", conflicts_with = "recipe")]
+    #[arg(long, help_heading = topics::AUGMENTATION, num_args = 0, default_missing_value = "true", conflicts_with = "recipe")]
     pub multi_crop: Option<bool>,
-    /// Augmentation: `byol` for BYOL's two recipes, `swav` for --multi-crop's, or a TOML file with what differs from the preset's
-    #[arg(long, value_name = "NAME|FILE", value_parser = recipe_table)]
+    /// Augmentation: `byol` for BYOL's two recipes, `swav` for --multi-crop's, or a TOML file with what differs from the preset's [default: the preset's]
+    #[arg(long, help_heading = topics::AUGMENTATION, value_name = "NAME|FILE", value_parser = recipe_table)]
     pub recipe: Option<toml::Table>,
-    /// Decode large JPEGs at 1/2, 1/4 or 1/8 where each crop still has so many times a view's width and height; 0 for never
-    #[arg(long, value_name = "GAP", value_parser = number::<f64>, allow_negative_numbers = true)]
+    /// Decode large JPEGs at 1/2, 1/4 or 1/8 where each crop still has so many times a view's width and height; 0 for never [default: the recipe's]
+    #[arg(long, help_heading = topics::AUGMENTATION, value_name = "GAP", value_parser = number::<f64>, allow_negative_numbers = true)]
     pub reducing_gap: Option<f64>,
     /// Which of these values a file has set
     #[arg(skip)]
@@ -290,5 +291,51 @@ impl Overrides {
             }
             _ => format!("--{} {value}: {allowed}", key.replace('_', "-")),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, ValueEnum};
+
+    use super::*;
+    use crate::config::TrainConfig;
+
+    /// The default that a flag's help states.
+    fn stated(argument: &clap::Arg) -> Option<String> {
+        let help = argument.get_help()?.to_string();
+        Some(help.rsplit_once("[default: ")?.1.trim_end_matches(']').to_owned())
+    }
+
+    #[test]
+    fn the_help_states_every_default_and_each_that_is_a_value_is_the_presets() {
+        // Without them: the demo's images, all of them, the method's own numbers.
+        const WITHOUT: [&str; 5] = ["shards", "select", "fraction", "limit", "method_settings"];
+        let own = Overrides::augment_args(clap::Command::new("settings"));
+        for argument in own.get_arguments() {
+            let key = argument.get_id().as_str();
+            let Some(stated) = stated(argument) else {
+                assert!(WITHOUT.contains(&key), "{key} states no default");
+                continue;
+            };
+            for preset in Preset::value_variants() {
+                let config = table(&TrainConfig::preset(*preset));
+                // What is said in words is said of several cases.
+                let Some(value) = config.get(key).filter(|_| !stated.contains(' ')) else { continue };
+                let same = match value.as_float() {
+                    Some(value) => stated.parse().is_ok_and(|stated: f64| (value - stated).abs() < 1e-6),
+                    None => value.to_string().trim_matches('"') == stated,
+                };
+                assert!(same, "{key} is {value} in {preset:?}, its help says {stated}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_help_groups_every_setting() {
+        let own = Overrides::augment_args(clap::Command::new("settings"));
+        for argument in own.get_arguments() {
+            assert!(argument.get_help_heading().is_some(), "{} has no heading", argument.get_id());
+        }
     }
 }

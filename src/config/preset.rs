@@ -103,13 +103,14 @@ impl TrainConfig {
             on_collapse: OnCollapse::Warn,
             knn_every: None,
             stop_when: Vec::new(),
+            online_probe: false,
             knn_k: 200,
             knn_temperature: 0.1,
             bad_sample_budget: 0.01,
             on_bad_sample: BadSamplePolicy::Skip,
             log_every: 10,
             checkpoint_every: 1000,
-            keep_checkpoints: 2,
+            keep_checkpoints: 1,
             recipe: Recipe::imagenet(),
         }
     }

@@ -1,11 +1,13 @@
 //! A phase of work that may take long: how far it is, and how much time is left.
 
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
+use super::log::{LogFormat, NoFields, write_json};
 use super::{DURATION_WIDTH, duration, thousands};
 
 /// What a phase counts.
@@ -29,6 +31,7 @@ enum Form {
 
 /// Lines now and then on standard error, for logs and for terminals that cannot be drawn on.
 struct Plain {
+    format: LogFormat,
     name: String,
     unit: Unit,
     total: AtomicU64,
@@ -55,10 +58,10 @@ impl Phase {
         Self(Form::Bar(bar).into())
     }
 
-    pub(super) fn plain(name: String, total: u64, unit: Unit) -> Self {
+    pub(super) fn plain(format: LogFormat, name: String, total: u64, unit: Unit) -> Self {
         let (total, done) = (total.into(), 0.into());
         let due = FIRST_LINE.into();
-        Self(Form::Plain(Plain { name, unit, total, done, began: Instant::now(), due }).into())
+        Self(Form::Plain(Plain { format, name, unit, total, done, began: Instant::now(), due }).into())
     }
 
     /// So many more are done.
@@ -107,9 +110,12 @@ impl Plain {
         let passed = self.began.elapsed();
         if passed >= *due {
             *due = passed + passed.min(LONGEST_SILENCE);
-            use std::io::Write;
-            // That nobody reads it is no reason to stop.
-            let _ = writeln!(std::io::stderr(), "{}", self.line(done, passed));
+            let line = self.line(done, passed);
+            match self.format {
+                // That nobody reads it is no reason to stop.
+                LogFormat::Text => drop(writeln!(io::stderr(), "{line}")),
+                LogFormat::Json => write_json("INFO", &line, NoFields {}),
+            }
         }
     }
 
@@ -155,8 +161,6 @@ pub(crate) fn left(seconds: Option<f64>) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::io;
-
     use indicatif::{ProgressDrawTarget, TermLike};
 
     use super::*;
@@ -239,7 +243,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_line_says_how_much_is_done_and_left() {
-        let phase = Phase::plain("indexing".into(), 4_000_000_000, Unit::Bytes);
+        let phase = Phase::plain(LogFormat::Text, "indexing".into(), 4_000_000_000, Unit::Bytes);
         let Form::Plain(plain) = &*phase.0 else { panic!("a plain phase") };
         let line = plain.line(1_000_000_000, Duration::from_secs(20));
         assert_eq!(line, "indexing: 1,000/4,000 MB (25 %), 1 min 00 s left");

@@ -7,6 +7,7 @@
 //! - [`report`], [`chart`]: what is left on the disk.
 
 pub mod chart;
+mod classes;
 pub mod cosine;
 pub mod features;
 pub mod frozen;
@@ -18,4 +19,5 @@ pub mod samples;
 pub mod scores;
 pub mod subject;
 
+pub use classes::class_count;
 pub use monitor::knn_accuracy;

@@ -12,9 +12,10 @@ use simsiam_pipeline::ShardSet;
 use simsiam_pipeline::shards::Fingerprint;
 
 use super::frozen::{FeatureLayer, FrozenEncoder};
-use crate::checkpoint::{Checkpoint, CheckpointDir, folder};
+use crate::checkpoint::{CheckpointDir, SavedModel, folder};
 use crate::config::TrainConfig;
 use crate::error::InputError;
+use crate::provenance::Provenance;
 use crate::run_dir::saved_config;
 use crate::weights::foreign::ForeignWeights;
 
@@ -58,6 +59,8 @@ pub struct Subject {
     trained_on: Option<Fingerprint>,
     /// Top-1 of the kNN monitor when it was saved, in percent.
     knn: Option<f64>,
+    /// The process that saved it.
+    provenance: Option<Provenance>,
     weights: Weights,
 }
 
@@ -91,7 +94,7 @@ impl Subject {
             (None, choice) => (run.to_owned(), choice.unwrap_or(CheckpointChoice::Newest)),
         };
         let (config, checkpoints) = (saved_config(&run_dir)?, CheckpointDir::new(&run_dir));
-        let Checkpoint { state, model, .. } = match choice {
+        let SavedModel { state, model } = match choice {
             CheckpointChoice::Untrained => {
                 return Ok(Self {
                     run_dir,
@@ -99,15 +102,23 @@ impl Subject {
                     step: 0,
                     trained_on: None,
                     knn: None,
+                    provenance: None,
                     weights: Weights::Untrained,
                 });
             }
-            CheckpointChoice::Newest => checkpoints.newest()?,
-            CheckpointChoice::Best => checkpoints.at(checkpoints.best_step()?)?,
-            CheckpointChoice::Step(step) => checkpoints.at(step)?,
+            CheckpointChoice::Newest => checkpoints.newest_model()?,
+            CheckpointChoice::Best => checkpoints.model_at(checkpoints.best_step()?)?,
+            CheckpointChoice::Step(step) => checkpoints.model_at(step)?,
         };
-        let (step, knn, trained_on) = (state.counters.step, state.counters.last_knn, state.data);
-        Ok(Self { run_dir, config, step, trained_on, knn, weights: Weights::Saved(model) })
+        Ok(Self {
+            run_dir,
+            config,
+            step: state.counters.step,
+            trained_on: state.data,
+            knn: state.counters.last_knn,
+            provenance: state.provenance,
+            weights: Weights::Saved(model),
+        })
     }
 
     fn of_file(path: &Path, choice: Option<CheckpointChoice>) -> Result<Self> {
@@ -124,6 +135,7 @@ impl Subject {
             step: 0,
             trained_on: None,
             knn: None,
+            provenance: None,
             weights: Weights::File(Box::new(weights)),
         };
         subject.network()?;
@@ -189,7 +201,8 @@ impl Subject {
         let data = self.trained_on.as_ref().map(|data| ("data", data.short()));
         let knn = self.knn.map(|knn| ("knn", format!("{knn:.2}")));
         let facts = [Some(("steps", self.step.to_string())), data, knn];
-        facts.into_iter().flatten().map(|(key, value)| (key.to_owned(), value)).collect()
+        let facts = facts.into_iter().flatten().map(|(key, value)| (key.to_owned(), value));
+        facts.chain(self.provenance.iter().flat_map(Provenance::metadata)).collect()
     }
 
     /// The same network with the initial values of a seed.

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::console::thousands;
+use crate::console::counted;
 
 /// Deviations are summed in units of 2^-20 of a byte's step.
 const DEVIATION_STEPS: f64 = (1 << 20) as f64;
@@ -108,8 +108,8 @@ impl fmt::Display for Statistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { images, size, mean, std, own_std } = self;
         let values = |[red, green, blue]: &[f64; 3]| format!("[{red:.4}, {green:.4}, {blue:.4}]");
-        let images = thousands(*images);
-        writeln!(f, "# {images} images as plain views of {size} x {size}, every image weighs the same")?;
+        let images = counted(*images, "image");
+        writeln!(f, "# {images} as plain views of {size} x {size}, every image weighs the same")?;
         writeln!(f, "# the images' own standard deviations, on average: {}", values(own_std))?;
         write!(f, "[recipe]\nmean = {}\nstd = {}", values(mean), values(std))
     }

@@ -79,6 +79,7 @@ mod tests {
             z_std_even: 0.0221,
             z_rank,
             health: Health::Healthy,
+            probe_top1: None,
             lr: 0.03,
             predictor_lr: 0.03,
             images_per_s,

@@ -30,6 +30,7 @@ pub struct Line {
     pub data_wait: Option<f64>,
     pub pipeline: Option<PipelineMetrics>,
     pub knn_top1: Option<f64>,
+    pub probe_top1: Option<f64>,
     pub stopped_by: Option<StopRule>,
 }
 

@@ -164,7 +164,7 @@ fn embeddings_have_a_row_a_label_and_a_key_for_each_usable_sample() {
     let shards = ["--shards", folder.to_str().unwrap()];
     let printed = succeed(&mut embed(&fixture, "features.safetensors", &shards));
     assert!(printed.contains("199 embeddings of 64 values"), "{printed}");
-    assert!(printed.contains("1 unusable samples were left out"), "{printed}");
+    assert!(printed.contains("left out: 1 unusable sample"), "{printed}");
     let bytes = fs::read(fixture.path("features.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let [features, labels, keys] = ["features", "labels", "keys"].map(|name| tensors.tensor(name).unwrap());

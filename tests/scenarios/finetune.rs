@@ -16,7 +16,12 @@ fn trained() -> Fixture {
 
 fn finetune(fixture: &Fixture, of: &str, more: &[&str]) -> Command {
     let mut command = simsiam();
-    command.arg("finetune").arg(fixture.path(of)).args(["--epochs", "2", "--batch-size", "16"]).args(more);
+    // Quiet, for on a busy machine there is progress to tell of, each time another.
+    command
+        .args(["--quiet", "finetune"])
+        .arg(fixture.path(of))
+        .args(["--epochs", "2", "--batch-size", "16"])
+        .args(more);
     command
 }
 

@@ -35,7 +35,7 @@ impl Fixture {
         self.path("train/train-000.tar")
     }
 
-    /// `simsiam train` on the shards: ResNet-8, batch 8, 25 steps an epoch, no kNN, a log line each step.
+    /// `simsiam train` on the shards: ResNet-8, batch 8, 25 steps an epoch, no kNN, a log line each step, two checkpoints.
     pub(crate) fn train(&self, run: &str, more: &[&str]) -> Command {
         let mut command = simsiam();
         command.arg("train").args([
@@ -47,6 +47,8 @@ impl Fixture {
             "1",
             "--knn-every",
             "0",
+            "--keep-checkpoints",
+            "2",
         ]);
         command.arg("--shards").arg(self.path("train")).arg("--run-dir").arg(self.path(run)).args(more);
         command
@@ -57,7 +59,7 @@ impl Fixture {
         let text = std::fs::read_to_string(self.path(run).join("metrics.jsonl")).unwrap();
         let lines = text.lines().map(|line| {
             let mut line: Value = serde_json::from_str(line).unwrap();
-            for key in ["images_per_s", "data_wait", "pipeline"] {
+            for key in ["images_per_s", "data_wait", "pipeline", "time"] {
                 line.as_object_mut().unwrap().remove(key);
             }
             line

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bench;
+mod command_line;
 mod console;
 mod device;
 mod evaluation;
@@ -15,9 +16,11 @@ mod instructions;
 mod interruption;
 mod methods;
 mod multi_crop;
+mod online_probe;
 mod options;
 mod places;
 mod preview;
+mod provenance;
 mod report;
 mod serve;
 #[cfg(feature = "remote")]

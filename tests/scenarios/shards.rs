@@ -14,7 +14,7 @@ fn a_bad_image_is_skipped_counted_and_named_until_the_budget_is_spent() {
     damage(&fixture.shard(), 512);
     let printed = succeed(&mut fixture.train("run", &["--epochs", "1"]));
     assert!(printed.contains("skipped shard ") && printed.contains("train-000.tar, sample 0"), "{printed}");
-    assert!(printed.contains("1 samples were unusable: see "), "{printed}");
+    assert!(printed.contains("1 unusable sample: see "), "{printed}");
     let list = fs::read_to_string(fixture.path("run/quarantine.json")).unwrap();
     let list: Value = serde_json::from_str(&list).unwrap();
     assert_eq!(list[0]["sample"], 0);
@@ -42,7 +42,7 @@ fn bad_images_that_only_knn_asks_for_are_named_too() {
     damage(&fixture.path("val/val-000.tar"), 512);
     let mut train = fixture.train("run", &["--epochs", "1", "--val-shards"]);
     let printed = succeed(train.arg(fixture.path("val")).args(["--knn-every", "1"]));
-    assert!(printed.contains("1 samples were unusable: see "), "{printed}");
+    assert!(printed.contains("1 unusable sample: see "), "{printed}");
     let list = fs::read_to_string(fixture.path("run/quarantine.json")).unwrap();
     assert!(list.contains("val-000.tar, sample 0"), "{list}");
 }

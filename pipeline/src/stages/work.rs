@@ -16,6 +16,7 @@ use crate::quarantine::{BadSample, Quarantine};
 use crate::queue::{Receiver, Sender};
 use crate::sampler::Order;
 use crate::shards::{ReadCause, ShardSet};
+use crate::stats::observed;
 use crate::views::ViewMaker;
 
 use super::read::{Fetched, SpareBuffers};
@@ -250,8 +251,14 @@ impl WorkClock {
 
     fn add(&self, started: Instant, read: Instant, decoded: Instant) {
         self.samples.fetch_add(1, Relaxed);
-        self.read_ns.fetch_add((read - started).as_nanos() as u64, Relaxed);
-        self.decode_ns.fetch_add((decoded - read).as_nanos() as u64, Relaxed);
-        self.augment_ns.fetch_add(decoded.elapsed().as_nanos() as u64, Relaxed);
+        let steps = [
+            ("read", &self.read_ns, started, read),
+            ("decode", &self.decode_ns, read, decoded),
+            ("augment", &self.augment_ns, decoded, Instant::now()),
+        ];
+        for (name, total, began, ended) in steps {
+            total.fetch_add((ended - began).as_nanos() as u64, Relaxed);
+            observed(name, began, ended);
+        }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use simsiam_pipeline::shards::{AtomicFile, OpenOptions};
 
 use crate::cli::InspectArgs;
-use crate::console::{Console, thousands};
+use crate::console::{Console, counted, thousands};
 use crate::data::Source;
 use crate::error::InputError;
 use crate::inspect::duplicates::origin::Origin;
@@ -53,7 +53,7 @@ pub(super) fn run(args: &InspectArgs, origin: &Path, console: &Console) -> Resul
     let sets = [Some(&own), val.as_ref()].into_iter().flatten();
     let bad: u64 = sets.map(|set| set.source.len() - set.samples.len() as u64).sum();
     if bad > 0 {
-        tracing::warn!("{bad} samples could not be used, and were compared with none");
+        tracing::warn!("not compared, because they cannot be used: {}", counted(bad, "sample"));
     }
     Ok(bad == 0)
 }

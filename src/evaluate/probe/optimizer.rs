@@ -22,6 +22,16 @@ impl Optimizer {
         Self { kind: recipe.optimizer, momentum: recipe.momentum, velocity: head.zeros_like() }
     }
 
+    /// The velocity of each weight.
+    pub fn velocity(&self) -> &Head {
+        &self.velocity
+    }
+
+    /// The velocity, to go on from another.
+    pub fn velocity_mut(&mut self) -> &mut Head {
+        &mut self.velocity
+    }
+
     /// One step: `v <- momentum v + ratio g`, `w <- w - lr v`, as PyTorch writes it. The ratio is 1 for SGD; for LARS (You
     /// et al. 2017, no clipping, no weight decay) it is `trust |w| / |g|`, for weight and bias each.
     pub fn update(&mut self, head: &mut Head, gradient: Head, lr: f32) {

@@ -1,14 +1,18 @@
 //! Where a step's time goes: calls, time, arithmetic and traffic of each operation and shape.
 //!
-//! Off until [`start`] is called; then an operation pays for two looks at the clock and one at a table, else for the
+//! Off until [`start`] or [`observe`] is called; then an operation pays for two looks at the clock and one at a table, else for the
 //! load of one flag.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-static IS_ON: AtomicBool = AtomicBool::new(false);
+/// Who wants to know: [`TABLE_IS_ON`], [`IS_OBSERVED`].
+static LISTENERS: AtomicU8 = AtomicU8::new(0);
+const TABLE_IS_ON: u8 = 1;
+const IS_OBSERVED: u8 = 2;
+static OBSERVER: OnceLock<Observer> = OnceLock::new();
 static TABLE: Mutex<BTreeMap<(&'static str, String), Totals>> = Mutex::new(BTreeMap::new());
 
 /// All calls of one operation with one shape.
@@ -43,15 +47,24 @@ pub(super) struct Work {
     pub(super) values: usize,
 }
 
+/// Is told of each call of an operation: its name, when it began, and how long it took.
+pub type Observer = fn(&'static str, Instant, Duration);
+
+/// Tells `observer` of each call from now on, on the thread of the call. The first observer stays.
+pub fn observe(observer: Observer) {
+    let _ = OBSERVER.set(observer);
+    LISTENERS.fetch_or(IS_OBSERVED, Ordering::Relaxed);
+}
+
 /// Empties the table and begins to record.
 pub fn start() {
     table().clear();
-    IS_ON.store(true, Ordering::Relaxed);
+    LISTENERS.fetch_or(TABLE_IS_ON, Ordering::Relaxed);
 }
 
 /// Ends recording and returns the table, the longest time first.
 pub fn stop() -> Vec<OperationProfile> {
-    IS_ON.store(false, Ordering::Relaxed);
+    LISTENERS.fetch_and(!TABLE_IS_ON, Ordering::Relaxed);
     let entries = std::mem::take(&mut *table()).into_iter();
     let mut found: Vec<_> =
         entries.map(|((operation, shape), totals)| OperationProfile { operation, shape, totals }).collect();
@@ -71,10 +84,18 @@ pub(super) fn record<R>(
     work: Work,
     call: impl FnOnce() -> R,
 ) -> R {
-    let start = IS_ON.load(Ordering::Relaxed).then(Instant::now);
+    let listeners = LISTENERS.load(Ordering::Relaxed);
+    if listeners == 0 {
+        return call();
+    }
+    let began = Instant::now();
     let result = call();
-    if let Some(start) = start {
-        add(operation, shape(), work, start.elapsed());
+    let took = began.elapsed();
+    if listeners & TABLE_IS_ON != 0 {
+        add(operation, shape(), work, took);
+    }
+    if let Some(observer) = OBSERVER.get() {
+        observer(operation, began, took);
     }
     result
 }
