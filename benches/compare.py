@@ -1,8 +1,9 @@
 """Runs programs alternately on the same cores and writes a Markdown table of their rates and ratios.
 
-usage: python3 compare.py [--cores 0] [--runs 5] [--out FILE.md] [--title TEXT] 'label=command' 'label=command' ...
+usage: python3 compare.py [--cores 0] [--runs 5] [--cpu-time] [--out FILE.md] [--title TEXT] 'label=command' 'label=command' ...
 Each command prints `images_per_s: NUMBER`, or JSON with that key, and may print a line `versions: ...`. Ratios are the first
-program's median over each other's. For the loaders:
+program's median over each other's. With --cpu-time each also prints `cores_busy`, and rates are by second of processor time, for
+a machine on which other programs run. For the loaders:
 
   python3 compare.py 'simsiam=simsiam bench --shards SHARDS --workers 1 --json' \\
       'torchvision on PIL=python3 peers/loaders.py torchvision FOLDER' ...
@@ -22,19 +23,21 @@ def processor():
     return f"{fields.get('model name', platform.machine())} ({', '.join(vectors)}), {os.cpu_count()} virtual cores"
 
 
-def measure(command, cores):
+def measure(command, cores, cpu_time):
     done = subprocess.run(["taskset", "-c", cores, "sh", "-c", command], capture_output=True, text=True)
     rate = re.search(r'images_per_s"?: *([\d.]+)', done.stdout)
     if not rate:
         raise SystemExit(f"{command}: printed no images_per_s\n{done.stdout[-500:]}\n{done.stderr[-2000:]}")
     versions = re.search(r"^versions: (.*)$", done.stdout, re.M)
-    return float(rate[1]), versions[1] if versions else ""
+    busy = float(re.search(r'cores_busy"?: *([\d.]+)', done.stdout)[1]) if cpu_time else 1.0
+    return float(rate[1]) / busy, versions[1] if versions else ""
 
 
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--cores", default="0")
     ap.add_argument("--runs", type=int, default=5)
+    ap.add_argument("--cpu-time", action="store_true")
     ap.add_argument("--out")
     ap.add_argument("--title", default="Images a second")
     ap.add_argument("commands", nargs="+")
@@ -43,14 +46,14 @@ def main():
     rates, versions = {label: [] for label in commands}, {}
     for run in range(args.runs):
         for label, command in commands.items():
-            rate, versions[label] = measure(command, args.cores)
+            rate, versions[label] = measure(command, args.cores, args.cpu_time)
             rates[label].append(rate)
             print(f"run {run + 1}, {label}: {rate:.1f}", flush=True)
     first = statistics.median(next(iter(rates.values())))
     table = [
         f"### {args.title}", "",
         f"{processor()}; cores {args.cores}; {args.runs} runs each, alternating; medians (lowest to highest).", "",
-        "| | images/s | this project is | versions |", "|---|---|---|---|"]
+        f"| | images/s{' of processor time' if args.cpu_time else ''} | this project is | versions |", "|---|---|---|---|"]
     for label, seen in rates.items():
         median = statistics.median(seen)
         ratio = "" if len(table) == 6 else f"{first / median:.2f} x"

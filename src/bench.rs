@@ -1,5 +1,5 @@
 //! How many images a second the loader gives, or the model learns from, and what holds them back. An image is decoded
-//! once and gives two views.
+//! once and gives all its views.
 
 mod rates;
 mod steps;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use simsiam_pipeline::augment::ViewGroup;
 use simsiam_pipeline::stats::{PipelineStats, QueueStats};
 use simsiam_pipeline::{OnBadSample, PipelineConfig, Quarantine, ShardSet};
 
@@ -24,7 +25,7 @@ use workers::{StepTimes, Workers};
 pub enum Stage {
     /// Reading and decoding whole images
     Decode,
-    /// Reading, decoding and two augmented views, on bare threads
+    /// Reading, decoding and augmented views, on bare threads
     Views,
     /// The whole pipeline, to the batches that training sees
     Batches,
@@ -32,7 +33,7 @@ pub enum Stage {
     Train,
 }
 
-/// What was measured. Rates are medians over five windows, an image is two views.
+/// What was measured. Rates are medians over five windows; an image is all its views.
 #[derive(Debug, Serialize)]
 pub struct LoaderReport {
     /// Images a second out of the stage that was asked for.
@@ -49,8 +50,8 @@ pub struct LoaderReport {
     pub workers: usize,
     /// Images a batch.
     pub batch_size: usize,
-    /// Width and height of a view in pixels.
-    pub view_size: usize,
+    /// The views of an image.
+    pub views: Vec<ViewGroup>,
     /// Number of samples in the shards.
     pub samples: u64,
     /// Time a worker spends on an image in each step, in microseconds.
@@ -75,7 +76,7 @@ pub struct StepMicros {
     pub read: f64,
     /// Decoding what the views need.
     pub decode: f64,
-    /// Both views.
+    /// All views.
     pub augment: f64,
 }
 
@@ -164,7 +165,7 @@ impl Measured {
             stage,
             workers: config.workers,
             batch_size: config.batch_size,
-            view_size: config.recipe.size,
+            views: config.groups(),
             samples: shards.len(),
             step_us: self.times.micros(),
             queues: self.stats.map(|stats| stats.queues).unwrap_or_default(),

@@ -24,6 +24,7 @@ use simsiam_pipeline::unpack::UnpackFormat;
 
 use self::finetune::FinetuneArgs;
 use crate::bench::Stage;
+use crate::config::recipe::recipe_table;
 use crate::config::values::{assignment, number, pattern, positive, whole, within};
 use crate::config::{Device, Overrides, Precision, Preset, Shuffle, Workers};
 use crate::evaluate::frozen::FeatureLayer;
@@ -116,6 +117,12 @@ pub struct StudyArgs {
     /// Settings of every run in a TOML file, as for `train`
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Only these rows or tables of it, by name; the report also has what `--out` holds of the others
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Runs of each row, with seeds from --seed on [default: 3 with and without stop-gradient, else 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: Option<u64>,
     /// Folder for the runs and the report; the same command goes on with what is missing in it
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -292,6 +299,9 @@ pub struct BenchArgs {
     /// Settings in a TOML file, as for `train`: the loader takes the recipe, `--stage train` network, device and precision
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Augmentation, as for `train`: `byol`, `swav`, or a TOML file
+    #[arg(long, value_name = "NAME|FILE", value_parser = recipe_table)]
+    pub recipe: Option<toml::Table>,
     /// Decode large JPEGs at a reduced size where crops allow it, as for `train`; 0 for never
     #[arg(long, value_name = "GAP", value_parser = number::<f64>, allow_negative_numbers = true)]
     pub reducing_gap: Option<f64>,

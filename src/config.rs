@@ -10,6 +10,7 @@ mod shuffle;
 mod stop_rule;
 mod validate;
 pub mod values;
+mod views;
 mod workers;
 
 pub use method::{AlternateSteps, Predictor, Target};
@@ -229,10 +230,9 @@ impl TrainConfig {
     pub fn with(&self, overrides: &Overrides) -> Result<Self, InputError> {
         let mut merged = checked_table(self)?;
         let mut settings = checked_table(overrides)?;
-        for of_the_recipe in ["reducing_gap", "size"] {
-            settings.remove(of_the_recipe); // flags for the recipe's values
+        for of_the_recipe in ["recipe", "multi_crop", "reducing_gap", "size"] {
+            settings.remove(of_the_recipe);
         }
-        let recipe = settings.remove("recipe");
         let own = settings.remove("method_settings");
         merged.extend(settings);
         let mut config: Self = merged.try_into().expect("a configuration with overrides on top is one");
@@ -240,20 +240,33 @@ impl TrainConfig {
             let own: BTreeMap<String, f64> = own.try_into().expect("a table of numbers");
             config.method_settings.extend(own);
         }
-        // The size is known to a recipe that is named, and wins over a file's.
-        config.recipe.size = overrides.size.unwrap_or(config.recipe.size);
-        if let Some(toml::Value::Table(changes)) = recipe {
-            config.recipe = recipe::changed(&config.recipe, changes)?;
-        }
-        if let Some(gap) = overrides.reducing_gap {
-            config.recipe.reducing_gap = (gap != 0.0).then_some(gap);
-        }
-        config.recipe.size = overrides.size.unwrap_or(config.recipe.size);
+        config.recipe = config.recipe_with(overrides)?;
         config.settle(overrides);
         config.place(overrides);
         config.validate(overrides)?;
         config.stop_when.retain(|rule| *rule != StopRule::Never);
         Ok(config)
+    }
+
+    /// The recipe with `overrides` on top, for this encoder, whatever the method takes of it.
+    ///
+    /// # Errors
+    /// If a key or value means nothing, or the encoder has no size for small crops.
+    pub fn recipe_with(&self, overrides: &Overrides) -> Result<Recipe, InputError> {
+        let mut recipe = self.recipe.clone();
+        // The size is known to a recipe that is named, and wins over a file's.
+        recipe.size = overrides.size.unwrap_or(recipe.size);
+        if let Some(changes) = &overrides.recipe {
+            recipe = recipe::changed(&recipe, self.arch, changes.clone())?;
+        }
+        recipe.size = overrides.size.unwrap_or(recipe.size);
+        if overrides.multi_crop == Some(true) {
+            recipe = recipe::multi_crop(&recipe, self.arch)?;
+        }
+        if let Some(gap) = overrides.reducing_gap {
+            recipe.reducing_gap = (gap != 0.0).then_some(gap);
+        }
+        Ok(recipe)
     }
 
     /// These options, with where labels come from and where to keep what cannot lie beside its source.

@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 
 use anyhow::{Context, Result, anyhow};
 use simsiam_model::Backend;
-use simsiam_model::backend::{Levels, Pixels};
+use simsiam_model::backend::{Levels, Pixels, ViewBytes};
 use simsiam_pipeline::{Batches, Dtype, PipelineError, Recipe};
 
 /// A batch on its way to the device.
@@ -101,9 +101,8 @@ impl<D: Backend> Sender<D> {
         let views = 0..self.views;
         let pixels = match batch.format().dtype {
             Dtype::U8 => {
-                let [.., height, width] = batch.shape();
-                let views = views.map(|view| batch.view(view)).collect();
-                Pixels::Bytes { views, plane: height * width, levels: &self.levels }
+                let views = views.map(|view| ViewBytes::new(batch.view(view), batch.size(view).pow(2)));
+                Pixels::Bytes { views: views.collect(), levels: &self.levels }
             }
             _ => Pixels::Values(views.map(|view| batch.view(view)).collect()),
         };

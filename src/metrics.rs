@@ -39,7 +39,7 @@ pub struct StepMetrics {
     pub lr: f64,
     /// Learning rate of the predictor at this step.
     pub predictor_lr: f64,
-    /// Images (two views each) a second since the last line.
+    /// Images (all their views) a second since the last line.
     pub images_per_s: f64,
     /// Share of the time since the last line spent waiting for data, 0 to 1.
     pub data_wait: f64,

@@ -23,6 +23,42 @@ use crate::interrupt::Interrupt;
 use crate::run_dir::RunDir;
 use crate::train::Outcome;
 
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// Which experiments.
+    pub study: Study,
+    /// Names of rows or of tables; none for all.
+    pub only: Vec<String>,
+    /// Runs of each row, if not its own number.
+    pub seeds: Option<u64>,
+}
+
+impl Choice {
+    /// The rows, and whether each is to be run.
+    fn rows(&self, common: &Overrides) -> Result<Vec<(Row, bool)>> {
+        let mut rows = self.study.rows(common)?;
+        if let Some(seeds) = self.seeds {
+            let first = common.seed.unwrap_or(0);
+            rows.iter_mut().for_each(|row| row.seeds = first..first.saturating_add(seeds));
+        }
+        let names = |row: &Row| [row.name.clone(), row.group.slug().to_owned()];
+        if let Some(unknown) = self.only.iter().find(|name| !rows.iter().any(|row| names(row).contains(name)))
+        {
+            let mut known: Vec<_> = rows.iter().flat_map(names).collect();
+            known.sort();
+            known.dedup();
+            let (study, known) = (self.study, known.join(", "));
+            return Err(InputError::new(format!("--only {unknown}: {study} has {known}")).into());
+        }
+        let with_choice = |row: Row| {
+            let is_chosen = self.only.is_empty() || names(&row).iter().any(|name| self.only.contains(name));
+            (row, is_chosen)
+        };
+        Ok(rows.into_iter().map(with_choice).collect())
+    }
+}
+
 /// How a study ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StudyOutcome {
@@ -32,45 +68,58 @@ pub enum StudyOutcome {
     Interrupted,
 }
 
-/// Runs what is missing of `study` in `out`, with `common` settings in every run, and writes the report after each run.
+/// Runs what is missing of the choice in `out`, with `common` settings in every run, and writes the report after each run.
 ///
 /// # Errors
 /// If a run's input cannot work, or files cannot be written. A run that diverges is a result, not an error.
-pub fn run(study: Study, common: &Overrides, out: &Path, console: &Console) -> Result<StudyOutcome> {
+pub fn run(choice: &Choice, common: &Overrides, out: &Path, console: &Console) -> Result<StudyOutcome> {
     let interrupt = Interrupt::listen()?;
-    let rows = that_fit(study.rows(common)?, common, console)?;
-    check_same_settings(out, study, common)?;
-    let total: usize = rows.iter().map(|row| row.seeds.len()).sum();
+    let rows = that_fit(choice.rows(common)?, common, console)?;
+    check_same_settings(out, choice.study, common)?;
+    let total: u64 =
+        rows.iter().filter(|(_, chosen)| *chosen).map(|(row, _)| row.seeds.end - row.seeds.start).sum();
     let (mut results, mut done) = (Vec::new(), 0);
-    for row in rows {
+    for (row, is_chosen) in rows {
         let mut of_row = Vec::new();
-        for &seed in &row.seeds {
+        for seed in row.seeds.start.. {
+            let dir = out.join("runs").join(format!("{}-seed{seed}", row.slug()));
+            if !is_chosen || !row.seeds.contains(&seed) {
+                let Some(earlier) = RunResult::read(&dir).ok().filter(|result| result.is_final) else {
+                    break;
+                };
+                of_row.push(earlier);
+                continue;
+            }
             done += 1;
             console.line(format_args!("# run {done} of {total}: {}, seed {seed}", row.name));
-            let dir = out.join("runs").join(format!("{}-seed{seed}", row.slug()));
             let settings = Overrides { seed: Some(seed), ..row.flags.over(common) };
             if interrupt.is_set() || !one_run(&dir, settings, &interrupt, console)? {
                 return Ok(StudyOutcome::Interrupted);
             }
             of_row.push(RunResult::read(&dir)?);
         }
-        results.push((row, of_row));
-        report::write(out, study, common, &results)?;
+        if !of_row.is_empty() {
+            results.push((row, of_row));
+            report::write(out, choice.study, common, &results)?;
+        }
     }
     console.line(format_args!("report: {}", out.join("report.md").display()));
     Ok(StudyOutcome::Finished)
 }
 
 /// Leaves out the rows whose batches are larger than the data.
-fn that_fit(rows: Vec<Row>, common: &Overrides, console: &Console) -> Result<Vec<Row>> {
+fn that_fit(rows: Vec<(Row, bool)>, common: &Overrides, console: &Console) -> Result<Vec<(Row, bool)>> {
     let config = TrainConfig::resolve(common)?;
     let here = config.found_from_here(Path::new(""), common, ShardFlags::TRAIN)?;
     let data = Data::open(&here, &console.open_options())?;
     let mut fitting = Vec::new();
-    for row in rows {
+    for (row, is_chosen) in rows {
         match data.steps_per_epoch(&TrainConfig::resolve(&row.flags.over(common))?) {
-            Ok(_) => fitting.push(row),
-            Err(error) => console.line(format_args!("# left out: {}: {error:#}", row.name)),
+            Ok(_) => fitting.push((row, is_chosen)),
+            Err(error) if is_chosen => {
+                console.line(format_args!("# left out: {}: {error:#}", row.name));
+            }
+            Err(_) => (),
         }
     }
     Ok(fitting)
@@ -146,8 +195,9 @@ mod tests {
             batch_size: Some(16),
             ..Overrides::default()
         };
-        let names = |rows: &[Row]| rows.iter().map(|row| row.name.clone()).collect::<Vec<_>>();
-        let rows = Study::Ablations.rows(&common).unwrap();
+        let names = |rows: &[(Row, bool)]| rows.iter().map(|(row, _)| row.name.clone()).collect::<Vec<_>>();
+        let all = Choice { study: Study::Ablations, only: Vec::new(), seeds: None };
+        let rows = all.rows(&common).unwrap();
         let all = names(&rows);
         // A tenth of the 100 images is held out.
         let fitting = names(&that_fit(rows, &common, &Console::new()).unwrap());

@@ -66,7 +66,7 @@ pub fn train<D: Backend>(
     let steps_per_epoch = batches.steps_per_epoch() / config.accumulate;
     let schedule = Schedule::new(config, steps_per_epoch);
     let total_steps = config.epochs * steps_per_epoch;
-    let mut feed = Feed::<D>::start(batches, model.views(), &config.recipe)?;
+    let mut feed = Feed::<D>::start(batches, model.view_sizes().len(), &config.recipe)?;
     let save = |model: &Network<D>, optimizer: &Optimizer<D>, progress: &mut Progress| {
         let state = RunState::new(config, data, progress.counters());
         dir.write_quarantine(&data.bad_samples())?;

@@ -1,13 +1,16 @@
-"""What users would load images with instead, each doing the same work as well as it can: two augmented views an image.
+"""What users would load images with instead, each doing the same work as well as it can: augmented views of each image.
 
 usage: python3 loaders.py PEER FOLDER [--set imagenet|cifar] [--workers N] [--seconds S]
-Prints versions and `images_per_s: N`: one image is decoded once and gives two normalised f32 views. PEER is one of
+Prints versions and `images_per_s: N`: one image is decoded once and gives two normalised f32 views, or SwAV's eight. PEER is one of
   torchvision     PIL and torchvision's transforms in torch's DataLoader: facebookresearch/simsiam's own code path
+  swav            the same for SwAV's 2 views of 224 and 6 of 96 (of cifar, 2 of 32 and 6 of 16): facebookresearch/swav's
+                  multicropdataset.py, with Pillow's blur
   albumentations  OpenCV and albumentations in torch's DataLoader
   dali            NVIDIA DALI's operators for the processor
   ffcv            FFCV, which has no hue, gray and blur: less work than the others; it stores its own JPEGs, of quality 90
   turbojpeg       libjpeg-turbo decoding whole images to RGB, and nothing else
-Needs: what the peer is made of. All threads of the libraries' own are off: parallelism comes from --workers alone.
+Needs: what the peer is made of. All threads of the libraries' own are off: parallelism comes from --workers alone. With `--workers 0`
+torch's DataLoader has no process of its own, and `cores_busy: N` says how many cores the peer kept busy.
 """
 import os
 
@@ -75,6 +78,32 @@ def torchvision(files, args):
         with open(path, "rb") as file:
             image = Image.open(file).convert("RGB")
         return view(image), view(image)
+
+    return data_loader(files, load, args), ["torch", "torchvision", "pillow"]
+
+
+def swav(files, args):
+    from PIL import Image, ImageFilter
+    from torchvision import transforms as T
+
+    def blur(image):
+        return image.filter(ImageFilter.GaussianBlur(random.uniform(0.1, 2.0)))
+
+    def crop(size, scale):
+        return T.Compose([
+            T.RandomResizedCrop(size, scale=scale), T.RandomHorizontalFlip(),
+            T.RandomApply([T.ColorJitter(0.8, 0.8, 0.8, 0.2)], p=0.8),
+            T.RandomGrayscale(p=0.2),
+            *([T.RandomApply([blur], p=0.5)] if args.blur else []),
+            T.ToTensor(), T.Normalize(MEAN, STD)])
+
+    small = 96 if args.size == 224 else args.size // 2
+    views = [crop(args.size, (0.14, 1.0))] * 2 + [crop(small, (0.05, 0.14))] * 6
+
+    def load(path):
+        with open(path, "rb") as file:
+            image = Image.open(file).convert("RGB")
+        return tuple(view(image) for view in views)
 
     return data_loader(files, load, args), ["torch", "torchvision", "pillow"]
 
@@ -171,21 +200,21 @@ def turbojpeg(files, args):
 
 
 def measure(batches, seconds):
-    """Images a second after a third of the time to warm up."""
+    """Images a second after a third of the time to warm up, and the cores that this process kept busy meanwhile."""
     _, _ = next(batches)
     started, counted, images = time.perf_counter(), None, 0
     for _, count in batches:
         now = time.perf_counter()
         if counted is None:
-            counted = now if now - started >= seconds / 3 else None
+            counted, busy = (now, time.process_time()) if now - started >= seconds / 3 else (None, None)
             continue
         images += count
         if now - counted >= seconds:
-            return images / (now - counted)
+            return images / (now - counted), (time.process_time() - busy) / (now - counted)
 
 
 def main():
-    peers = {peer.__name__: peer for peer in (torchvision, albumentations, dali, ffcv, turbojpeg)}
+    peers = {peer.__name__: peer for peer in (torchvision, swav, albumentations, dali, ffcv, turbojpeg)}
     ap = argparse.ArgumentParser()
     ap.add_argument("peer", choices=peers)
     ap.add_argument("folder")
@@ -197,7 +226,10 @@ def main():
     files = sorted(glob.glob(os.path.join(args.folder, "**", "*.jpg"), recursive=True))
     batches, packages = peers[args.peer](files, args)
     print("versions: " + ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages))
-    print(f"images_per_s: {measure(batches, args.seconds):.1f}", flush=True)
+    images_per_s, cores_busy = measure(batches, args.seconds)
+    print(f"images_per_s: {images_per_s:.2f}", flush=True)
+    if args.workers == 0:
+        print(f"cores_busy: {cores_busy:.3f}", flush=True)
 
 
 if __name__ == "__main__":

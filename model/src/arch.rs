@@ -6,12 +6,13 @@ use dfdx::prelude::Cpu;
 
 use crate::backend::Backend;
 use crate::encoders::{
-    Backbone, ResNet8, ResNet18, ResNet18Cifar, ResNet18CifarW16, ResNet18CifarW32, ResNet20, ResNet34,
-    ResNet50,
+    AnySize, Backbone, Encoder, ResNet8, ResNet18, ResNet18Cifar, ResNet18CifarW16, ResNet18CifarW32,
+    ResNet20, ResNet34, ResNet50, any_size,
 };
 use crate::init::InitRng;
 use crate::methods::{Method, MethodName, Settings};
 use crate::module::{Module, NamedTensors};
+use crate::tensors::{Features, Taped, View};
 
 /// The table of encoders: name, network, channels of its features, heights and widths of images that it is compiled for,
 /// and the MiB that a training step takes for each image of the last of these sizes on the CPU in single precision, from
@@ -30,6 +31,8 @@ macro_rules! encoders {
                 $arch,
             )+
         }
+
+        $(any_size!($net, $features, [$($size),+]);)+
 
         impl Arch {
             /// All of them.
@@ -62,7 +65,7 @@ macro_rules! encoders {
                 }
             }
 
-            /// A method on the encoder for images of this size; `None` if it is not compiled for it.
+            /// A method on the encoder, whose full-size images are of this size; `None` if it is not compiled for it.
             pub(crate) fn under<D: Backend>(
                 self,
                 size: usize,
@@ -71,14 +74,16 @@ macro_rules! encoders {
                 dev: &D,
                 rng: &InitRng,
             ) -> Option<Box<dyn Method<D>>> {
-                let encoder_rng = rng.child("encoder");
-                match (self, size) {
-                    $($((Arch::$arch, $size) => {
-                        let encoder = Backbone::<$features, D>::new::<$net<D>, $size>(dev, &encoder_rng);
-                        Some(method.on(encoder, dev, settings, rng))
-                    })+)+
-                    _ => None,
+                if !self.sizes().contains(&size) {
+                    return None;
                 }
+                let encoder_rng = rng.child("encoder");
+                Some(match self {
+                    $(Arch::$arch => {
+                        let encoder = Backbone::<$features, D>::new::<$net<D>>(size, dev, &encoder_rng);
+                        method.on(encoder, dev, settings, rng)
+                    })+
+                })
             }
         }
     };
@@ -86,15 +91,15 @@ macro_rules! encoders {
 
 encoders! {
     /// He et al.'s CIFAR ResNet with 8 layers.
-    Resnet8 = "resnet8": ResNet8, 64, [32], 1.0;
+    Resnet8 = "resnet8": ResNet8, 64, [16, 32], 1.0;
     /// He et al.'s CIFAR ResNet with 20 layers.
-    Resnet20 = "resnet20": ResNet20, 64, [32], 3.0;
+    Resnet20 = "resnet20": ResNet20, 64, [16, 32], 3.0;
     /// ResNet-18 with a 3 x 3 stem and no max-pooling, at a quarter of the width: 16 to 128 channels.
-    Resnet18CifarW16 = "resnet18-cifar-w16": ResNet18CifarW16, 128, [32, 64], 9.0;
+    Resnet18CifarW16 = "resnet18-cifar-w16": ResNet18CifarW16, 128, [16, 32, 64], 9.0;
     /// ResNet-18 with a 3 x 3 stem and no max-pooling, at half of the width: 32 to 256 channels.
-    Resnet18CifarW32 = "resnet18-cifar-w32": ResNet18CifarW32, 256, [32, 64], 18.0;
+    Resnet18CifarW32 = "resnet18-cifar-w32": ResNet18CifarW32, 256, [16, 32, 64], 18.0;
     /// ResNet-18 with a 3 x 3 stem and no max-pooling.
-    Resnet18Cifar = "resnet18-cifar": ResNet18Cifar, 512, [32, 64], 36.0;
+    Resnet18Cifar = "resnet18-cifar": ResNet18Cifar, 512, [16, 32, 64], 36.0;
     /// ResNet-18.
     Resnet18 = "resnet18": ResNet18, 512, [64, 96, 128, 160, 224], 41.0;
     /// ResNet-34.
@@ -104,7 +109,13 @@ encoders! {
 }
 
 impl Arch {
-    /// What a training step takes for each image of this size on the CPU in single precision, in MiB.
+    /// The size of small crops beside images of `size`: the largest that it is compiled for up to half of that, if there is
+    /// one. With images of 224 that are SwAV's 96.
+    pub fn small_size(self, size: usize) -> Option<usize> {
+        self.sizes().iter().copied().filter(|small| 2 * small <= size).max()
+    }
+
+    /// What a training step takes for two views of an image of this size on the CPU in single precision, in MiB.
     pub fn mib_an_image(self, size: usize) -> f64 {
         let largest = self.sizes()[self.sizes().len() - 1];
         let scale = size as f64 / largest as f64;

@@ -55,7 +55,7 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
 
 /// What evaluation asks of a network, whatever its widths.
 pub trait Encoding<D: Backend> {
-    /// Height and width of the images.
+    /// Height and width of the full-size images.
     fn size(&self) -> usize;
 
     /// Length of a feature.
@@ -67,19 +67,19 @@ pub trait Encoding<D: Backend> {
     /// The encoder's pooled features, `batch x features` in row-major order, normalised by running statistics.
     ///
     /// # Panics
-    /// If the images are of another size.
+    /// If the images are of a size that the encoder is not compiled for.
     fn encode(&self, x: View<D>) -> Vec<f32>;
 
     /// The projections, `batch x dim` in row-major order, normalised by running statistics.
     ///
     /// # Panics
-    /// If the images are of another size.
+    /// If the images are of a size that the encoder is not compiled for.
     fn project(&self, x: View<D>) -> Vec<f32>;
 
     /// The encoder's training pass.
     ///
     /// # Panics
-    /// If the images are of another size.
+    /// If the images are of a size that the encoder is not compiled for.
     fn encode_mut(&mut self, x: View<D, Taped<D>>) -> Encoded<D>;
 
     /// The encoder's tensors, by names without the encoder's own.

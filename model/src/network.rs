@@ -15,7 +15,7 @@ use crate::tensors::View;
 
 /// A device that networks are compiled for.
 pub trait Networks: Backend {
-    /// The network at its beginning, for images of `size x size`; its initial values are a function of `rng`'s seed and
+    /// The network at its beginning, for full-size images of `size x size`; its initial values are a function of `rng`'s seed and
     /// of the parameters' names.
     ///
     /// # Panics
@@ -71,9 +71,9 @@ impl<D: Backend> Network<D> {
         Self { method, dev: dev.clone() }
     }
 
-    /// Views of each image that a step takes.
-    pub fn views(&self) -> usize {
-        self.method.views()
+    /// Height and width of each view of an image that a step takes.
+    pub fn view_sizes(&self) -> Vec<usize> {
+        self.method.view_sizes()
     }
 
     /// Length of a feature.
@@ -105,11 +105,11 @@ impl<D: Backend> Network<D> {
         self.method.alloc_grads()
     }
 
-    /// The training pass of the views of `samples` that were sent to the device; its tape begins with `grads`.
+    /// The training pass of the views of `samples` that were sent to the device, of the [`view_sizes`](Self::view_sizes); its
+    /// tape begins with `grads`.
     pub fn loss(&mut self, mut sent: D::Sent, samples: &[usize], grads: Gradients<f32, D>) -> StepLoss<D> {
-        let size = self.method.online().size();
-        let mut received = || View::received(&self.dev, &mut sent, samples.len(), size);
-        let views = (0..self.method.views()).map(|_| received()).collect();
+        let received = |size| View::received(&self.dev, &mut sent, samples.len(), size);
+        let views = self.method.view_sizes().into_iter().map(received).collect();
         drop(sent);
         self.method.loss(Batch { views, samples }, grads)
     }

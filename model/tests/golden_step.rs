@@ -129,5 +129,5 @@ fn assert_agree(what: &str, hashed: Hashed, found: &[NamedTensor], expected: &Va
 }
 
 fn encoder(seed: u64) -> Backbone<512, Cpu> {
-    Backbone::new::<ResNet18Cifar<Cpu>, 32>(&Cpu::default(), &InitRng::new(seed).child("encoder"))
+    Backbone::new::<ResNet18Cifar<Cpu>>(32, &Cpu::default(), &InitRng::new(seed).child("encoder"))
 }

@@ -63,7 +63,8 @@ fn trained(method: MethodName) -> Trained {
     let samples: Vec<usize> = (0..IMAGES).collect();
     let mut losses = Vec::new();
     for step in 1..=STEPS {
-        let views: Vec<_> = (0..model.views()).map(|view| pixels(view, 32)).collect();
+        let views: Vec<_> =
+            model.view_sizes().into_iter().enumerate().map(|(view, size)| pixels(view, size)).collect();
         let loss = model.loss(views.into_iter(), &samples, grads);
         losses.push(loss.value());
         losses.extend(loss.spreads.iter().flat_map(|spread| [spread.std, spread.effective_rank]));
@@ -78,7 +79,7 @@ fn trained(method: MethodName) -> Trained {
 /// A step of an encoder with the kernels that the small ones have no use for: 1x1 and 7x7 filters, and max pooling.
 fn trained_resnet50() -> Trained {
     let (dev, rng) = (Cpu::default(), InitRng::new(0));
-    let encoder = Backbone::new::<ResNet50<Cpu>, 64>(&dev, &rng.child("encoder"));
+    let encoder = Backbone::new::<ResNet50<Cpu>>(64, &dev, &rng.child("encoder"));
     let mut model = SimSiam::<2048, 64, 64, 16, Cpu>::new(encoder, &dev, &SimSiamConfig::new(3), &rng);
     let views = [0, 1].map(|view| View::copied(&dev, 64, &pixels(view, 64))).to_vec();
     let grads = Method::alloc_grads(&model);

@@ -51,7 +51,15 @@ fn moco_v2() {
 fn swav() {
     agree("swav", |a, b, golden| {
         let codes = ["a", "b"].map(|name| sinkhorn(&(golden.input(name) * 0.25), 0.05, 3));
-        swapped_prediction(a * 0.25, b * 0.25, codes, 0.1)
+        swapped_prediction(vec![a * 0.25, b * 0.25], &codes, 0.1)
+    });
+}
+
+#[test]
+fn swav_of_two_full_size_and_two_small_views() {
+    agree_on("swav, multi-crop", &["a", "b", "c", "d"], |views, golden| {
+        let codes = ["a", "b"].map(|name| sinkhorn(&(golden.input(name) * 0.25), 0.05, 3));
+        swapped_prediction(views.into_iter().map(|scores| scores * 0.25).collect(), &codes, 0.1)
     });
 }
 
@@ -91,18 +99,25 @@ impl Golden {
 }
 
 fn agree(case: &str, loss: impl FnOnce(TapedMatrix, TapedMatrix, &Golden) -> Loss<Cpu>) {
+    agree_on(case, &["a", "b"], |inputs, golden| {
+        let [a, b] = <[_; 2]>::try_from(inputs).unwrap();
+        loss(a, b, golden)
+    });
+}
+
+fn agree_on(case: &str, inputs: &[&str], loss: impl FnOnce(Vec<TapedMatrix>, &Golden) -> Loss<Cpu>) {
     let golden = Golden::read();
-    let (a, b) = (golden.input("a"), golden.input("b"));
+    let tensors: Vec<Matrix> = inputs.iter().map(|name| golden.input(name)).collect();
     let expected = &golden.0["cases"][case];
-    let loss = loss(a.leaky_trace(), b.leaky_trace(), &golden);
+    let loss = loss(tensors.iter().map(|tensor| tensor.leaky_trace()).collect(), &golden);
     assert_near(case, &[loss.array()], &[expected["loss"].as_f64().unwrap()]);
     let mut grads = loss.backward();
-    for (name, tensor) in [("grad_a", &a), ("grad_b", &b)] {
-        let expected = numbers(&expected[name]);
+    for (name, tensor) in inputs.iter().zip(&tensors) {
+        let expected = numbers(&expected[&format!("grad_{name}")]);
         grads.get_or_alloc_mut(tensor).unwrap();
         let found = grads.get(tensor).as_vec();
         let expected = if expected.is_empty() { vec![0.0; found.len()] } else { expected };
-        assert_near(&format!("{case}, {name}"), &found, &expected);
+        assert_near(&format!("{case}, gradient of {name}"), &found, &expected);
     }
 }
 

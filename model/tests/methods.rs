@@ -144,6 +144,32 @@ fn prototypes_keep_their_length_and_rest_at_rate_0() {
     assert!(trained.chunks(16).all(|row| (row.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5));
 }
 
+/// A loss is one of views, wherever they stand; only full-size ones have codes, and a spread to report.
+#[test]
+fn small_views_predict_and_have_no_codes() {
+    let pass = |sizes: &[usize], views: &[usize]| {
+        let mut model = swav_of(sizes.to_vec());
+        let views = sizes.iter().zip(views).map(|(size, view)| images_at(*size, *view)).collect();
+        let grads = model.alloc_grads();
+        let step = model.loss(Batch { views, samples: &[] }, grads);
+        (step.value(), step.spreads.len(), state::export(&model))
+    };
+    let (loss, spreads, values) = pass(&[32, 32, 16, 16], &[1, 2, 3, 4]);
+    assert_eq!(spreads, 2);
+    let mixed = pass(&[16, 32, 16, 32], &[3, 1, 4, 2]);
+    assert!((mixed.0, mixed.1) == (loss, 2) && mixed.2 == values, "small views go first in either case");
+    let other = pass(&[32, 32, 16, 16], &[1, 2, 3, 5]).0;
+    assert!((other - loss).abs() > 1e-6, "the last view counts: {other}, {loss}");
+    let of_full = pass(&[32, 32, 32, 32], &[1, 2, 3, 4]);
+    assert_eq!(of_full.1, 4);
+}
+
+#[test]
+#[should_panic(expected = "codes are of two full-size views at least, not of 1")]
+fn one_full_size_view_is_too_few_for_codes() {
+    swav_of(vec![32, 16, 16]);
+}
+
 #[test]
 fn the_average_of_targets_takes_in_every_projection() {
     let targets = Targets::Average { momentum: 0.8, images: IMAGES + 1 };
@@ -178,7 +204,7 @@ fn an_asymmetric_loss_is_half_of_the_symmetric_one_and_two_pairs_take_four_views
     let back = loss(Symmetry::Asymmetric, &[2, 1]);
     assert!((loss(Symmetry::Symmetric, &[1, 2]) - (forth + back) / 2.0).abs() < 1e-6);
     assert!((loss(Symmetry::AsymmetricTwice, &[1, 2, 2, 1]) - (forth + back) / 2.0).abs() < 1e-6);
-    assert_eq!(Method::views(&with(Symmetry::AsymmetricTwice)), 4);
+    assert_eq!(Method::view_sizes(&with(Symmetry::AsymmetricTwice)), [32; 4]);
 }
 
 #[test]
@@ -239,6 +265,7 @@ fn every_method_learns_and_goes_on_exactly() {
         model
     });
     learns("SwAV", &|_| swav());
+    learns("SwAV, multi-crop", &|_| swav_of(vec![32, 32, 16, 16, 16]));
     let normed = HeadConfig { norm: HeadNorm::Default, ..HEADS };
     learns("Barlow Twins", &|seed| {
         let config = BarlowTwinsConfig { heads: normed, lambda: 0.0051, scale: 0.1 };
@@ -299,7 +326,8 @@ impl Training {
     fn steps<M: Method<Cpu>>(&mut self, model: &mut M, steps: std::ops::Range<u64>) -> Vec<f32> {
         let samples: Vec<usize> = (0..IMAGES).collect();
         let step = |step: u64| {
-            let batch = Batch { views: vec![images(1), images(2)], samples: &samples };
+            let views = model.view_sizes().into_iter().zip(1..).map(|(size, view)| images_at(size, view));
+            let batch = Batch { views: views.collect(), samples: &samples };
             let loss = model.loss(batch, self.grads.take().unwrap()).loss;
             let value = loss.array();
             let mut gradients = loss.backward();
@@ -335,15 +363,24 @@ fn moco(queue: usize) -> MoCoV2<64, 48, 16, Cpu> {
 }
 
 fn swav() -> SwAv<64, 48, 16, 20, Cpu> {
-    let config = SwAvConfig { heads: HEADS, temperature: 0.1, epsilon: 0.05, iterations: 3 };
+    swav_of(vec![32; 2])
+}
+
+fn swav_of(view_sizes: Vec<usize>) -> SwAv<64, 48, 16, 20, Cpu> {
+    let config = SwAvConfig { heads: HEADS, view_sizes, temperature: 0.1, epsilon: 0.05, iterations: 3 };
     SwAv::new(encoder(0), &Cpu::default(), &config, &InitRng::new(0))
 }
 
 fn images(view: usize) -> View<Cpu> {
-    let pixel = |i: usize| ((i % 3072) as f32 * 0.01 * (i / 3072 + 1) as f32 + view as f32).sin();
-    View::copied(&Cpu::default(), 32, &(0..IMAGES * 3072).map(pixel).collect::<Vec<_>>())
+    images_at(32, view)
+}
+
+fn images_at(size: usize, view: usize) -> View<Cpu> {
+    let len = 3 * size * size;
+    let pixel = |i: usize| ((i % len) as f32 * 0.01 * (i / len + 1) as f32 + view as f32).sin();
+    View::copied(&Cpu::default(), size, &(0..IMAGES * len).map(pixel).collect::<Vec<_>>())
 }
 
 fn encoder(seed: u64) -> Backbone<64, Cpu> {
-    Backbone::new::<ResNet8<Cpu>, 32>(&Cpu::default(), &InitRng::new(seed).child("encoder"))
+    Backbone::new::<ResNet8<Cpu>>(32, &Cpu::default(), &InitRng::new(seed).child("encoder"))
 }

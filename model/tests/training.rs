@@ -180,5 +180,5 @@ fn train<M: Method<Cpu>>(model: &mut M, sgd: &mut Sgd<Cpu>, steps: usize) -> Vec
 }
 
 fn encoder(seed: u64) -> Backbone<64, Cpu> {
-    Backbone::new::<ResNet8<Cpu>, 32>(&Cpu::default(), &InitRng::new(seed).child("encoder"))
+    Backbone::new::<ResNet8<Cpu>>(32, &Cpu::default(), &InitRng::new(seed).child("encoder"))
 }

@@ -72,7 +72,7 @@ fn one_operation(criterion: &mut Criterion) {
     let blur = full.blur.map(|blur| GaussianBlur { p: 1.0, ..blur });
     let of_steps = |step| {
         let steps = vec![Step::Crop(crop.crop.unwrap()), step];
-        Recipe { crop: None, views: vec![Views { count: 1, steps }], ..crop.evaluation() }
+        Recipe { crop: None, views: vec![Views { count: 1, size: None, steps }], ..crop.evaluation() }
     };
     let recipes = [
         ("crop", crop.clone()),

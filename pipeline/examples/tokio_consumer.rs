@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     while let Some(batch) = poll_fn(|cx| Pin::new(&mut batches).poll_next(cx)).await {
         let batch = batch?;
         send(batch.view::<u8>(0)).await;
-        println!("step {}: {} images, {:?}", batch.step(), batch.len(), batch.shape());
+        println!("step {}: {} images, {:?}", batch.step(), batch.len(), batch.shape(0));
     }
     Ok(())
 }

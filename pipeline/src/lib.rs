@@ -1,7 +1,7 @@
-//! Streams pairs of augmented views from memory-mapped WebDataset shards.
+//! Streams augmented views of images from memory-mapped WebDataset shards.
 //!
 //! ```text
-//! sampler -> read -> decode -> augment (two views) -> collate -> your model
+//! sampler -> read -> decode -> augment (two views, or the recipe's) -> collate -> your model
 //! ```
 //!
 //! The code map, in reading order:

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use crate::augment::{Format, Recipe};
+use crate::augment::{Format, Recipe, ViewGroup};
 use crate::batch::{BufferPool, BufferShape};
 use crate::batches::{Batches, Shutdown};
 use crate::error::ConfigError;
@@ -29,7 +29,7 @@ use crate::watchdog::{self, Watchdog};
 pub struct PipelineConfig {
     /// What is done to each view.
     pub recipe: Recipe,
-    /// Views of each image: 2 to train, 1 to evaluate.
+    /// Views of each image: 2 to train, or as many as the recipe lists; 1 to evaluate.
     pub views: usize,
     /// What views are written as.
     pub format: Format,
@@ -135,9 +135,16 @@ impl PipelineConfig {
     pub fn pool_bytes(&self) -> u64 {
         let share = self.batch_size as u64 / self.world.size.max(1);
         let pixel = 3 * self.format.dtype.bytes() as u64;
-        let view = pixel.saturating_mul((self.recipe.size as u64).saturating_pow(2));
-        let batch = view.saturating_mul(self.views as u64).saturating_mul(share);
+        let view = |size: usize| pixel.saturating_mul((size as u64).saturating_pow(2));
+        let groups = self.groups().into_iter();
+        let image = groups.map(|group| view(group.size).saturating_mul(group.count as u64));
+        let batch = image.fold(0, u64::saturating_add).saturating_mul(share);
         batch.saturating_mul((self.prefetch.max(1) as u64).saturating_add(IN_HAND + 1))
+    }
+
+    /// The groups of an image's views, in their order.
+    pub fn groups(&self) -> Vec<ViewGroup> {
+        self.recipe.groups(self.views)
     }
 
     /// Refuses batches that do not fit into memory, as [`start`] does.
@@ -180,11 +187,10 @@ pub fn start(
     let sampler = config.sampler(&shards)?;
     let (workers, prefetch) = (config.workers, config.prefetch.max(1));
     let share = config.batch_size / config.world.size as usize;
-    let PipelineConfig { views, format, .. } = *config;
-    let shape = BufferShape { capacity: share, views, size: config.recipe.size, format };
     let chunk_len = chunk_len(&shards, share, workers);
     config.check_memory()?;
     shards.check_room(config.order)?;
+    let shape = BufferShape::new(share, &config.groups(), config.format);
 
     // A batch holds a permit from its plan to its delivery.
     let in_flight = prefetch + IN_HAND as usize;

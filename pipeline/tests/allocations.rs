@@ -57,8 +57,8 @@ fn samples_allocate_nothing() {
     let shards = ShardSet::open(&[path.to_str().unwrap()], &OpenOptions::default()).unwrap();
     let shards = Arc::new(shards);
 
-    for batch_size in [64, 256] {
-        let recipe = Recipe { size: 32, ..Recipe::imagenet() };
+    let alike = Recipe { size: 32, ..Recipe::imagenet() };
+    for (batch_size, recipe) in [(64, alike.clone()), (256, alike.clone()), (64, alike.swav(16))] {
         let config = PipelineConfig { workers: WORKERS, ..PipelineConfig::training(recipe, batch_size, 0) };
         let quarantine = Arc::new(Quarantine::new(OnBadSample::Fail, shards.len()));
         let mut batches = start(shards.clone(), quarantine, &config).unwrap();

@@ -314,7 +314,8 @@ impl Case {
             let params = recipe.draw(0, &mut ViewRng::new(0, 0, 0, 0), source.width, source.height);
             return (recipe, params);
         }
-        let mut window = Window { source: whole, scaled_width: size, scaled_height: size, top: 0, left: 0 };
+        let mut window =
+            Window { source: whole, scaled_width: size, scaled_height: size, top: 0, left: 0, size };
         if given.width > 0 {
             let &Parameters { top, left, height, width, .. } = given;
             window.source = Region { top, left, height, width };

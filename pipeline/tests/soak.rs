@@ -93,7 +93,8 @@ fn long_use_leaves_nothing_behind() {
     (0..30).for_each(cycle);
     let before = Held::settled();
     (0..cycles).for_each(cycle);
-    Held::settled().check(before, &format!("{cycles} pipelines opened and dropped in {:.1?}", started.elapsed()));
+    Held::settled()
+        .check(before, &format!("{cycles} pipelines opened and dropped in {:.1?}", started.elapsed()));
 }
 
 fn count(variable: &str, default: u64) -> u64 {

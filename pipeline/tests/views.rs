@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use simsiam_pipeline::augment::{Augmenter, Layout, Plan, Views};
+use simsiam_pipeline::augment::{Augmenter, Layout, Plan, ViewGroup, Views};
 use simsiam_pipeline::decode::{DecodeError, DecodeLimits, Decoder};
 use simsiam_pipeline::rng::ViewRng;
 use simsiam_pipeline::views::ViewMaker;
@@ -76,7 +76,8 @@ fn views_of_a_part_are_those_of_the_whole() {
 /// What a recipe draws and does is part of what a seed means: these change only with the version of its streams.
 #[test]
 fn recipes_keep_their_bytes() {
-    const EXPECTED: [u32; 5] = [3_056_285_794, 1_720_110_303, 1_866_599_088, 3_554_495_193, 2_658_637_600];
+    const EXPECTED: [u32; 6] =
+        [3_056_285_794, 1_720_110_303, 1_866_599_088, 3_554_495_193, 2_658_637_600, 2_037_755_024];
     let (_, file) = &files()[0];
     let recipes = [
         (Recipe::imagenet(), 1),
@@ -84,24 +85,45 @@ fn recipes_keep_their_bytes() {
         (Recipe::imagenet().evaluation(), 1),
         (Recipe::imagenet().byol(), 2),
         (every_step(), 2),
+        (Recipe::imagenet().swav(96), 2),
     ];
     for instructions in [Instructions::Detected, Instructions::Plain] {
         let checksums = recipes.each_ref().map(|(recipe, version)| {
             assert_eq!(Plan::new(recipe).version(), *version);
             let count = recipe.views_of_an_image().unwrap_or(VIEWS);
             let mut maker = ViewMaker::new(recipe.clone(), count, SEED).with_instructions(instructions);
+            let sizes: Vec<usize> = ViewGroup::sizes(&recipe.groups(count)).collect();
             let mut bytes = vec![0; 3 * recipe.size * recipe.size];
             let mut checksum = crc32fast::Hasher::new();
             for sample in 0..8 {
                 let mut decoded = maker.decode(file, 0, sample).unwrap();
-                for view in 0..count {
-                    decoded.render(view, Layout::Nhwc, &mut bytes);
-                    checksum.update(&bytes);
+                for (view, size) in sizes.iter().enumerate() {
+                    let bytes = &mut bytes[..3 * size * size];
+                    decoded.render(view, Layout::Nhwc, bytes);
+                    checksum.update(bytes);
                 }
             }
             checksum.finalize()
         });
         assert_eq!(checksums, EXPECTED, "{instructions:?}");
+    }
+}
+
+/// A worker's scratch memory goes from one size to another and back: it must not show.
+#[test]
+fn a_small_view_is_that_of_a_maker_for_its_size_alone() {
+    let recipe = Recipe { reducing_gap: None, ..Recipe::imagenet().swav(96) };
+    let alone = Recipe { size: 96, views: vec![recipe.views[1].clone(); 2], ..recipe.clone() };
+    let (mut maker, mut of_small) = (ViewMaker::new(recipe, 8, SEED), ViewMaker::new(alone, 12, SEED));
+    let [mut found, mut expected] = [[0; 3 * 96 * 96]; 2];
+    for (name, file) in files() {
+        for sample in 0..4 {
+            let mut decoded = maker.decode(&file, 0, sample).unwrap();
+            decoded.render(0, Layout::Nchw, &mut vec![0; 3 * 224 * 224]);
+            decoded.render(7, Layout::Nchw, &mut found);
+            of_small.decode(&file, 0, sample).unwrap().render(7, Layout::Nchw, &mut expected);
+            assert!(found == expected, "{name}, sample {sample}");
+        }
     }
 }
 
@@ -121,7 +143,7 @@ fn every_step() -> Recipe {
         { "erase": { "scale": [0.02, 0.33], "ratio": [0.3, 3.3] } }, { "gaussian_noise": { "sigma": 0.05 } },
         { "horizontal_flip": {} }
     ]);
-    let views = vec![Views { count: 3, steps: serde_json::from_value(steps).unwrap() }];
+    let views = vec![Views { count: 3, size: None, steps: serde_json::from_value(steps).unwrap() }];
     let recipe = Recipe { crop: None, size: 48, views, ..Recipe::imagenet().evaluation() };
     recipe.validate().unwrap();
     recipe

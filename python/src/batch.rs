@@ -36,15 +36,17 @@ impl Batch {
         mut batch: simsiam_pipeline::Batch,
         shards: Arc<ShardSet>,
     ) -> PyResult<Self> {
-        let (shape, kind, len) = (batch.shape(), Kind::of(batch.format().dtype), batch.len());
+        let (kind, len) = (Kind::of(batch.format().dtype), batch.len());
         let (epoch, step, samples) = (batch.epoch(), batch.step(), batch.samples().collect());
         let mut labels: Vec<i64> = batch.labels().map(|label| label.map_or(NO_LABEL, i64::from)).collect();
         let label_data = pointer(&mut labels).cast();
-        let data: Vec<_> = (0..batch.views()).map(|view| pointer(batch.bytes_mut(view))).collect();
+        let data: Vec<_> =
+            (0..batch.views()).map(|view| (pointer(batch.bytes_mut(view)), batch.shape(view))).collect();
         // Neither moves its memory when it moves itself.
         let owner: Owner = Arc::new(OfProcess::new(batch));
         let labels = Array::new(label_data, Kind::INT64, &[len], Arc::new(labels));
-        let views = data.into_iter().map(|data| Py::new(py, Array::new(data, kind, &shape, owner.clone())));
+        let views =
+            data.into_iter().map(|(data, shape)| Py::new(py, Array::new(data, kind, &shape, owner.clone())));
         Ok(Self {
             epoch,
             step,
@@ -85,7 +87,7 @@ impl Batch {
         self.view(py, 1)
     }
 
-    /// All views.
+    /// All views; those of a group with a size of its own have a shape of their own.
     #[getter]
     fn views<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.views)

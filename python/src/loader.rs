@@ -34,8 +34,8 @@ use crate::{arguments, error, torch};
 ///     (``"s3://bucket/train/"``, ``gs``, ``az``, ``https``), or a ``shardindex.json`` of widsindex. One, several, or a dict with
 ///     weights (``{"photos/": 0.7, "paintings/": 0.3}``, or ``"photos/=0.7"`` each): every batch has these proportions.
 /// recipe:
-///     ``"imagenet"``, ``"cifar10"``, the path of a TOML file, or a dict or another mapping; ``{"preset": "imagenet", "size": 96,
-///     "blur": None}`` is a preset with other fields.
+///     ``"imagenet"``, ``"cifar10"``, ``"swav"`` (2 views of 224 and 6 of 96), the path of a TOML file, or a dict or another
+///     mapping; ``{"preset": "imagenet", "size": 96, "blur": None}`` is a preset with other fields.
 /// batch_size:
 ///     Images a batch over all ranks: each of them gets ``batch_size / world_size``.
 /// workers:

@@ -134,6 +134,18 @@ def test_views_by_their_own_steps(make_loader):
         make_loader(recipe=recipe | {"flip_p": 0.5})
 
 
+def test_views_of_several_sizes(make_loader):
+    shapes = lambda **arguments: [view.shape for view in next(iter(make_loader(**arguments))).views]
+    assert shapes(recipe="swav") == [(8, 3, 224, 224)] * 2 + [(8, 3, 96, 96)] * 6
+    crop = {"crop": {"random_resized": {"scale": [0.2, 1.0], "ratio": [0.75, 1.33]}}}
+    recipe = {"preset": "cifar10", "views": [{"count": 2, "steps": [crop]}, {"size": 16, "steps": [crop]}]}
+    assert shapes(recipe=recipe, layout="NHWC", dtype="uint8") == [(8, 32, 32, 3)] * 2 + [(8, 16, 16, 3)]
+    *views, labels = next(iter(make_loader(recipe=recipe)))
+    assert np.asarray(views[2]).shape == (8, 3, 16, 16) and len(np.asarray(labels)) == 8
+    with pytest.raises(ValueError, match=r"views\[1\]\.size: 0, expected 1 to 4096"):
+        make_loader(recipe=recipe | {"views": [{"steps": [crop]}, {"size": 0, "steps": [crop]}]})
+
+
 def test_layouts_and_types_hold_the_same_numbers(make_loader):
     view = lambda **arguments: np.asarray(next(iter(make_loader(**arguments))).view2)
     planes = view()
@@ -180,7 +192,7 @@ def test_what_cannot_work_is_refused(make_loader, shards):
         ({"epoch": -1}, "epoch -1: must be at least 0"),
         ({"world_size": 0}, "world_size 0: must be at least 1"),
         ({"rank": 2, "world_size": 2}, "rank 2: must be at most 1"),
-        ({"recipe": "imagnet"}, 'expected "imagenet", "cifar10" or a .toml file'),
+        ({"recipe": "imagnet"}, 'expected "imagenet", "cifar10", "swav" or a .toml file'),
         ({"recipe": {"preset": "cifar10", "sise": 3}}, "unknown field `sise`"),
         ({"recipe": {"preset": "cifar10", "sise": None}}, "unknown field `sise`"),
         ({"recipe": {"preset": "cifar10", "size": None}}, "missing field `size`"),

@@ -1,4 +1,4 @@
-//! How many training steps a second the model makes, without a pipeline: the same two made-up views each time.
+//! How many training steps a second the model makes, without a pipeline: the same made-up views each time.
 
 use std::time::{Duration, Instant};
 
@@ -6,8 +6,8 @@ use anyhow::{Result, anyhow};
 use dfdx::prelude::Backward;
 use serde::Serialize;
 use simsiam_model::arch::Arch;
-use simsiam_model::backend::Pixels;
 use simsiam_model::backend::cpu::profile::{self, OperationProfile};
+use simsiam_model::backend::{Pixels, ViewBytes};
 use simsiam_model::network::Networks;
 use simsiam_model::{LearningRates, Optimizer};
 
@@ -16,7 +16,7 @@ use crate::config::{Device, Precision, TrainConfig};
 use crate::device::{Work, on_device};
 use crate::process::Memory;
 
-/// What was measured. Rates are medians over five windows, an image is two views.
+/// What was measured. Rates are medians over five windows; an image is all its views.
 #[derive(Debug, Serialize)]
 pub struct StepReport {
     /// Images a second.
@@ -125,18 +125,19 @@ fn stepper<D: Networks>(dev: &D, config: &TrainConfig) -> impl FnMut() -> Result
     let mut optimizer = Optimizer::new(config.optimizer_config());
     let mut gradients = Some(model.alloc_grads());
     let samples: Vec<usize> = (0..config.batch_size).collect();
-    let plane = config.recipe.size.pow(2);
-    let len = config.batch_size * 3 * plane;
     let levels = config.recipe.levels();
-    let view = |number| (0..len).map(|i| (i * (7 + 2 * number) % 251) as u8).collect::<Vec<_>>();
-    let views: Vec<_> = (0..model.views()).map(view).collect();
+    let sizes = model.view_sizes();
+    let view = |(number, size): (usize, &usize)| -> Vec<u8> {
+        (0..config.batch_size * 3 * size * size).map(|i| (i * (7 + 2 * number) % 251) as u8).collect()
+    };
+    let views: Vec<_> = sizes.iter().enumerate().map(view).collect();
     let rates = LearningRates::all(config.base_lr as f32);
     let mut steps = 0;
     move || {
         let failed = |error: D::Err| anyhow!("the device failed: {error}");
         let taken = gradients.take().expect("each step puts its gradients back");
-        let views = views.iter().map(Vec::as_slice).collect();
-        let sent = D::send(&Pixels::Bytes { views, plane, levels: &levels }).map_err(failed)?;
+        let views = views.iter().zip(&sizes).map(|(view, size)| ViewBytes::new(view, size * size)).collect();
+        let sent = D::send(&Pixels::Bytes { views, levels: &levels }).map_err(failed)?;
         let mut grads = model.loss(sent, &samples, taken).loss.backward();
         optimizer.update(&mut model, &mut grads, &rates).map_err(failed)?;
         model.zero_grads(&mut grads);

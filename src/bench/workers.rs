@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rayon::ThreadPool;
+use simsiam_pipeline::augment::ViewGroup;
 use simsiam_pipeline::decode::{DecodeLimits, Decoder};
 use simsiam_pipeline::sampler::{EpochOrder, Sampler};
 use simsiam_pipeline::stats::{Bottleneck, PipelineStats};
@@ -15,8 +16,6 @@ use simsiam_pipeline::{Layout, PipelineConfig, ShardSet};
 
 use super::StepMicros;
 
-/// Views of an image, as training has them.
-const VIEWS: usize = 2;
 /// Images of one piece of work, for each thread.
 const IMAGES_A_THREAD: u64 = 64;
 
@@ -25,6 +24,8 @@ pub(super) struct Workers {
     shards: Arc<ShardSet>,
     order: EpochOrder,
     samples: u64,
+    /// Of an image's views.
+    sizes: Vec<usize>,
     pool: ThreadPool,
     benches: Vec<Mutex<Bench>>,
     next: u64,
@@ -55,11 +56,13 @@ impl Workers {
             .thread_name(|number| format!("bench-{number}"))
             .build()
             .context("cannot start the workers")?;
+        let sizes: Vec<usize> = ViewGroup::sizes(&config.groups()).collect();
+        let largest = sizes.iter().max().copied().unwrap_or(0);
         let bench = || {
             Mutex::new(Bench {
                 decoder: Decoder::new(DecodeLimits::default()),
-                maker: ViewMaker::new(config.recipe.clone(), VIEWS, config.seed),
-                view: vec![0.0; 3 * config.recipe.size * config.recipe.size],
+                maker: ViewMaker::new(config.recipe.clone(), config.views, config.seed),
+                view: vec![0.0; 3 * largest * largest],
                 times: StepTimes::default(),
             })
         };
@@ -67,6 +70,7 @@ impl Workers {
             shards: shards.clone(),
             order: sampler.epoch(0),
             samples: config.part.len(config.population(shards).len()),
+            sizes,
             pool,
             benches: (0..config.workers).map(|_| bench()).collect(),
             next: 0,
@@ -85,8 +89,9 @@ impl Workers {
         })
     }
 
-    /// Reads and decodes some images and makes two views of each; how many images.
+    /// Reads and decodes some images and makes the views of each; how many images.
     pub(super) fn views(&mut self) -> Result<u64> {
+        let sizes = self.sizes.clone();
         self.each(|bench, shards, sample| {
             let started = Instant::now();
             let encoded = shards.read(sample)?;
@@ -96,8 +101,8 @@ impl Workers {
                 .decode(&encoded.bytes, 0, sample)
                 .with_context(|| shards.locate(sample).to_string())?;
             let decoded = Instant::now();
-            for view in 0..VIEWS {
-                views.render(view, Layout::Nchw, &mut bench.view);
+            for (view, size) in sizes.iter().enumerate() {
+                views.render(view, Layout::Nchw, &mut bench.view[..3 * size * size]);
             }
             bench.times.add(read - started, decoded - read, decoded.elapsed());
             Ok(())

@@ -24,7 +24,7 @@ pub struct InspectArgs {
     /// Print mean and standard deviation of the pixels instead, as the `[recipe]` of a --config file
     #[arg(long, conflicts_with = "duplicates")]
     pub statistics: bool,
-    /// Print the steps of a recipe instead, and how long each takes on these images: the preset's, `byol`, or a TOML file's
+    /// Print the steps of a recipe instead, and how long each takes on these images: the preset's, `byol`, `swav`, or a TOML file's
     #[arg(long, value_name = "NAME|FILE", num_args = 0..=1, default_missing_value = "preset", value_parser = recipe_to_inspect, conflicts_with_all = ["verify", "statistics", "duplicates"])]
     pub recipe: Option<toml::Table>,
     /// Whose plain views --statistics takes, or what --recipe changes [default: cifar10 if the first image has at most 64 pixels a side, else imagenet]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::ValueEnum;
 use simsiam_model::arch::Arch;
+use simsiam_pipeline::augment::ViewGroup;
 use simsiam_pipeline::sampler::SampleSet;
 use simsiam_pipeline::{PipelineConfig, ShardSet, World};
 
@@ -93,7 +94,10 @@ fn bench_loader(args: &BenchArgs, console: &Console) -> Result<String> {
         Some(preset) => preset,
         None => Preset::for_images(&shards)?,
     };
-    let TrainConfig { recipe, seed, .. } = TrainConfig::preset(preset).with(&overrides)?;
+    // Which views the method takes is nothing to the loader.
+    let other = Overrides { recipe: None, multi_crop: None, ..overrides.clone() };
+    let config = TrainConfig::preset(preset).with(&other)?;
+    let (recipe, seed) = (config.recipe_with(&overrides)?, config.seed);
     let chosen = args.source.choice.chosen(&shards)?;
     // A batch larger than the data would be refused, and a few images are enough to measure with.
     let samples = chosen.as_ref().map_or(shards.len(), SampleSet::len);
@@ -119,7 +123,8 @@ fn refuse(given: &[(bool, &str)]) -> Result<(), InputError> {
 }
 
 fn overrides(args: &BenchArgs) -> Result<Overrides> {
-    let flags = Overrides { reducing_gap: args.reducing_gap, ..Overrides::default() };
+    let flags =
+        Overrides { reducing_gap: args.reducing_gap, recipe: args.recipe.clone(), ..Overrides::default() };
     Ok(flags.over_file(args.config.as_deref())?)
 }
 
@@ -152,15 +157,16 @@ fn describe_steps(report: &StepReport) -> String {
 
 fn describe(report: &LoaderReport) -> String {
     let rate = |median: f64, (low, high): (f64, f64)| format!("{median:.0} images/s ({low:.0} to {high:.0})");
-    let LoaderReport { workers, batch_size, view_size, samples, step_us, .. } = report;
+    let LoaderReport { workers, batch_size, views, samples, step_us, .. } = report;
     let mut lines = vec![format!(
-        "{samples} samples, {workers} workers, batches of {batch_size}, two views of {view_size} x {view_size}; medians over five windows (range)"
+        "{samples} samples, {workers} workers, batches of {batch_size}, {} of each image; medians over five windows (range)",
+        ViewGroup::listed(views)
     )];
     let decode_only = rate(report.decode_only_images_per_s, report.decode_only_images_per_s_range);
     let what = match report.stage {
         Stage::Decode | Stage::Train => None,
-        Stage::Views => Some("two views"),
-        Stage::Batches => Some("batches of two views"),
+        Stage::Views => Some("views"),
+        Stage::Batches => Some("batches of views"),
     };
     lines.push(format!("decode only: {decode_only}"));
     lines.extend(what.map(|what| {

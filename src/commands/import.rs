@@ -9,7 +9,7 @@ use simsiam_model::state;
 
 use crate::checkpoint::{Checkpoint, FORMAT, RunState};
 use crate::cli::ImportArgs;
-use crate::config::{Overrides, Preset, ShardFlags, TrainConfig, default_run_dir};
+use crate::config::{Overrides, ShardFlags, TrainConfig, default_run_dir};
 use crate::console::Console;
 use crate::data::Data;
 use crate::error::InputError;
@@ -102,16 +102,20 @@ fn listed(names: Vec<String>) -> String {
     alike.into_iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
-/// The settings of a run with this encoder: the presets are made for encoders of one image size each.
+/// The settings of a run with this encoder: those that were given, else those of the file, else its preset's.
 fn configuration(overrides: &Overrides, file: &Path, weights: &ForeignWeights) -> Result<TrainConfig> {
     let arch = weights.arch;
     if let Some(named) = overrides.arch.filter(|named| *named != arch) {
         let text = format!("{} holds a {arch}, not the {named} that --arch names", file.display());
         return Err(InputError::new(text).into());
     }
-    let preset = overrides.preset.unwrap_or(Preset::for_arch(arch));
-    let of_file = Overrides { preset: Some(preset), arch: Some(arch), ..overrides.clone() };
-    let config = TrainConfig::resolve(&of_file)?;
+    let said = |error| InputError::new(format!("{}: {error}", file.display()));
+    let of_file = weights.settings().map_err(said)?;
+    let mut recipe = of_file.recipe.clone().unwrap_or_default();
+    recipe.extend(overrides.recipe.clone().unwrap_or_default());
+    let recipe = Some(recipe).filter(|recipe| !recipe.is_empty());
+    let file = overrides.file.clone();
+    let config = TrainConfig::resolve(&Overrides { recipe, file, ..overrides.over(&of_file) })?;
     config.check_size()?;
     Ok(config)
 }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::cli::StudyArgs;
 use crate::commands::{demo_shards, train};
 use crate::console::Console;
-use crate::study::{self, StudyOutcome};
+use crate::study::{self, Choice, StudyOutcome};
 
 /// Runs what is missing of a study.
 ///
@@ -17,5 +17,6 @@ pub fn run(args: &StudyArgs, console: &Console) -> Result<StudyOutcome> {
         common = demo_shards::in_place_of_none(common, console)?;
     }
     let common = train::with_preset(common, console)?;
-    study::run(args.study, &common, &args.out, console)
+    let choice = Choice { study: args.study, only: args.only.clone(), seeds: args.seeds };
+    study::run(&choice, &common, &args.out, console)
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use simsiam_model::network::Networks;
 use simsiam_pipeline::ShardSet;
+use simsiam_pipeline::augment::ViewGroup;
 use simsiam_pipeline::shards::Fingerprint;
 
 use crate::checkpoint::Checkpoint;
@@ -295,8 +296,9 @@ fn new_schedule(config: &TrainConfig, before: u64, step: u64, steps_per_epoch: u
 
 /// A step that does not fit ends the program without a word.
 fn warn_of_memory(config: &TrainConfig) {
-    let of_f32 =
-        (config.batch_size as f64 * config.arch.mib_an_image(config.recipe.size) * f64::from(1 << 20)) as u64;
+    let mib_an_image: f64 =
+        ViewGroup::sizes(&config.view_groups()).map(|size| config.arch.mib_an_image(size) / 2.0).sum();
+    let of_f32 = (config.batch_size as f64 * mib_an_image * f64::from(1 << 20)) as u64;
     let needed = if config.precision == Some(Precision::Bf16) { of_f32 / 5 * 3 } else { of_f32 };
     if let Some(available) = simsiam_pipeline::available_memory()
         && config.device == Device::Cpu

@@ -5,6 +5,7 @@ use simsiam_model::heads::HeadConfig;
 use simsiam_model::init::InitRng;
 use simsiam_model::methods::{CollapseHelp, MethodName, Scale, Settings};
 use simsiam_model::network::{Network, Networks};
+use simsiam_pipeline::augment::ViewGroup;
 
 use super::{Overrides, PredictorLr, Preset, TrainConfig};
 
@@ -121,7 +122,7 @@ impl TrainConfig {
 
     /// Views of each image.
     pub fn views(&self) -> usize {
-        self.symmetry.views()
+        self.recipe.views_of_an_image().unwrap_or(self.symmetry.views())
     }
 
     /// The network at its beginning, for `images` of data in `steps_per_epoch` batches.
@@ -140,6 +141,8 @@ impl TrainConfig {
             stop_gradient: self.stop_gradient,
             similarity: self.similarity,
             symmetry: self.symmetry,
+            view_sizes: (!self.recipe.views.is_empty())
+                .then(|| ViewGroup::sizes(&self.view_groups()).collect()),
             average_of: (self.target == Target::MovingAverage).then_some(images),
             copy_every: self.alternate_steps.map(|steps| match steps {
                 AlternateSteps::Steps(every) => every,

@@ -180,7 +180,10 @@ pub struct Overrides {
     /// Where [`val_shards`](Self::val_shards) are (configuration file only)
     #[arg(skip)]
     pub absolute_val_shards: Option<Vec<String>>,
-    /// Augmentation: `byol` for BYOL's two recipes, or a TOML file with what differs from the preset's
+    /// SwAV's crops, for swav: 2 of --size, and 6 of the largest size up to half of it that the encoder is compiled for (224: 96; 32: 16)
+    #[arg(long, num_args = 0, default_missing_value = "true", conflicts_with = "recipe")]
+    pub multi_crop: Option<bool>,
+    /// Augmentation: `byol` for BYOL's two recipes, `swav` for --multi-crop's, or a TOML file with what differs from the preset's
     #[arg(long, value_name = "NAME|FILE", value_parser = recipe_table)]
     pub recipe: Option<toml::Table>,
     /// Decode large JPEGs at 1/2, 1/4 or 1/8 where each crop still has so many times a view's width and height; 0 for never

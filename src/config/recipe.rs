@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use simsiam_model::arch::Arch;
 use simsiam_pipeline::Recipe;
 
 use super::table;
+use super::views::listed;
 use crate::error::InputError;
 
 /// What a recipe has whatever its steps: a table with all of these and its steps, as that of a run's `config.toml`, is whole.
@@ -13,12 +15,37 @@ const ALWAYS: [&str; 3] = ["size", "mean", "std"];
 /// The steps that are never left out where they are fields.
 const LEAST_FIELDS: [&str; 3] = ["crop", "grayscale_p", "flip_p"];
 
+/// The recipes of other methods.
+const NAMES: [&str; 2] = ["byol", "swav"];
+
 /// The recipe of another method, on top of the preset's size and normalisation.
-fn named(name: &str, recipe: &Recipe) -> Option<Recipe> {
-    match name {
-        "byol" => Some(recipe.byol()),
-        _ => None,
+///
+/// # Errors
+/// If there is none of that name, or the encoder has no size for small crops.
+fn named(name: &toml::Value, recipe: &Recipe, arch: Arch) -> Result<Recipe, InputError> {
+    match name.as_str() {
+        Some("byol") => Ok(recipe.byol()),
+        Some("swav") => multi_crop(recipe, arch),
+        _ => Err(InputError::new(format!(
+            "recipe.preset = {name}: must be \"{}\", or left out",
+            NAMES.join("\" or \"")
+        ))),
     }
+}
+
+/// SwAV's groups at the sizes of the encoder, on top of a recipe's size and normalisation.
+///
+/// # Errors
+/// If the encoder has no size for the small crops.
+pub(super) fn multi_crop(recipe: &Recipe, arch: Arch) -> Result<Recipe, InputError> {
+    let size = recipe.size;
+    let small = arch.small_size(size).ok_or_else(|| {
+        InputError::new(format!(
+            "multi-crop at {size}: {arch} has no size for the small crops, up to half of that; it is compiled for {}",
+            listed(arch.sizes())
+        ))
+    })?;
+    Ok(recipe.swav(small))
 }
 
 /// The value of `--recipe`: a name, or a file whose table `recipe`, or all of it, is one.
@@ -26,11 +53,11 @@ fn named(name: &str, recipe: &Recipe) -> Option<Recipe> {
 /// # Errors
 /// If it is neither, or the file cannot be read or is not TOML.
 pub fn recipe_table(value: &str) -> Result<toml::Table, String> {
-    if named(value, &Recipe::imagenet()).is_some() {
+    if NAMES.contains(&value) {
         return Ok(toml::Table::from_iter([("preset".to_owned(), value.into())]));
     }
     if !value.ends_with(".toml") {
-        return Err("expected byol, or the path of a .toml file".into());
+        return Err(format!("expected {}, or the path of a .toml file", NAMES.join(", ")));
     }
     let text = fs::read_to_string(value).map_err(|error| error.to_string())?;
     let mut file: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
@@ -42,17 +69,12 @@ pub fn recipe_table(value: &str) -> Result<toml::Table, String> {
 }
 
 /// A recipe with some values changed. A table within it is changed value by value too, but for the crop of another kind. A whole recipe
-/// takes its place; a list of views takes the place of its steps; `preset` names another to begin from.
+/// takes its place; a list of views takes the place of its steps; `preset` names another to begin from, for the encoder's sizes.
 ///
 /// # Errors
-/// If a key or value means nothing.
-pub fn changed(recipe: &Recipe, mut changes: toml::Table) -> Result<Recipe, InputError> {
-    let preset = changes.remove("preset").map(|preset| {
-        let found = preset.as_str().and_then(|name| named(name, recipe));
-        found.ok_or_else(|| {
-            InputError::new(format!("recipe.preset = {preset}: must be \"byol\", or left out"))
-        })
-    });
+/// If a key or value means nothing, or the encoder has no size for small crops.
+pub(super) fn changed(recipe: &Recipe, arch: Arch, mut changes: toml::Table) -> Result<Recipe, InputError> {
+    let preset = changes.remove("preset").map(|preset| named(&preset, recipe, arch));
     let recipe = preset.transpose()?.unwrap_or_else(|| recipe.clone());
     let has = |keys: &[&str]| keys.iter().all(|key| changes.contains_key(*key));
     let has_views = changes.contains_key("views");
@@ -129,7 +151,10 @@ mod tests {
     #[test]
     fn what_means_nothing_is_named() {
         for (text, expected) in [
-            ("[recipe]\npreset = \"dino\"\n", "recipe.preset = \"dino\": must be \"byol\", or left out"),
+            (
+                "[recipe]\npreset = \"dino\"\n",
+                "recipe.preset = \"dino\": must be \"byol\" or \"swav\", or left out",
+            ),
             (
                 "[recipe]\nflip_p = 0.5\nviews = [{ steps = [{ crop = { resize_center = { resize = 32 } } }] }]\n",
                 "recipe.flip_p: beside `views`: must be a step of the views that it is for",

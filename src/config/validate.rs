@@ -2,29 +2,10 @@
 
 use std::fmt::Display;
 
-use simsiam_model::arch::Arch;
-
 use super::{Device, HeadNorm, Method, Overrides, Precision, Predictor, StopRule, Symmetry, TrainConfig};
 use crate::error::InputError;
 
 impl TrainConfig {
-    /// Refuses images of a size that the encoder was not compiled for.
-    ///
-    /// # Errors
-    /// If so; the error lists what was.
-    pub fn check_size(&self) -> Result<(), InputError> {
-        let (arch, size) = (self.arch, self.recipe.size);
-        if arch.sizes().contains(&size) {
-            return Ok(());
-        }
-        let compiled: Vec<String> =
-            Arch::ALL.iter().map(|arch| format!("{arch} at {}", listed(arch.sizes()))).collect();
-        Err(InputError::new(format!(
-            "{arch} at {size} was not compiled; compiled are: {} (choose --arch, --size or --preset to match)",
-            compiled.join("; ")
-        )))
-    }
-
     /// Refuses the first value that cannot be, by its flag or by the key of the file that `overrides` was read from.
     pub(super) fn validate(&self, overrides: &Overrides) -> Result<(), InputError> {
         let check = Check(overrides);
@@ -77,14 +58,9 @@ impl TrainConfig {
                 error.field, error.found, error.expected
             )),
         })?;
-        if let Some(listed) = self.recipe.views_of_an_image().filter(|listed| *listed != self.views()) {
-            return Err(InputError::new(format!(
-                "recipe.views: {listed} views: must be {}, as the method takes",
-                self.views()
-            )));
-        }
         self.validate_stop_rules(&check)?;
-        self.validate_method(&check)
+        self.validate_method(&check)?;
+        self.validate_views()
     }
 
     /// Refuses rules that can never hold.
@@ -117,6 +93,7 @@ impl TrainConfig {
             ("predictor", given.predictor.is_some()),
             ("predictor_lr", given.predictor_lr.is_some()),
             ("similarity", given.similarity.is_some()),
+            ("multi_crop", given.multi_crop == Some(true)),
             ("symmetry", given.symmetry.is_some_and(|symmetry| symmetry != Symmetry::Symmetric)),
             ("target", given.target.is_some()),
             ("target_momentum", given.target_momentum.is_some()),
@@ -202,15 +179,6 @@ impl Check<'_> {
 
 fn refuse(reason: impl Into<String>) -> Result<(), InputError> {
     Err(InputError::new(reason))
-}
-
-/// `32`, `32 and 64`, `64, 96 and 128`.
-fn listed(sizes: &[usize]) -> String {
-    let texts: Vec<String> = sizes.iter().map(ToString::to_string).collect();
-    match texts.split_last() {
-        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
-        _ => texts.concat(),
-    }
 }
 
 #[cfg(test)]

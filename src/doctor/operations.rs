@@ -1,6 +1,6 @@
 use anyhow::Result;
 use dfdx::prelude::*;
-use simsiam_model::backend::{Format, Pixels};
+use simsiam_model::backend::{Format, Pixels, ViewBytes};
 use simsiam_model::init::InitRng;
 use simsiam_model::layers::{
     Activation, BatchNorm1d, BatchNorm2d, BiasedLinear, Conv2d, MaxPool2d, global_avg_pool,
@@ -341,22 +341,24 @@ impl Operation for BytesFed {
     const IN_SINGLE_PRECISION: bool = true;
 
     fn name(&self) -> String {
-        format!("views of bytes {}x3x224x224", self.batch)
+        format!("views of bytes {}x3x224x224 and 96x96", self.batch)
     }
 
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
         let dev = at.dev;
-        let plane = 224 * 224;
-        let shape = images_shape(self.batch, 3, 224, Format::F32);
-        let bytes = |stream| -> Vec<u8> {
-            let values = noise(self.seed, stream, self.batch * 3 * plane);
+        let bytes = |stream, size: usize| -> Vec<u8> {
+            let values = noise(self.seed, stream, self.batch * 3 * size * size);
             values.iter().map(|value| (127.5 + 127.5 * value) as u8).collect()
         };
-        let (first, second) = (bytes(1), bytes(2));
-        let levels = &Recipe::imagenet().levels();
-        let sent = D::send(&Pixels::Bytes { views: vec![&first, &second], plane, levels });
+        let (first, second) = (bytes(1, 224), bytes(2, 96));
+        let views = vec![ViewBytes::new(&first, 224 * 224), ViewBytes::new(&second, 96 * 96)];
+        let sent = D::send(&Pixels::Bytes { views, levels: &Recipe::imagenet().levels() });
         let received = sent.and_then(|mut sent| {
-            Ok([dev.receive(&mut sent, shape)?.as_vec(), dev.receive(&mut sent, shape)?.as_vec()])
+            let mut next = |size| {
+                let shape = images_shape(self.batch, 3, size, Format::F32);
+                dev.receive(&mut sent, shape).map(|view| view.as_vec())
+            };
+            Ok([next(224)?, next(96)?])
         });
         let [first, second] = received.unwrap_or_else(|error| panic!("the device failed: {error}"));
         vec![("first view", first), ("second view", second)]

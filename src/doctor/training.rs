@@ -30,12 +30,15 @@ fn train<D: Networks>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Vec
     let mut optimizer = Optimizer::new(config.optimizer_config());
     let rates = LearningRates::all((config.base_lr * config.batch_size as f64 / 256.0) as f32);
     let samples: Vec<usize> = (0..config.batch_size).collect();
-    let values = config.batch_size * 3 * config.recipe.size.pow(2);
+    let sizes = model.view_sizes();
     let mut gradients = model.alloc_grads();
     let mut losses = Vec::new();
     for step in 0..steps {
-        let stream = |view| (step * model.views() + view) as u64;
-        let views: Vec<_> = (0..model.views()).map(|view| noise(config.seed, stream(view), values)).collect();
+        let view = |(number, size): (usize, &usize)| {
+            let stream = (step * sizes.len() + number) as u64;
+            noise(config.seed, stream, config.batch_size * 3 * size * size)
+        };
+        let views: Vec<_> = sizes.iter().enumerate().map(view).collect();
         let views = Pixels::Values(views.iter().map(Vec::as_slice).collect());
         let of_step = model.loss(D::send(&views).map_err(failed)?, &samples, gradients);
         losses.push(of_step.value());

@@ -43,7 +43,7 @@ impl Samples {
             let FeatureBatch { images, features } = batch?;
             let taken = images.len().min(most - samples.images.len());
             samples.features.extend(&features[..taken * samples.dim]);
-            let side = images.size();
+            let side = images.size(0);
             let pixels = images.view::<f32>(0).chunks_exact(3 * side * side);
             samples.images.extend(images.samples().zip(pixels).take(taken).map(|(sample, pixels)| {
                 let place = Place::of(&source.shards, sample);

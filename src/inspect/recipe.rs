@@ -18,8 +18,6 @@ pub type Decoded = (usize, usize, Vec<u8>);
 /// What a recipe does, and what it costs. Displays as a table for each group of views.
 #[derive(Debug, Serialize)]
 pub struct RecipeReport {
-    /// Side of a view, in pixels.
-    pub size: usize,
     /// Version of the streams that it draws from.
     pub streams: u32,
     /// Images that it was measured on.
@@ -33,6 +31,8 @@ pub struct RecipeReport {
 pub struct ViewsReport {
     /// How many; `None` for all that there are.
     pub count: Option<usize>,
+    /// Side of each, in pixels.
+    pub size: usize,
     /// First to last.
     pub steps: Vec<StepReport>,
     /// A whole view, in microseconds of one thread, without decoding.
@@ -59,7 +59,8 @@ impl RecipeReport {
         let plan = Plan::new(recipe);
         let group = |group: &Views| {
             let [crop, rest @ ..] = &group.steps[..] else { panic!("a view has a crop") };
-            let time = |steps: Vec<Step>| microseconds(&of_steps(recipe, steps), images);
+            let size = plan.size(group);
+            let time = |steps: Vec<Step>| microseconds(&of_steps(recipe, size, steps), images);
             let alone = time(vec![*crop]);
             let of_step = |step: &Step| (time(vec![*crop, *step]) - alone).max(0.0);
             let report = |step: &Step, microseconds| StepReport {
@@ -71,12 +72,12 @@ impl RecipeReport {
             steps.extend(rest.iter().map(|step| report(step, of_step(step))));
             ViewsReport {
                 count: (group.count < usize::MAX).then_some(group.count),
+                size,
                 steps,
                 microseconds: time(group.steps.clone()),
             }
         };
         Self {
-            size: recipe.size,
             streams: plan.version(),
             images: images.len(),
             views: plan.groups().iter().map(group).collect(),
@@ -85,8 +86,9 @@ impl RecipeReport {
 }
 
 /// A recipe for one view.
-fn of_steps(recipe: &Recipe, steps: Vec<Step>) -> Recipe {
-    Recipe { crop: None, views: vec![Views { count: 1, steps }], ..recipe.evaluation() }
+fn of_steps(recipe: &Recipe, size: usize, steps: Vec<Step>) -> Recipe {
+    let views = vec![Views { count: 1, size: None, steps }];
+    Recipe { size, crop: None, views, ..recipe.evaluation() }
 }
 
 /// A view of each image, normalised: the mean time of one.
@@ -112,20 +114,17 @@ fn microseconds(recipe: &Recipe, images: &[Decoded]) -> f64 {
 
 impl fmt::Display for RecipeReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { size, streams, images, views } = self;
-        write!(
-            f,
-            "views of {size} x {size}, streams of version {streams}; microseconds of one thread, on {images} images"
-        )?;
+        let Self { streams, images, views } = self;
+        write!(f, "streams of version {streams}; microseconds of one thread, on {images} images")?;
         let mut first = 1;
-        for ViewsReport { count, steps, microseconds } in views {
+        for ViewsReport { count, size, steps, microseconds } in views {
             match count {
                 None => write!(f, "\n\nevery view")?,
                 Some(1) => write!(f, "\n\nview {first}")?,
                 Some(count) => write!(f, "\n\nviews {first} to {}", first + count - 1)?,
             }
             first += count.unwrap_or(0);
-            write!(f, "\n  {:<18} {:>11}  {:>12}", "step", "probability", "time a view")?;
+            write!(f, ": {size} x {size}\n  {:<18} {:>11}  {:>12}", "step", "probability", "time a view")?;
             for StepReport { step, probability, microseconds } in steps {
                 let name = step.name();
                 write!(f, "\n  {name:<18} {probability:>11.2}  {microseconds:>12.1}")?;
@@ -150,10 +149,17 @@ mod tests {
         assert_eq!(report.views.iter().map(|views| views.steps.len()).collect::<Vec<_>>(), [5, 6]);
         assert!(report.views.iter().all(|views| views.microseconds > 0.0));
         let text = report.to_string();
-        for part in ["view 1\n", "view 2\n", "streams of version 2", "solarize                  0.20"] {
+        for part in [
+            "view 1: 64 x 64\n",
+            "view 2: 64 x 64\n",
+            "streams of version 2",
+            "solarize                  0.20",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         let alike = RecipeReport::measure(&Recipe::cifar10(), &images);
-        assert!(alike.to_string().contains("every view\n"));
+        assert!(alike.to_string().contains("every view: 32 x 32\n"));
+        let multi_crop = RecipeReport::measure(&Recipe::cifar10().swav(16), &images).to_string();
+        assert!(multi_crop.contains("views 3 to 8: 16 x 16\n"), "{multi_crop}");
     }
 }

@@ -7,7 +7,7 @@ pub mod sheet;
 
 use anyhow::{Context, Result};
 use image::RgbImage;
-use simsiam_pipeline::augment::{Plan, ViewParams};
+use simsiam_pipeline::augment::{Plan, ViewGroup, ViewParams};
 use simsiam_pipeline::decode::Decoder;
 use simsiam_pipeline::rng::ViewRng;
 use simsiam_pipeline::{Batch, Dtype};
@@ -23,8 +23,8 @@ pub struct Preview {
     pub step: u64,
     /// Its epoch, from 1.
     pub epoch: u64,
-    /// Side of a view, in pixels.
-    pub size: usize,
+    /// The views of each image.
+    pub groups: Vec<ViewGroup>,
     /// The source of all randomness.
     pub seed: u64,
     /// The first of its images.
@@ -74,8 +74,8 @@ impl Preview {
     pub fn of_step(config: &TrainConfig, data: &Data, step: u64, count: usize) -> Result<Self> {
         let epoch = (step - 1) / data.steps_per_epoch(config)?;
         let mut batches = data.batches(config, step - 1, Dtype::U8)?;
-        let mut preview =
-            Self { step, epoch: epoch + 1, size: config.recipe.size, seed: config.seed, images: Vec::new() };
+        let groups = config.view_groups();
+        let mut preview = Self { step, epoch: epoch + 1, groups, seed: config.seed, images: Vec::new() };
         let maker = Maker { plan: Plan::new(&config.recipe), source: &data.train, seed: config.seed };
         for _ in 0..config.accumulate {
             let left = count - preview.images.len();
@@ -113,7 +113,7 @@ impl Maker<'_> {
             self.plan.draw(view, &mut rng, size, &mut params);
             View {
                 pixels: picture(batch, view, place),
-                shown: params.window.shown(batch.size()),
+                shown: params.window.shown(),
                 operations: params.operations.iter().map(ToString::to_string).collect(),
             }
         });
@@ -123,10 +123,11 @@ impl Maker<'_> {
 
 /// A view of a batch of bytes, whose channels are planes.
 fn picture(batch: &Batch, view: usize, place: usize) -> RgbImage {
-    let plane = batch.size().pow(2);
+    let size = batch.size(view);
+    let plane = size.pow(2);
     let pixels = &batch.view::<u8>(view)[place * 3 * plane..][..3 * plane];
-    RgbImage::from_fn(batch.size() as u32, batch.size() as u32, |x, y| {
-        let at = y as usize * batch.size() + x as usize;
+    RgbImage::from_fn(size as u32, size as u32, |x, y| {
+        let at = y as usize * size + x as usize;
         image::Rgb([0, 1, 2].map(|channel| pixels[channel * plane + at]))
     })
 }
@@ -148,6 +149,12 @@ pub(crate) mod tests {
             original: RgbImage::from_pixel(20, 10, image::Rgb([30, 60, 200])),
             views: vec![view(0.0, &["brightness 1.20", "horizontal flip"]), view(10.0, &[])],
         };
-        Preview { step: 12, epoch: 2, size: 4, seed: 0, images: vec![shown] }
+        Preview {
+            step: 12,
+            epoch: 2,
+            groups: vec![ViewGroup { count: 2, size: 4 }],
+            seed: 0,
+            images: vec![shown],
+        }
     }
 }

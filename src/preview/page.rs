@@ -7,6 +7,7 @@ use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use image::RgbImage;
+use simsiam_pipeline::augment::ViewGroup;
 
 use super::{Preview, Shown, View};
 use crate::canvas::{fitted, png};
@@ -22,14 +23,14 @@ const STYLE: &str = concat!(include_str!("page.css"), include_str!("cards.css"))
 /// # Errors
 /// If an image cannot be encoded.
 pub fn page(preview: &Preview) -> Result<String> {
-    let Preview { step, epoch, size, seed, images } = preview;
-    let views = images.first().map_or(0, |image| image.views.len());
+    let Preview { step, epoch, groups, seed, images } = preview;
+    let views = ViewGroup::listed(groups).replace(" x ", " &times; ");
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>Step {step}: what training sees</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n\
          <h1>Step {step}, epoch {epoch}</h1>\n\
-         <p>{} images, {views} views of {size} &times; {size} each, seed {seed}: the bytes that training gets, before normalisation. \
+         <p>{} images, {views} each, seed {seed}: the bytes that training gets, before normalisation. \
          The boxes on an original are what its views show.</p>\n</header>\n<main>\n",
         images.len()
     );
@@ -123,6 +124,7 @@ mod tests {
         let html = page(&example()).unwrap();
         for part in [
             "<h1>Step 12, epoch 2</h1>",
+            "<p>1 images, 2 views of 4 &times; 4 each",
             "shard a&lt;b&gt;.tar, sample 3 &quot;x &amp; y&quot;",
             "&lt;script&gt;alert(1)&lt;/script&gt;",
             "<svg viewBox=\"0 0 20 10\"",

@@ -1,4 +1,4 @@
-//! Loss, std of `z / |z|` and kNN over training, side by side: figure 2 of the paper.
+//! Loss, std of `z / |z|`, its rank and kNN over training, side by side: figure 2 of the paper and more.
 
 use std::ops::Range;
 use std::path::Path;
@@ -19,7 +19,7 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(86, 180, 233),
     RGBColor(120, 120, 120),
 ];
-const PANEL: (u32, u32) = (440, 330);
+const PANEL: (u32, u32) = (380, 330);
 
 type Line = Vec<(f64, f64)>;
 
@@ -34,10 +34,10 @@ fn draw(
     rows: &[&(Row, Vec<RunResult>)],
 ) -> Result<(), Box<dyn std::error::Error>> {
     let legend = 24 + 18 * rows.len() as u32;
-    let root = SVGBackend::new(path, (3 * PANEL.0, PANEL.1 + legend)).into_drawing_area();
+    let root = SVGBackend::new(path, (4 * PANEL.0, PANEL.1 + legend)).into_drawing_area();
     root.fill(&WHITE)?;
     let (panels, names) = root.split_vertically(PANEL.1);
-    let panels = panels.split_evenly((1, 3));
+    let panels = panels.split_evenly((1, 4));
     let curves = |of: &dyn Fn(&RunResult) -> Line| -> Vec<(usize, Line)> {
         let runs = rows.iter().enumerate().flat_map(|(i, (_, runs))| runs.iter().map(move |run| (i, run)));
         runs.map(|(i, run)| (i, of(run))).collect()
@@ -48,14 +48,21 @@ fn draw(
             run.steps.iter().filter_map(|point| Some((point.step as f64 / end, value(point)?))).collect()
         }
     };
-    panel(&panels[0], "loss", &curves(&over_steps(|point| point.loss)), None)?;
+    let losses = curves(&over_steps(|point| point.loss));
+    if group.has_several_losses() {
+        let falls = losses.into_iter().map(|(row, line)| (row, share_of_fall(line))).collect::<Vec<_>>();
+        panel(&panels[0], "loss, from its first value (1) to its least (0)", &falls, Some(-0.05..1.3))?;
+    } else {
+        panel(&panels[0], "loss", &losses, None)?;
+    }
     let std = |point: &super::result::StepPoint| point.z_std.map(|std| std / point.z_std_even);
     panel(&panels[1], "std of z/|z| over 1/sqrt(d)", &curves(&over_steps(std)), Some(0.0..1.1))?;
+    panel(&panels[2], "effective rank", &curves(&over_steps(|point| point.z_rank)), None)?;
     let knn = |run: &RunResult| -> Line {
         let end = run.knn.last().map_or(1, |(epoch, _)| (*epoch).max(1)) as f64;
         run.knn.iter().map(|(epoch, top1)| (*epoch as f64 / end, *top1)).collect()
     };
-    panel(&panels[2], "kNN top-1, %", &curves(&knn), None)?;
+    panel(&panels[3], "kNN top-1, %", &curves(&knn), None)?;
     names.draw(&Text::new(group.title(), (16, 2), ("sans-serif", 14)))?;
     for (i, (row, _)) in rows.iter().enumerate() {
         let (y, colour) = (28 + 18 * i as i32, COLOURS[i % COLOURS.len()]);
@@ -63,6 +70,14 @@ fn draw(
         names.draw(&Text::new(row.name.clone(), (52, y - 7), ("sans-serif", 13)))?;
     }
     Ok(root.present()?)
+}
+
+/// A loss on a scale that those of other methods have too.
+fn share_of_fall(line: Line) -> Line {
+    let first = line.first().map_or(0.0, |(_, loss)| *loss);
+    let least = line.iter().fold(f64::INFINITY, |least, (_, loss)| least.min(*loss));
+    let fall = (first - least).max(f64::MIN_POSITIVE);
+    line.into_iter().map(|(x, loss)| (x, (loss - least) / fall)).collect()
 }
 
 /// One set of axes.

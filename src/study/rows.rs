@@ -1,6 +1,7 @@
 //! The rows of the paper's tables, as settings.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::config::{
     AlternateSteps, HeadNorm, Method, Overrides, Predictor, PredictorLr, Similarity, Symmetry, Target,
@@ -65,6 +66,11 @@ impl Group {
         }
     }
 
+    /// Whether its rows minimise different losses, whose values don't compare.
+    pub fn has_several_losses(self) -> bool {
+        matches!(self, Self::Similarity | Self::Methods)
+    }
+
     /// A file's name.
     pub fn slug(self) -> &'static str {
         match self {
@@ -93,7 +99,7 @@ pub struct Row {
     /// The paper's linear top-1 on ImageNet after 100 epochs, in percent, and a remark.
     pub paper: &'static str,
     /// The seeds to run it with.
-    pub seeds: Vec<u64>,
+    pub seeds: Range<u64>,
 }
 
 impl Row {
@@ -110,6 +116,11 @@ impl Study {
     /// # Errors
     /// If a row cannot be run with them.
     pub fn rows(self, common: &Overrides) -> Result<Vec<Row>, InputError> {
+        if common.multi_crop == Some(true) {
+            return Err(InputError::new(
+                "--multi-crop is a row of `study methods`, beside two crops, and no setting of every run",
+            ));
+        }
         let first = common.seed.unwrap_or(0);
         let base = TrainConfig::resolve(common)?;
         let row = |group, name: &str, paper, flags| Row {
@@ -117,13 +128,13 @@ impl Study {
             name: name.to_owned(),
             flags,
             paper,
-            seeds: if group == Group::StopGradient { (first..first + 3).collect() } else { vec![first] },
+            seeds: first..first.saturating_add(if group == Group::StopGradient { 3 } else { 1 }),
         };
         let rows = match self {
             Self::Ablations => ablations(&row, &base),
-            Self::Methods => methods(&row),
+            Self::Methods => methods(&row, &base),
         };
-        rows.iter().try_for_each(|row| TrainConfig::resolve(&row.flags.over(common)).map(drop))?;
+        rows.iter().try_for_each(|row| TrainConfig::resolve(&row.flags.over(common))?.check_size())?;
         Ok(rows)
     }
 }
@@ -224,10 +235,19 @@ fn ablations(row: MakeRow<'_>, base: &TrainConfig) -> Vec<Row> {
     rows
 }
 
-fn methods(row: MakeRow<'_>) -> Vec<Row> {
+/// Every method on two crops of one recipe, as in table 4; and beside them those whose authors have views of their own.
+fn methods(row: MakeRow<'_>, base: &TrainConfig) -> Vec<Row> {
     let method = |method: &Method| {
         let flags = Overrides { method: Some(*method), ..Overrides::default() };
         row(Group::Methods, method.name(), method.reported(), flags)
     };
-    Method::ALL.iter().map(method).collect()
+    let mut rows: Vec<Row> = Method::ALL.iter().map(method).collect();
+    let byol = toml::Table::from_iter([("preset".to_owned(), "byol".into())]);
+    let flags = Overrides { method: Some(Method::Byol), recipe: Some(byol), ..Overrides::default() };
+    rows.push(row(Group::Methods, "byol with its own recipe", "", flags));
+    if base.arch.small_size(base.recipe.size).is_some() {
+        let flags = Overrides { method: Some(Method::SwAv), multi_crop: Some(true), ..Overrides::default() };
+        rows.push(row(Group::Methods, "swav with multi-crop", "", flags));
+    }
+    rows
 }

@@ -72,6 +72,9 @@ impl ForeignWeights {
         let (mut named, mut origins) = (BTreeMap::new(), BTreeMap::new());
         for tensor in tensors {
             let name = our_name(&tensor.name).expect("only those are read");
+            if let Some(value) = tensor.data.iter().find(|value| !value.is_finite()) {
+                return Err(format!("tensor \"{}\" holds {value}, as of a run that diverged", tensor.name));
+            }
             if let Some(first) = origins.insert(name.clone(), tensor.name.clone()) {
                 return Err(format!("tensors \"{first}\" and \"{}\" are the same layer's", tensor.name));
             }
@@ -83,30 +86,41 @@ impl ForeignWeights {
         Ok(Self { arch, tensors: named, origins, unknown, metadata: tensor_file::metadata(bytes) })
     }
 
-    /// How images are made for the encoder: the preset's way, with size, mean and std as the file says, where it does.
+    /// A run's settings as far as the file has them: the architecture, its preset, and the images' size, mean and std where the
+    /// metadata name them.
     ///
     /// # Errors
-    /// If what it says makes no sense.
-    pub fn config(&self) -> Result<TrainConfig, InputError> {
-        let (preset, arch) = (Preset::for_arch(self.arch), self.arch);
+    /// If what they say makes no sense.
+    pub fn settings(&self) -> Result<Overrides, InputError> {
         let wrong = |key: &str, text: &str| InputError::new(format!("its metadata says {key} = {text:?}"));
         let size = match self.metadata.get("size") {
             Some(text) => Some(text.parse().map_err(|_| wrong("size", text))?),
             None => None,
         };
-        let overrides = Overrides { preset: Some(preset), arch: Some(arch), size, ..Overrides::default() };
-        let mut config = TrainConfig::resolve(&overrides)?;
+        let mut recipe = toml::Table::new();
+        for key in ["mean", "std"] {
+            let Some(text) = self.metadata.get(key) else { continue };
+            let numbers: Result<Vec<f64>, _> = text.split_whitespace().map(str::parse).collect();
+            let numbers =
+                numbers.ok().filter(|numbers| numbers.len() == 3).ok_or_else(|| wrong(key, text))?;
+            recipe.insert(key.into(), numbers.into());
+        }
+        Ok(Overrides {
+            preset: Some(Preset::for_arch(self.arch)),
+            arch: Some(self.arch),
+            size,
+            recipe: Some(recipe).filter(|recipe| !recipe.is_empty()),
+            ..Overrides::default()
+        })
+    }
+
+    /// The configuration of a run with these [`settings`](Self::settings).
+    ///
+    /// # Errors
+    /// If they make no sense.
+    pub fn config(&self) -> Result<TrainConfig, InputError> {
+        let config = TrainConfig::resolve(&self.settings()?)?;
         config.check_size()?;
-        let triple = |key: &str, default: [f32; 3]| match self.metadata.get(key) {
-            Some(text) => {
-                let numbers: Option<Vec<f32>> =
-                    text.split_whitespace().map(|number| number.parse().ok()).collect();
-                numbers.and_then(|numbers| numbers.try_into().ok()).ok_or_else(|| wrong(key, text))
-            }
-            None => Ok(default),
-        };
-        config.recipe.mean = triple("mean", config.recipe.mean)?;
-        config.recipe.std = triple("std", config.recipe.std)?;
         Ok(config)
     }
 
@@ -301,11 +315,14 @@ mod tests {
     }
 
     #[test]
-    fn two_tensors_for_one_layer_and_integers_for_weights_are_refused() {
+    fn two_tensors_for_one_layer_integers_and_what_is_no_number_are_refused() {
         let tensor = |name: &str| NamedTensor { name: name.into(), shape: vec![1], data: vec![0.0] };
         let twice = [tensor("conv1.weight"), tensor("encoder.conv1.weight")];
         let error = ForeignWeights::parse(&tensor_file::encode(&twice, None).unwrap()).err().unwrap();
         assert!(error.contains("are the same layer's"), "{error}");
+        let diverged = [NamedTensor { data: vec![f32::NAN], ..tensor("conv1.weight") }];
+        let error = ForeignWeights::parse(&tensor_file::encode(&diverged, None).unwrap()).err().unwrap();
+        assert_eq!(error, "tensor \"conv1.weight\" holds NaN, as of a run that diverged");
         let view = TensorView::new(Dtype::I64, vec![1], &[0; 8]).unwrap();
         let file = safetensors::serialize([("conv1.weight", view)], None).unwrap();
         let error = ForeignWeights::parse(&file).err().unwrap();

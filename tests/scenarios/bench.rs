@@ -13,7 +13,8 @@ fn the_loader_is_measured_at_every_stage() {
         command.args(["--stage", stage, "--workers", "2", "--seconds", "0.3", "--json"]);
         let report: Value = serde_json::from_str(&succeed(&mut command)).unwrap();
         assert_eq!((&report["stage"], &report["workers"]), (&stage.into(), &2.into()));
-        assert_eq!((&report["view_size"], &report["samples"]), (&32.into(), &200.into()));
+        assert_eq!(report["views"], serde_json::json!([{ "count": 2, "size": 32 }]));
+        assert_eq!(report["samples"], 200);
         for key in ["images_per_s", "decode_only_images_per_s", "cores_busy"] {
             assert!(report[key].as_f64().unwrap() > 0.0, "{key} in {report}");
         }
@@ -37,8 +38,14 @@ fn a_person_reads_lines_and_a_bad_setting_is_refused() {
         command
     };
     let printed = succeed(bench().args(["--workers", "1", "--seconds", "0.3"]));
-    for part in ["decode only: ", "batches of two views: ", "% of decode only", "bottleneck: ", "cores busy"]
-    {
+    for part in [
+        "decode only: ",
+        "2 views of 32 x 32 of each image",
+        "batches of views: ",
+        "% of decode only",
+        "bottleneck: ",
+        "cores busy",
+    ] {
         assert!(printed.contains(part), "{part} in\n{printed}");
     }
     assert!(

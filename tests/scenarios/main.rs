@@ -14,6 +14,7 @@ mod inspect;
 mod instructions;
 mod interruption;
 mod methods;
+mod multi_crop;
 mod options;
 mod places;
 mod preview;

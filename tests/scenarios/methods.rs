@@ -132,19 +132,33 @@ fn a_study_runs_its_rows_reports_and_goes_on() {
         command
     };
     let printed = succeed(&mut study());
-    assert!(printed.contains("# run 7 of 7: vicreg, seed 0"), "{printed}");
+    assert!(printed.contains("# run 9 of 9: swav with multi-crop, seed 0"), "{printed}");
+    let more = succeed(study().args(["--only", "byol", "--seeds", "2"]));
+    assert!(more.contains("# run 2 of 2: byol, seed 1"), "{more}");
+    let printed = refused(study().args(["--only", "dino"]));
+    assert!(printed.contains("--only dino: methods has barlow-twins, byol, methods,"), "{printed}");
     let report = std::fs::read_to_string(fixture.path("study/report.md")).unwrap();
-    for row in
-        ["| simsiam |", "| simclr |", "| mocov2 |", "| byol |", "| swav |", "| barlow-twins |", "| vicreg |"]
-    {
+    for row in [
+        "| simsiam |",
+        "| simclr |",
+        "| mocov2 |",
+        "| byol |",
+        "| swav |",
+        "| barlow-twins |",
+        "| vicreg |",
+        "| byol with its own recipe |",
+        "| swav with multi-crop |",
+    ] {
         assert!(report.contains(row), "{row} in {report}");
     }
     let picture = std::fs::read_to_string(fixture.path("study/methods.svg")).unwrap();
     assert!(picture.starts_with("<svg") && picture.contains("kNN top-1"));
     let json: serde_json::Value =
         serde_json::from_slice(&std::fs::read(fixture.path("study/report.json")).unwrap()).unwrap();
-    assert_eq!(json["rows"].as_array().unwrap().len(), 7);
-    assert!(json["rows"][3]["runs"][0]["knn"][1][1].as_f64().unwrap() > 0.0);
+    assert_eq!(json["rows"].as_array().unwrap().len(), 9);
+    let byol = json["rows"].as_array().unwrap().iter().find(|row| row["name"] == "byol").unwrap();
+    assert_eq!(byol["runs"].as_array().unwrap().len(), 2);
+    assert!(byol["runs"][1]["knn"][1][1].as_f64().unwrap() > 0.0);
 
     let again = succeed(&mut study());
     assert!(!again.contains("images to train on"), "nothing is left to do: {again}");

@@ -51,7 +51,10 @@ fn what_cannot_be_shown_is_refused() {
             "recipe.views[0].steps: invert: must be a crop first, and no other",
         ),
         ("train --shards train --recipe broken.toml --run-dir x", "recipe: "),
-        ("train --shards train --recipe dino --run-dir x", "expected byol, or the path of a .toml file"),
+        (
+            "train --shards train --recipe dino --run-dir x",
+            "expected byol, swav, or the path of a .toml file",
+        ),
         ("inspect train --preset cifar10", "--preset goes with --statistics or --recipe"),
     ] {
         let printed = refused(simsiam().args(arguments.split(' ')).current_dir(fixture.path("")));

@@ -5,38 +5,35 @@ use dfdx::prelude::*;
 /// The value of each byte of each channel.
 pub type Levels = [[f32; 256]; 3];
 
-/// Views of a batch, all of one size.
+/// Views of a batch, of the same images; each may have a size of its own.
 #[derive(Clone, Debug)]
 pub enum Pixels<'a> {
     /// Values as the network takes them.
     Values(Vec<&'a [f32]>),
     /// A quarter of the memory: bytes, which become values on the device.
     Bytes {
-        /// The views: images of three planes.
-        views: Vec<&'a [u8]>,
-        /// Bytes of a plane.
-        plane: usize,
-        /// What each stands for.
+        /// The views.
+        views: Vec<ViewBytes<'a>>,
+        /// What each byte stands for.
         levels: &'a Levels,
     },
 }
 
-impl Pixels<'_> {
-    /// How many views there are, and the values of each.
-    ///
+/// A view of a batch as bytes: images of three planes.
+#[derive(Clone, Copy, Debug)]
+pub struct ViewBytes<'a> {
+    /// The bytes of all images, one after the other.
+    pub bytes: &'a [u8],
+    /// Bytes of a plane.
+    pub plane: usize,
+}
+
+impl<'a> ViewBytes<'a> {
     /// # Panics
-    /// If they differ in size, or bytes are no whole images.
-    pub(crate) fn sizes(&self) -> (usize, usize) {
-        let sizes: Vec<usize> = match self {
-            Self::Values(views) => views.iter().map(|view| view.len()).collect(),
-            Self::Bytes { views, .. } => views.iter().map(|view| view.len()).collect(),
-        };
-        let size = sizes.first().copied().unwrap_or(0);
-        assert!(sizes.iter().all(|&other| other == size), "views of a batch are of one size");
-        if let Self::Bytes { plane, .. } = self {
-            assert!(size.is_multiple_of(3 * plane), "images have three planes");
-        }
-        (sizes.len(), size)
+    /// If the bytes are no whole images.
+    pub fn new(bytes: &'a [u8], plane: usize) -> Self {
+        assert!(bytes.len().is_multiple_of(3 * plane), "images have three planes");
+        Self { bytes, plane }
     }
 }
 
@@ -51,9 +48,6 @@ pub trait FeedKernel: Storage<f32> {
 
     /// Begins to copy views; they may be changed once this returns. It waits while two batches that were
     /// sent have not been received and dropped. It takes no device, because dfdx's do not go to other threads.
-    ///
-    /// # Panics
-    /// If views differ in size, or bytes are no whole images.
     fn send(views: &Pixels<'_>) -> Result<Self::Sent, Self::Err>;
 
     /// The next view, as a tensor. The device waits until it is there, not the caller.

@@ -42,7 +42,7 @@ mod adamw;
 pub use adamw::{AdamWKernel, AdamWStep};
 
 mod feed;
-pub use feed::{FeedKernel, Levels, Pixels};
+pub use feed::{FeedKernel, Levels, Pixels, ViewBytes};
 
 pub mod cpu;
 

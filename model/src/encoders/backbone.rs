@@ -1,31 +1,35 @@
 use std::fmt::Debug;
 
-use super::Encoder;
+use super::AnySize;
 use crate::backend::Backend;
 use crate::init::InitRng;
-use crate::module::{NamedTensors, Read, Write, parts};
+use crate::module::{NamedTensors, Read, Write};
 use crate::tensors::{Features, Taped, View};
 
-/// An encoder whose features have `FEATURES` channels; of which kind it is, and for images of which size, is no longer
+/// An encoder whose features have `FEATURES` channels; of which kind it is, and for images of which sizes, is no longer
 /// part of its type. What follows it, heads and methods, is compiled for each width of features alone.
 #[derive(Debug)]
-pub struct Backbone<const FEATURES: usize, D: Backend>(Box<dyn Unsized<FEATURES, D>>);
+pub struct Backbone<const FEATURES: usize, D: Backend> {
+    network: Box<dyn Unsized<FEATURES, D>>,
+    size: usize,
+}
 
 impl<const FEATURES: usize, D: Backend> Backbone<FEATURES, D> {
-    /// Builds `E` for images of `SIZE x SIZE`.
-    pub fn new<E: Encoder<D, SIZE, FEATURES> + Debug + 'static, const SIZE: usize>(
-        dev: &D,
-        rng: &InitRng,
-    ) -> Self {
-        Self(Box::new(OfSize::<E, SIZE> { encoder: E::new(dev, rng) }))
+    /// Builds `E`, whose full-size images are `size x size`; smaller views may be of any other of its sizes.
+    ///
+    /// # Panics
+    /// If `E` is not compiled for that size.
+    pub fn new<E: AnySize<D, FEATURES> + Debug + 'static>(size: usize, dev: &D, rng: &InitRng) -> Self {
+        assert!(E::SIZES.contains(&size), "{size} is none of the encoder's sizes, {:?}", E::SIZES);
+        Self { network: Box::new(E::new(dev, rng)), size }
     }
 
     /// Evaluation: normalises by running statistics and records nothing.
     ///
     /// # Panics
-    /// If the images are not of the size that the encoder was compiled for.
+    /// If the images are not of a size that the encoder is compiled for.
     pub fn forward(&self, x: View<D>) -> Features<D, FEATURES> {
-        self.0.forward(x)
+        self.network.forward(x)
     }
 
     /// Training: normalises by the batch's statistics and updates the running ones. The images get no gradient.
@@ -33,59 +37,48 @@ impl<const FEATURES: usize, D: Backend> Backbone<FEATURES, D> {
     /// # Panics
     /// As [`forward`](Self::forward).
     pub fn forward_mut(&mut self, x: View<D, Taped<D>>) -> Features<D, FEATURES, Taped<D>> {
-        self.0.forward_mut(x)
+        self.network.forward_mut(x)
     }
 
-    /// Height and width of the images.
+    /// Height and width of the full-size images.
     pub fn size(&self) -> usize {
-        self.0.size()
+        self.size
     }
 }
 
 impl<const FEATURES: usize, D: Backend> Clone for Backbone<FEATURES, D> {
     fn clone(&self) -> Self {
-        Self(self.0.boxed())
+        Self { network: self.network.boxed(), size: self.size }
     }
 }
 
 impl<const FEATURES: usize, D: Backend> NamedTensors<D> for Backbone<FEATURES, D> {
     fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
-        self.0.visit(prefix, each);
+        self.network.visit(prefix, each);
     }
 
     fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
-        self.0.visit_mut(prefix, each)
+        self.network.visit_mut(prefix, each)
     }
 }
 
-/// What can be done with an encoder whose size is unknown.
+/// What can be done with an encoder whose kind is unknown.
 trait Unsized<const FEATURES: usize, D: Backend>: NamedTensors<D> + Debug {
-    fn size(&self) -> usize;
     fn forward(&self, x: View<D>) -> Features<D, FEATURES>;
     fn forward_mut(&mut self, x: View<D, Taped<D>>) -> Features<D, FEATURES, Taped<D>>;
     fn boxed(&self) -> Box<dyn Unsized<FEATURES, D>>;
 }
 
-/// An encoder for images of `SIZE x SIZE`.
-#[derive(Clone, Debug)]
-struct OfSize<E, const SIZE: usize> {
-    encoder: E,
-}
-
-impl<E, const SIZE: usize, const FEATURES: usize, D: Backend> Unsized<FEATURES, D> for OfSize<E, SIZE>
+impl<E, const FEATURES: usize, D: Backend> Unsized<FEATURES, D> for E
 where
-    E: Encoder<D, SIZE, FEATURES> + Debug + 'static,
+    E: AnySize<D, FEATURES> + Debug + 'static,
 {
-    fn size(&self) -> usize {
-        SIZE
-    }
-
     fn forward(&self, x: View<D>) -> Features<D, FEATURES> {
-        self.encoder.forward(x.sized())
+        self.encode(x)
     }
 
     fn forward_mut(&mut self, x: View<D, Taped<D>>) -> Features<D, FEATURES, Taped<D>> {
-        self.encoder.forward_mut(x.sized())
+        self.encode_mut(x)
     }
 
     fn boxed(&self) -> Box<dyn Unsized<FEATURES, D>> {
@@ -93,6 +86,43 @@ where
     }
 }
 
-impl<E: NamedTensors<D>, const SIZE: usize, D: Backend> NamedTensors<D> for OfSize<E, SIZE> {
-    parts! { "": encoder }
+#[cfg(test)]
+mod tests {
+    use dfdx::prelude::*;
+
+    use super::*;
+    use crate::encoders::ResNet8;
+
+    fn backbone(size: usize) -> Backbone<64, Cpu> {
+        Backbone::new::<ResNet8<Cpu>>(size, &Cpu::default(), &InitRng::new(0))
+    }
+
+    fn view(size: usize) -> View<Cpu> {
+        let pixels: Vec<f32> = (0..2 * 3 * size * size).map(|i| (i as f32 * 0.37).sin()).collect();
+        View::copied(&Cpu::default(), size, &pixels)
+    }
+
+    #[test]
+    fn all_sizes_have_one_set_of_weights() {
+        let (full, small) = (backbone(32), backbone(16));
+        assert_eq!((full.size(), small.size()), (32, 16));
+        for size in [16, 32] {
+            assert_eq!(full.forward(view(size)).as_vec(), small.forward(view(size)).as_vec());
+        }
+        let mut names = Vec::new();
+        full.visit("", &mut |name, _, _| names.push(name.to_owned()));
+        assert_eq!(names.iter().filter(|name| *name == "conv1.weight").count(), 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "images of 24 x 24 for an encoder of [16, 32]")]
+    fn another_size_is_refused() {
+        backbone(32).forward(view(24));
+    }
+
+    #[test]
+    #[should_panic(expected = "64 is none of the encoder's sizes, [16, 32]")]
+    fn an_encoder_of_another_size_is_refused() {
+        backbone(64);
+    }
 }

@@ -5,17 +5,17 @@ use crate::layers::{Activation, ConvBn, global_avg_pool};
 use crate::module::{Module, NamedTensors, parts};
 use crate::tensors::{Features, Images, Taped};
 
-/// He et al.'s ResNet for 32 x 32 images with `6 (REST + 1) + 2` layers: widths 16, 32, 64 and `REST + 1` basic
+/// He et al.'s ResNet for 32 x 32 images, also for 16 x 16, with `6 (REST + 1) + 2` layers: widths 16, 32, 64 and `REST + 1` basic
 /// blocks in each stage.
 #[derive(Clone, Debug)]
 pub struct CifarResNet<const REST: usize, D: Backend> {
     /// `conv1`, `bn1`: 3x3, stride 1.
     pub stem: ConvBn<3, 16, 3, 1, 1, D>,
-    /// 16 channels at 32 x 32.
+    /// 16 channels, of the images' size.
     pub layer1: Stage<BasicBlock<16, D>, BasicBlock<16, D>, REST>,
-    /// 32 channels at 16 x 16.
+    /// 32 channels, of half the size.
     pub layer2: Stage<DownBasicBlock<16, 32, D>, BasicBlock<32, D>, REST>,
-    /// 64 channels at 8 x 8.
+    /// 64 channels, of a quarter of the size.
     pub layer3: Stage<DownBasicBlock<32, 64, D>, BasicBlock<64, D>, REST>,
 }
 
@@ -25,23 +25,31 @@ pub type ResNet8<D> = CifarResNet<0, D>;
 /// Three blocks in each stage: 0.27 M parameters.
 pub type ResNet20<D> = CifarResNet<2, D>;
 
-impl<const REST: usize, D: Backend> Encoder<D, 32, 64> for CifarResNet<REST, D> {
-    fn forward(&self, x: Images<D, 3, 32>) -> Features<D, 64> {
-        let x: Images<D, 16, 32> = self.stem.forward(x, Activation::Relu);
-        let x: Images<D, 16, 32> = self.layer1.forward(x);
-        let x: Images<D, 32, 16> = self.layer2.forward(x);
-        let x: Images<D, 64, 8> = self.layer3.forward(x);
-        global_avg_pool(x)
-    }
+/// Makes it an encoder of one input size: the stages' sizes.
+macro_rules! cifar_encoder {
+    ([$s1:literal, $s2:literal, $s3:literal]) => {
+        impl<const REST: usize, D: Backend> Encoder<D, $s1, 64> for CifarResNet<REST, D> {
+            fn forward(&self, x: Images<D, 3, $s1>) -> Features<D, 64> {
+                let x: Images<D, 16, $s1> = self.stem.forward(x, Activation::Relu);
+                let x: Images<D, 16, $s1> = self.layer1.forward(x);
+                let x: Images<D, 32, $s2> = self.layer2.forward(x);
+                let x: Images<D, 64, $s3> = self.layer3.forward(x);
+                global_avg_pool(x)
+            }
 
-    fn forward_mut(&mut self, x: Images<D, 3, 32, Taped<D>>) -> Features<D, 64, Taped<D>> {
-        let x: Images<D, 16, 32, _> = self.stem.forward_input_mut(x);
-        let x: Images<D, 16, 32, _> = self.layer1.forward_mut(x);
-        let x: Images<D, 32, 16, _> = self.layer2.forward_mut(x);
-        let x: Images<D, 64, 8, _> = self.layer3.forward_mut(x);
-        global_avg_pool(x)
-    }
+            fn forward_mut(&mut self, x: Images<D, 3, $s1, Taped<D>>) -> Features<D, 64, Taped<D>> {
+                let x: Images<D, 16, $s1, _> = self.stem.forward_input_mut(x);
+                let x: Images<D, 16, $s1, _> = self.layer1.forward_mut(x);
+                let x: Images<D, 32, $s2, _> = self.layer2.forward_mut(x);
+                let x: Images<D, 64, $s3, _> = self.layer3.forward_mut(x);
+                global_avg_pool(x)
+            }
+        }
+    };
 }
+
+cifar_encoder!([32, 16, 8]);
+cifar_encoder!([16, 8, 4]);
 
 impl<const REST: usize, D: Backend> NamedTensors<D> for CifarResNet<REST, D> {
     parts! {

@@ -2,15 +2,16 @@
 //!
 //! | encoder | input | features | source |
 //! |---|---|---|---|
-//! | [`ResNet8`], [`ResNet20`] | 32 | 64 | He et al. 2015, section 4.2, with projection shortcuts |
-//! | [`ResNet18Cifar`] | 32, 64 | 512 | torchvision's ResNet-18 with a 3x3 stride-1 stem and no max-pool |
-//! | [`ResNet18CifarW32`], [`ResNet18CifarW16`] | 32, 64 | 256, 128 | the same at a half and a quarter of the width |
+//! | [`ResNet8`], [`ResNet20`] | 16, 32 | 64 | He et al. 2015, section 4.2, with projection shortcuts |
+//! | [`ResNet18Cifar`] | 16, 32, 64 | 512 | torchvision's ResNet-18 with a 3x3 stride-1 stem and no max-pool |
+//! | [`ResNet18CifarW32`], [`ResNet18CifarW16`] | 16, 32, 64 | 256, 128 | the same at a half and a quarter of the width |
 //! | [`ResNet18`], [`ResNet34`] | 224, 160, 128, 96, 64 | 512 | torchvision |
 //! | [`ResNet50`] | 224, 160, 128, 96, 64 | 2048 | torchvision's v1.5: the stride is on the 3x3 |
 //!
-//! The input's size is part of an encoder's type, because every layer's size follows from it when the program is
-//! compiled; past the features it no longer shows: see [`Backbone`]. The scale of each residual block's last batch norm
-//! begins at 0, unless the [`InitRng`](crate::init::InitRng) says otherwise.
+//! The input's size is part of the type [`Encoder`], because every layer's size follows from it when the program is
+//! compiled. No weight depends on it: one network is an encoder of all its sizes, [`AnySize`], and past the features neither
+//! network nor size shows any more: see [`Backbone`]. The scale of each residual block's last batch norm begins at 0, unless
+//! the [`InitRng`](crate::init::InitRng) says otherwise.
 
 use crate::backend::Backend;
 use crate::module::Module;
@@ -30,6 +31,10 @@ pub use cifar::{CifarResNet, ResNet8, ResNet20};
 
 mod resnet;
 pub use resnet::{ResNet, ResNet18, ResNet18Cifar, ResNet18CifarW16, ResNet18CifarW32, ResNet34, ResNet50};
+
+mod any_size;
+pub use any_size::AnySize;
+pub(crate) use any_size::any_size;
 
 mod backbone;
 pub use backbone::Backbone;

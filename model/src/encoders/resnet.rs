@@ -110,10 +110,13 @@ macro_rules! small_image_encoder {
     };
 }
 
+small_image_encoder!(ResNet18Cifar, [64, 128, 256, 512], [16, 8, 4, 2]);
 small_image_encoder!(ResNet18Cifar, [64, 128, 256, 512], [32, 16, 8, 4]);
 small_image_encoder!(ResNet18Cifar, [64, 128, 256, 512], [64, 32, 16, 8]);
+small_image_encoder!(ResNet18CifarW32, [32, 64, 128, 256], [16, 8, 4, 2]);
 small_image_encoder!(ResNet18CifarW32, [32, 64, 128, 256], [32, 16, 8, 4]);
 small_image_encoder!(ResNet18CifarW32, [32, 64, 128, 256], [64, 32, 16, 8]);
+small_image_encoder!(ResNet18CifarW16, [16, 32, 64, 128], [16, 8, 4, 2]);
 small_image_encoder!(ResNet18CifarW16, [16, 32, 64, 128], [32, 16, 8, 4]);
 small_image_encoder!(ResNet18CifarW16, [16, 32, 64, 128], [64, 32, 16, 8]);
 

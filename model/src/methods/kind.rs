@@ -130,6 +130,8 @@ pub struct Settings {
     pub similarity: Similarity,
     /// Which views predict which.
     pub symmetry: Symmetry,
+    /// Height and width of each view of an image, where the method takes views of several sizes and they are listed.
+    pub view_sizes: Option<Vec<usize>>,
     /// Images of the data, where each has an average of its projections as target.
     pub average_of: Option<usize>,
     /// Steps that the targets' network is kept.
@@ -154,6 +156,7 @@ impl Settings {
             stop_gradient: true,
             similarity: Similarity::Cosine,
             symmetry: Symmetry::Symmetric,
+            view_sizes: None,
             average_of: None,
             copy_every: None,
             target_momentum: None,

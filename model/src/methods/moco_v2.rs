@@ -67,8 +67,8 @@ where
         &mut self.f
     }
 
-    fn views(&self) -> usize {
-        self.config.symmetry.views()
+    fn view_sizes(&self) -> Vec<usize> {
+        vec![self.f.encoder.size(); self.config.symmetry.views()]
     }
 
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {

@@ -82,9 +82,9 @@ pub trait Method<D: Backend>: NamedTensors<D> {
     /// The same, to be trained by another loss.
     fn online_mut(&mut self) -> &mut dyn Encoding<D>;
 
-    /// Views of each image that [`loss`](Self::loss) takes.
-    fn views(&self) -> usize {
-        2
+    /// Height and width of each view of an image that [`loss`](Self::loss) takes: two of full size.
+    fn view_sizes(&self) -> Vec<usize> {
+        vec![self.online().size(); 2]
     }
 
     /// The training pass of a batch: every view goes through the network, one after the other, and the loss compares them.
@@ -123,7 +123,7 @@ pub struct Batch<'a, D: Backend> {
 pub struct StepLoss<D: Backend> {
     /// The loss.
     pub loss: Loss<D>,
-    /// How the projections of each view spread.
+    /// How the projections of each full-size view spread.
     pub spreads: Vec<Spread>,
     /// The loss that projections have which are the same for all images, where that is no minimum: a method that pushes
     /// images apart and has learned something is below it. `None` where the loss cannot tell, since a collapse minimises it.

@@ -75,7 +75,7 @@ impl SimSiamConfig {
 /// use simsiam_model::{LearningRates, Sgd, SgdConfig, View};
 ///
 /// let (dev, rng) = (Cpu::default(), InitRng::new(0));
-/// let encoder = Backbone::new::<ResNet8<Cpu>, 32>(&dev, &rng.child("encoder"));
+/// let encoder = Backbone::new::<ResNet8<Cpu>>(32, &dev, &rng.child("encoder"));
 /// let mut model = SimSiam::<64, 32, 32, 8, Cpu>::new(encoder, &dev, &SimSiamConfig::new(2), &rng);
 /// let mut sgd = Sgd::new(SgdConfig { momentum: 0.9, weight_decay: 5e-4 });
 /// let grads = model.alloc_grads(); // once; every step hands it on
@@ -145,8 +145,8 @@ where
         &mut self.f
     }
 
-    fn views(&self) -> usize {
-        self.config.symmetry.views()
+    fn view_sizes(&self) -> Vec<usize> {
+        vec![self.f.encoder.size(); self.config.symmetry.views()]
     }
 
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {

@@ -12,10 +12,12 @@ use crate::module::{Module, NamedTensors, parts};
 use crate::objective::{Spread, sinkhorn, swapped_prediction, unit};
 
 /// What is chosen when a program runs; the values are those of Caron et al. 2020.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SwAvConfig {
     /// The projector.
     pub heads: HeadConfig,
+    /// Height and width of each view: at least two as large as the encoder's images, and smaller ones.
+    pub view_sizes: Vec<usize>,
     /// Of the softmax over prototypes: 0.1.
     pub temperature: f32,
     /// Entropy of the codes: 0.05.
@@ -24,8 +26,8 @@ pub struct SwAvConfig {
     pub iterations: usize,
 }
 
-/// SwAV (Caron et al. 2020) with two full-size views: [`swapped_prediction`] of the codes of `K` prototypes, whose
-/// directions are trained with the network.
+/// SwAV (Caron et al. 2020): [`swapped_prediction`] of the codes of `K` prototypes, whose directions are trained with the
+/// network. Full-size views have codes and predict each other's; smaller ones, the paper's multi-crop, predict them only.
 #[derive(Clone, Debug)]
 pub struct SwAv<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D: Backend> {
     /// Encoder and projector.
@@ -39,9 +41,15 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize
     SwAv<FEATURES, WIDTH, DIM, K, D>
 {
     /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
+    ///
+    /// # Panics
+    /// If fewer than two views are of full size.
     pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, config: &SwAvConfig, rng: &InitRng) -> Self {
+        let full = config.view_sizes.iter().filter(|size| **size == encoder.size()).count();
+        assert!(full >= 2, "codes are of two full-size views at least, not of {full}");
         let f = Branch::new(encoder, dev, rng, &config.heads);
-        let mut method = Self { f, prototypes: Linear::new(dev, &rng.child("prototypes")), config: *config };
+        let prototypes = Linear::new(dev, &rng.child("prototypes"));
+        let mut method = Self { f, prototypes, config: config.clone() };
         method.normalize_prototypes();
         method
     }
@@ -68,20 +76,30 @@ where
         &mut self.f
     }
 
+    fn view_sizes(&self) -> Vec<usize> {
+        self.config.view_sizes.clone()
+    }
+
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let SwAvConfig { temperature, epsilon, iterations, .. } = self.config;
+        let full_size = self.f.encoder.size();
+        // The full-size views come last, so that they weigh more in batch norm's running statistics: evaluation sees no others.
+        let (full, mut views): (Vec<_>, Vec<_>) =
+            batch.views.into_iter().partition(|view| view.size() == full_size);
+        let small = views.len();
+        views.extend(full);
         let mut spreads = Vec::new();
-        let scores = pass(batch.views, grads, |x| {
+        let mut scores = pass(views, grads, |x| {
+            let is_full = x.size() == full_size;
             let z = self.f.forward_mut(x);
-            spreads.push(Spread::of(&z));
+            spreads.extend(is_full.then(|| Spread::of(&z)));
             self.prototypes.forward(unit(z))
         });
-        let [scores1, scores2] =
-            <[_; 2]>::try_from(scores).unwrap_or_else(|_| unreachable!("SwAV takes two views"));
-        let (scores1, tape1) = scores1.split_tape();
-        let (scores2, tape2) = scores2.split_tape();
-        let codes = [&scores1, &scores2].map(|scores| sinkhorn(scores, epsilon, iterations));
-        let loss = swapped_prediction(scores1.put_tape(tape1), scores2.put_tape(tape2), codes, temperature);
+        scores.rotate_left(small);
+        let of_full = scores.iter().take(scores.len() - small);
+        let codes: Vec<_> =
+            of_full.map(|scores| sinkhorn(&scores.retaped::<NoneTape>(), epsilon, iterations)).collect();
+        let loss = swapped_prediction(scores, &codes, temperature);
         // Equal projections have the same code, in which all prototypes weigh the same; predicted at best, they are as likely.
         StepLoss { loss, spreads, equal_loss: Some((K as f64).ln()) }
     }
@@ -109,7 +127,7 @@ impl Kind for SwAvKind {
     const ABOUT: &'static str =
         "Codes of prototypes that each view predicts of the other (Caron et al. 2020)";
     const REPORTED: &'static str = "66.5 (batch 4096)";
-    const TAKES: &'static [&'static str] = &["temperature"];
+    const TAKES: &'static [&'static str] = &["temperature", "multi_crop"];
     const DIMS: &'static [usize] = &[128];
     const PROTOTYPES_REST_AT_FIRST: bool = true;
 
@@ -130,8 +148,10 @@ impl Kind for SwAvKind {
         settings: &Settings,
         rng: &InitRng,
     ) -> Box<dyn Method<D>> {
+        let view_sizes = settings.view_sizes.clone().unwrap_or_else(|| vec![encoder.size(); 2]);
         let temperature = settings.temperature();
-        let config = SwAvConfig { heads: settings.heads, temperature, epsilon: 0.05, iterations: 3 };
+        let config =
+            SwAvConfig { heads: settings.heads, view_sizes, temperature, epsilon: 0.05, iterations: 3 };
         Box::new(SwAv::<FEATURES, 2048, 128, { Self::PROTOTYPES }, D>::new(encoder, dev, &config, rng))
     }
 }

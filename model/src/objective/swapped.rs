@@ -4,22 +4,31 @@ use super::Loss;
 use crate::backend::Backend;
 use crate::tensors::{Features, Taped};
 
-/// SwAV's swapped prediction (Caron et al. 2020, equation 2): each view's code is predicted from the other view's scores,
+/// SwAV's swapped prediction (Caron et al. 2020, equations 2 and 6; `facebookresearch/swav`, `main_swav.py`): the codes of the
+/// first `A` of `V` views are predicted from the scores of all other views,
 ///
-/// `L = -1/2 mean of ( q2 . log softmax(s1 / T) + q1 . log softmax(s2 / T) )`,
+/// `L = -1/A sum over i in 1..A of 1/(V - 1) sum over v != i of mean of ( q_i . log softmax(s_v / T) )`,
 ///
-/// with the scores `s = z C^T` of `K` prototypes and their codes `q`, from [`sinkhorn`], as constants.
+/// with the scores `s = z C^T` of `K` prototypes, `V` times `batch x K`, and the codes `q`, from [`sinkhorn`], as constants, `A` times
+/// as many. With two views and two codes this is equation 2.
+///
+/// # Panics
+/// If there are not at least two codes, and as many views.
 pub fn swapped_prediction<const K: usize, D: Backend>(
-    scores1: Features<D, K, Taped<D>>,
-    scores2: Features<D, K, Taped<D>>,
-    codes: [Features<D, K>; 2],
+    scores: Vec<Features<D, K, Taped<D>>>,
+    codes: &[Features<D, K>],
     temperature: f32,
 ) -> Loss<D> {
-    let cross_entropy = |scores: Features<D, K, Taped<D>>, codes: Features<D, K>| -> Loss<D> {
+    assert!(2 <= codes.len() && codes.len() <= scores.len(), "two views or more have codes");
+    let predictions = codes.len() * (scores.len() - 1);
+    let of_view = |(view, scores): (usize, Features<D, K, Taped<D>>)| -> Loss<D> {
+        // The cross-entropy is linear in the code, so that one pass over the scores is enough for all of them.
+        let others = codes.iter().enumerate().filter(|(of, _)| *of != view).map(|(_, codes)| codes.clone());
+        let codes = others.reduce(|sum, codes| sum + codes).expect("another view has a code");
         -((scores * (1.0 / temperature)).log_softmax::<Axis<1>>() * codes).sum::<_, Axis<1>>().mean()
     };
-    let [codes1, codes2] = codes;
-    (cross_entropy(scores1, codes2) + cross_entropy(scores2, codes1)) * 0.5
+    let sum = scores.into_iter().enumerate().map(of_view).reduce(|sum, loss| sum + loss);
+    sum.expect("there are views") * (1.0 / predictions as f32)
 }
 
 /// The codes of a batch's scores, `batch x K -> batch x K`: the transport plan between samples and prototypes that uses

@@ -17,7 +17,7 @@ N, DIM, QUEUE = 6, 8, 10
 def main():
     torch.manual_seed(1)
     inputs = {name: torch.randn(rows, DIM, dtype=torch.float64).mul(1e4).round().div(1e4)
-              for name, rows in [("a", N), ("b", N), ("queue", QUEUE)]}
+              for name, rows in [("a", N), ("b", N), ("queue", QUEUE), ("c", N), ("d", N)]}
     cases = {}
     for name, loss in LOSSES.items():
         a, b = (inputs[key].clone().requires_grad_() for key in "ab")
@@ -25,6 +25,10 @@ def main():
         value.backward()
         grad = lambda x: [] if x.grad is None else x.grad.flatten().tolist()
         cases[name] = {"loss": value.item(), "grad_a": grad(a), "grad_b": grad(b)}
+    views = {key: inputs[key].clone().requires_grad_() for key in "abcd"}
+    value = multi_crop([view / 4 for view in views.values()])
+    value.backward()
+    cases["swav, multi-crop"] = {"loss": value.item(), **{f"grad_{key}": view.grad.flatten().tolist() for key, view in views.items()}}
     cases["sinkhorn"] = {"codes": sinkhorn(inputs["a"] / 4, 0.05).flatten().tolist()}
     golden = {"inputs": {name: value.flatten().tolist() for name, value in inputs.items()}, "cases": cases}
     Path(__file__).with_name("losses.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
@@ -53,6 +57,16 @@ def info_nce(q, k, queue, temperature):
 def swapped(scores1, scores2, temperature=0.1):
     codes = [sinkhorn(scores.detach(), 0.05) for scores in (scores1, scores2)]
     return (F.cross_entropy(scores1 / temperature, codes[1]) + F.cross_entropy(scores2 / temperature, codes[0])) / 2
+
+
+def multi_crop(scores, temperature=0.1, coded=2):
+    """Each of the first views' codes, predicted from every other view."""
+    losses = []
+    for i in range(coded):
+        codes = sinkhorn(scores[i].detach(), 0.05)
+        others = [F.cross_entropy(s / temperature, codes) for v, s in enumerate(scores) if v != i]
+        losses.append(sum(others) / len(others))
+    return sum(losses) / coded
 
 
 def sinkhorn(scores, epsilon):

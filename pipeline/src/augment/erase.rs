@@ -50,7 +50,8 @@ mod tests {
 
     #[test]
     fn only_the_box_is_filled() {
-        let mut view = Planes::new(9);
+        let mut view = Planes::default();
+        view.resize(9);
         erase(&mut view, 3, &Region { top: 1, left: 1, height: 2, width: 1 }, [1, 2, 3]);
         assert_eq!(view.split()[1], [0, 0, 0, 0, 2, 0, 0, 2, 0]);
     }

@@ -19,6 +19,7 @@ mod cpu;
 mod element;
 mod erase;
 mod format;
+mod groups;
 mod hue;
 mod levels;
 mod needed;
@@ -38,10 +39,11 @@ mod validate;
 pub use affine::{Matrix, Motion};
 pub use element::Element;
 pub use format::{Dtype, Format, Layout, PixelsMut};
+pub use groups::{ViewGroup, Views};
 pub use operation::Operation;
 pub use params::{JitterOp, ViewParams, Window};
 pub use plan::Plan;
-pub use recipe::{ColorJitter, Crop, GaussianBlur, Recipe, Views};
+pub use recipe::{ColorJitter, Crop, GaussianBlur, Recipe};
 pub use step::{Chance, Step};
 pub use validate::RecipeError;
 
@@ -58,7 +60,6 @@ use resize::Resizer;
 /// Nothing is allocated once the scratch has grown to the largest image seen. The bytes are the same on every processor.
 #[derive(Debug)]
 pub struct Augmenter {
-    size: usize,
     cpu: Cpu,
     normaliser: Normaliser,
     resizer: Resizer,
@@ -72,7 +73,7 @@ pub struct Augmenter {
 }
 
 impl Augmenter {
-    /// An augmenter whose views have the size and normalisation of `recipe`.
+    /// An augmenter whose views have the normalisation of `recipe`; their sizes are those of their parameters.
     pub fn new(recipe: Recipe) -> Self {
         Self::with_instructions(recipe, Instructions::Detected)
     }
@@ -84,7 +85,6 @@ impl Augmenter {
 
     fn with_cpu(recipe: Recipe, cpu: Cpu) -> Self {
         Self {
-            size: recipe.size,
             cpu,
             normaliser: Normaliser::new(cpu, recipe.mean, recipe.std),
             resizer: Resizer::new(cpu),
@@ -92,14 +92,14 @@ impl Augmenter {
             mean: recipe.mean.map(|mean| (mean * 255.0).round() as u8),
             copy: Vec::new(),
             sources: Vec::new(),
-            view: Planes::new(recipe.size * recipe.size),
+            view: Planes::default(),
         }
     }
 
     /// Writes a view: normalised numbers, or RGB bytes as they are, channels first or last.
     ///
     /// # Panics
-    /// When `out` has not `3 * size * size` elements, or `part` does not hold what [`Recipe::needed`] says.
+    /// When `out` has not `3 * size * size` elements for the window's size, or `part` does not hold what [`Recipe::needed`] says.
     pub fn view<E: Element>(
         &mut self,
         part: RgbPart<'_>,
@@ -117,16 +117,16 @@ impl Augmenter {
         let operations = &params.operations;
         let asymmetric = operations.iter().position(|operation| !operation.is_symmetric());
         let flip = asymmetric.filter(|at| operations[*at] == Operation::HorizontalFlip);
-        self.resizer.resize(part, &params.window, self.size, flip.is_some(), &mut self.view);
+        self.resizer.resize(part, &params.window, flip.is_some(), &mut self.view);
         for (at, operation) in operations.iter().enumerate() {
             if Some(at) != flip {
-                self.apply(operation);
+                self.apply(params.window.size, operation);
             }
         }
     }
 
-    fn apply(&mut self, operation: &Operation) {
-        let (cpu, size, view) = (self.cpu, self.size, &mut self.view);
+    fn apply(&mut self, size: usize, operation: &Operation) {
+        let (cpu, view) = (self.cpu, &mut self.view);
         match operation {
             Operation::Brightness(factor) => color::brightness(cpu, view, *factor),
             Operation::Contrast(factor) => color::contrast(cpu, view, *factor),

@@ -15,7 +15,7 @@ impl Recipe {
     /// When there are no views.
     pub fn needed(&self, views: &[ViewParams]) -> Wanted {
         let seen = views.iter().map(|view| {
-            let (columns, rows) = Axis::of_window(&view.window, self.size, 1);
+            let (columns, rows) = Axis::of_window(&view.window, 1);
             (columns.seen(), rows.seen())
         });
         let (columns, rows) = seen
@@ -87,7 +87,7 @@ mod tests {
                     recipe.needed(std::slice::from_ref(&view));
                 let denominators = [2, 4, 8].into_iter().filter(|&allowed| allowed <= scale.denominator());
                 for denominator in denominators {
-                    let (columns, rows) = Axis::of_window(&view.window, recipe.size, denominator);
+                    let (columns, rows) = Axis::of_window(&view.window, denominator);
                     for (seen, first, length) in [(columns.seen(), left, width), (rows.seen(), top, height)] {
                         assert!(first / denominator <= seen.start);
                         assert!(seen.end <= (first + length).div_ceil(denominator));

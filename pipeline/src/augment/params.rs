@@ -31,12 +31,14 @@ pub struct Window {
     pub top: usize,
     /// First column of the view within the resized box.
     pub left: usize,
+    /// Side of the view, in pixels.
+    pub size: usize,
 }
 
 impl Window {
-    /// What a view of `size` shows: left, top, width and height in pixels of the image.
-    pub fn shown(&self, size: usize) -> [f64; 4] {
-        let Self { source, scaled_width, scaled_height, top, left } = *self;
+    /// What the view shows: left, top, width and height in pixels of the image.
+    pub fn shown(&self) -> [f64; 4] {
+        let Self { source, scaled_width, scaled_height, top, left, size } = *self;
         let across = source.width as f64 / scaled_width as f64;
         let down = source.height as f64 / scaled_height as f64;
         let (left, top) = (source.left as f64 + left as f64 * across, source.top as f64 + top as f64 * down);
@@ -80,7 +82,7 @@ impl Default for ViewParams {
     /// One pixel, as it is.
     fn default() -> Self {
         let source = Region { top: 0, left: 0, height: 1, width: 1 };
-        let window = Window { source, scaled_width: 1, scaled_height: 1, top: 0, left: 0 };
+        let window = Window { source, scaled_width: 1, scaled_height: 1, top: 0, left: 0, size: 1 };
         Self { window, operations: Vec::new() }
     }
 }
@@ -90,7 +92,7 @@ impl Crop {
         match self {
             Self::RandomResized { scale, ratio } => {
                 let source = random_resized_crop(rng, width, height, scale, ratio);
-                Window { source, scaled_width: size, scaled_height: size, top: 0, left: 0 }
+                Window { source, scaled_width: size, scaled_height: size, top: 0, left: 0, size }
             }
             Self::ResizeCenter { resize } => resize_center(width, height, resize, size),
         }
@@ -160,6 +162,7 @@ fn resize_center(width: usize, height: usize, resize: usize, size: usize) -> Win
         scaled_height,
         top: half_to_even(scaled_height - size),
         left: half_to_even(scaled_width - size),
+        size,
     }
 }
 
@@ -300,10 +303,11 @@ mod tests {
             scaled_height: 256,
             top: 16,
             left: 58,
+            size: 224,
         };
         let still = ViewParams { window, operations: vec![] };
         assert!(draws.iter().all(|params| *params == still), "{:?}", draws[0]);
-        let [left, top, width, height] = still.window.shown(224);
+        let [left, top, width, height] = still.window.shown();
         assert!((left - 85.0).abs() < 0.1 && (top - 23.4).abs() < 0.1, "{left}, {top}");
         assert!((width - 328.4).abs() < 0.1 && (height - 328.1).abs() < 0.1, "{width} x {height}");
     }

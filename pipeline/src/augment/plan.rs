@@ -26,7 +26,10 @@ impl Plan {
     /// The plan of a recipe; of a view's fields, for any number of views.
     pub fn new(recipe: &Recipe) -> Self {
         let (groups, streams) = if recipe.views.is_empty() {
-            (vec![Views { count: usize::MAX, steps: recipe.steps_of_the_fields() }], Streams::OfTheView)
+            (
+                vec![Views { count: usize::MAX, size: None, steps: recipe.steps_of_the_fields() }],
+                Streams::OfTheView,
+            )
         } else {
             (recipe.views.clone(), Streams::OfEachStep)
         };
@@ -46,17 +49,22 @@ impl Plan {
         &self.groups
     }
 
-    /// The steps of a view.
+    /// The group that a view is of.
     ///
     /// # Panics
     /// When there is no such view.
-    pub fn steps(&self, view: usize) -> &[Step] {
+    pub fn group(&self, view: usize) -> &Views {
         let mut before = 0usize;
         let group = self.groups.iter().find(|group| {
             before = before.saturating_add(group.count);
             view < before
         });
-        &group.expect("a recipe has steps for each view that is asked for").steps
+        group.expect("a recipe has steps for each view that is asked for")
+    }
+
+    /// Side of the views of a group, in pixels.
+    pub fn size(&self, group: &Views) -> usize {
+        group.size.unwrap_or(self.size)
     }
 
     /// Overwrites `params` with those of a view of an image of (width, height), drawn from the view's stream `rng`.
@@ -66,13 +74,14 @@ impl Plan {
     pub fn draw(&self, view: usize, rng: &mut ViewRng, image: (usize, usize), params: &mut ViewParams) {
         assert!(image.0 > 0 && image.1 > 0, "an image has pixels");
         params.operations.clear();
-        let steps = self.steps(view);
+        let group = self.group(view);
+        let (steps, size) = (&group.steps, self.size(group));
         for (number, step) in steps.iter().enumerate() {
             match self.streams {
-                Streams::OfTheView => step.draw(rng, self.size, image, params),
+                Streams::OfTheView => step.draw(rng, size, image, params),
                 Streams::OfEachStep => {
                     let before = steps[..number].iter().filter(|other| other.name() == step.name()).count();
-                    step.draw(&mut rng.branch(step.name(), before as u32), self.size, image, params);
+                    step.draw(&mut rng.branch(step.name(), before as u32), size, image, params);
                 }
             }
         }
@@ -103,8 +112,11 @@ mod tests {
     }
 
     fn drawn(steps: Vec<Step>) -> Vec<ViewParams> {
-        let recipe =
-            Recipe { crop: None, views: vec![Views { count: 2, steps }], ..Recipe::imagenet().evaluation() };
+        let recipe = Recipe {
+            crop: None,
+            views: vec![Views { count: 2, size: None, steps }],
+            ..Recipe::imagenet().evaluation()
+        };
         recipe.validate().unwrap();
         (0..200).map(|sample| recipe.draw(1, &mut ViewRng::new(9, 0, sample, 1), 300, 200)).collect()
     }
@@ -141,14 +153,28 @@ mod tests {
     fn groups_follow_one_another() {
         let plan = Plan::new(&Recipe::imagenet().byol());
         assert_eq!(plan.version(), 2);
-        let has_solarize = |view| plan.steps(view).iter().any(|step| step.name() == "solarize");
+        let has_solarize = |view| plan.group(view).steps.iter().any(|step| step.name() == "solarize");
         assert_eq!([has_solarize(0), has_solarize(1)], [false, true]);
         assert_eq!(Plan::new(&Recipe::imagenet()).version(), 1);
     }
 
     #[test]
+    fn a_size_of_its_own_changes_nothing_but_the_window() {
+        let (small, full) = (Recipe::imagenet().swav(96), Recipe::imagenet().swav(224));
+        for sample in 0..50 {
+            let draw =
+                |recipe: &Recipe, view| recipe.draw(view, &mut ViewRng::new(9, 0, sample, 0), 300, 200);
+            assert_eq!(draw(&small, 0), draw(&full, 0));
+            let (of_small, of_full) = (draw(&small, 7), draw(&full, 7));
+            assert_eq!((of_small.window.size, of_small.window.scaled_width), (96, 96));
+            assert_eq!(of_small.window.source, of_full.window.source);
+            assert_eq!(of_small.operations, of_full.operations);
+        }
+    }
+
+    #[test]
     #[should_panic(expected = "steps for each view")]
     fn a_view_beyond_the_last_is_refused() {
-        Plan::new(&Recipe::imagenet().byol()).steps(2);
+        Plan::new(&Recipe::imagenet().byol()).group(2);
     }
 }

@@ -5,15 +5,15 @@ use super::cpu::{Cpu, for_each_cpu};
 /// Red, green and blue planes of the same size, one after another.
 ///
 /// Lanes of one channel lie side by side, so that the operations are straight loops, and normalising needs planes anyway.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Planes {
     bytes: Vec<u8>,
 }
 
 impl Planes {
-    /// Black planes of `pixels` pixels.
-    pub(super) fn new(pixels: usize) -> Self {
-        Self { bytes: vec![0; 3 * pixels] }
+    /// Makes room for planes of `pixels` pixels, whose values are left to who writes them.
+    pub(super) fn resize(&mut self, pixels: usize) {
+        self.bytes.resize(3 * pixels, 0);
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Dtype;
 use super::params::JitterOp;
 use super::step::Chance;
-use super::{Step, normalise};
+use super::{Step, Views, normalise};
 
 /// An augmentation recipe. Any serde format holds one; what is left out is not done.
 ///
@@ -31,7 +31,7 @@ use super::{Step, normalise};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// Side of the square view, in pixels.
+    /// Side of the square view, in pixels; of a group of `views` that has a size of its own, that one.
     pub size: usize,
     /// Which part of the image becomes the view. None only where there are `views`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,21 +60,6 @@ pub struct Recipe {
     /// Views by their own lists of steps, group after group, in the place of the fields above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub views: Vec<Views>,
-}
-
-/// Some views of an image that go through the same steps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Views {
-    /// How many.
-    #[serde(default = "one")]
-    pub count: usize,
-    /// What happens to each, first to last. The first step is the crop.
-    pub steps: Vec<Step>,
-}
-
-fn one() -> usize {
-    1
 }
 
 /// Which part of the image becomes the view.
@@ -215,14 +200,33 @@ impl Recipe {
             if solarize_p > 0.0 {
                 steps.push(Step::Solarize { p: solarize_p, threshold: 128.0 });
             }
-            Views { count: 1, steps }
+            Views { count: 1, size: None, steps }
         };
         Self { crop: None, views: vec![view(1.0, 0.0), view(0.1, 0.2)], ..self.evaluation() }
     }
 
-    /// How many views an image has, if the recipe says so.
-    pub fn views_of_an_image(&self) -> Option<usize> {
-        (!self.views.is_empty()).then(|| self.views.iter().map(|views| views.count).sum())
+    /// SwAV's multi-crop (Caron et al. 2020, appendix A; `facebookresearch/swav`, `src/multicropdataset.py`): two views of this
+    /// recipe's size, of 14 to 100 % of the image, and six of `small` pixels, of 5 to 14 %.
+    ///
+    /// The normalisation is that of this recipe. The blur is Pillow's, as in the other recipes, where the code has OpenCV's; views
+    /// of a recipe below 64 pixels are not blurred, as in SimSiam's recipe for CIFAR-10.
+    pub fn swav(&self, small: usize) -> Self {
+        let jitter =
+            ColorJitter { p: 0.8, brightness: 0.8, contrast: 0.8, saturation: 0.8, hue: 0.2, order: None };
+        let group = |count: usize, size: Option<usize>, scale: (f64, f64)| {
+            let mut steps = vec![
+                Step::Crop(Crop::RandomResized { scale, ratio: (3.0 / 4.0, 4.0 / 3.0) }),
+                Step::HorizontalFlip(Chance { p: 0.5 }),
+                Step::ColorJitter(jitter),
+                Step::Grayscale(Chance { p: 0.2 }),
+            ];
+            if self.size >= 64 {
+                steps.push(Step::GaussianBlur(GaussianBlur { p: 0.5, sigma: (0.1, 2.0) }));
+            }
+            Views { count, size, steps }
+        };
+        let views = vec![group(2, None, (0.14, 1.0)), group(6, Some(small), (0.05, 0.14))];
+        Self { crop: None, views, ..self.evaluation() }
     }
 }
 
@@ -236,6 +240,8 @@ mod tests {
             assert_eq!(recipe.validate(), Ok(()));
             assert_eq!(recipe.evaluation().validate(), Ok(()));
             assert_eq!(recipe.crop_and_flip().validate(), Ok(()));
+            assert_eq!(recipe.byol().validate(), Ok(()));
+            assert_eq!(recipe.swav(16).validate(), Ok(()));
         }
     }
 

@@ -67,12 +67,14 @@ impl Recipe {
                 "a step of the views that it is for",
             )?;
         }
-        for (group, Views { count, steps }) in self.views.iter().enumerate() {
+        for (group, Views { count, size, steps }) in self.views.iter().enumerate() {
             let check = Check::default().at(&format!("views[{group}]"));
             check.value("count", count, (1..=64).contains(count), "1 to 64")?;
+            let size = size.unwrap_or(self.size);
+            check.value("size", &size, (1..=4096).contains(&size), "1 to 4096")?;
             for (number, step) in steps.iter().enumerate() {
                 let check = check.at(&format!("steps[{number}].{}", step.name()));
-                step.validate(&check, self.size)?;
+                step.validate(&check, size)?;
             }
             let is_crop = |step: &Step| matches!(step, Step::Crop(_));
             let crops_once = steps.first().is_some_and(is_crop) && !steps.iter().skip(1).any(is_crop);
@@ -188,7 +190,12 @@ mod tests {
         let crop = |scale, ratio| Recipe { crop: Some(Crop::RandomResized { scale, ratio }), ..good.clone() };
         let crop_step = Step::Crop(Crop::ResizeCenter { resize: 224 });
         let plain = good.evaluation();
-        let views = |steps| Recipe { crop: None, views: vec![Views { count: 1, steps }], ..plain.clone() };
+        let of_size = |size, steps| Recipe {
+            crop: None,
+            views: vec![Views { count: 1, size, steps }],
+            ..plain.clone()
+        };
+        let views = |steps| of_size(None, steps);
         for (bad, message) in [
             (Recipe { size: 0, ..good.clone() }, "augmentation size: 0, expected 1 to 4096"),
             (
@@ -251,6 +258,11 @@ mod tests {
             (
                 views(vec![Step::TrivialAugment {}, crop_step]),
                 "augmentation views[0].steps: trivial_augment, crop, expected a crop first, and no other",
+            ),
+            (good.swav(0), "augmentation views[1].size: 0, expected 1 to 4096"),
+            (
+                of_size(Some(300), vec![crop_step]),
+                "augmentation views[0].steps[0].crop.resize: 224, expected at least the size, at most 16384",
             ),
             (views(vec![]), "augmentation views[0].steps: , expected a crop first, and no other"),
         ] {

@@ -1,4 +1,4 @@
-//! The pixels of one view of a batch.
+//! The pixels of one group of views of a batch.
 
 /// Zeroed bytes that begin at a multiple of 64: a cache line, and what JAX asks of memory that it is to take as it is.
 pub(super) struct AlignedBytes {
@@ -8,7 +8,8 @@ pub(super) struct AlignedBytes {
     len: usize,
 }
 
-const ALIGNMENT: usize = 64;
+/// Bytes.
+pub(super) const ALIGNMENT: usize = 64;
 
 impl AlignedBytes {
     pub(super) fn new(len: usize) -> Self {

@@ -6,34 +6,15 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::aligned::AlignedBytes;
-use crate::augment::{Dtype, Format, PixelsMut};
-
-/// What every buffer of a pipeline has in common.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BufferShape {
-    /// Images that fit.
-    pub(crate) capacity: usize,
-    /// Views of each image.
-    pub(crate) views: usize,
-    /// Side of a view, in pixels.
-    pub(crate) size: usize,
-    /// What views are written as.
-    pub(crate) format: Format,
-}
-
-impl BufferShape {
-    /// One view of one image, in bytes.
-    fn image_bytes(&self) -> usize {
-        3 * self.size * self.size * self.format.dtype.bytes()
-    }
-}
+use super::shape::BufferShape;
+use crate::augment::{Dtype, PixelsMut};
 
 /// Pixels and records of up to `capacity` images.
 pub(crate) struct BatchBuffer {
     shape: BufferShape,
     len: usize,
-    /// One array a view, each of `capacity` images.
-    views: Vec<AlignedBytes>,
+    /// One array a group: view after view, each of `capacity` images.
+    groups: Vec<AlignedBytes>,
     records: Vec<Record>,
 }
 
@@ -48,12 +29,11 @@ pub(crate) struct Record {
 
 impl BatchBuffer {
     pub(crate) fn new(shape: BufferShape) -> Self {
-        let BufferShape { capacity, views, .. } = shape;
         Self {
+            len: shape.capacity,
+            groups: shape.groups.iter().map(|group| AlignedBytes::new(group.bytes())).collect(),
+            records: vec![Record::default(); shape.capacity],
             shape,
-            len: capacity,
-            views: (0..views).map(|_| AlignedBytes::new(capacity * shape.image_bytes())).collect(),
-            records: vec![Record::default(); capacity],
         }
     }
 
@@ -66,11 +46,13 @@ impl BatchBuffer {
     }
 
     pub(crate) fn bytes(&self, view: usize) -> &[u8] {
-        &self.views[view].as_slice()[..self.len * self.shape.image_bytes()]
+        let place = self.shape.views[view];
+        &self.groups[place.group].as_slice()[place.start..][..self.len * place.image_bytes]
     }
 
     pub(crate) fn bytes_mut(&mut self, view: usize) -> &mut [u8] {
-        &mut self.views[view].as_mut_slice()[..self.len * self.shape.image_bytes()]
+        let place = self.shape.views[view];
+        &mut self.groups[place.group].as_mut_slice()[place.start..][..self.len * place.image_bytes]
     }
 
     pub(crate) fn records(&self) -> &[Record] {
@@ -79,7 +61,6 @@ impl BatchBuffer {
 
     /// Moves the filled slots together, in order.
     fn close_gaps(&mut self) {
-        let image = self.shape.image_bytes();
         let mut kept = 0;
         for slot in 0..self.len {
             if !self.records[slot].filled {
@@ -87,8 +68,10 @@ impl BatchBuffer {
             }
             if kept != slot {
                 self.records[kept] = self.records[slot];
-                for view in &mut self.views {
-                    view.as_mut_slice().copy_within(slot * image..(slot + 1) * image, kept * image);
+                for place in self.shape.views.iter() {
+                    let (view, image) = (&mut self.groups[place.group], place.image_bytes);
+                    let view = &mut view.as_mut_slice()[place.start..];
+                    view.copy_within(slot * image..(slot + 1) * image, kept * image);
                 }
             }
             kept += 1;
@@ -101,6 +84,7 @@ impl BatchBuffer {
 pub(crate) struct Filling {
     buffer: UnsafeCell<BatchBuffer>,
     shape: BufferShape,
+    /// Where each view begins.
     views: Vec<NonNull<u8>>,
     records: NonNull<Record>,
 }
@@ -121,9 +105,12 @@ impl Filling {
         assert!(len <= buffer.records.len(), "a batch fits its buffer");
         buffer.len = len;
         buffer.records[..len].fill(Record::default());
-        let views = buffer.views.iter_mut().map(|view| pointer(view.as_mut_slice())).collect();
+        let shape = buffer.shape.clone();
+        let mut views = Vec::with_capacity(shape.views());
+        for (bytes, group) in buffer.groups.iter_mut().zip(shape.groups.iter()) {
+            views.extend(bytes.as_mut_slice().chunks_mut(group.view_bytes).map(pointer));
+        }
         let records = pointer(&mut buffer.records);
-        let shape = buffer.shape;
         let filling = Arc::new(Filling { buffer: UnsafeCell::new(buffer), shape, views, records });
         let owner = filling.clone();
         let writers = (0..len).step_by(chunk.max(1)).map(move |first| SlotWriter {
@@ -153,11 +140,16 @@ impl SlotWriter {
         self.slots.clone()
     }
 
+    /// Side of a view, in pixels.
+    pub(crate) fn size(&self, view: usize) -> usize {
+        self.filling.shape.size(view)
+    }
+
     /// The numbers of one view of one slot: `3 x size x size`, or `size x size x 3`.
     pub(crate) fn view_mut(&mut self, slot: usize, view: usize) -> PixelsMut<'_> {
         assert!(self.slots.contains(&slot), "a writer fills its own slots");
-        let image_bytes = self.filling.shape.image_bytes();
-        // SAFETY: the slot lies in this writer's run, runs are disjoint and inside the view's allocation, which
+        let image_bytes = self.filling.shape.views[view].image_bytes;
+        // SAFETY: the slot lies in this writer's run, runs are disjoint and inside the view's part of its group's allocation, which
         // `filling` keeps alive and nothing else touches until the writer is gone; `&mut self` makes the slice unique.
         let bytes = unsafe {
             let start = self.filling.views[view].as_ptr().add(slot * image_bytes);
@@ -185,9 +177,14 @@ fn pointer<T>(items: &mut [T]) -> NonNull<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::augment::{Format, ViewGroup};
 
-    fn buffer(capacity: usize, views: usize, size: usize) -> BatchBuffer {
-        BatchBuffer::new(BufferShape { capacity, views, size, format: Format::default() })
+    fn buffer(capacity: usize, count: usize, size: usize) -> BatchBuffer {
+        of_groups(capacity, &[ViewGroup { count, size }])
+    }
+
+    fn of_groups(capacity: usize, groups: &[ViewGroup]) -> BatchBuffer {
+        BatchBuffer::new(BufferShape::new(capacity, groups, Format::default()))
     }
 
     fn fill(pixels: PixelsMut<'_>, value: f32) {
@@ -246,5 +243,25 @@ mod tests {
         let buffer = filling.finish().unwrap();
         assert_eq!(buffer.records().iter().map(|r| r.sample).collect::<Vec<_>>(), [1, 3]);
         assert_eq!(view(&buffer, 0), [1.0, 1.0, 1.0, 3.0, 3.0, 3.0]);
+    }
+
+    #[test]
+    fn a_group_has_one_array_and_each_view_its_own_aligned_part_of_it() {
+        let groups = [ViewGroup { count: 2, size: 3 }, ViewGroup { count: 3, size: 1 }];
+        let (filling, writers) = Filling::split(of_groups(3, &groups), 3, 2);
+        for mut writer in writers {
+            for slot in writer.slots().filter(|slot| *slot != 0) {
+                (0..5).for_each(|number| fill(writer.view_mut(slot, number), (10 * slot + number) as f32));
+                writer.fill(slot, slot as u64, None);
+            }
+        }
+        let buffer = filling.finish().unwrap();
+        assert_eq!(buffer.groups.len(), 2);
+        for (number, values) in [27, 27, 3, 3, 3].into_iter().enumerate() {
+            let expected: Vec<f32> =
+                [1, 2].into_iter().flat_map(|slot| vec![(10 * slot + number) as f32; values]).collect();
+            assert_eq!(view(&buffer, number), expected, "view {number}");
+            assert_eq!(buffer.bytes(number).as_ptr().addr() % 64, 0);
+        }
     }
 }

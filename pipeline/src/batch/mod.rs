@@ -3,9 +3,11 @@
 mod aligned;
 mod buffer;
 mod pool;
+mod shape;
 
-pub(crate) use buffer::{BatchBuffer, BufferShape, Filling, SlotWriter};
+pub(crate) use buffer::{BatchBuffer, Filling, SlotWriter};
 pub(crate) use pool::BufferPool;
+pub(crate) use shape::BufferShape;
 
 use std::sync::Arc;
 
@@ -41,14 +43,17 @@ impl Batch {
         self.buffer().len()
     }
 
-    /// Side of the square images, in pixels.
-    pub fn size(&self) -> usize {
-        self.buffer().shape().size
+    /// Side of a view's square images, in pixels.
+    ///
+    /// # Panics
+    /// If `view` is not less than [`Batch::views`].
+    pub fn size(&self, view: usize) -> usize {
+        self.buffer().shape().size(view)
     }
 
     /// Number of views of each image.
     pub fn views(&self) -> usize {
-        self.buffer().shape().views
+        self.buffer().shape().views()
     }
 
     /// What its views are written as.
@@ -56,16 +61,19 @@ impl Batch {
         self.buffer().shape().format
     }
 
-    /// The dimensions of each view: `[len, 3, size, size]`, or `[len, size, size, 3]`.
-    pub fn shape(&self) -> [usize; 4] {
-        let (len, size) = (self.len(), self.size());
+    /// The dimensions of a view: `[len, 3, size, size]`, or `[len, size, size, 3]`.
+    ///
+    /// # Panics
+    /// If `view` is not less than [`Batch::views`].
+    pub fn shape(&self, view: usize) -> [usize; 4] {
+        let (len, size) = (self.len(), self.size(view));
         match self.format().layout {
             Layout::Nchw => [len, 3, size, size],
             Layout::Nhwc => [len, size, size, 3],
         }
     }
 
-    /// One view of every image: RGB numbers in the [`shape`](Self::shape) of the batch, normalised unless they are bytes.
+    /// One view of every image: RGB numbers in the view's [`shape`](Self::shape), normalised unless they are bytes.
     ///
     /// # Panics
     /// If `view` is not less than [`Batch::views`], or the batch is made of other numbers than `E`

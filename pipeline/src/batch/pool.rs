@@ -20,7 +20,7 @@ impl BufferPool {
 
     pub(crate) fn take(&self) -> BatchBuffer {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.unwrap_or_else(|| BatchBuffer::new(self.shape))
+        free.unwrap_or_else(|| BatchBuffer::new(self.shape.clone()))
     }
 
     pub(crate) fn give_back(&self, buffer: BatchBuffer) {

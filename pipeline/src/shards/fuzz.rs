@@ -44,13 +44,13 @@ fn read_tar(archive: &[u8]) {
 /// Reads an index as it is, and once more with its version and its hashes put right.
 pub fn index(bytes: &[u8]) {
     const VERSION_FIELD: Range<usize> = 8..12;
-    const FINDING_BYTES: usize = 56;
-    const STATE_BYTES: usize = 64;
-    const HASHES: Range<usize> = 88..104;
+    /// The lengths of the classes, the findings and the state.
+    const REST: [usize; 3] = [56, 64, 72];
+    const HASHES: Range<usize> = 96..112;
     read_index(bytes.to_owned());
     if let Some((header, body)) = bytes.split_first_chunk::<HEADER_BYTES>() {
         let mut header = *header;
-        let rest_bytes = u64_at(&header, FINDING_BYTES).saturating_add(u64_at(&header, STATE_BYTES));
+        let rest_bytes = REST.iter().fold(0u64, |sum, &at| sum.saturating_add(u64_at(&header, at)));
         let rest_bytes = usize::try_from(rest_bytes).unwrap_or(usize::MAX);
         let (contents, rest) = body.split_at(body.len().saturating_sub(rest_bytes));
         header[VERSION_FIELD].copy_from_slice(&VERSION.to_le_bytes());

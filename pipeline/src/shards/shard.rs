@@ -18,7 +18,6 @@ pub struct Shard {
     path: PathBuf,
     source: Box<dyn Source>,
     index: Index,
-    class_names: Option<Vec<String>>,
     /// Whether the index's labels are passed over.
     unlabelled: bool,
     /// The label that each of the index's names stands for in the set.
@@ -30,9 +29,9 @@ pub struct Shard {
 impl Shard {
     /// Without labels, if it is `unlabelled`, whatever the index has.
     pub(super) fn new(path: PathBuf, opened: Opened, unlabelled: bool) -> Shard {
-        let Opened { index, source, class_names } = opened;
+        let Opened { index, source } = opened;
         let named_labels = vec![None; index.names().len()];
-        Shard { path, source, index, class_names, unlabelled, named_labels, renumbered: None }
+        Shard { path, source, index, unlabelled, named_labels, renumbered: None }
     }
 
     /// The file or folder, as the patterns named it.
@@ -81,7 +80,7 @@ impl Shard {
 
     /// What its labels stand for, where it says so itself.
     pub(super) fn class_names(&self) -> Option<&[String]> {
-        self.class_names.as_deref()
+        self.index.class_names()
     }
 
     /// Samples whose label is a number.

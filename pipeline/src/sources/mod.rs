@@ -51,8 +51,6 @@ pub(crate) static KINDS: [&dyn Kind; 4] = [&folder::Folders, &zip::Zips, &parque
 pub(crate) struct Opened {
     pub(crate) index: Index,
     pub(crate) source: Box<dyn Source>,
-    /// What the labels that are numbers stand for, where the source says it.
-    pub(crate) class_names: Option<Vec<String>>,
 }
 
 /// From records to bytes. One source serves all threads.

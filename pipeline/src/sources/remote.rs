@@ -78,13 +78,12 @@ pub(crate) fn open(
     depot: &Arc<Depot>,
     opening: &Opening<'_>,
 ) -> Result<Opened, ShardError> {
-    let mut shard = RemoteShard {
+    let shard = RemoteShard {
         path: path.to_owned(),
         object: object.clone(),
         depot: depot.clone(),
         options: opening.options.clone(),
         labelling: opening.labelling.clone(),
-        class_names: None,
         near: Arc::new(Mutex::new(Near::No)),
     };
     let (sidecar, stamp) = (shard.sidecar(), shard.stamp());
@@ -92,13 +91,10 @@ pub(crate) fn open(
         Some(index) => index,
         None => {
             let held = shard.fetch().wait().map_err(|error| ShardError::Remote(error.to_string()))?;
-            let Opened { index, class_names, .. } = shard.open_file(&held, opening)?;
-            shard.class_names = class_names;
-            index
+            shard.open_file(&held, opening)?.index
         }
     };
-    let class_names = shard.class_names.clone();
-    Ok(Opened { index, source: Box::new(shard), class_names })
+    Ok(Opened { index, source: Box::new(shard) })
 }
 
 /// A shard that is somewhere else.
@@ -109,7 +105,6 @@ struct RemoteShard {
     depot: Arc<Depot>,
     options: OpenOptions,
     labelling: Arc<Labelling>,
-    class_names: Option<Vec<String>>,
     near: Arc<Mutex<Near>>,
 }
 

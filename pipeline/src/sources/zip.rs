@@ -37,7 +37,7 @@ impl Kind for Zips {
             Ok(index)
         })?;
         let source = Box::new(Zip { file: MappedFile::new(path, mapping), inflaters: Mutex::default() });
-        Ok(Opened { index, source, class_names: None })
+        Ok(Opened { index, source })
     }
 }
 

@@ -174,7 +174,7 @@ impl Worker {
         desk.begin(Step::Augment);
         let decoded = Instant::now();
         for view in 0..self.config.views {
-            let layout = self.config.format.layout;
+            let (layout, size) = (self.config.format.layout, slots.size(view));
             let mut pixels = slots.view_mut(slot, view);
             match &mut pixels {
                 PixelsMut::U8(out) => views.render(view, layout, out),
@@ -182,7 +182,7 @@ impl Worker {
                 PixelsMut::F32(out) => views.render(view, layout, out),
             }
             if let Some(operation) = &self.config.operation {
-                let (size, label) = (self.config.recipe.size, encoded.label);
+                let label = encoded.label;
                 let rng = operation::stream(self.config.seed, epoch, sample, view);
                 operation.apply(&mut FinishedView { pixels, layout, size, sample, label, view, rng });
             }

@@ -128,7 +128,9 @@ fn all_kinds_give_the_same_samples_in_the_same_order() {
             assert!(set.fingerprint().matches(&first), "{at}: {} and {first}", set.fingerprint());
             assert!(set.has_labels(), "{at}");
             let names = set.class_names().map(<[String]>::to_vec);
-            assert!(names.is_none_or(|names| names == ["cat", "cat-wild"]), "{at}");
+            assert!(names.as_ref().is_none_or(|names| names == &["cat", "cat-wild"]), "{at}");
+            let says_classes = source.extension().is_some_and(|extension| extension == "parquet");
+            assert!(names.is_some() || !says_classes, "{at}");
             for (number, (name, bytes, label)) in (0..).zip(images()) {
                 let sample = set.read(number).unwrap();
                 assert_eq!(

@@ -1,6 +1,6 @@
 //! Same seed, same bytes: any workers, any ranks, any resume.
 
-use simsiam_pipeline::{PipelineConfig, World};
+use simsiam_pipeline::{PipelineConfig, Recipe, World};
 
 use crate::fixture::{Fixture, digests, training};
 
@@ -12,6 +12,40 @@ fn workers_and_queues_change_nothing() {
     for (workers, prefetch) in [(2, 4), (3, 1), (7, 2)] {
         let config = PipelineConfig { workers, prefetch, ..training() };
         assert_eq!(digests(fixture.start(&config)), one, "{workers} workers");
+    }
+}
+
+/// SwAV's eight views, in two sizes.
+fn multi_crop() -> PipelineConfig {
+    PipelineConfig { epochs: 0..2, ..PipelineConfig::training(Recipe::cifar10().swav(16), 8, 42) }
+}
+
+#[test]
+fn views_of_two_sizes_keep_the_contract() {
+    let fixture = Fixture::new(40, &[5]);
+    let whole = digests(fixture.start(&multi_crop()));
+    assert_eq!(digests(fixture.start(&PipelineConfig { workers: 3, prefetch: 1, ..multi_crop() })), whole);
+    let mut batches = fixture.start(&multi_crop());
+    batches.by_ref().take(6).for_each(|batch| assert!(batch.is_ok()));
+    let (epoch, first_step) = batches.position();
+    let rest = PipelineConfig { epochs: epoch..2, first_step, ..multi_crop() };
+    assert_eq!(digests(fixture.start(&rest)), whole[6..]);
+
+    let pixels = |world: World, view: usize| -> Vec<Vec<f32>> {
+        let batches = fixture.start(&PipelineConfig { world, ..multi_crop() });
+        batches.map(|batch| batch.unwrap().view::<f32>(view).to_vec()).collect()
+    };
+    for (view, size) in [(1, 32), (7, 16)] {
+        let whole = pixels(World::SINGLE, view);
+        let ranks = [0, 1].map(|rank| pixels(World { size: 2, rank }, view));
+        for (step, batch) in whole.iter().enumerate() {
+            assert_eq!(batch.len(), 8 * 3 * size * size);
+            assert_eq!(
+                [&ranks[0][step][..], &ranks[1][step][..]].concat(),
+                *batch,
+                "view {view}, step {step}"
+            );
+        }
     }
 }
 

@@ -11,7 +11,7 @@ fn every_sample_comes_once_in_order() {
     let mut seen = Vec::new();
     for batch in fixture.start(&config) {
         let batch = batch.unwrap();
-        assert_eq!((batch.views(), batch.size()), (1, 32));
+        assert_eq!((batch.views(), batch.size(0)), (1, 32));
         assert_eq!(batch.view::<f32>(0).len(), batch.len() * 3 * 32 * 32);
         for (sample, label) in batch.samples().zip(batch.labels()) {
             assert_eq!(label, Some(sample as u32 % 10));

@@ -143,7 +143,7 @@ fn formats_hold_the_same_numbers() {
     };
     let planes = batch(Layout::Nchw, Dtype::F32);
     let pixels = batch(Layout::Nhwc, Dtype::F16);
-    assert_eq!((planes.shape(), pixels.shape()), ([8, 3, 32, 32], [8, 32, 32, 3]));
+    assert_eq!((planes.shape(1), pixels.shape(1)), ([8, 3, 32, 32], [8, 32, 32, 3]));
     let (planes, pixels) = (planes.view::<f32>(1), pixels.view::<f16>(1));
     for (i, &value) in planes.iter().enumerate() {
         let (image, channel, pixel) = (i / 3072, i % 3072 / 1024, i % 1024);
@@ -155,6 +155,26 @@ fn formats_hold_the_same_numbers() {
         let channel = i % 3072 / 1024;
         assert_eq!((f32::from(byte) / 255.0 - recipe.mean[channel]) / recipe.std[channel], value);
     }
+}
+
+#[test]
+fn views_have_the_shapes_of_their_groups() {
+    let fixture = Fixture::new(16, &[]);
+    for (layout, small) in [(Layout::Nchw, [8, 3, 16, 16]), (Layout::Nhwc, [8, 16, 16, 3])] {
+        for dtype in [Dtype::U8, Dtype::F16, Dtype::F32] {
+            let builder = Loader::training([fixture.pattern()], Recipe::cifar10().swav(16), 8);
+            let mut loader = builder.layout(layout).dtype(dtype).build().unwrap();
+            let mut batch = loader.epoch(0).unwrap().next().unwrap().unwrap();
+            assert_eq!((batch.views(), batch.size(0), batch.size(7)), (8, 32, 16));
+            assert_eq!(batch.shape(2), small);
+            for (view, size) in [(1, 32), (2, 16)] {
+                assert_eq!(batch.bytes_mut(view).len(), 8 * 3 * size * size * dtype.bytes());
+            }
+        }
+    }
+    let refused = Loader::training([fixture.pattern()], Recipe::cifar10().swav(16), 8).views(2).build();
+    let error = refused.map(|_| ()).unwrap_err().to_string();
+    assert_eq!(error, "the recipe's `views` are 8, but 2 are to be made of each image");
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(crate) fn recipe(recipe: &Bound<'_, PyAny>) -> PyResult<Recipe> {
     })?;
     if path.extension().is_none_or(|extension| extension != "toml") {
         let text = format!(
-            "recipe {:?}: expected \"imagenet\", \"cifar10\" or a .toml file",
+            "recipe {:?}: expected \"imagenet\", \"cifar10\", \"swav\" or a .toml file",
             path.display().to_string()
         );
         return Err(PyValueError::new_err(text));
@@ -58,7 +58,8 @@ fn preset(name: &str) -> Result<Recipe, String> {
     match name {
         "imagenet" => Ok(Recipe::imagenet()),
         "cifar10" => Ok(Recipe::cifar10()),
-        _ => Err(format!("preset {name:?}: expected \"imagenet\" or \"cifar10\"")),
+        "swav" => Ok(Recipe::imagenet().swav(96)),
+        _ => Err(format!("preset {name:?}: expected \"imagenet\", \"cifar10\" or \"swav\"")),
     }
 }
 

@@ -5,8 +5,7 @@ use simsiam_pipeline::ShardSet;
 use simsiam_pipeline::decode::Decoder;
 
 use crate::cli::InspectArgs;
-use crate::config::recipe::changed;
-use crate::config::{Preset, TrainConfig};
+use crate::config::{Overrides, Preset, TrainConfig};
 use crate::console::Console;
 use crate::error::InputError;
 use crate::inspect::recipe::{Decoded, RecipeReport};
@@ -22,7 +21,8 @@ pub(super) fn run(args: &InspectArgs, changes: &toml::Table, console: &Console) 
     let shards = ShardSet::open(&args.shards, &args.source.options(console.open_options()))?;
     let chosen = args.source.choice.chosen(&shards)?;
     let preset = args.preset.map_or_else(|| Preset::for_images(&shards), Ok)?;
-    let recipe = changed(&TrainConfig::preset(preset).recipe, changes.clone())?;
+    let changes = Overrides { recipe: Some(changes.clone()), ..Overrides::default() };
+    let recipe = TrainConfig::preset(preset).recipe_with(&changes)?;
     recipe.validate().map_err(|error| InputError::new(error.to_string()))?;
     let mut decoder = Decoder::default();
     let mut decoded = |sample: u64| -> Option<Decoded> {

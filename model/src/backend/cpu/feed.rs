@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use dfdx::prelude::*;
 
-use crate::backend::{FeedKernel, Levels, Pixels};
+use crate::backend::{FeedKernel, Levels, Pixels, ViewBytes};
 
 impl FeedKernel for Cpu {
     type Sent = std::vec::IntoIter<Vec<f32>>;
@@ -10,12 +10,9 @@ impl FeedKernel for Cpu {
     const AHEAD: bool = false;
 
     fn send(views: &Pixels<'_>) -> Result<Self::Sent, Self::Err> {
-        let _checked = views.sizes();
         let views: Vec<_> = match views {
             Pixels::Values(views) => views.iter().map(|view| view.to_vec()).collect(),
-            Pixels::Bytes { views, plane, levels } => {
-                views.iter().map(|view| values(view, *plane, levels)).collect()
-            }
+            Pixels::Bytes { views, levels } => views.iter().map(|view| values(view, levels)).collect(),
         };
         Ok(views.into_iter())
     }
@@ -37,9 +34,9 @@ impl FeedKernel for Cpu {
     }
 }
 
-fn values(view: &[u8], plane: usize, levels: &Levels) -> Vec<f32> {
-    let mut values = Vec::with_capacity(view.len());
-    for (plane, levels) in view.chunks_exact(plane).zip(levels.iter().cycle()) {
+fn values(view: &ViewBytes<'_>, levels: &Levels) -> Vec<f32> {
+    let mut values = Vec::with_capacity(view.bytes.len());
+    for (plane, levels) in view.bytes.chunks_exact(view.plane).zip(levels.iter().cycle()) {
         values.extend(plane.iter().map(|&byte| levels[usize::from(byte)]));
     }
     values

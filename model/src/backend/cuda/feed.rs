@@ -16,7 +16,7 @@ use super::memory::new_values;
 use super::runtime::runtime;
 use super::{Runtime, StartError};
 use crate::backend::kernels::{Values, normalise};
-use crate::backend::{FeedKernel, Levels, Pixels};
+use crate::backend::{FeedKernel, Levels, Pixels, ViewBytes};
 
 /// Memory for batches on their way: two, so that one is filled while the other is used.
 pub(super) struct Slots {
@@ -41,20 +41,37 @@ struct Slot {
 pub struct Sent {
     /// `None` only while dropping.
     slot: Option<Slot>,
-    /// Values of a view.
-    view: usize,
-    views: usize,
-    received: usize,
+    /// The views that have not been received.
+    left: std::vec::IntoIter<Place>,
+}
+
+/// Where a view is in its slot.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Its first byte.
+    start: usize,
+    /// Its values.
+    len: usize,
     form: Form,
 }
 
-/// What a slot holds.
+/// What a view is made of.
 #[derive(Clone, Copy)]
 enum Form {
-    /// The views' values.
+    /// Values.
     Values,
-    /// [`Levels`], then the views' bytes, in planes of so many.
+    /// Bytes, in planes of so many; the slot begins with their [`Levels`].
     Bytes { plane: usize },
+}
+
+/// Where views are that lie one behind the other from byte `start` on: of each, its bytes, its values and what it is made of.
+fn places(start: usize, views: impl Iterator<Item = (usize, usize, Form)>) -> std::vec::IntoIter<Place> {
+    let place = |start: &mut usize, (bytes, len, form): (usize, usize, Form)| {
+        let place = Place { start: *start, len, form };
+        *start += bytes;
+        Some(place)
+    };
+    views.scan(start, place).collect::<Vec<_>>().into_iter()
 }
 
 /// A moment on the computing stream.
@@ -170,52 +187,54 @@ impl FeedKernel for Cuda {
         let fail = |error| of_driver("a batch's copy to the device", error);
         // SAFETY: dfdx holds the context as long as the device.
         unsafe { driver::ctx::set_current(*context) }.map_err(fail)?;
-        let (count, view) = views.sizes();
-        let (form, pieces): (Form, Vec<&[u8]>) = match views {
-            Pixels::Values(views) => (Form::Values, views.iter().map(|view| bytes_of(view)).collect()),
-            Pixels::Bytes { views, plane, levels } => {
+        let (left, pieces): (_, Vec<&[u8]>) = match views {
+            Pixels::Values(views) => {
+                let of = |view: &&[f32]| (size_of_val(*view), view.len(), Form::Values);
+                (places(0, views.iter().map(of)), views.iter().map(|view| bytes_of(view)).collect())
+            }
+            Pixels::Bytes { views, levels } => {
                 let levels = bytes_of(levels.as_flattened());
-                (Form::Bytes { plane: *plane }, once(levels).chain(views.iter().copied()).collect())
+                let of = |ViewBytes { bytes, plane }: &ViewBytes<'_>| {
+                    (bytes.len(), bytes.len(), Form::Bytes { plane: *plane })
+                };
+                let bytes = views.iter().map(|view| view.bytes);
+                (places(levels.len(), views.iter().map(of)), once(levels).chain(bytes).collect())
             }
         };
-        let mut sent = Sent { slot: Some(slots.take()), view, views: count, received: 0, form };
+        let mut sent = Sent { slot: Some(slots.take()), left };
         sent.slot.as_mut().expect("it was just put there").send(&pieces, slots.stream).map_err(fail)?;
         Ok(sent)
     }
 
     fn receive<S: Shape>(&self, sent: &mut Sent, shape: S) -> Result<Tensor<S, f32, Self>, CudaError> {
-        assert!(sent.received < sent.views, "a batch has {} views", sent.views);
+        let Place { start, len, form } = sent.left.next().expect("a view is left");
         let mut tensor = self.try_zeros_like(&shape)?;
         let to = new_values(&mut tensor);
-        assert_eq!(to.len(), sent.view, "a view has as many values");
+        assert_eq!(to.len(), len, "a view has as many values");
         let fail = |error| of_driver("a batch's copy on the device", error);
-        let (slot, before) = (sent.slot(), sent.received * sent.view);
+        let slot = sent.slot();
+        let from = slot.device + start as u64;
         // SAFETY: the event lives as long as the slot.
         unsafe {
             driver::stream::wait_event(null_mut(), slot.copied, CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT)
         }
         .map_err(fail)?;
-        match sent.form {
+        match form {
             Form::Values => {
-                let from = slot.device + (before * size_of::<f32>()) as u64;
                 // SAFETY: the tensor and this part of the slot are as large, and the stream waits until the latter is filled.
-                unsafe {
-                    driver::memcpy_dtod_async(to.address(), from, size_of::<f32>() * sent.view, null_mut())
-                }
-                .map_err(fail)?;
+                unsafe { driver::memcpy_dtod_async(to.address(), from, size_of::<f32>() * len, null_mut()) }
+                    .map_err(fail)?;
             }
             Form::Bytes { plane } => {
-                let from = slot.device + (size_of::<Levels>() + before) as u64;
                 // SAFETY: the levels are at the slot's beginning and the views behind them; nothing changes them before the
                 // stream has used them.
                 let (levels, pixels) = unsafe {
                     let levels = size_of::<Levels>() / size_of::<f32>();
-                    (Values::from_raw(slot.device, levels), Values::from_raw(from, sent.view))
+                    (Values::from_raw(slot.device, levels), Values::from_raw(from, len))
                 };
                 normalise::normalise(runtime(), plane, levels, pixels, to)?;
             }
         }
-        sent.received += 1;
         Ok(tensor)
     }
 

@@ -28,7 +28,7 @@ mod tests {
 
     use super::*;
     use crate::backend::kernels::host::{noise, on_host};
-    use crate::backend::{FeedKernel, Pixels};
+    use crate::backend::{FeedKernel, Pixels, ViewBytes};
 
     #[test]
     fn agrees_with_the_cpus() {
@@ -43,7 +43,7 @@ mod tests {
                 normalise(host, plane, levels[..].into(), pixels[..].into(), (&mut values[..]).into())
                     .unwrap();
 
-                let sent = Pixels::Bytes { views: vec![&pixels], plane, levels: &table };
+                let sent = Pixels::Bytes { views: vec![ViewBytes::new(&pixels, plane)], levels: &table };
                 let expected =
                     Cpu::default().receive(&mut Cpu::send(&sent).unwrap(), (pixels.len(),)).unwrap();
                 assert_eq!(values, expected.as_vec());

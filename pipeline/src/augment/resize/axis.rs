@@ -23,13 +23,13 @@ pub(in crate::augment) struct Axis {
 
 impl Axis {
     /// The columns and rows of a window of an image decoded at 1/`denominator` of its size.
-    pub(in crate::augment) fn of_window(window: &Window, size: usize, denominator: usize) -> (Self, Self) {
+    pub(in crate::augment) fn of_window(window: &Window, denominator: usize) -> (Self, Self) {
         let Window { source: Region { top, left, height, width }, scaled_width, scaled_height, .. } = *window;
         let axis = |first: usize, length: usize, scaled, shown: usize| {
             let (origin, end) = (first / denominator, (first + length).div_ceil(denominator));
             let start = (first % denominator) as f64 / denominator as f64;
             let scale = length as f64 / denominator as f64 / scaled as f64;
-            Self { origin, pixels: end - origin, start, scale, scaled, shown: shown..shown + size }
+            Self { origin, pixels: end - origin, start, scale, scaled, shown: shown..shown + window.size }
         };
         (axis(left, width, scaled_width, window.left), axis(top, height, scaled_height, window.top))
     }

@@ -37,17 +37,12 @@ impl Resizer {
         Self { cpu, narrow: Narrow::new(cpu), vertical: Filter::default(), between: Vec::new() }
     }
 
-    /// Writes the view of `size` x `size` pixels that `window` shows of an image of which `part` is known, mirrored if
-    /// `flip`: each column of the view is computed by itself, so mirroring it costs nothing here.
-    pub(super) fn resize(
-        &mut self,
-        part: &RgbPart<'_>,
-        window: &Window,
-        size: usize,
-        flip: bool,
-        view: &mut Planes,
-    ) {
-        let (columns, rows) = Axis::of_window(window, size, part.scale.denominator());
+    /// Writes the view that `window` shows of an image of which `part` is known, mirrored if `flip`: each column of the view
+    /// is computed by itself, so mirroring it costs nothing here.
+    pub(super) fn resize(&mut self, part: &RgbPart<'_>, window: &Window, flip: bool, view: &mut Planes) {
+        let size = window.size;
+        view.resize(size * size);
+        let (columns, rows) = Axis::of_window(window, part.scale.denominator());
         let (seen_columns, seen_rows) = (columns.seen(), rows.seen());
         assert!(
             part.left <= seen_columns.start
@@ -122,10 +117,10 @@ mod tests {
     }
 
     fn resized(image: &RgbImage<'_>, source: Region, size: usize) -> Vec<u8> {
-        let window = Window { source, scaled_width: size, scaled_height: size, top: 0, left: 0 };
+        let window = Window { source, scaled_width: size, scaled_height: size, top: 0, left: 0, size };
         let views = Cpu::all().into_iter().map(|cpu| {
-            let mut view = Planes::new(size * size);
-            Resizer::new(cpu).resize(&(*image).into(), &window, size, false, &mut view);
+            let mut view = Planes::default();
+            Resizer::new(cpu).resize(&(*image).into(), &window, false, &mut view);
             view.interleaved()
         });
         views
@@ -178,11 +173,11 @@ mod tests {
         let pixels: Vec<u8> = (0..50 * 40 * 3u32).map(|i| ((i * i * 17) >> 4) as u8).collect();
         let part = RgbImage { width: 50, height: 40, pixels: &pixels }.into();
         let source = Region { top: 3, left: 1, height: 33, width: 49 };
-        let window = Window { source, scaled_width: 24, scaled_height: 24, top: 0, left: 0 };
+        let window = Window { source, scaled_width: 24, scaled_height: 24, top: 0, left: 0, size: 24 };
         for cpu in Cpu::all() {
             let [straight, flipped] = [false, true].map(|flip| {
-                let mut view = Planes::new(24 * 24);
-                Resizer::new(cpu).resize(&part, &window, 24, flip, &mut view);
+                let mut view = Planes::default();
+                Resizer::new(cpu).resize(&part, &window, flip, &mut view);
                 view
             });
             for (a, b) in straight.bytes().chunks(24).zip(flipped.bytes().chunks(24)) {

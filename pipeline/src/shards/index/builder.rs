@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::super::fingerprint::Fingerprint;
 use super::super::label::Label;
@@ -18,6 +18,8 @@ pub(crate) struct IndexBuilder {
     keys: Vec<u8>,
     /// Class names, and their place in order of appearance.
     names: BTreeMap<String, u32>,
+    /// What the labels that are numbers stand for, where the source says it.
+    pub(crate) class_names: Vec<String>,
     pub(crate) findings: FindingsBuilder,
     /// What the source needs to tell whether it has changed.
     pub(crate) state: Vec<u8>,
@@ -102,20 +104,31 @@ impl IndexBuilder {
 
     /// The whole index, for a shard in this state.
     pub(crate) fn finish(self, shard: FileStamp) -> Vec<u8> {
-        let (names, findings) = (format::names_to_bytes(&self.names), self.findings.to_bytes());
-        let mut hash = Xxh3::new();
-        [&self.records, &self.keys, &names].into_iter().for_each(|section| hash.update(section));
+        let mut by_place = vec![""; self.names.len()];
+        self.names.iter().for_each(|(name, &place)| by_place[place as usize] = name);
+        let names = format::names_to_bytes(by_place);
+        let classes = format::names_to_bytes(self.class_names.iter().map(String::as_str));
+        let findings = self.findings.to_bytes();
+        let contents = [&self.records[..], &self.keys, &names];
+        let rest = [&classes[..], &findings, &self.state];
+        let hash = |sections: &[&[u8]]| {
+            let mut hash = Xxh3::new();
+            sections.iter().for_each(|section| hash.update(section));
+            hash.digest()
+        };
         let header = Header {
             shard,
             samples: self.samples(),
             key_bytes: self.keys.len() as u64,
             name_bytes: names.len() as u64,
+            class_bytes: classes.len() as u64,
             finding_bytes: findings.len() as u64,
             state_bytes: self.state.len() as u64,
             fingerprint: self.fingerprint(),
-            contents_hash: hash.digest(),
-            rest_hash: xxh3_64(&[&findings[..], &self.state].concat()),
+            contents_hash: hash(&contents),
+            rest_hash: hash(&rest),
         };
-        [&header.to_bytes()[..], &self.records, &self.keys, &names, &findings, &self.state].concat()
+        let header = header.to_bytes();
+        [&header[..]].into_iter().chain(contents).chain(rest).collect::<Vec<_>>().concat()
     }
 }

@@ -1,7 +1,5 @@
 //! The index's bytes.
 
-use std::collections::BTreeMap;
-
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::mapping::FileStamp;
@@ -11,11 +9,11 @@ pub(super) const MAGIC: &[u8; 8] = b"SIMSIDX\n";
 /// Raised with every change of the format, and of what is a sample; an index of another version is built anew.
 /// 2: labels also come from `.json` members. 3: `.pgm`, `.pbm` and `.pnm` members are images. 4: names as labels, labels apart from
 /// their images, images by content, joined archives, findings. 5: sources of any kind: checksums that may be unknown, the state of the source,
-/// a fingerprint of the images alone.
-pub(crate) const VERSION: u32 = 5;
+/// a fingerprint of the images alone. 6: the classes that a source names itself.
+pub(crate) const VERSION: u32 = 6;
 /// What the header's own hash is over; the hash stands behind it.
 pub(crate) const HASHED_HEADER_BYTES: usize = 16 + 8 * FIELDS;
-const FIELDS: usize = 11;
+const FIELDS: usize = 12;
 pub(crate) const HEADER_BYTES: usize = HASHED_HEADER_BYTES + 8;
 pub(super) const RECORD_BYTES: usize = 24;
 /// The label of a sample without one.
@@ -51,13 +49,14 @@ pub(super) struct Header {
     pub(super) samples: u64,
     pub(super) key_bytes: u64,
     pub(super) name_bytes: u64,
+    pub(super) class_bytes: u64,
     pub(super) finding_bytes: u64,
     pub(super) state_bytes: u64,
     /// Of the images' lengths and checksums; the latter is `u64::MAX`, which is no hash, where one is unknown.
     pub(super) fingerprint: (u64, u64),
     /// xxh3 of the records, keys and names: what the samples are.
     pub(super) contents_hash: u64,
-    /// xxh3 of the findings and the state.
+    /// xxh3 of the classes, the findings and the state.
     pub(super) rest_hash: u64,
 }
 
@@ -72,6 +71,7 @@ impl Header {
             self.samples,
             self.key_bytes,
             self.name_bytes,
+            self.class_bytes,
             self.finding_bytes,
             self.state_bytes,
             self.fingerprint.0,
@@ -101,13 +101,15 @@ impl Header {
             return Err(Stale::Corrupt);
         }
         let fields: [u64; FIELDS] = std::array::from_fn(|field| u64_at(bytes, 16 + 8 * field));
-        let [shard_bytes, mtime, samples, key_bytes, name_bytes, finding_bytes, state_bytes, ..] = fields;
+        let [shard_bytes, mtime, samples, key_bytes, name_bytes, class_bytes, finding_bytes, state_bytes, ..] =
+            fields;
         let [.., lengths, checksums, contents_hash, rest_hash] = fields;
         Ok(Header {
             shard: FileStamp { bytes: shard_bytes, mtime_ns: mtime.cast_signed() },
             samples,
             key_bytes,
             name_bytes,
+            class_bytes,
             finding_bytes,
             state_bytes,
             fingerprint: (lengths, checksums),
@@ -120,22 +122,27 @@ impl Header {
     pub(super) fn sections<'a>(&self, file: &'a [u8]) -> Result<Sections<'a>, Stale> {
         let length = |bytes: u64| usize::try_from(bytes).map_err(|_| Stale::Corrupt);
         let record_bytes = length(self.samples.checked_mul(RECORD_BYTES as u64).ok_or(Stale::Corrupt)?)?;
-        let lengths =
-            [record_bytes, length(self.key_bytes)?, length(self.name_bytes)?, length(self.finding_bytes)?];
+        let lengths = [
+            record_bytes,
+            length(self.key_bytes)?,
+            length(self.name_bytes)?,
+            length(self.class_bytes)?,
+            length(self.finding_bytes)?,
+        ];
         let mut at = HEADER_BYTES;
-        let mut sections = [&file[..0]; 4];
+        let mut sections = [&file[..0]; 5];
         for (section, length) in sections.iter_mut().zip(lengths) {
             let end = at.checked_add(length).ok_or(Stale::Corrupt)?;
             *section = file.get(at..end).ok_or(Stale::Corrupt)?;
             at = end;
         }
-        let [records, keys, names, findings] = sections;
+        let [records, keys, names, classes, findings] = sections;
         let state = &file[at..];
         if state.len() as u64 != self.state_bytes {
             return Err(Stale::Corrupt);
         }
-        let (contents, rest) = file[HEADER_BYTES..].split_at(at - findings.len() - HEADER_BYTES);
-        Ok(Sections { contents, rest, records, keys, names, findings, state })
+        let (contents, rest) = file[HEADER_BYTES..].split_at(record_bytes + keys.len() + names.len());
+        Ok(Sections { contents, rest, records, keys, names, classes, findings, state })
     }
 }
 
@@ -143,11 +150,12 @@ impl Header {
 pub(super) struct Sections<'a> {
     /// Records, keys and names.
     pub(super) contents: &'a [u8],
-    /// Findings and state.
+    /// Classes, findings and state.
     pub(super) rest: &'a [u8],
     records: &'a [u8],
-    keys: &'a [u8],
+    pub(super) keys: &'a [u8],
     pub(super) names: &'a [u8],
+    pub(super) classes: &'a [u8],
     pub(super) findings: &'a [u8],
     pub(super) state: &'a [u8],
 }
@@ -189,13 +197,14 @@ pub(super) fn check_records(
 }
 
 /// Class names, each behind its length in 2 bytes.
-pub(super) fn names_to_bytes(names: &BTreeMap<String, u32>) -> Vec<u8> {
-    let mut by_place = vec![""; names.len()];
-    names.iter().for_each(|(name, &place)| by_place[place as usize] = name);
-    by_place
-        .iter()
-        .flat_map(|name| (name.len() as u16).to_le_bytes().into_iter().chain(name.bytes()))
-        .collect()
+pub(super) fn names_to_bytes<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
+    let mut section = Vec::new();
+    for name in names {
+        let name = &name[..name.floor_char_boundary(u16::MAX.into())];
+        section.extend((name.len() as u16).to_le_bytes());
+        section.extend(name.bytes());
+    }
+    section
 }
 
 pub(super) fn parse_names(mut section: &[u8]) -> Result<Vec<String>, Stale> {

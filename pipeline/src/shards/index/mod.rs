@@ -4,10 +4,11 @@
 //! million samples costs one pass over it, and its pages can be dropped again.
 //!
 //! ```text
-//! header    112 bytes, see `format::Header`
+//! header    120 bytes, see `format::Header`
 //! records   24 bytes a sample: offset u64, length u32, crc32 u32, label u32, end of the key u32
 //! keys      one behind the other
 //! names     of classes, where labels are names: length u16 and UTF-8
+//! classes   what labels that are numbers stand for, as names; nothing where the source does not say
 //! findings  what became no sample, see `findings`; nothing in most shards
 //! state     what the source keeps to tell whether it has changed; nothing for a file
 //! ```
@@ -70,6 +71,7 @@ pub(crate) struct Index {
     findings: Range<usize>,
     numbered: u64,
     names: Vec<(String, u64)>,
+    class_names: Vec<String>,
     fingerprint: Fingerprint,
 }
 
@@ -115,18 +117,21 @@ impl Index {
             return Err(Stale::Corrupt);
         }
         let names = format::parse_names(sections.names)?;
+        let class_names = format::parse_names(sections.classes)?;
         let labelled = format::check_records(&sections, header.shard, names.len())?;
         let samples = usize::try_from(header.samples).map_err(|_| Stale::Corrupt)?;
         let after = all.len() - sections.state.len();
         let findings = after - sections.findings.len()..after;
         let (lengths, checksums) = header.fingerprint;
         let checksums = Some(checksums).filter(|&hash| hash != format::UNKNOWN);
-        let keys = HEADER_BYTES + samples * RECORD_BYTES..findings.start - sections.names.len();
+        let keys_start = HEADER_BYTES + samples * RECORD_BYTES;
+        let keys = keys_start..keys_start + sections.keys.len();
         Ok(Index {
             samples,
             keys,
             findings,
             numbered: labelled.numbers,
+            class_names,
             names: names.into_iter().zip(labelled.by_name).collect(),
             fingerprint: Fingerprint::from_parts(header.samples, lengths, checksums),
             bytes,
@@ -145,6 +150,11 @@ impl Index {
     /// Names that are labels, and how many samples have each.
     pub(crate) fn names(&self) -> &[(String, u64)] {
         &self.names
+    }
+
+    /// What the labels that are numbers stand for, where the source says it: entry `i` names label `i`.
+    pub(crate) fn class_names(&self) -> Option<&[String]> {
+        Some(&self.class_names[..]).filter(|names| !names.is_empty())
     }
 
     /// Of the images.

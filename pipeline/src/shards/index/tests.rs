@@ -37,6 +37,7 @@ fn built() -> Vec<u8> {
     }
     builder.findings.push(FindingKind::Link, b"caf\xe9.jpg", 512, "");
     builder.findings.push(FindingKind::NotALabel, b"a.cls", 1024, "-1");
+    builder.class_names = vec!["Katze".into(), "größer".into(), String::new()];
     builder.state = b"as it was".to_vec();
     builder.finish(SHARD)
 }
@@ -45,6 +46,7 @@ fn built() -> Vec<u8> {
 fn gives_back_what_was_put_in() {
     let index = opened(built(), SHARD).unwrap();
     assert_eq!((index.samples(), index.numbered()), (5, 2));
+    assert_eq!(index.class_names(), Some(&["Katze".to_owned(), "größer".to_owned(), String::new()][..]));
     assert_eq!(index.names(), [("no sample's".to_owned(), 0), ("cat".to_owned(), 2)]);
     for (position, (record, key)) in (0..).zip(records()) {
         assert_eq!(

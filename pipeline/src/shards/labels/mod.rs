@@ -117,6 +117,9 @@ impl Labelling {
 
     /// Labels all samples of a source that has labels, where others are asked for.
     pub(crate) fn relabel(&self, index: &mut IndexBuilder) {
+        if !matches!(self, Self::Own) {
+            index.class_names.clear();
+        }
         match self {
             Self::Own => {}
             Self::Folders(which) => {

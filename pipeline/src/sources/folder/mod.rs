@@ -49,7 +49,7 @@ impl Kind for Folders {
             .map(|record| u64::from(record.length))
             .sum();
         let source = Box::new(Folder { root: path.to_owned(), bytes, sidecar });
-        Ok(Opened { index, source, class_names: None })
+        Ok(Opened { index, source })
     }
 }
 

@@ -48,11 +48,10 @@ impl Kind for Parquets {
     fn open(&self, path: &Path, opening: &Opening<'_>) -> Result<Opened, ShardError> {
         let (mapping, stamp) = Mapping::open(path).map_err(ShardError::io("map", path))?;
         let file = Parquet::read(path, mapping)?;
-        let class_names = file.columns.class_names.clone();
         file.check_compression()?;
         if !file.is_plain() {
             let (index, unpacked) = unpacked::open(&file, stamp, opening)?;
-            return Ok(Opened { index, source: Box::new(unpacked), class_names });
+            return Ok(Opened { index, source: Box::new(unpacked) });
         }
         let sidecar = opening.sidecar_beside(path);
         let index = opening.index(path, &sidecar, stamp, &|found, _| found == stamp, || {
@@ -60,7 +59,7 @@ impl Kind for Parquets {
             opening.labelling.relabel(&mut index);
             Ok(index)
         })?;
-        Ok(Opened { index, source: Box::new(MappedFile::shared(path, file.mapping)), class_names })
+        Ok(Opened { index, source: Box::new(MappedFile::shared(path, file.mapping)) })
     }
 }
 
@@ -130,6 +129,7 @@ impl Parquet {
             (self.mapping.bytes().len() as u64, metadata.file_metadata().num_rows().unsigned_abs());
         let mut reached = opening.reading(bytes);
         let mut index = IndexBuilder::default();
+        index.class_names = self.columns.class_names.clone().unwrap_or_default();
         let mut number = 0;
         for group in 0..self.reader.num_row_groups() {
             let group = self.reader.get_row_group(group).map_err(|error| damaged(&self.path, error))?;

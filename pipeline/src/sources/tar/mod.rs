@@ -37,7 +37,7 @@ impl Kind for Tars {
             Ok(index)
         })?;
         let source = Box::new(MappedFile::new(path, mapping).with_extensions(extensions));
-        Ok(Opened { index, source, class_names: None })
+        Ok(Opened { index, source })
     }
 }
 
