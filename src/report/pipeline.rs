@@ -27,7 +27,11 @@ pub(super) fn boxes(runs: &[&RunRecord]) -> Result<String> {
 
 fn write_chain(html: &mut String, line: &Line, pipeline: &PipelineMetrics) -> Result<()> {
     let PipelineMetrics { bottleneck, images_per_s, busy, queues } = pipeline;
-    write!(html, "<p class=\"hint\">Before step {}. Bottleneck: {bottleneck}.</p>", line.step)?;
+    let limit = match bottleneck {
+        Bottleneck::Consumer => "training".to_owned(),
+        step => step.to_string(),
+    };
+    write!(html, "<p class=\"hint\">Before step {}. Bottleneck: {limit}.</p>", line.step)?;
     html.push_str("<ol class=\"pipeline\">");
     let stages = [
         ("plan", vec![Fact::plain("which images, in which order")]),
