@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod eval;
 mod examples;
 pub mod finetune;
@@ -13,6 +14,7 @@ mod serve;
 mod sources;
 pub(crate) mod topics;
 
+pub use self::bench::BenchArgs;
 pub use self::eval::{EvalArgs, Judge, ProbeArgs};
 pub use self::inspect::{DuplicateArgs, InspectArgs};
 pub use self::log::LogArgs;
@@ -30,10 +32,8 @@ use simsiam_model::arch::Arch;
 use simsiam_pipeline::unpack::UnpackFormat;
 
 use self::finetune::FinetuneArgs;
-use crate::bench::Stage;
-use crate::config::recipe::recipe_table;
-use crate::config::values::{assignment, number, pattern, positive, whole, within};
-use crate::config::{Device, Overrides, Precision, Preset, Shuffle, Workers};
+use crate::config::values::{assignment, pattern, whole, within};
+use crate::config::{Device, Overrides, Precision, Workers};
 use crate::evaluate::frozen::FeatureLayer;
 use crate::evaluate::subject::CheckpointChoice;
 use crate::provenance::long_version;
@@ -314,68 +314,6 @@ pub enum ClassFolders {
     Parent,
     /// Nothing: no image has a label
     None,
-}
-
-/// `simsiam bench`.
-#[derive(Debug, Args)]
-pub struct BenchArgs {
-    /// Images: folders of images, tars, zips, parquets, folders of these, globs or brace patterns; not for `--stage train`
-    #[arg(long, help_heading = topics::DATA, num_args = 1.., value_name = "PATH", value_parser = pattern())]
-    pub shards: Vec<String>,
-    /// How they are read.
-    #[command(flatten)]
-    pub source: SourceArgs,
-    /// How an epoch's order is drawn, as for `train` [default: whole]
-    #[arg(long, help_heading = topics::DATA)]
-    pub shuffle: Option<Shuffle>,
-    /// What to measure
-    #[arg(long, default_value = "batches")]
-    pub stage: Stage,
-    /// Whose views to make [default: cifar10 if the first image has at most 64 pixels a side, else imagenet]
-    #[arg(long)]
-    pub preset: Option<Preset>,
-    /// Settings in a TOML file, as for `train`: the loader takes the recipe, `--stage train` network, device and precision
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Augmentation, as for `train`: `byol`, `swav`, or a TOML file
-    #[arg(long, value_name = "NAME|FILE", value_parser = recipe_table)]
-    pub recipe: Option<toml::Table>,
-    /// Decode large JPEGs at a reduced size where crops allow it, as for `train`; 0 for never
-    #[arg(long, value_name = "GAP", value_parser = number::<f64>, allow_negative_numbers = true)]
-    pub reducing_gap: Option<f64>,
-    /// Encoder, for `--stage train`
-    #[arg(long)]
-    pub arch: Option<Arch>,
-    /// Where the model runs, for `--stage train` [default: cpu]
-    #[arg(long)]
-    pub device: Option<Device>,
-    /// How numbers are multiplied, for `--stage train` [default: f32 on the CPU, tf32 on a GPU]
-    #[arg(long)]
-    pub precision: Option<Precision>,
-    /// Look for the largest batch that fits the GPU's memory, from --batch-size up, and measure that
-    #[arg(long)]
-    pub largest_batch: bool,
-    /// Say where a training step's time goes, for `--stage train` on the CPU
-    #[arg(long)]
-    pub profile: bool,
-    /// Images a batch
-    #[arg(long, default_value_t = 128, value_parser = within::<usize>(1, 1 << 30), allow_negative_numbers = true)]
-    pub batch_size: usize,
-    /// Loaders that divide each batch among them, of which this is one; not for `--stage train`
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = within::<u64>(1, 1 << 20), allow_negative_numbers = true)]
-    pub world_size: u64,
-    /// This loader's number, from 0
-    #[arg(long, default_value_t = 0, value_name = "R", value_parser = whole::<u64>(0), allow_negative_numbers = true)]
-    pub rank: u64,
-    /// Decoding threads: a number, or `auto` for half the cores; not for `--stage train` [default: auto]
-    #[arg(long, help_heading = topics::DATA)]
-    pub workers: Option<Workers>,
-    /// Length of the measurement: a third of it decodes only, and a sixth of each part warms up
-    #[arg(long, default_value_t = 12.0, value_parser = positive::<f64>, allow_negative_numbers = true)]
-    pub seconds: f64,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `simsiam completions`.

@@ -245,7 +245,7 @@ impl TrainConfig {
             config.method_settings.extend(own);
         }
         config.recipe = config.recipe_with(overrides)?;
-        config.settle(overrides);
+        config.resolve_method(overrides);
         config.place(overrides);
         config.validate(overrides)?;
         config.stop_when.retain(|rule| *rule != StopRule::Never);

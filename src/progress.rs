@@ -2,14 +2,16 @@
 
 mod bar;
 mod pace;
+mod step_report;
+
+pub use self::step_report::StepReport;
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use simsiam_model::Backend;
 use simsiam_model::network::Network;
-use simsiam_model::objective::Spread;
-use simsiam_model::{Backend, LearningRates};
 use simsiam_pipeline::stats::{Gauges, PipelineStats};
 
 use self::bar::RunBar;
@@ -90,58 +92,6 @@ impl Mean {
     pub fn take(&mut self) -> Option<f64> {
         let Self { sum, count } = std::mem::take(self);
         (count > 0).then(|| sum / count as f64)
-    }
-}
-
-/// One training step, as the loop saw it.
-pub struct StepReport {
-    /// The mean loss of the step's batches.
-    pub loss: f64,
-    /// How each view's outputs spread, batch after batch.
-    pub spreads: Vec<Spread>,
-    /// What the loss would be if all outputs were the same, where it tells.
-    pub equal_loss: Option<f64>,
-    /// Top-1 of the online probe on each batch, in percent.
-    pub probe_top1: Vec<f64>,
-    /// The learning rates used.
-    pub rates: LearningRates,
-    /// Images in its batches.
-    pub images: usize,
-    /// Time spent waiting for the batches.
-    pub waited: Duration,
-    /// The norm of each parameter tensor's gradient, where that was asked for.
-    pub gradient_norms: Vec<f64>,
-}
-
-impl StepReport {
-    /// A step at these rates, of no batch yet.
-    pub fn new(rates: LearningRates) -> Self {
-        Self {
-            loss: 0.0,
-            spreads: Vec::new(),
-            equal_loss: None,
-            probe_top1: Vec::new(),
-            rates,
-            images: 0,
-            waited: Duration::ZERO,
-            gradient_norms: Vec::new(),
-        }
-    }
-
-    /// Takes in a batch with its share of the loss.
-    pub fn add(
-        &mut self,
-        loss: f64,
-        spreads: Vec<Spread>,
-        equal_loss: Option<f64>,
-        images: usize,
-        waited: Duration,
-    ) {
-        self.loss += loss;
-        self.spreads.extend(spreads);
-        self.equal_loss = equal_loss;
-        self.images += images;
-        self.waited += waited;
     }
 }
 

@@ -11,7 +11,7 @@ use crate::stages::work::{Step, WorkClock};
 
 /// What a watchdog watches.
 pub(crate) struct Watchdog {
-    /// Without any progress for this long, it barks, once a stall.
+    /// Without any progress for this long, it warns, once a stall.
     pub(crate) patience: Duration,
     pub(crate) shards: Arc<ShardSet>,
     pub(crate) clock: Arc<WorkClock>,
@@ -41,7 +41,7 @@ pub(crate) fn run(watchdog: Watchdog, alive: Receiver<()>) {
 impl Watchdog {
     /// Changes whenever anything moves.
     fn progress(&self) -> u64 {
-        let steps = self.clock.desks.iter().map(|desk| desk.turns());
+        let steps = self.clock.activities.iter().map(|activity| activity.turns());
         steps.chain(self.queues.iter().map(|meter| meter.stats().items)).fold(0, u64::wrapping_add)
     }
 
@@ -49,8 +49,8 @@ impl Watchdog {
     fn stall(&self) -> Option<String> {
         let queues = self.queues.each_ref().map(|meter| meter.stats());
         let mut text = format!("nothing moves for {:.0?}: ", self.patience);
-        let busy: Vec<String> = (self.clock.desks.iter().enumerate())
-            .filter_map(|(worker, desk)| self.busy(worker, desk.now()))
+        let busy: Vec<String> = (self.clock.activities.iter().enumerate())
+            .filter_map(|(worker, activity)| self.busy(worker, activity.now()))
             .collect();
         if busy.is_empty() {
             write!(text, "stage {}", idle_stage(&queues)?).ok()?;

@@ -105,7 +105,7 @@ impl TrainConfig {
     }
 
     /// Fills in what follows from other settings: `--target moving-average` is the paper's variant without predictor.
-    pub(super) fn settle(&mut self, overrides: &Overrides) {
+    pub(super) fn resolve_method(&mut self, overrides: &Overrides) {
         if self.target == Target::MovingAverage {
             self.target_momentum = self.target_momentum.or(Some(0.8));
             if overrides.target.is_some() && overrides.predictor.is_none() {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use simsiam_pipeline::BadSample;
 
 use crate::evaluate::scores::Scores;
+use crate::run_dir::PROVENANCE;
 
 /// A result of `simsiam eval`.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,7 +55,7 @@ pub(super) fn quarantine(run: &Path) -> Vec<BadSample> {
 
 /// What the last process that trained the run has written of itself into `RUN/provenance.json`: (name, value).
 pub(super) fn environment(run: &Path) -> Vec<(String, String)> {
-    let mut found: Value = read(&run.join("provenance.json")).unwrap_or_default();
+    let mut found: Value = read(&run.join(PROVENANCE)).unwrap_or_default();
     if let Some(last) = found.as_array_mut().and_then(Vec::pop) {
         found = last;
     }

@@ -36,7 +36,7 @@ struct Top {
 
 impl Layout {
     /// As asked for; otherwise what there can be no doubt of. Images without a class are moved to the other files.
-    pub(super) fn settle(
+    pub(super) fn choose(
         source: &Path,
         out: &Path,
         found: &mut Found,

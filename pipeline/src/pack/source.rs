@@ -73,7 +73,7 @@ pub(super) fn list(
     asked: Option<ClassFolders>,
 ) -> Result<Source<'static>, PackError> {
     let mut found = walk(source)?;
-    let layout = Layout::settle(source, out, &mut found, asked)?;
+    let layout = Layout::choose(source, out, &mut found, asked)?;
     let Found { images, others, .. } = found;
     if images.is_empty() {
         return Err(PackError::NoImages { path: source.to_owned(), others });

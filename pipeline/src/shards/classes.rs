@@ -58,7 +58,7 @@ impl Lists {
 
     /// Gives every label its number: a name its place in the list `given`, or in the list beside the shards, or among all
     /// names of these shards; and where lists differ, a number the place of the name that its own list has for it.
-    pub(super) fn settle(self, shards: &mut [Shard], given: Option<&[String]>) -> Classes {
+    pub(super) fn number_labels(self, shards: &mut [Shard], given: Option<&[String]>) -> Classes {
         let mut classes = Classes { warnings: self.warnings, ..Classes::default() };
         let mut lists = self.folders;
         for shard in shards.iter() {

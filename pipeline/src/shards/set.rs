@@ -162,7 +162,7 @@ impl ShardSet {
     }
 
     fn of(mut shards: Vec<Shard>, resolved: &Resolved, options: &OpenOptions) -> Result<Self, ShardError> {
-        let classes = Lists::beside(resolved)?.settle(&mut shards, options.class_names.as_deref());
+        let classes = Lists::beside(resolved)?.number_labels(&mut shards, options.class_names.as_deref());
         let mut first_samples = vec![0];
         let mut total = 0;
         for shard in &shards {

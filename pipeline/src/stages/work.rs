@@ -26,7 +26,7 @@ const MAX_SUBSTITUTES: u32 = 100;
 
 /// What a worker thread owns.
 pub(crate) struct Worker {
-    /// Its place in the clock's list of desks.
+    /// Its place in the clock's list of activities.
     index: usize,
     shards: Arc<ShardSet>,
     quarantine: Arc<Quarantine>,
@@ -41,7 +41,7 @@ pub(crate) struct Worker {
 
 /// Time spent in each step of the work, over all workers, and what each has in hand.
 pub(crate) struct WorkClock {
-    pub(crate) desks: Vec<Desk>,
+    pub(crate) activities: Vec<Activity>,
     pub(crate) samples: AtomicU64,
     pub(crate) read_ns: AtomicU64,
     pub(crate) decode_ns: AtomicU64,
@@ -50,7 +50,7 @@ pub(crate) struct WorkClock {
 
 /// What a worker has in hand: named if it panics or stalls.
 #[derive(Default)]
-pub(crate) struct Desk {
+pub(crate) struct Activity {
     step: AtomicU8,
     sample: AtomicU64,
     /// Steps begun so far.
@@ -93,7 +93,7 @@ pub(crate) fn run(mut worker: Worker, chunks: Receiver<Chunk>, finished: Sender<
         let outcome = catch_unwind(AssertUnwindSafe(|| worker.fill(chunk)))
             .unwrap_or_else(|panic| Err(worker.panicked(panic.as_ref())));
         let failed = outcome.is_err();
-        worker.desk().begin(Step::Idle);
+        worker.activity().begin(Step::Idle);
         if finished.send_blocking(FinishedChunk { batch, outcome }).is_err() || failed {
             return;
         }
@@ -121,8 +121,8 @@ impl Worker {
         }
     }
 
-    fn desk(&self) -> &Desk {
-        &self.clock.desks[self.index]
+    fn activity(&self) -> &Activity {
+        &self.clock.activities[self.index]
     }
 
     /// Fills every slot of the chunk; the writer is dropped with it, before the chunk is reported.
@@ -158,8 +158,8 @@ impl Worker {
         sample: u64,
         fetched: Fetched,
     ) -> Result<(), Failure> {
-        let desk = &self.clock.desks[self.index];
-        desk.take(sample);
+        let activity = &self.clock.activities[self.index];
+        activity.take(sample);
         let started = Instant::now();
         let is_fetched = fetched.is_some();
         let encoded = match fetched {
@@ -167,12 +167,12 @@ impl Worker {
             None => self.shards.read_into(sample, mem::take(&mut self.spare)),
         };
         let encoded = encoded.map_err(|error| Failure::from(error.cause))?;
-        desk.begin(Step::Decode);
+        activity.begin(Step::Decode);
         let read = Instant::now();
         let views = self.maker.decode(&encoded.bytes, epoch, sample);
         let mut views = views.map_err(|error| Failure::Sample(error.to_string()))?;
         encoded.check_intact().map_err(|error| Failure::from(error.cause))?;
-        desk.begin(Step::Augment);
+        activity.begin(Step::Augment);
         let decoded = Instant::now();
         for view in 0..self.config.views {
             let (layout, size) = (self.config.format.layout, slots.size(view));
@@ -210,12 +210,12 @@ impl Worker {
             .map(ToString::to_string)
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".into());
-        let (_, sample) = self.desk().now();
+        let (_, sample) = self.activity().now();
         PipelineError::WorkerPanicked { place: self.shards.locate(sample).to_string(), message }
     }
 }
 
-impl Desk {
+impl Activity {
     fn take(&self, sample: u64) {
         self.sample.store(sample, Relaxed);
         self.begin(Step::Read);
@@ -241,7 +241,7 @@ impl Desk {
 impl WorkClock {
     pub(crate) fn new(workers: usize) -> Self {
         Self {
-            desks: (0..workers).map(|_| Desk::default()).collect(),
+            activities: (0..workers).map(|_| Activity::default()).collect(),
             samples: AtomicU64::new(0),
             read_ns: AtomicU64::new(0),
             decode_ns: AtomicU64::new(0),

@@ -88,7 +88,7 @@ impl Scan {
     }
 
     fn close(&mut self, group: Option<Group<'_>>) -> Result<(), TarError> {
-        let Some(settled) = group.map(|group| group.settle(&mut self.index.findings)) else { return Ok(()) };
+        let Some(settled) = group.map(|group| group.finish(&mut self.index.findings)) else { return Ok(()) };
         let key = String::from_utf8_lossy(&settled.key);
         let Some(image) = settled.image else {
             self.apart.labels.extend(settled.label.map(|found| ApartLabel::new(&key, found)));

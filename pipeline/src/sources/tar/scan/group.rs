@@ -107,7 +107,7 @@ impl<'a> Group<'a> {
     }
 
     /// Image and label; what is neither is noted.
-    pub(super) fn settle(self, findings: &mut FindingsBuilder) -> Settled<'a> {
+    pub(super) fn finish(self, findings: &mut FindingsBuilder) -> Settled<'a> {
         let Group { key, image, further_images, cls, mut json, .. } = self;
         for Image { extension, member, .. } in further_images {
             let is_dotted = extension.contains(&b'.');
