@@ -181,7 +181,7 @@ pub struct Overrides {
     /// Where [`val_shards`](Self::val_shards) are (configuration file only)
     #[arg(skip)]
     pub absolute_val_shards: Option<Vec<String>>,
-    /// SwAV's crops, for swav: 2 of --size, and 6 of the largest size up to half of it that the encoder is compiled for (224: 96; 32: 16)
+    /// SwAV's crops, for swav: 2 of --size, and 6 of the largest size up to half of it that the encoder is compiled for (224: 96; 32: 16) [default: two views of --size]
     #[arg(long, help_heading = topics::AUGMENTATION, num_args = 0, default_missing_value = "true", conflicts_with = "recipe")]
     pub multi_crop: Option<bool>,
     /// Augmentation: `byol` for BYOL's two recipes, `swav` for --multi-crop's, or a TOML file with what differs from the preset's [default: the preset's]

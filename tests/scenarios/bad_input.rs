@@ -49,7 +49,7 @@ fn settings_that_cannot_work() {
         ),
         (
             &["--shards", "train", "--arch", "resnet50"],
-            "resnet50 at 32 was not compiled; compiled are: resnet8 at 32; resnet20 at 32; resnet18-cifar-w16 at 32 and 64",
+            "resnet50 at 32 was not compiled; compiled are: resnet8 at 16 and 32; resnet20 at 16 and 32; resnet18-cifar-w16 at 16, 32 and 64",
         ),
         (&["--shards", "train", "--config", "config.toml"], "unknown field `batch_sise`"),
         (&["--shards", "train", "--epochs", "0"], "error: --epochs 0: must be at least 1"),

@@ -261,7 +261,7 @@ fn unusable_images_are_compared_with_none() {
         assert_eq!(report["train"]["images"], 6);
         let warned = String::from_utf8(output.stderr).unwrap();
         assert!(
-            warned.contains("sample 0 \"v100\"") && warned.contains("1 samples could not be used"),
+            warned.contains("sample 0 \"v100\"") && warned.contains("cannot be used: 1 sample"),
             "{warned}"
         );
     }

@@ -136,7 +136,10 @@ fn a_study_runs_its_rows_reports_and_goes_on() {
     let more = succeed(study().args(["--only", "byol", "--seeds", "2"]));
     assert!(more.contains("# run 2 of 2: byol, seed 1"), "{more}");
     let printed = refused(study().args(["--only", "dino"]));
-    assert!(printed.contains("--only dino: methods has barlow-twins, byol, methods,"), "{printed}");
+    assert!(
+        printed.contains("--only dino: methods has barlow-twins, byol, byol with its own recipe, methods,"),
+        "{printed}"
+    );
     let report = std::fs::read_to_string(fixture.path("study/report.md")).unwrap();
     for row in [
         "| simsiam |",

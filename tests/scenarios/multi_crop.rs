@@ -11,9 +11,9 @@ const SWAV: [&str; 3] = ["--method", "swav", "--multi-crop"];
 #[test]
 fn a_multi_crop_run_goes_on_to_the_same_bits_and_is_evaluated_as_any() {
     let fixture = Fixture::new();
-    let printed =
-        succeed(&mut fixture.train("run", &[&SWAV[..], &["--epochs", "2", "--limit", "48"]].concat()));
-    assert!(printed.contains("count = 6\nsize = 16\n"), "{printed}");
+    succeed(&mut fixture.train("run", &[&SWAV[..], &["--epochs", "2", "--limit", "48"]].concat()));
+    let config = fs::read_to_string(fixture.path("run/config.toml")).unwrap();
+    assert!(config.contains("count = 6\nsize = 16\n"), "{config}");
     let metrics = fixture.metrics("run");
     assert!(metrics.iter().filter_map(|line| line["loss"].as_f64()).all(f64::is_finite));
     let weights = fixture.weights("run", 12);
