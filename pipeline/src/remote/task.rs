@@ -35,6 +35,11 @@ impl<T> Task<T> {
         self.result.recv_blocking().unwrap_or_else(|_| Err(self.stopped()))
     }
 
+    /// Whether [`wait`](Self::wait) returns at once.
+    pub(crate) fn is_done(&self) -> bool {
+        !self.result.is_empty() || self.result.is_closed()
+    }
+
     fn stopped(&self) -> RemoteError {
         Cause::Stopped.once(&self.about)
     }

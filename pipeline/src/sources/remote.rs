@@ -175,8 +175,13 @@ impl RemoteShard {
             Near::No => None,
         };
         self.depot.admit(&self.near, self.cached_bytes());
-        let task = task.unwrap_or_else(|| self.fetch());
-        let held = task.wait().map_err(|error| ReadCause::Unreachable(error.to_string()))?;
+        let held = match task {
+            // What failed ahead of time may work by now.
+            Some(task) if task.is_done() => task.wait().or_else(|_| self.fetch().wait()),
+            Some(task) => task.wait(),
+            None => self.fetch().wait(),
+        };
+        let held = held.map_err(|error| ReadCause::Unreachable(error.to_string()))?;
         let opening = Opening::new(&self.options, &self.labelling);
         let Opened { source, .. } =
             self.open_file(&held, &opening).map_err(|error| ReadCause::Unreachable(error.to_string()))?;

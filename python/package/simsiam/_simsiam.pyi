@@ -62,7 +62,7 @@ class Batch:
         """The second view of every image."""
     @property
     def views(self) -> tuple[Array, ...]:
-        """All views."""
+        """All views; those of a group with a size of its own have a shape of their own."""
     @property
     def labels(self) -> Array:
         """The class of each image as int64; -1 where its shard has none."""
