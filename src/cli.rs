@@ -59,7 +59,7 @@ pub enum Command {
     /// Train an encoder on shards, or on the demo's own images without --shards
     #[command(args_override_self = true, after_help = examples::TRAIN)]
     Train(Box<TrainArgs>),
-    /// Run the paper's ablations, or all methods, in turn, and report what came of them
+    /// Run the paper's ablations, or all methods, in turn, and report their results
     #[command(args_override_self = true, after_help = examples::STUDY)]
     Study(Box<StudyArgs>),
     /// Judge the features of a run: nearest neighbours and a linear probe

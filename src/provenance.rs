@@ -66,8 +66,11 @@ impl Provenance {
 
     /// `simsiam 0.1.0 (commit ...; features cuda)`.
     pub fn program(&self) -> String {
-        let features = if self.features.is_empty() { "none".into() } else { self.features.join(", ") };
-        format!("simsiam {} (commit {}; features {features})", self.version, self.commit)
+        format!("simsiam {} (commit {}; features {})", self.version, self.commit, self.features_text())
+    }
+
+    fn features_text(&self) -> String {
+        if self.features.is_empty() { "none".into() } else { self.features.join(", ") }
     }
 
     /// The entries of an exported file's metadata: (key, value). Paths are cut down to their last part, since the file may go anywhere.
@@ -89,10 +92,9 @@ impl Provenance {
 /// What `simsiam --version` prints after the program's name.
 pub fn long_version() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
-        let Provenance {
-            version, commit, features, compiler, target, processor, instructions, cores, ..
-        } = Provenance::now();
-        let features = if features.is_empty() { "none".into() } else { features.join(", ") };
+        let now = Provenance::now();
+        let features = now.features_text();
+        let Provenance { version, commit, compiler, target, processor, instructions, cores, .. } = now;
         format!(
             "{version}\ncommit: {commit}\nfeatures: {features}\ncompiler: {compiler}\ntarget: {target}\n\
              processor: {processor}\ninstructions: {instructions}\ncores: {cores}"

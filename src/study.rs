@@ -1,4 +1,4 @@
-//! The paper's tables in small: many runs in turn on the same data, and what came of each beside the paper's value.
+//! The paper's tables in small: many runs in turn on the same data, and the results of each beside the paper's value.
 
 mod plot;
 mod report;

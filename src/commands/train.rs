@@ -1,4 +1,4 @@
-//! `simsiam train`: settles the configuration, opens data and folder, trains, and says what came of it.
+//! `simsiam train`: settles the configuration, opens data and folder, trains, and says how it ended.
 
 mod messages;
 
