@@ -103,10 +103,8 @@ pub struct Progress {
     bar: RunBar,
     pace: Pace,
     config: TrainConfig,
-    epochs: u64,
     steps_per_epoch: u64,
     images_per_step: f64,
-    log_every: u64,
     rule: HealthRule,
     collapse_help: String,
     since: Instant,
@@ -138,10 +136,8 @@ impl Progress {
             bar,
             pace: Pace::new(config, steps_per_epoch),
             config: config.clone(),
-            epochs: config.epochs,
             steps_per_epoch,
             images_per_step: config.images_per_step(),
-            log_every: config.log_every,
             rule: HealthRule::new(config),
             collapse_help: config.collapse_help(),
             since: Instant::now(),
@@ -165,7 +161,7 @@ impl Progress {
 
     /// Whether the next step's gradients are to be told of.
     pub fn wants_gradients(&self) -> bool {
-        self.board.is_some() && (self.step() + 1).is_multiple_of(self.log_every)
+        self.board.is_some() && (self.step() + 1).is_multiple_of(self.config.log_every)
     }
 
     /// Shows what training sees and what the encoder makes of it, where there is a TensorBoard.
@@ -191,7 +187,7 @@ impl Progress {
 
     /// Whether all steps are done and reported.
     pub fn is_finished(&self) -> bool {
-        self.step() == self.epochs * self.steps_per_epoch
+        self.step() == self.config.epochs * self.steps_per_epoch
     }
 
     /// The rule that ends the run now, and why.
@@ -241,7 +237,7 @@ impl Progress {
         self.images += report.images;
         self.waited += report.waited;
         self.bar.set_step(counters.step);
-        let is_due = counters.step.is_multiple_of(self.log_every) || !report.loss.is_finite();
+        let is_due = counters.step.is_multiple_of(self.config.log_every) || !report.loss.is_finite();
         if let Some(estimate) = self.pace.stepped(counters.step) {
             self.console.line(estimate);
         }
@@ -269,7 +265,8 @@ impl Progress {
                 counters.best_knn = Some((top1, step));
             }
         }
-        let stopped_by = if epoch < self.epochs { self.stopped_by().map(|(rule, _)| rule) } else { None };
+        let stopped_by =
+            if epoch < self.config.epochs { self.stopped_by().map(|(rule, _)| rule) } else { None };
         let metrics = EpochMetrics { step, epoch, epoch_loss, knn_top1, probe_top1, stopped_by };
         self.metrics.write(&metrics)?;
         self.board.as_mut().map(|board| board.epoch(&metrics)).transpose()?;
@@ -278,8 +275,11 @@ impl Progress {
         parts.extend(probe_top1.map(|top1| format!("online probe {top1:.2} %")));
         parts.extend(knn_top1.map(|top1| format!("kNN top-1 {top1:.2} %")));
         if !parts.is_empty() {
-            let name =
-                if epoch == 0 { "untrained".into() } else { format!("epoch {epoch}/{} done", self.epochs) };
+            let name = if epoch == 0 {
+                "untrained".into()
+            } else {
+                format!("epoch {epoch}/{} done", self.config.epochs)
+            };
             self.console.measured("epoch", &metrics, format_args!("{name}: {}", parts.join(", ")));
         }
         self.restart_clock();
@@ -348,8 +348,9 @@ impl Progress {
         );
         self.bar.show(metrics, left);
         if !self.console.shows_bars() {
-            let steps = (thousands(*step), thousands(self.epochs * self.steps_per_epoch));
-            let text = format_args!("epoch {epoch}/{}  step {}/{}  {text}", self.epochs, steps.0, steps.1);
+            let steps = (thousands(*step), thousands(self.config.epochs * self.steps_per_epoch));
+            let text =
+                format_args!("epoch {epoch}/{}  step {}/{}  {text}", self.config.epochs, steps.0, steps.1);
             self.console.measured("step", metrics, text);
         }
         let before = std::mem::replace(&mut self.counters.health, metrics.health);

@@ -18,6 +18,8 @@ pub const CONFIG: &str = "config.toml";
 pub const METRICS: &str = "metrics.jsonl";
 /// What each process that trained the run was: program, machine, command, data.
 pub const PROVENANCE: &str = "provenance.json";
+/// Samples that could not be used, in a run's folder.
+pub const QUARANTINE: &str = "quarantine.json";
 /// Held by the process that trains.
 const LOCK: &str = "lock";
 
@@ -113,11 +115,7 @@ impl RunDir {
     /// # Errors
     /// If it cannot be written.
     pub fn write_quarantine(&self, bad: &[BadSample]) -> Result<()> {
-        if bad.is_empty() {
-            Ok(())
-        } else {
-            self.write("quarantine.json", serde_json::to_string_pretty(bad)?)
-        }
+        if bad.is_empty() { Ok(()) } else { self.write(QUARANTINE, serde_json::to_string_pretty(bad)?) }
     }
 
     /// Adds a process to those that the run has had. A list that cannot be read is begun anew.

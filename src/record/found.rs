@@ -9,7 +9,7 @@ use serde_json::Value;
 use simsiam_pipeline::BadSample;
 
 use crate::evaluate::scores::Scores;
-use crate::run_dir::PROVENANCE;
+use crate::run_dir::{PROVENANCE, QUARANTINE};
 
 /// A result of `simsiam eval`.
 #[derive(Clone, Debug, Deserialize)]
@@ -50,7 +50,7 @@ impl Evaluation {
 
 /// The samples in `RUN/quarantine.json`.
 pub(super) fn quarantine(run: &Path) -> Vec<BadSample> {
-    read(&run.join("quarantine.json")).unwrap_or_default()
+    read(&run.join(QUARANTINE)).unwrap_or_default()
 }
 
 /// What the last process that trained the run has written of itself into `RUN/provenance.json`: (name, value).

@@ -7,11 +7,11 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 
 use crate::record::RunRecord;
-use crate::run_dir::{CONFIG, METRICS, RunDir};
+use crate::run_dir::{CONFIG, METRICS, PROVENANCE, QUARANTINE, RunDir};
 use crate::runs::find;
 
 /// What of a run's folder is looked at: when one of these changes, the run is read again.
-const LOOKED_AT: [&str; 6] = [CONFIG, METRICS, "checkpoints", "eval", "quarantine.json", "provenance.json"];
+const LOOKED_AT: [&str; 6] = [CONFIG, METRICS, "checkpoints", "eval", QUARANTINE, PROVENANCE];
 
 /// The runs below a folder.
 pub(super) struct Watch {
