@@ -15,6 +15,7 @@
 //! | [`optim`] | SGD with momentum, LARS and AdamW, and one learning rate for the predictor |
 //! | [`state`] | named values out of and into a network, for checkpoints |
 //! | [`init`] | the generator of initial values, a stream per parameter name |
+//! | [`collective`] | several processes on one network, each with a share of the batch |
 //! | [`backend`] | the operations that a device must offer, and dfdx's `Cpu` offering them |
 //!
 //! Every layer records its own operation on dfdx's tape, so `loss.backward()` is dfdx's, and everything is generic
@@ -47,6 +48,8 @@ pub mod state;
 pub mod init;
 
 pub mod backend;
+
+pub mod collective;
 
 pub use backend::Backend;
 pub use branch::{Branch, Encoded};

@@ -6,7 +6,8 @@ use std::ops::{Deref, DerefMut};
 use dfdx::nn::ZeroGrads;
 use dfdx::prelude::*;
 
-use crate::backend::{AdamWStep, Backend, LarsStep, SgdStep, computed};
+use crate::backend::{AdamWStep, Backend, LarsStep, SgdStep, computed, take_gradient};
+use crate::collective::Ranks;
 use crate::init::InitRng;
 use crate::optim::is_trained;
 
@@ -28,6 +29,9 @@ pub trait NamedTensors<D: Backend> {
     /// # Errors
     /// The first that `each` gives.
     fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err>;
+
+    /// Tells the layers which ranks their batches are divided among.
+    fn join(&mut self, ranks: &Ranks);
 }
 
 /// What is done with each tensor: called with its name, whether it is a parameter (not a running statistic), and itself.
@@ -99,6 +103,18 @@ pub trait AnyTensor<D: Backend> {
     /// If it has none.
     fn gradient(&self, grads: &Gradients<f32, D>) -> Vec<f32>;
 
+    /// Takes its gradient, which may be of several parts of the batch, one after the other.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn take_gradient(&self, grads: &mut Gradients<f32, D>) -> Result<Vec<f32>, D::Err>;
+
+    /// Puts a gradient in place.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn put_gradient(&self, grads: &mut Gradients<f32, D>, values: &[f32]) -> Result<(), D::Err>;
+
     /// Sets its gradient to 0; no other is kept from now on, but for those of which this was asked before.
     fn zero_gradient(&self, grads: &mut Gradients<f32, D>);
 
@@ -160,6 +176,16 @@ impl<S: ConstShape, D: Backend> AnyTensor<D> for Tensor<S, f32, D> {
         grads.get(self).as_vec()
     }
 
+    fn take_gradient(&self, grads: &mut Gradients<f32, D>) -> Result<Vec<f32>, D::Err> {
+        let dev = self.device();
+        dev.host(take_gradient(grads.get_or_alloc_mut(self)?, dev)?)
+    }
+
+    fn put_gradient(&self, grads: &mut Gradients<f32, D>, values: &[f32]) -> Result<(), D::Err> {
+        *grads.get_or_alloc_mut(self)? = self.device().gradient(values)?;
+        Ok(())
+    }
+
     fn zero_gradient(&self, grads: &mut Gradients<f32, D>) {
         self.zero_grads(grads);
     }
@@ -215,6 +241,14 @@ impl<S: Shape, D: Backend> AnyTensor<D> for Buffer<S, D> {
         unreachable!("a buffer has no gradient")
     }
 
+    fn take_gradient(&self, _: &mut Gradients<f32, D>) -> Result<Vec<f32>, D::Err> {
+        unreachable!("a buffer has no gradient")
+    }
+
+    fn put_gradient(&self, _: &mut Gradients<f32, D>, _: &[f32]) -> Result<(), D::Err> {
+        unreachable!("a buffer has no gradient")
+    }
+
     fn zero_gradient(&self, _: &mut Gradients<f32, D>) {
         unreachable!("a buffer has no gradient")
     }
@@ -244,9 +278,9 @@ pub(crate) fn joined(prefix: &str, name: &str) -> String {
 }
 
 /// The [`NamedTensors`] of a piece of network: its fields in their order, each with its name, which is empty for one
-/// whose tensors are named as the piece's own.
+/// whose tensors are named as the piece's own. A piece that looks across the batch names the field of its ranks last.
 macro_rules! parts {
-    ($($name:literal: $($field:ident).+),+ $(,)?) => {
+    ($($name:literal: $($field:ident).+),+ $(,)? $(; $ranks:ident)?) => {
         fn visit(&self, prefix: &str, each: &mut $crate::module::Read<'_, D>) {
             $($crate::module::NamedTensors::visit(
                 &self.$($field).+,
@@ -267,6 +301,11 @@ macro_rules! parts {
             )?;)+
             Ok(())
         }
+
+        fn join(&mut self, ranks: &$crate::collective::Ranks) {
+            $($crate::module::NamedTensors::<D>::join(&mut self.$($field).+, ranks);)+
+            $(self.$ranks = ranks.clone();)?
+        }
     };
 }
 pub(crate) use parts;
@@ -280,6 +319,8 @@ impl<S: ConstShape, D: Backend> NamedTensors<D> for Tensor<S, f32, D> {
     fn visit_mut(&mut self, name: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
         each(name, true, self)
     }
+
+    fn join(&mut self, _: &Ranks) {}
 }
 
 /// A tensor that is kept with the network but is no parameter, such as a running statistic.
@@ -308,6 +349,8 @@ impl<S: Shape, D: Backend> NamedTensors<D> for Buffer<S, D> {
     fn visit_mut(&mut self, name: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
         each(name, false, self)
     }
+
+    fn join(&mut self, _: &Ranks) {}
 }
 
 impl<M: NamedTensors<D> + ?Sized, D: Backend> NamedTensors<D> for Box<M> {
@@ -317,6 +360,10 @@ impl<M: NamedTensors<D> + ?Sized, D: Backend> NamedTensors<D> for Box<M> {
 
     fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
         (**self).visit_mut(prefix, each)
+    }
+
+    fn join(&mut self, ranks: &Ranks) {
+        (**self).join(ranks);
     }
 }
 
@@ -330,5 +377,11 @@ impl<M: NamedTensors<D>, D: Backend> NamedTensors<D> for Option<M> {
 
     fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
         self.as_mut().map_or(Ok(()), |part| part.visit_mut(prefix, each))
+    }
+
+    fn join(&mut self, ranks: &Ranks) {
+        if let Some(part) = self {
+            part.join(ranks);
+        }
     }
 }

@@ -1,5 +1,7 @@
 use dfdx::prelude::*;
 
+use crate::collective::Ranks;
+
 /// What follows a normalisation, fused with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
@@ -63,13 +65,14 @@ pub trait BatchNormKernel: Storage<f32> {
     /// The weight of a new batch in the running statistics, PyTorch's default.
     const MOMENTUM: f32 = 0.1;
 
-    /// Normalises by the batch's own statistics, and moves the running mean and (unbiased) variance towards them.
+    /// Normalises by the statistics of the batch, which is all ranks', and moves the running mean and (unbiased) variance towards them.
     #[allow(clippy::type_complexity)]
     fn batch_norm_train<S: Shape, C: Shape>(
         &self,
         op: &Normalization<'_, S, C, Self>,
         running_mean: &mut Tensor<C, f32, Self>,
         running_var: &mut Tensor<C, f32, Self>,
+        ranks: &Ranks,
     ) -> Result<(Tensor<S, f32, Self>, BatchStatistics<C, Self>), Self::Err>;
 
     /// Normalises by the running statistics.
@@ -80,11 +83,12 @@ pub trait BatchNormKernel: Storage<f32> {
         running_var: &Tensor<C, f32, Self>,
     ) -> Result<Tensor<S, f32, Self>, Self::Err>;
 
-    /// Adds the gradients, given `dL/dy`, and leaves `dL/dx` in its place.
+    /// Adds the gradients, given `dL/dy`, and leaves `dL/dx` in its place. Those of scale and shift are of this rank's images.
     fn batch_norm_backward<S: Shape, C: Shape>(
         &self,
         saved: &BatchNormSaved<'_, S, C, Self>,
         grad_output: &mut Self::Vec,
         gradients: BatchNormGradients<'_, Self>,
+        ranks: &Ranks,
     ) -> Result<(), Self::Err>;
 }

@@ -47,6 +47,8 @@ pub struct Conv2dGradients<'a, D: Storage<f32>> {
     pub input: Option<&'a mut D::Vec>,
     /// `dL/dw`.
     pub weight: &'a mut D::Vec,
+    /// Equal parts of the batch, whose `dL/dw` are added to separate values, one part's after the other's.
+    pub parts: usize,
 }
 
 /// Convolution without bias, `y[n, o] = sum over c of x[n, c] * w[o, c]` (cross-correlation, as everywhere).

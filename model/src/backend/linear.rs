@@ -8,6 +8,8 @@ pub struct LinearGradients<'a, D: Storage<f32>> {
     pub weight: &'a mut D::Vec,
     /// `dL/db`, the sum of `dL/dy` over the batch.
     pub bias: Option<&'a mut D::Vec>,
+    /// Equal parts of the batch, whose gradients of the parameters are added to separate values, one part's after the other's.
+    pub parts: usize,
 }
 
 /// `y = x W^T + b` with `x` of shape `batch x in` and `W` of shape `out x in`, as PyTorch stores it.

@@ -32,6 +32,9 @@ pub use cosine::CosineKernel;
 mod rows;
 pub use rows::RowsKernel;
 
+mod exchange;
+pub use exchange::ExchangeKernel;
+
 mod sgd;
 pub use sgd::{SgdKernel, SgdStep};
 
@@ -63,6 +66,7 @@ pub trait Backend:
     + LinearKernel
     + CosineKernel
     + RowsKernel
+    + ExchangeKernel
     + SgdKernel
     + LarsKernel
     + AdamWKernel

@@ -2,6 +2,7 @@ use std::fmt::Debug;
 
 use super::AnySize;
 use crate::backend::Backend;
+use crate::collective::Ranks;
 use crate::init::InitRng;
 use crate::module::{NamedTensors, Read, Write};
 use crate::tensors::{Features, Taped, View};
@@ -59,6 +60,10 @@ impl<const FEATURES: usize, D: Backend> NamedTensors<D> for Backbone<FEATURES, D
 
     fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
         self.network.visit_mut(prefix, each)
+    }
+
+    fn join(&mut self, ranks: &Ranks) {
+        self.network.join(ranks);
     }
 }
 

@@ -1,4 +1,5 @@
 use crate::backend::Backend;
+use crate::collective::Ranks;
 use crate::init::InitRng;
 use crate::module::{Module, NamedTensors, Read, Write, joined};
 use crate::tensors::{Images, Taped};
@@ -52,6 +53,11 @@ impl<F: Module<D>, R: Module<D>, D: Backend, const REST: usize> NamedTensors<D> 
         (1..)
             .zip(&mut self.rest)
             .try_for_each(|(i, block)| block.visit_mut(&joined(prefix, &i.to_string()), each))
+    }
+
+    fn join(&mut self, ranks: &Ranks) {
+        self.first.join(ranks);
+        self.rest.iter_mut().for_each(|block| block.join(ranks));
     }
 }
 

@@ -1,6 +1,7 @@
 use dfdx::prelude::*;
 
 use crate::backend::{Activation, Backend};
+use crate::collective::Ranks;
 use crate::init::InitRng;
 use crate::layers::{BatchNorm1d, BiasedLinear, Linear, PlainBatchNorm1d};
 use crate::module::{Module, NamedTensors, Read, Write};
@@ -93,6 +94,20 @@ impl<const IN: usize, const OUT: usize, D: Backend> Dense<IN, OUT, D> {
                 norm.visit_mut(&norm_name, each)
             }
             Self::Biased(linear) => linear.visit_mut(&linear_name, each),
+        }
+    }
+
+    pub(super) fn join(&mut self, ranks: &Ranks) {
+        match self {
+            Self::Normed(linear, norm) => {
+                linear.join(ranks);
+                norm.join(ranks);
+            }
+            Self::PlainNormed(linear, norm) => {
+                linear.join(ranks);
+                norm.join(ranks);
+            }
+            Self::Biased(linear) => linear.join(ranks),
         }
     }
 }

@@ -1,5 +1,6 @@
 use super::{Dense, HeadNorm};
 use crate::backend::{Activation, Backend};
+use crate::collective::Ranks;
 use crate::init::InitRng;
 use crate::module::{NamedTensors, Read, Write};
 use crate::tensors::{Features, Taped};
@@ -40,5 +41,10 @@ impl<const DIM: usize, const HIDDEN: usize, D: Backend> NamedTensors<D> for Pred
     fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
         self.hidden.visit_mut(prefix, 0, each)?;
         self.last.visit_mut(prefix, 3, each)
+    }
+
+    fn join(&mut self, ranks: &Ranks) {
+        self.hidden.join(ranks);
+        self.last.join(ranks);
     }
 }

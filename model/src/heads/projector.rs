@@ -1,5 +1,6 @@
 use super::{Dense, HeadConfig};
 use crate::backend::{Activation, Backend};
+use crate::collective::Ranks;
 use crate::init::InitRng;
 use crate::module::{NamedTensors, Read, Write};
 use crate::tensors::{Features, Taped};
@@ -81,5 +82,13 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> Na
             middle.visit_mut(prefix, 3, each)?;
         }
         self.last.visit_mut(prefix, last, each)
+    }
+
+    fn join(&mut self, ranks: &Ranks) {
+        self.first.join(ranks);
+        if let Some(middle) = &mut self.middle {
+            middle.join(ranks);
+        }
+        self.last.join(ranks);
     }
 }

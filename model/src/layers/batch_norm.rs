@@ -4,6 +4,7 @@ use crate::backend::{
     Activation, Backend, BatchNormGradients, BatchNormSaved, GradientVec, Normalization, computed,
     take_gradient,
 };
+use crate::collective::Ranks;
 use crate::init::InitRng;
 use crate::module::{Buffer, Module, NamedTensors, parts};
 use crate::tensors::{Channels, Features, Images, any_size, sized};
@@ -95,6 +96,7 @@ pub struct RunningStatistics<D: Backend> {
     pub mean: Buffer<(usize,), D>,
     /// The variances, one a channel.
     pub var: Buffer<(usize,), D>,
+    ranks: Ranks,
 }
 
 impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
@@ -205,7 +207,8 @@ impl<D: Backend, F> Differentiate<D> for F where
 
 impl<D: Backend> RunningStatistics<D> {
     fn new(dev: &D, channels: usize) -> Self {
-        Self { mean: Buffer(dev.zeros_like(&(channels,))), var: Buffer(dev.ones_like(&(channels,))) }
+        let (mean, var) = (dev.zeros_like(&(channels,)), dev.ones_like(&(channels,)));
+        Self { mean: Buffer(mean), var: Buffer(var), ranks: Ranks::default() }
     }
 }
 
@@ -257,7 +260,9 @@ fn train_op<S: Shape, D: Backend>(
 ) -> (Tensor<S, f32, D>, impl Differentiate<D> + use<S, D>) {
     let both = affine.as_ref().map(|(scale, shift)| (scale, shift));
     let op = Normalization { x: &x, affine: both, residual: residual.as_ref(), activation };
-    let (y, statistics) = computed(x.device().batch_norm_train(&op, &mut running.mean, &mut running.var));
+    let ranks = running.ranks.clone();
+    let trained = x.device().batch_norm_train(&op, &mut running.mean, &mut running.var, &ranks);
+    let (y, statistics) = computed(trained);
 
     let residual_ghost = residual.map(|residual| residual.ghost());
     let y_saved = (activation == Activation::Relu && residual_ghost.is_some()).then(|| y.clone());
@@ -286,7 +291,7 @@ fn train_op<S: Shape, D: Backend>(
         };
         let affine_gradients = grad_affine.as_mut().map(|(scale, shift)| (scale, shift));
         let gradients = BatchNormGradients { input, residual, affine: affine_gradients };
-        dev.batch_norm_backward(&saved, grad, gradients)?;
+        dev.batch_norm_backward(&saved, grad, gradients, &ranks)?;
 
         if let (Some((scale, shift)), Some((grad_scale, grad_shift))) = (&affine, grad_affine) {
             *grads.get_or_alloc_mut(scale)? = grad_scale;
@@ -298,7 +303,7 @@ fn train_op<S: Shape, D: Backend>(
 }
 
 impl<D: Backend> NamedTensors<D> for RunningStatistics<D> {
-    parts! { "running_mean": mean, "running_var": var }
+    parts! { "running_mean": mean, "running_var": var; ranks }
 }
 
 /// How the affine normalisations begin: scale 1, shift 0, mean 0, variance 1.

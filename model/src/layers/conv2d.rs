@@ -3,6 +3,7 @@ use dfdx::prelude::*;
 use crate::backend::{
     Backend, Conv2dGeometry, Conv2dGradients, Format, GradientVec, computed, take_gradient,
 };
+use crate::collective::Ranks;
 use crate::init::InitRng;
 use crate::module::{Module, NamedTensors, parts};
 use crate::tensors::{Images, Stored, any_size, images_shape};
@@ -47,6 +48,7 @@ pub struct Conv2d<
 > {
     /// The filters, `OUT x IN x KERNEL x KERNEL`.
     pub weight: Tensor<Rank4<OUT, IN, KERNEL, KERNEL>, f32, D>,
+    ranks: Ranks,
 }
 
 /// Takes `dL/dy` to the gradients of the input and the filters.
@@ -97,7 +99,7 @@ impl<
         input_gradient: InputGradient,
     ) -> (Images<D, OUT, S_OUT>, impl Differentiate<D> + use<IN, OUT, KERNEL, STRIDE, PAD, S, S_OUT, D>) {
         let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry(IN, OUT);
-        let (y, backward) = convolve(geometry, x, any_size(&self.weight), input_gradient);
+        let (y, backward) = convolve(geometry, x, any_size(&self.weight), input_gradient, self.ranks.parts());
         (Images(y), backward)
     }
 }
@@ -108,6 +110,7 @@ fn convolve<D: Backend>(
     x: Stored<D>,
     weight: Stored<D>,
     input_gradient: InputGradient,
+    parts: usize,
 ) -> (Stored<D>, impl Differentiate<D>) {
     let format = Format::of_sizes(geometry.in_channels, &x.shape().concrete());
     let output = images_shape(x.shape().0, geometry.out_channels, geometry.out_size, format);
@@ -119,7 +122,7 @@ fn convolve<D: Backend>(
             InputGradient::Needed => Some(grads.get_or_alloc_mut(&x)?),
             InputGradient::Unused => None,
         };
-        let gradients = Conv2dGradients { input, weight: &mut grad_w };
+        let gradients = Conv2dGradients { input, weight: &mut grad_w, parts };
         dev.conv2d_backward(&geometry, &x, &weight, grad_y, gradients)?;
         *grads.get_or_alloc_mut(&weight)? = grad_w;
         Ok(())
@@ -161,7 +164,7 @@ impl<
     D: Backend,
 > NamedTensors<D> for Conv2d<IN, OUT, KERNEL, STRIDE, PAD, D>
 {
-    parts! { "weight": weight }
+    parts! { "weight": weight; ranks }
 }
 
 impl<
@@ -174,6 +177,7 @@ impl<
 > Module<D> for Conv2d<IN, OUT, KERNEL, STRIDE, PAD, D>
 {
     fn new(dev: &D, rng: &InitRng) -> Self {
-        Self { weight: rng.child("weight").kaiming_normal(dev, OUT * KERNEL * KERNEL) }
+        let weight = rng.child("weight").kaiming_normal(dev, OUT * KERNEL * KERNEL);
+        Self { weight, ranks: Ranks::default() }
     }
 }

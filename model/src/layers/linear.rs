@@ -1,6 +1,7 @@
 use dfdx::prelude::*;
 
 use crate::backend::{Backend, LinearGradients, computed, take_gradient};
+use crate::collective::Ranks;
 use crate::init::InitRng;
 use crate::module::{Module, NamedTensors, parts};
 use crate::tensors::{Channels, Features};
@@ -27,12 +28,13 @@ use crate::tensors::{Channels, Features};
 pub struct Linear<const IN: usize, const OUT: usize, D: Backend> {
     /// `W`, `OUT x IN`.
     pub weight: Tensor<Rank2<OUT, IN>, f32, D>,
+    ranks: Ranks,
 }
 
 impl<const IN: usize, const OUT: usize, D: Backend> Linear<IN, OUT, D> {
     /// `x W^T`.
     pub fn forward<T: Tape<f32, D>>(&self, x: Features<D, IN, T>) -> Features<D, OUT, T> {
-        linear(x, &self.weight, None)
+        linear(x, &self.weight, None, self.ranks.parts())
     }
 }
 
@@ -60,12 +62,13 @@ pub struct BiasedLinear<const IN: usize, const OUT: usize, D: Backend> {
     pub weight: Tensor<Rank2<OUT, IN>, f32, D>,
     /// `b`.
     pub bias: Channels<D, OUT>,
+    ranks: Ranks,
 }
 
 impl<const IN: usize, const OUT: usize, D: Backend> BiasedLinear<IN, OUT, D> {
     /// `x W^T + b`.
     pub fn forward<T: Tape<f32, D>>(&self, x: Features<D, IN, T>) -> Features<D, OUT, T> {
-        linear(x, &self.weight, Some(&self.bias))
+        linear(x, &self.weight, Some(&self.bias), self.ranks.parts())
     }
 }
 
@@ -73,6 +76,7 @@ fn linear<const IN: usize, const OUT: usize, D: Backend, T: Tape<f32, D>>(
     x: Features<D, IN, T>,
     weight: &Tensor<Rank2<OUT, IN>, f32, D>,
     bias: Option<&Channels<D, OUT>>,
+    parts: usize,
 ) -> Features<D, OUT, T> {
     let (x, mut tape) = x.split_tape();
     let y = computed(x.device().linear(&x, weight, bias));
@@ -88,7 +92,7 @@ fn linear<const IN: usize, const OUT: usize, D: Backend, T: Tape<f32, D>>(
             None => None,
         };
         let x_grad = grads.get_or_alloc_mut(&x)?;
-        let gradients = LinearGradients { x: x_grad, weight: &mut grad_w, bias: grad_b.as_mut() };
+        let gradients = LinearGradients { x: x_grad, weight: &mut grad_w, bias: grad_b.as_mut(), parts };
         dev.linear_backward(&x, &weight, &grad_y, gradients)?;
         *grads.get_or_alloc_mut(&weight)? = grad_w;
         if let (Some(bias), Some(grad_b)) = (&bias, grad_b) {
@@ -100,17 +104,17 @@ fn linear<const IN: usize, const OUT: usize, D: Backend, T: Tape<f32, D>>(
 }
 
 impl<const IN: usize, const OUT: usize, D: Backend> NamedTensors<D> for Linear<IN, OUT, D> {
-    parts! { "weight": weight }
+    parts! { "weight": weight; ranks }
 }
 
 impl<const IN: usize, const OUT: usize, D: Backend> Module<D> for Linear<IN, OUT, D> {
     fn new(dev: &D, rng: &InitRng) -> Self {
-        Self { weight: rng.child("weight").kaiming_uniform(dev, IN) }
+        Self { weight: rng.child("weight").kaiming_uniform(dev, IN), ranks: Ranks::default() }
     }
 }
 
 impl<const IN: usize, const OUT: usize, D: Backend> NamedTensors<D> for BiasedLinear<IN, OUT, D> {
-    parts! { "weight": weight, "bias": bias }
+    parts! { "weight": weight, "bias": bias; ranks }
 }
 
 impl<const IN: usize, const OUT: usize, D: Backend> Module<D> for BiasedLinear<IN, OUT, D> {
@@ -118,6 +122,7 @@ impl<const IN: usize, const OUT: usize, D: Backend> Module<D> for BiasedLinear<I
         Self {
             weight: rng.child("weight").kaiming_uniform(dev, IN),
             bias: rng.child("bias").kaiming_uniform(dev, IN),
+            ranks: Ranks::default(),
         }
     }
 }

@@ -2,6 +2,7 @@ use dfdx::prelude::*;
 use rayon::prelude::*;
 
 use super::matrix::{Matrix, MatrixMut, Store};
+use super::by_parts;
 use super::planes::factors;
 use super::product::{Left, Right, multiply, multiply_packing, pack_panel};
 use super::profile::{Work, record};
@@ -50,14 +51,18 @@ impl LinearKernel for Cpu {
         let grad_y = factors(grad_output);
         let (shape, work) = (shape::<IN, OUT>(batch), work::<IN, OUT>(batch));
         record("linear weight gradient", shape, work, || {
-            add_weight_gradient(sizes, &x, &grad_y, gradients.weight);
+            by_parts(gradients.parts, [&x, &grad_y], gradients.weight, OUT * IN, |[x, grad_y], grad| {
+                add_weight_gradient([x.len() / IN, IN, OUT], x, grad_y, grad);
+            });
         });
         record("linear input gradient", shape, work, || {
             add_input_gradient(sizes, &weight, &grad_y, gradients.x);
         });
         if let Some(bias) = gradients.bias {
-            bias.resize(OUT, 0.0);
-            add_bias_gradient(grad_output, bias);
+            by_parts(gradients.parts, [grad_output], bias, OUT, |[grad_y], grad| {
+                grad.resize(OUT, 0.0);
+                add_bias_gradient(grad_y, grad);
+            });
         }
         Ok(())
     }

@@ -39,6 +39,11 @@ mod cosine;
 
 mod rows;
 
+mod exchange;
+
+mod parts;
+use parts::by_parts;
+
 mod sgd;
 
 mod lars;

@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 
 use dfdx::prelude::*;
 
+use super::by_parts;
 use super::planes::Planes;
 use super::profile::{Work, record};
 use super::tensor_view::values;
@@ -58,9 +59,12 @@ impl Conv2dKernel for Cpu {
         let grad_output = planes.resized(geometry.out_channels, geometry.out_size).read(grad_output);
         let (x, weight) = (planes.read(values(x)), planes.weight(values(weight)));
         let (shape, work) = described(geometry, &x);
-        gradients.weight.resize(geometry.weight_len(), 0.0);
+        let len = geometry.weight_len();
         record("conv2d weight gradient", &shape, work, || {
-            add_weight_gradient(geometry, &x, &grad_output, gradients.weight);
+            by_parts(gradients.parts, [&x, &grad_output], gradients.weight, len, |[x, grad_output], grad| {
+                grad.resize(len, 0.0);
+                add_weight_gradient(geometry, x, grad_output, grad);
+            });
         });
         if let Some(grad_x) = gradients.input {
             record("conv2d input gradient", shape, work, || {

@@ -1,0 +1,16 @@
+use std::ops::Range;
+
+use dfdx::prelude::*;
+
+/// What [`Ranks`](crate::collective::Ranks) ask of a device beside its operations.
+pub trait ExchangeKernel: Storage<f32> {
+    /// Adds a range of values to `to`, which has as many.
+    fn add_range(&self, values: &Self::Vec, range: Range<usize>, to: &mut Self::Vec)
+    -> Result<(), Self::Err>;
+
+    /// A gradient's values on the host.
+    fn host(&self, gradient: Self::Vec) -> Result<Vec<f32>, Self::Err>;
+
+    /// A gradient with these values.
+    fn gradient(&self, values: &[f32]) -> Result<Self::Vec, Self::Err>;
+}

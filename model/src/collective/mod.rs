@@ -1,0 +1,244 @@
+//! Several processes, the *ranks*, that train one network on shares of each batch.
+//!
+//! A rank computes its own images' part of a step. What looks across the batch asks for the others' part of it, and each rank
+//! then computes the same from the whole:
+//!
+//! | what | asks for |
+//! |---|---|
+//! | batch norm | the other ranks' moments, and in the backward pass their sums |
+//! | the losses, and how outputs spread | the projections of the whole batch, by [`Ranks::gather`] |
+//! | the update | the sum of all gradients, by [`Ranks::sum_gradients`] |
+//!
+//! The loss of a rank is therefore that of the global batch, and the ranks' gradients add up to its gradient: no loss, no method
+//! and no optimiser knows how many ranks there are.
+
+use std::fmt;
+use std::sync::Arc;
+
+use dfdx::prelude::*;
+
+use crate::backend::{Backend, take_gradient};
+use crate::module::{AnyTensor, NamedTensors};
+use crate::optim::is_trained;
+use crate::tensors::Features;
+
+mod threads;
+pub use threads::Threads;
+
+/// The exchange among ranks: each operation is called by all of them, in the same order.
+///
+/// An operation that cannot be completed does not return. No rank can go on without the others, so the implementation ends the
+/// process, and by that all of them.
+pub trait Collective: fmt::Debug + Send + Sync {
+    /// This process, `0..size`.
+    fn rank(&self) -> usize;
+
+    /// Number of processes.
+    fn size(&self) -> usize;
+
+    /// Every rank's bytes, in the order of ranks: `size` times as many as are its own.
+    fn all_gather(&self, own: &[u8], all: &mut [u8]);
+
+    /// Replaces the values by their sums over the ranks, added up in the engine's order: the same bits on every rank.
+    fn all_reduce(&self, values: &mut [f32]);
+}
+
+/// This process among its [`Collective`], and how sums over the batch are put in order. The default is a process alone.
+#[derive(Clone, Debug, Default)]
+pub struct Ranks(Option<Arc<Group>>);
+
+#[derive(Debug)]
+struct Group {
+    collective: Arc<dyn Collective>,
+    order: SumOrder,
+}
+
+/// The order in which sums over the batch are added up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SumOrder {
+    /// Each rank's sum, and then the engine's order: the fastest. A number of ranks has results of its own, which differ from
+    /// those of another by rounding.
+    Any,
+    /// The sums of [`FIXED_PARTS`] equal parts of the batch, neighbour by neighbour: the same bits for any number of ranks that divides them.
+    Fixed,
+}
+
+/// The parts of a batch that [`SumOrder::Fixed`] adds up.
+pub const FIXED_PARTS: usize = 8;
+
+/// The one process of a run that is not divided.
+#[derive(Debug)]
+struct Alone;
+
+impl Collective for Alone {
+    fn rank(&self) -> usize {
+        0
+    }
+
+    fn size(&self) -> usize {
+        1
+    }
+
+    fn all_gather(&self, own: &[u8], all: &mut [u8]) {
+        all.copy_from_slice(own);
+    }
+
+    fn all_reduce(&self, _: &mut [f32]) {}
+}
+
+impl Ranks {
+    /// The ranks of a collective.
+    ///
+    /// # Panics
+    /// If [`FIXED_PARTS`] cannot be divided among them, where the order is fixed.
+    pub fn new(collective: Arc<dyn Collective>, order: SumOrder) -> Self {
+        let size = collective.size();
+        assert!(
+            order == SumOrder::Any || FIXED_PARTS.is_multiple_of(size),
+            "{FIXED_PARTS} parts cannot be divided among {size} ranks"
+        );
+        Self(Some(Arc::new(Group { collective, order })))
+    }
+
+    /// One process whose sums over the batch are in this order.
+    pub fn alone(order: SumOrder) -> Self {
+        Self::new(Arc::new(Alone), order)
+    }
+
+    /// This process, `0..size`.
+    pub fn rank(&self) -> usize {
+        self.0.as_ref().map_or(0, |group| group.collective.rank())
+    }
+
+    /// Number of processes.
+    pub fn size(&self) -> usize {
+        self.0.as_ref().map_or(1, |group| group.collective.size())
+    }
+
+    /// Whether this is the process that prints and writes.
+    pub fn is_first(&self) -> bool {
+        self.rank() == 0
+    }
+
+    /// The parts of this rank's share of the batch whose sums are kept apart, which must divide it.
+    pub fn parts(&self) -> usize {
+        match &self.0 {
+            Some(group) if group.order == SumOrder::Fixed => FIXED_PARTS / group.collective.size(),
+            _ => 1,
+        }
+    }
+
+    /// Whether sums over this rank's images are sums over the batch.
+    pub(crate) fn is_trivial(&self) -> bool {
+        self.size() == 1 && self.parts() == 1
+    }
+
+    /// Every rank's values, in the order of ranks; as many of each.
+    pub fn all_gather<T: bytemuck::Pod>(&self, own: &[T]) -> Vec<T> {
+        let Some(group) = &self.0 else { return own.to_vec() };
+        let mut all = vec![T::zeroed(); group.collective.size() * own.len()];
+        group.collective.all_gather(bytemuck::cast_slice(own), bytemuck::cast_slice_mut(&mut all));
+        all
+    }
+
+    /// Every rank's text, in the order of ranks.
+    pub fn all_gather_text(&self, own: &str) -> Vec<String> {
+        let lengths = self.all_gather(&[own.len() as u64]);
+        let longest = lengths.iter().copied().max().unwrap_or_default() as usize;
+        let mut padded = own.as_bytes().to_vec();
+        padded.resize(longest, 0);
+        let all = self.all_gather(&padded);
+        let texts = lengths.iter().enumerate().map(|(rank, length)| {
+            let text = &all[rank * longest..][..*length as usize];
+            String::from_utf8_lossy(text).into_owned()
+        });
+        texts.collect()
+    }
+
+    /// The rows of all ranks, `batch / size x C -> batch x C`. The gradient of this rank's rows is that of their places in the
+    /// result; the other ranks compute that of theirs.
+    pub fn gather<const C: usize, D: Backend, T: Tape<f32, D>>(
+        &self,
+        x: Features<D, C, T>,
+    ) -> Features<D, C, T> {
+        if self.size() == 1 {
+            return x;
+        }
+        let (x, mut tape) = x.split_tape();
+        let (own, dev) = (x.shape().0 * C, x.device().clone());
+        let first = self.rank() * own;
+        let y = dev.tensor_from_vec(self.all_gather(&x.as_vec()), (x.shape().0 * self.size(), Const));
+        let y_ghost = y.ghost();
+        tape.add_backward_op(move |grads| {
+            let grad_y = take_gradient(grads.get_or_alloc_mut(&y_ghost)?, &dev)?;
+            dev.add_range(&grad_y, first..first + own, grads.get_or_alloc_mut(&x)?)
+        });
+        y.put_tape(tape)
+    }
+
+    /// Replaces the gradients of all trained parameters by their sums over the ranks, and over the parts of a batch.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn sum_gradients<D: Backend, M: NamedTensors<D> + ?Sized>(
+        &self,
+        model: &M,
+        grads: &mut Gradients<f32, D>,
+    ) -> Result<(), D::Err> {
+        let Some(group) = self.0.as_ref().filter(|_| !self.is_trivial()) else {
+            return Ok(());
+        };
+        let mut values = Vec::new();
+        each_gradient(model, |tensor| {
+            let mut gradient = tensor.take_gradient(grads)?;
+            sum_parts(&mut gradient, self.parts());
+            values.append(&mut gradient);
+            Ok(())
+        })?;
+        match group.order {
+            SumOrder::Any => group.collective.all_reduce(&mut values),
+            SumOrder::Fixed => {
+                values = self.all_gather(&values);
+                sum_parts(&mut values, self.size());
+            }
+        }
+        let mut rest = &*values;
+        each_gradient(model, |tensor| {
+            let (own, later) = rest.split_at(tensor.sizes().iter().product());
+            rest = later;
+            tensor.put_gradient(grads, own)
+        })
+    }
+}
+
+/// Adds up `parts` parts of equal length, a power of two of them, each two neighbours until one is left: ranks that have added up
+/// theirs go on where a rank that has all of them would.
+fn sum_parts(values: &mut Vec<f32>, parts: usize) {
+    let len = values.len() / parts;
+    let mut distance = 1;
+    while distance < parts {
+        for pair in values.chunks_exact_mut(2 * distance * len) {
+            let (first, second) = pair.split_at_mut(distance * len);
+            first[..len].iter_mut().zip(second).for_each(|(first, second)| *first += *second);
+        }
+        distance *= 2;
+    }
+    values.truncate(len);
+}
+
+/// What is done with each trained parameter.
+fn each_gradient<D: Backend, M: NamedTensors<D> + ?Sized>(
+    model: &M,
+    mut each: impl FnMut(&dyn AnyTensor<D>) -> Result<(), D::Err>,
+) -> Result<(), D::Err> {
+    let mut result = Ok(());
+    model.visit("", &mut |name, is_parameter, tensor| {
+        if is_parameter && is_trained(name) && result.is_ok() {
+            result = each(tensor);
+        }
+    });
+    result
+}
+
+#[cfg(test)]
+mod tests;
