@@ -5,6 +5,7 @@ use dfdx::prelude::*;
 use simsiam_model::backend::{
     Activation, BatchNormGradients, BatchNormKernel, BatchNormSaved, Normalization,
 };
+use simsiam_model::collective::Ranks;
 use simsiam_model::layers::BatchNorm2d;
 use simsiam_model::{Images, Module, images_from, init::InitRng};
 
@@ -12,7 +13,7 @@ criterion_group!(benches, batch_norm);
 criterion_main!(benches);
 
 fn batch_norm(c: &mut Criterion) {
-    let dev = Cpu::default();
+    let (dev, ranks) = (Cpu::default(), Ranks::default());
     let mut norm = BatchNorm2d::<64, Cpu>::new(&dev, &InitRng::new(0));
     let values: Vec<f32> = (0..64 * 64 * 1024).map(|i| (i as f32 * 0.11).sin()).collect();
     let x: Images<Cpu, 64, 32> = images_from(&dev, &values);
@@ -32,7 +33,7 @@ fn batch_norm(c: &mut Criterion) {
                 let op = Normalization { x, affine, residual: None, activation };
                 let running = &mut norm.running;
                 let (y, statistics) =
-                    dev.batch_norm_train(&op, &mut running.mean, &mut running.var).expect("memory");
+                    dev.batch_norm_train(&op, &mut running.mean, &mut running.var, &ranks).expect("memory");
                 let saved = BatchNormSaved { x, y: None, activation, statistics: &statistics, affine };
                 let [mut grad_scale, mut grad_shift] = [64; 2].map(|n| dev.try_alloc_len(n).expect("memory"));
                 let gradients = BatchNormGradients {
@@ -40,7 +41,7 @@ fn batch_norm(c: &mut Criterion) {
                     residual: None,
                     affine: Some((&mut grad_scale, &mut grad_shift)),
                 };
-                dev.batch_norm_backward(&saved, grad, gradients).expect("memory");
+                dev.batch_norm_backward(&saved, grad, gradients, &ranks).expect("memory");
                 (y, grad_scale, grad_shift)
             },
             BatchSize::LargeInput,

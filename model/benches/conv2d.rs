@@ -64,7 +64,7 @@ impl Case {
         let y = dev.conv2d(geometry, x, weight, output).expect("memory");
         let [mut grad_x, mut grad_w] = [images * geometry.in_len(), geometry.weight_len()]
             .map(|n| dev.try_alloc_len(n).expect("memory"));
-        let gradients = Conv2dGradients { input: Some(&mut grad_x), weight: &mut grad_w };
+        let gradients = Conv2dGradients { input: Some(&mut grad_x), weight: &mut grad_w, parts: 1 };
         dev.conv2d_backward(geometry, x, weight, grad_y, gradients).expect("memory");
         (y, [grad_x, grad_w])
     }

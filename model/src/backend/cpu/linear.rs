@@ -1,8 +1,8 @@
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
-use super::matrix::{Matrix, MatrixMut, Store};
 use super::by_parts;
+use super::matrix::{Matrix, MatrixMut, Store};
 use super::planes::factors;
 use super::product::{Left, Right, multiply, multiply_packing, pack_panel};
 use super::profile::{Work, record};

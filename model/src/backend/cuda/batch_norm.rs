@@ -1,5 +1,6 @@
 use dfdx::prelude::*;
 
+use super::exchange::ONE_RANK;
 use super::memory::{Stored, begin, new_values, stored_mut, values, values_mut};
 use super::runtime::runtime;
 use crate::backend::kernels::Layout;
@@ -7,6 +8,7 @@ use crate::backend::kernels::batch_norm::{self as kernel, Partition, Scratch, St
 use crate::backend::{
     Affine, BatchNormGradients, BatchNormKernel, BatchNormSaved, BatchStatistics, Normalization,
 };
+use crate::collective::Ranks;
 
 impl BatchNormKernel for Cuda {
     fn batch_norm_train<S: Shape, C: Shape>(
@@ -14,7 +16,9 @@ impl BatchNormKernel for Cuda {
         op: &Normalization<'_, S, C, Self>,
         running_mean: &mut Tensor<C, f32, Self>,
         running_var: &mut Tensor<C, f32, Self>,
+        ranks: &Ranks,
     ) -> Result<(Tensor<S, f32, Self>, BatchStatistics<C, Self>), Self::Err> {
+        assert!(ranks.is_trivial(), "{ONE_RANK}");
         let partition = partition(op.x, running_mean);
         let mut mean = self.try_zeros_like(running_mean)?;
         let mut inv_std = self.try_zeros_like(running_var)?;
@@ -47,7 +51,9 @@ impl BatchNormKernel for Cuda {
         saved: &BatchNormSaved<'_, S, C, Self>,
         grad_output: &mut Self::Vec,
         gradients: BatchNormGradients<'_, Self>,
+        ranks: &Ranks,
     ) -> Result<(), Self::Err> {
+        assert!(ranks.is_trivial(), "{ONE_RANK}");
         let partition = partition(saved.x, &saved.statistics.mean);
         let mut sums: Stored<f64> = self.try_alloc_len(partition.sums_len())?;
         let mut terms: Stored = self.try_alloc_len(partition.terms_len())?;

@@ -11,6 +11,7 @@ use dfdx::tensor::CudaError;
 
 use super::Precision;
 use super::bf16::Factor;
+use super::exchange::ONE_RANK;
 use super::memory::{Stored, begin, new_values, stored, stored_mut, values};
 use super::runtime::{Runtime, locked, runtime};
 use crate::backend::kernels::bf16::{Store, convert};
@@ -48,6 +49,7 @@ impl Conv2dKernel for Cuda {
         grad_output: &Self::Vec,
         gradients: Conv2dGradients<'_, Self>,
     ) -> Result<(), Self::Err> {
+        assert!(gradients.parts == 1, "{ONE_RANK}");
         let problem = Problem::of(geometry, x);
         let (x, grad_y) = (values(x).address(), stored(grad_output).address());
         let is_first = begin(self, gradients.weight, geometry.weight_len())?;

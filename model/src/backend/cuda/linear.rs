@@ -8,6 +8,7 @@ use dfdx::tensor::CudaError;
 
 use super::Precision;
 use super::bf16::Factor;
+use super::exchange::ONE_RANK;
 use super::memory::{begin, new_values, stored, stored_mut, values};
 use super::runtime::runtime;
 use crate::backend::kernels::linear::{
@@ -41,6 +42,7 @@ impl LinearKernel for Cuda {
         grad_output: &Self::Vec,
         gradients: LinearGradients<'_, Self>,
     ) -> Result<(), Self::Err> {
+        assert!(gradients.parts == 1, "{ONE_RANK}");
         let sizes = [x.shape().0, IN, OUT];
         let beta = if begin(self, gradients.weight, OUT * IN)? { 0.0 } else { 1.0 };
         let grad_y = factor(self, stored(grad_output))?;

@@ -28,6 +28,8 @@ mod cosine;
 
 mod rows;
 
+mod exchange;
+
 mod sgd;
 
 mod lars;

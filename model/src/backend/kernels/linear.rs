@@ -118,8 +118,12 @@ mod tests {
                 grad_y_cpu.copy_from_slice(&grad_y);
                 let [mut gx_cpu, mut gw_cpu, mut gb_cpu] =
                     [batch * IN, OUT * IN, OUT].map(|n| dev.try_alloc_len(n).unwrap());
-                let gradients =
-                    LinearGradients { x: &mut gx_cpu, weight: &mut gw_cpu, bias: Some(&mut gb_cpu) };
+                let gradients = LinearGradients {
+                    x: &mut gx_cpu,
+                    weight: &mut gw_cpu,
+                    bias: Some(&mut gb_cpu),
+                    parts: 1,
+                };
                 dev.linear_backward(&x_cpu, &w_cpu, &grad_y_cpu, gradients).unwrap();
                 let (mut gx, mut gw, mut gb) = (vec![0.0; batch * IN], vec![0.0; OUT * IN], vec![0.0; OUT]);
                 multiply(&input_gradient(sizes), &w, &grad_y, &mut gx);

@@ -2,11 +2,13 @@
 
 use std::mem::MaybeUninit;
 
+use bytemuck::Zeroable;
 use rayon::prelude::*;
 
 use super::{
     Backward, Forward, GradientSums, GradientTerms, Layout, Mask, Moments, Source, Terms, at_least, passed,
 };
+use crate::backend::cpu::tensor_view::add;
 use crate::backend::cpu::vectorized;
 
 /// Channels of one part of the work.
@@ -27,7 +29,7 @@ pub(super) fn normalize(
                 let from = block * BLOCK;
                 let to = (from + BLOCK).min(layout.channels);
                 let moments = match source {
-                    Source::Batch => moments(layout, from, to, op.x),
+                    Source::Batch(_) => block_moments(layout, from, to, op.x),
                     Source::Given(moments) => moments[from..to].to_vec(),
                 };
                 let terms: Vec<Terms> =
@@ -55,24 +57,16 @@ pub(super) fn normalize(
     moments.collect::<Vec<_>>().concat()
 }
 
-/// Turns `dL/dy` into `dL/dx`, adds to the residual's gradient, and returns every channel's sums.
-pub(super) fn differentiate(
-    layout: Layout,
-    op: &Backward<'_>,
-    grad: &mut [f32],
-    residual: Option<&mut [f32]>,
-) -> Vec<GradientSums> {
-    let residual = match residual {
-        Some(residual) => rows(layout, residual).into_iter().map(Some).collect(),
-        None => Vec::from_iter((0..layout.channels.div_ceil(BLOCK)).map(|_| None)),
-    };
-    let blocks = rows(layout, grad).into_par_iter().zip(residual).enumerate();
-    let sums = blocks.map(|(block, (mut rows, residual))| {
+/// Every channel's sums. Leaves in place of `dL/dy` what the activation lets through of it.
+pub(super) fn gradient_sums(layout: Layout, op: &Backward<'_>, grad: &mut [f32]) -> Vec<GradientSums> {
+    let blocks = rows(layout, grad).into_par_iter().enumerate();
+    let sums = blocks.map(|(block, mut rows)| {
         vectorized(
             #[inline(always)]
             || {
                 let from = block * BLOCK;
                 let at = |row: usize| row * layout.channels + from;
+                let channels = BLOCK.min(layout.channels - from);
                 match op.mask {
                     Mask::Open => {}
                     Mask::Output(y) => {
@@ -83,7 +77,6 @@ pub(super) fn differentiate(
                         }
                     }
                     Mask::Input => {
-                        let channels = BLOCK.min(layout.channels - from);
                         let terms: Vec<Terms> =
                             (from..from + channels).map(|c| op.forward_terms(c)).collect();
                         for (row, grad) in rows.iter_mut().enumerate() {
@@ -94,10 +87,7 @@ pub(super) fn differentiate(
                         }
                     }
                 }
-                for (to, grad) in residual.into_iter().flatten().zip(&rows) {
-                    to.iter_mut().zip(grad.iter()).for_each(|(to, grad)| *to += grad);
-                }
-                let mut sums = vec![GradientSums::default(); BLOCK.min(layout.channels - from)];
+                let mut sums = vec![GradientSums::zeroed(); channels];
                 for (row, grad) in rows.iter().enumerate() {
                     let inputs = op.x[at(row)..].iter().zip(&op.mean[from..]);
                     for ((sums, grad), (x, mean)) in sums.iter_mut().zip(grad.iter()).zip(inputs) {
@@ -105,19 +95,39 @@ pub(super) fn differentiate(
                         sums.centred += f64::from(*grad) * f64::from(x - mean);
                     }
                 }
-                let terms: Vec<GradientTerms> =
-                    sums.iter().enumerate().map(|(i, sums)| op.terms(from + i, sums)).collect();
-                for (row, grad) in rows.iter_mut().enumerate() {
-                    let inputs = op.x[at(row)..].iter().zip(&terms);
-                    for (grad, (x, terms)) in grad.iter_mut().zip(inputs) {
-                        *grad = terms.input_gradient(*grad, *x);
-                    }
-                }
                 sums
             },
         )
     });
     sums.collect::<Vec<_>>().concat()
+}
+
+/// Turns what [`gradient_sums`] left into `dL/dx` by the batch's sums of every channel, and adds it to the residual's gradient before.
+pub(super) fn differentiate(
+    layout: Layout,
+    op: &Backward<'_>,
+    sums: &[GradientSums],
+    grad: &mut [f32],
+    residual: Option<&mut [f32]>,
+) {
+    if let Some(residual) = residual {
+        add(residual, grad);
+    }
+    let terms: Vec<GradientTerms> = sums.iter().enumerate().map(|(c, sums)| op.terms(c, sums)).collect();
+    rows(layout, grad).into_par_iter().enumerate().for_each(|(block, mut rows)| {
+        vectorized(
+            #[inline(always)]
+            || {
+                let from = block * BLOCK;
+                for (row, grad) in rows.iter_mut().enumerate() {
+                    let inputs = op.x[row * layout.channels + from..].iter().zip(&terms[from..]);
+                    for (grad, (x, terms)) in grad.iter_mut().zip(inputs) {
+                        *grad = terms.input_gradient(*grad, *x);
+                    }
+                }
+            },
+        );
+    });
 }
 
 /// For each block of channels, its part of every row.
@@ -130,8 +140,20 @@ fn rows<T>(layout: Layout, values: &mut [T]) -> Vec<Vec<&mut [T]>> {
     parts
 }
 
+/// Every channel's moments.
+pub(super) fn moments(layout: Layout, x: &[f32]) -> Vec<Moments> {
+    let blocks = (0..layout.channels.div_ceil(BLOCK)).into_par_iter().map(|block| {
+        let from = block * BLOCK;
+        vectorized(
+            #[inline(always)]
+            || block_moments(layout, from, (from + BLOCK).min(layout.channels), x),
+        )
+    });
+    blocks.collect::<Vec<_>>().concat()
+}
+
 #[inline(always)]
-fn moments(layout: Layout, from: usize, to: usize, x: &[f32]) -> Vec<Moments> {
+fn block_moments(layout: Layout, from: usize, to: usize, x: &[f32]) -> Vec<Moments> {
     let origin = x.get(from..to).unwrap_or_default();
     let mut sums = vec![(0.0, 0.0); to - from];
     for row in x.chunks_exact(layout.channels) {

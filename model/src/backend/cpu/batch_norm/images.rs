@@ -23,7 +23,7 @@ pub(super) fn normalize(
     y: &mut [MaybeUninit<f32>],
 ) -> Vec<Moments> {
     let moments = match source {
-        Source::Batch => moments(layout, op.x),
+        Source::Batch(_) => moments(layout, op.x),
         Source::Given(moments) => moments.to_vec(),
     };
     let terms: Vec<Terms> = moments.iter().enumerate().map(|(c, moments)| op.terms(c, moments)).collect();
@@ -42,7 +42,8 @@ pub(super) fn normalize(
     moments
 }
 
-fn moments(layout: Layout, x: &[f32]) -> Vec<Moments> {
+/// Every channel's moments.
+pub(super) fn moments(layout: Layout, x: &[f32]) -> Vec<Moments> {
     // Differences from one of the values keep their digits where the mean is large.
     let origins: Vec<f32> =
         (0..layout.channels).map(|c| x.get(c * layout.plane).copied().unwrap_or_default()).collect();
@@ -84,14 +85,14 @@ fn normalize_plane(
     }
 }
 
-/// Turns `dL/dy` into `dL/dx`, adds to the residual's gradient, and returns every channel's sums.
+/// Turns `dL/dy` into `dL/dx` by the batch's sums of every channel, and adds to the residual's gradient.
 pub(super) fn differentiate(
     layout: Layout,
     op: &Backward<'_>,
+    sums: &[GradientSums],
     grad: &mut [f32],
     residual: Option<&mut [f32]>,
-) -> Vec<GradientSums> {
-    let sums = gradient_sums(layout, op, grad);
+) {
     let terms: Vec<GradientTerms> = sums.iter().enumerate().map(|(c, sums)| op.terms(c, sums)).collect();
     let residual: Vec<Option<&mut [f32]>> = match residual {
         Some(residual) => residual.chunks_mut(layout.part()).map(Some).collect(),
@@ -138,10 +139,10 @@ pub(super) fn differentiate(
             },
         );
     });
-    sums
 }
 
-fn gradient_sums(layout: Layout, op: &Backward<'_>, grad: &[f32]) -> Vec<GradientSums> {
+/// Every channel's sums.
+pub(super) fn gradient_sums(layout: Layout, op: &Backward<'_>, grad: &[f32]) -> Vec<GradientSums> {
     let sums = layout.sum(
         #[inline(always)]
         |Plane { channel, values }| {

@@ -3,14 +3,17 @@
 
 use std::mem::MaybeUninit;
 
+use bytemuck::{Pod, Zeroable};
 use dfdx::prelude::*;
 
+use super::parts::part_of;
 use super::planes::Planes;
 use super::profile::{Work, record};
 use super::tensor_view::{add, values, values_mut};
 use crate::backend::{
     Activation, BatchNormGradients, BatchNormKernel, BatchNormSaved, BatchStatistics, Normalization,
 };
+use crate::collective::Ranks;
 
 mod features;
 
@@ -24,17 +27,18 @@ impl BatchNormKernel for Cpu {
         op: &Normalization<'_, S, C, Self>,
         running_mean: &mut Tensor<C, f32, Self>,
         running_var: &mut Tensor<C, f32, Self>,
+        ranks: &Ranks,
     ) -> Result<(Tensor<S, f32, Self>, BatchStatistics<C, Self>), Self::Err> {
         let mut statistics = BatchStatistics {
             mean: self.try_zeros_like(running_mean)?,
             inv_std: self.try_zeros_like(running_var)?,
         };
         let channels = running_mean.shape().num_elements();
-        let (y, moments) = normalize(self, "batch norm", channels, op, Source::Batch)?;
+        let (y, moments) = normalize(self, "batch norm", channels, op, Source::Batch(ranks))?;
 
         let (mean, inv_std) = (values_mut(&mut statistics.mean), values_mut(&mut statistics.inv_std));
         let (running_mean, running_var) = (values_mut(running_mean), values_mut(running_var));
-        let count = Layout::of(op.x, channels).count() as f64;
+        let count = (Layout::of(op.x, channels).count() * ranks.size()) as f64;
         for (c, moments) in moments.iter().enumerate() {
             mean[c] = moments.mean as f32;
             inv_std[c] = moments.inv_std();
@@ -63,6 +67,7 @@ impl BatchNormKernel for Cpu {
         saved: &BatchNormSaved<'_, S, C, Self>,
         grad_output: &mut Self::Vec,
         gradients: BatchNormGradients<'_, Self>,
+        ranks: &Ranks,
     ) -> Result<(), Self::Err> {
         let channels = saved.statistics.mean.shape().num_elements();
         let (layout, planes) = (Layout::of(saved.x, channels), Planes::of(saved.x.shape(), channels));
@@ -77,15 +82,17 @@ impl BatchNormKernel for Cpu {
             mean: values(&saved.statistics.mean),
             inv_std: values(&saved.statistics.inv_std),
             affine: saved.affine.map(|(scale, shift)| (values(scale), values(shift))),
-            count: layout.count() as f64,
+            count: (layout.count() * ranks.size()) as f64,
         };
         let operands = 3 + usize::from(y.is_some()) + 2 * usize::from(gradients.residual.is_some());
-        let mut sums = Vec::new();
+        let mut own = Vec::new();
         let mut differentiate = |grad: &mut [f32], residual: Option<&mut [f32]>| {
-            sums = match layout.plane {
-                1 => features::differentiate(layout, &backward, grad, residual),
-                _ => images::differentiate(layout, &backward, grad, residual),
-            };
+            own = gradient_sums(layout, &backward, grad, ranks.parts());
+            let sums = total(channels, &ranks.all_gather(&own));
+            match layout.plane {
+                1 => features::differentiate(layout, &backward, &sums, grad, residual),
+                _ => images::differentiate(layout, &backward, &sums, grad, residual),
+            }
         };
         layout.record("batch norm gradient", operands, || {
             planes.change(grad_output, |grad| match gradients.residual {
@@ -94,11 +101,11 @@ impl BatchNormKernel for Cpu {
             });
         });
         if let Some((grad_scale, grad_shift)) = gradients.affine {
-            grad_scale.resize(sums.len(), 0.0);
-            grad_shift.resize(sums.len(), 0.0);
-            for (c, sums) in sums.iter().enumerate() {
-                grad_scale[c] += (sums.centred * f64::from(backward.inv_std[c])) as f32;
-                grad_shift[c] += sums.plain as f32;
+            grad_scale.resize(own.len(), 0.0);
+            grad_shift.resize(own.len(), 0.0);
+            for (i, sums) in own.iter().enumerate() {
+                grad_scale[i] += (sums.centred * f64::from(backward.inv_std[i % channels])) as f32;
+                grad_shift[i] += sums.plain as f32;
             }
         }
         if let Some(input) = gradients.input {
@@ -120,6 +127,11 @@ fn normalize<S: Shape, C: Shape>(
     let (layout, planes) = (Layout::of(op.x, channels), Planes::of(op.x.shape(), channels));
     let (x, residual) = (planes.read(values(op.x)), op.residual.map(|r| planes.read(values(r))));
     let forward = Forward::of(op, &x, residual.as_deref());
+    let over_ranks = match source {
+        Source::Batch(ranks) if !ranks.is_trivial() => Some(moments_over(ranks, layout, &x)),
+        _ => None,
+    };
+    let source = over_ranks.as_deref().map_or(source, Source::Given);
     let mut moments = Vec::new();
     let mut write = |y: &mut [MaybeUninit<f32>]| {
         moments = match layout.plane {
@@ -132,6 +144,48 @@ fn normalize<S: Shape, C: Shape>(
         planes.written(dev, *op.x.shape(), &mut write)
     })?;
     Ok((y, moments))
+}
+
+/// Every channel's moments over the ranks' batches, by those of their parts (Chan, Golub & LeVeque 1983).
+fn moments_over(ranks: &Ranks, layout: Layout, x: &[f32]) -> Vec<Moments> {
+    let parts = ranks.parts();
+    let part = layout.part_of(parts);
+    let own = (0..parts).flat_map(|i| match layout.plane {
+        1 => features::moments(part, part_of(x, i, parts)),
+        _ => images::moments(part, part_of(x, i, parts)),
+    });
+    let all = ranks.all_gather(&own.collect::<Vec<_>>());
+    let share = layout.channels as f64 / all.len() as f64;
+    let of_channel = |c: usize| {
+        let parts = all.iter().skip(c).step_by(layout.channels);
+        let mean = parts.clone().map(|part| part.mean).sum::<f64>() * share;
+        let var = parts.map(|part| part.var + (part.mean - mean).powi(2)).sum::<f64>() * share;
+        Moments { mean, var }
+    };
+    (0..layout.channels).map(of_channel).collect()
+}
+
+/// The sums of every channel for each part of the batch, one part's after the other's.
+fn gradient_sums(layout: Layout, op: &Backward<'_>, grad: &mut [f32], parts: usize) -> Vec<GradientSums> {
+    let part = layout.part_of(parts);
+    let grads = grad.chunks_mut((part.count() * layout.channels).max(1)).enumerate();
+    let sums = grads.flat_map(|(i, grad)| match layout.plane {
+        1 => features::gradient_sums(part, &op.part(i, parts), grad),
+        _ => images::gradient_sums(part, &op.part(i, parts), grad),
+    });
+    sums.collect()
+}
+
+/// Every channel's sums over all parts.
+fn total(channels: usize, parts: &[GradientSums]) -> Vec<GradientSums> {
+    let mut totals = vec![GradientSums::zeroed(); channels];
+    for part in parts.chunks_exact(channels.max(1)) {
+        for (total, part) in totals.iter_mut().zip(part) {
+            total.plain += part.plain;
+            total.centred += part.centred;
+        }
+    }
+    totals
 }
 
 /// How a tensor's values lie: `batch x channels x plane`.
@@ -149,6 +203,15 @@ impl Layout {
         Self { batch: sizes[0], channels, plane: sizes[2..].iter().product() }
     }
 
+    /// Of one of so many equal parts of the batch.
+    ///
+    /// # Panics
+    /// If it cannot be divided so.
+    fn part_of(&self, parts: usize) -> Self {
+        assert!(self.batch.is_multiple_of(parts), "{} images in {parts} equal parts", self.batch);
+        Self { batch: self.batch / parts, ..*self }
+    }
+
     /// Values of one channel.
     fn count(&self) -> usize {
         self.batch * self.plane
@@ -163,7 +226,8 @@ impl Layout {
 }
 
 /// Mean and biased variance of a channel.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 struct Moments {
     mean: f64,
     var: f64,
@@ -184,7 +248,8 @@ impl Moments {
 /// Where the moments come from.
 #[derive(Clone, Copy)]
 enum Source<'a> {
-    Batch,
+    /// The batch, which is all ranks'.
+    Batch(&'a Ranks),
     Given(&'a [Moments]),
 }
 
@@ -274,7 +339,8 @@ fn passed(grad: f32, is_open: bool) -> f32 {
 }
 
 /// A channel's sums of `dy` and of `dy (x - mean)`.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 struct GradientSums {
     plain: f64,
     centred: f64,
@@ -297,6 +363,15 @@ impl GradientTerms {
 }
 
 impl Backward<'_> {
+    /// For the gradient of one of so many equal parts of the batch.
+    fn part(&self, part: usize, parts: usize) -> Self {
+        let mask = match self.mask {
+            Mask::Output(y) => Mask::Output(part_of(y, part, parts)),
+            whole => whole,
+        };
+        Self { x: part_of(self.x, part, parts), mask, ..*self }
+    }
+
     /// With `x' = (x - mean) inv_std`: `dx = scale inv_std (dy - sum(dy) / m - x' sum(dy x') / m)`.
     fn terms(&self, c: usize, sums: &GradientSums) -> GradientTerms {
         let inv_std = f64::from(self.inv_std[c]);

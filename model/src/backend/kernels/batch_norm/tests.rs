@@ -3,6 +3,7 @@ use dfdx::prelude::{Cpu, Shape, Storage, TensorFromVec};
 use super::*;
 use crate::backend::kernels::host::{Host, assert_close, assert_close_in, noise, noise_in, on_host};
 use crate::backend::{BatchNormGradients, BatchNormKernel, BatchNormSaved, BatchStatistics, Normalization};
+use crate::collective::Ranks;
 
 /// What a normalisation has: the layers have all of these.
 #[derive(Clone, Copy)]
@@ -94,7 +95,8 @@ fn agrees<S: Shape<Concrete: AsRef<[usize]>>>(host: &Host, shape: S, c: usize, k
         activation: kind.activation,
     };
     let eval_cpu = dev.batch_norm_eval(&op, &running_mean_cpu, &running_var_cpu).unwrap();
-    let (y_cpu, of_batch) = dev.batch_norm_train(&op, &mut running_mean_cpu, &mut running_var_cpu).unwrap();
+    let (y_cpu, of_batch) =
+        dev.batch_norm_train(&op, &mut running_mean_cpu, &mut running_var_cpu, &Ranks::default()).unwrap();
 
     let affine = kind.affine.then_some((Values::from(&scale[..]), Values::from(&shift[..])));
     let residual = kind.residual.then_some(Values::from(&residual[..]));
@@ -142,7 +144,7 @@ fn agrees<S: Shape<Concrete: AsRef<[usize]>>>(host: &Host, shape: S, c: usize, k
         residual: kind.residual.then_some(&mut residual_cpu),
         affine: kind.affine.then_some((&mut scale_grad_cpu, &mut shift_grad_cpu)),
     };
-    dev.batch_norm_backward(&saved, &mut output_cpu, gradients).unwrap();
+    dev.batch_norm_backward(&saved, &mut output_cpu, gradients, &Ranks::default()).unwrap();
 
     let y_saved = y_cpu.as_vec();
     let mut terms = vec![0.0; partition.terms_len()];
