@@ -8,6 +8,7 @@ use dfdx::prelude::*;
 use crate::arch::Arch;
 use crate::backend::Backend;
 use crate::branch::Encoded;
+use crate::collective::Ranks;
 use crate::init::InitRng;
 use crate::methods::{Batch, Method, MethodName, Settings, StepLoss};
 use crate::module::{NamedTensors, parts};
@@ -62,13 +63,14 @@ impl Networks for Cuda {
 pub struct Network<D: Backend> {
     method: Box<dyn Method<D>>,
     dev: D,
+    ranks: Ranks,
 }
 
 impl<D: Backend> Network<D> {
     fn new(dev: &D, arch: Arch, size: usize, method: MethodName, settings: &Settings, rng: &InitRng) -> Self {
         let method = arch.under(size, method, settings, dev, rng);
         let method = method.unwrap_or_else(|| panic!("{arch} is not compiled for images of {size} x {size}"));
-        Self { method, dev: dev.clone() }
+        Self { method, dev: dev.clone(), ranks: Ranks::default() }
     }
 
     /// Height and width of each view of an image that a step takes.
@@ -106,12 +108,13 @@ impl<D: Backend> Network<D> {
     }
 
     /// The training pass of the views of `samples` that were sent to the device, of the [`view_sizes`](Self::view_sizes); its
-    /// tape begins with `grads`.
+    /// tape begins with `grads`. Among several ranks, that [`join`](NamedTensors::join) told of, these are this rank's samples and
+    /// the loss is the whole batch's; [`sum_gradients`](Self::sum_gradients) completes its gradient.
     pub fn loss(&mut self, mut sent: D::Sent, samples: &[usize], grads: Gradients<f32, D>) -> StepLoss<D> {
         let received = |size| View::received(&self.dev, &mut sent, samples.len(), size);
         let views = self.method.view_sizes().into_iter().map(received).collect();
         drop(sent);
-        self.method.loss(Batch { views, samples }, grads)
+        self.method.loss(Batch { views, samples, ranks: &self.ranks }, grads)
     }
 
     /// The encoder's training pass of the only view of `images` images that were sent to the device; its tape begins with
@@ -133,6 +136,14 @@ impl<D: Backend> Network<D> {
         self.method.online_mut().take_features()
     }
 
+    /// Replaces the gradients of this rank's images by the sums over all ranks, before an update.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn sum_gradients(&self, grads: &mut Gradients<f32, D>) -> Result<(), D::Err> {
+        self.ranks.sum_gradients(self, grads)
+    }
+
     /// Sets the gradients of all trained parameters to 0 and drops all others.
     pub fn zero_grads(&self, grads: &mut Gradients<f32, D>) {
         self.method.zero_grads(grads);
@@ -145,5 +156,5 @@ impl<D: Backend> Network<D> {
 }
 
 impl<D: Backend> NamedTensors<D> for Network<D> {
-    parts! { "": method }
+    parts! { "": method; ranks }
 }

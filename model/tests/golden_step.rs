@@ -6,6 +6,7 @@ mod hashed;
 
 use dfdx::prelude::*;
 use serde_json::Value;
+use simsiam_model::collective::Ranks;
 use simsiam_model::encoders::{Backbone, ResNet18Cifar};
 use simsiam_model::init::InitRng;
 use simsiam_model::methods::{Batch, Method, SimSiam, SimSiamConfig, Targets};
@@ -70,7 +71,8 @@ fn loss_and_gradients(model: &mut Model, hashed: Hashed) -> (f32, Gradients<f32,
     let dev = Cpu::default();
     let views = ["view1", "view2"].map(|view| View::copied(&dev, 32, &hashed.images(view, BATCH)));
     let grads = Method::alloc_grads(model);
-    let loss = model.loss(Batch { views: views.to_vec(), samples: &[] }, grads).loss;
+    let loss =
+        model.loss(Batch { views: views.to_vec(), samples: &[], ranks: &Ranks::default() }, grads).loss;
     (loss.array(), loss.backward())
 }
 

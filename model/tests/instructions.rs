@@ -5,6 +5,7 @@
 use dfdx::prelude::*;
 use simsiam_model::arch::Arch;
 use simsiam_model::backend::cpu::{Instructions, Precision, in_precision};
+use simsiam_model::collective::Ranks;
 use simsiam_model::encoders::{Backbone, ResNet50};
 use simsiam_model::heads::HeadConfig;
 use simsiam_model::init::InitRng;
@@ -83,7 +84,7 @@ fn trained_resnet50() -> Trained {
     let mut model = SimSiam::<2048, 64, 64, 16, Cpu>::new(encoder, &dev, &SimSiamConfig::new(3), &rng);
     let views = [0, 1].map(|view| View::copied(&dev, 64, &pixels(view, 64))).to_vec();
     let grads = Method::alloc_grads(&model);
-    let loss = model.loss(Batch { views, samples: &[] }, grads);
+    let loss = model.loss(Batch { views, samples: &[], ranks: &Ranks::default() }, grads);
     let value = loss.value();
     let mut grads = loss.loss.backward();
     sgd().update(&mut model, &mut grads, &LearningRates::all(0.05)).unwrap();

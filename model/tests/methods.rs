@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use dfdx::prelude::*;
+use simsiam_model::collective::Ranks;
 use simsiam_model::encoders::{Backbone, ResNet8};
 use simsiam_model::heads::{HeadConfig, HeadNorm};
 use simsiam_model::init::InitRng;
@@ -97,7 +98,8 @@ fn the_loss_of_equal_outputs_is_what_methods_say() {
         let image = || View::copied(&Cpu::default(), 32, &[0.5; IMAGES * 3072]);
         let mut pass = || {
             let grads = model.alloc_grads();
-            let step = model.loss(Batch { views: vec![image(), image()], samples: &[] }, grads);
+            let step = model
+                .loss(Batch { views: vec![image(), image()], samples: &[], ranks: &Ranks::default() }, grads);
             let found = (step.value(), step.equal_loss);
             model.end_step(1, 0.0);
             found
@@ -151,7 +153,7 @@ fn small_views_predict_and_have_no_codes() {
         let mut model = swav_of(sizes.to_vec());
         let views = sizes.iter().zip(views).map(|(size, view)| images_at(*size, *view)).collect();
         let grads = model.alloc_grads();
-        let step = model.loss(Batch { views, samples: &[] }, grads);
+        let step = model.loss(Batch { views, samples: &[], ranks: &Ranks::default() }, grads);
         (step.value(), step.spreads.len(), state::export(&model))
     };
     let (loss, spreads, values) = pass(&[32, 32, 16, 16], &[1, 2, 3, 4]);
@@ -198,7 +200,7 @@ fn an_asymmetric_loss_is_half_of_the_symmetric_one_and_two_pairs_take_four_views
         let mut model = with(symmetry);
         let grads = Method::alloc_grads(&model);
         let views = views.iter().map(|view| images(*view)).collect();
-        model.loss(Batch { views, samples: &[] }, grads).loss.array()
+        model.loss(Batch { views, samples: &[], ranks: &Ranks::default() }, grads).loss.array()
     };
     let forth = loss(Symmetry::Asymmetric, &[1, 2]);
     let back = loss(Symmetry::Asymmetric, &[2, 1]);
@@ -324,10 +326,10 @@ impl Training {
 
     /// Trains on the same views and returns the losses; ten steps are a whole run.
     fn steps<M: Method<Cpu>>(&mut self, model: &mut M, steps: std::ops::Range<u64>) -> Vec<f32> {
-        let samples: Vec<usize> = (0..IMAGES).collect();
+        let (samples, ranks): (Vec<usize>, _) = ((0..IMAGES).collect(), Ranks::default());
         let step = |step: u64| {
             let views = model.view_sizes().into_iter().zip(1..).map(|(size, view)| images_at(size, view));
-            let batch = Batch { views: views.collect(), samples: &samples };
+            let batch = Batch { views: views.collect(), samples: &samples, ranks: &ranks };
             let loss = model.loss(batch, self.grads.take().unwrap()).loss;
             let value = loss.array();
             let mut gradients = loss.backward();

@@ -5,6 +5,7 @@
 use dfdx::prelude::*;
 use serde_json::Value;
 use simsiam_model::backend::cpu::Instructions;
+use simsiam_model::collective::Ranks;
 use simsiam_model::module::{NamedTensors, Read, Write};
 use simsiam_model::optim::Rule;
 use simsiam_model::state::{NamedTensor, StateError};
@@ -32,6 +33,8 @@ impl NamedTensors<Cpu> for Parameters {
         each("zero", true, &mut self.zero)?;
         each("bias", true, &mut self.bias)
     }
+
+    fn join(&mut self, _: &Ranks) {}
 }
 
 impl Parameters {
@@ -148,6 +151,8 @@ impl NamedTensors<Cpu> for Large {
     fn visit_mut(&mut self, _: &str, each: &mut Write<'_, Cpu>) -> Result<(), CpuError> {
         each("weight", true, &mut self.0)
     }
+
+    fn join(&mut self, _: &Ranks) {}
 }
 
 /// The bits of the values after three steps.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use dfdx::prelude::*;
+use simsiam_model::collective::Ranks;
 use simsiam_model::encoders::{Backbone, Encoder, ResNet8, ResNet18, ResNet20, ResNet50};
 use simsiam_model::init::InitRng;
 use simsiam_model::methods::{Batch, Method, SimSiam, SimSiamConfig, Targets};
@@ -168,7 +169,8 @@ fn train<M: Method<Cpu>>(model: &mut M, sgd: &mut Sgd<Cpu>, steps: usize) -> Vec
     let mut grads = Some(model.alloc_grads());
     let step = |_| {
         let views = [1, 2].map(|view| View::copied(&dev, 32, &batch(view))).to_vec();
-        let loss = model.loss(Batch { views, samples: &[] }, grads.take().unwrap()).loss;
+        let loss =
+            model.loss(Batch { views, samples: &[], ranks: &Ranks::default() }, grads.take().unwrap()).loss;
         let value = loss.array();
         let mut gradients = loss.backward();
         sgd.update(model, &mut gradients, &LearningRates::all(0.05)).unwrap();

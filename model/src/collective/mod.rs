@@ -51,6 +51,8 @@ pub struct Ranks(Option<Arc<Group>>);
 struct Group {
     collective: Arc<dyn Collective>,
     order: SumOrder,
+    /// Whether batch norm looks across the ranks.
+    batch_norm: bool,
 }
 
 /// The order in which sums over the batch are added up.
@@ -97,7 +99,7 @@ impl Ranks {
             order == SumOrder::Any || FIXED_PARTS.is_multiple_of(size),
             "{FIXED_PARTS} parts cannot be divided among {size} ranks"
         );
-        Self(Some(Arc::new(Group { collective, order })))
+        Self(Some(Arc::new(Group { collective, order, batch_norm: true })))
     }
 
     /// One process whose sums over the batch are in this order.
@@ -126,6 +128,22 @@ impl Ranks {
             Some(group) if group.order == SumOrder::Fixed => FIXED_PARTS / group.collective.size(),
             _ => 1,
         }
+    }
+
+    /// The same, but for batch norm, whose statistics are of each rank's images alone.
+    ///
+    /// # Panics
+    /// If the order of sums is fixed: the statistics would depend on the number of ranks.
+    pub fn without_batch_norm(self) -> Self {
+        let Some(group) = self.0 else { return self };
+        assert!(group.order == SumOrder::Any, "sums in a fixed order are over all ranks");
+        Self(Some(Arc::new(Group { collective: group.collective.clone(), batch_norm: false, ..*group })))
+    }
+
+    /// The ranks whose images batch norm has statistics of.
+    pub(crate) fn of_batch_norm(&self) -> Self {
+        let is_shared = self.0.as_ref().is_some_and(|group| group.batch_norm);
+        if is_shared { self.clone() } else { Self::default() }
     }
 
     /// Whether sums over this rank's images are sums over the batch.

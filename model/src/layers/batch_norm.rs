@@ -260,7 +260,7 @@ fn train_op<S: Shape, D: Backend>(
 ) -> (Tensor<S, f32, D>, impl Differentiate<D> + use<S, D>) {
     let both = affine.as_ref().map(|(scale, shift)| (scale, shift));
     let op = Normalization { x: &x, affine: both, residual: residual.as_ref(), activation };
-    let ranks = running.ranks.clone();
+    let ranks = running.ranks.of_batch_norm();
     let trained = x.device().batch_norm_train(&op, &mut running.mean, &mut running.var, &ranks);
     let (y, statistics) = computed(trained);
 

@@ -48,7 +48,8 @@ pub struct Conv2d<
 > {
     /// The filters, `OUT x IN x KERNEL x KERNEL`.
     pub weight: Tensor<Rank4<OUT, IN, KERNEL, KERNEL>, f32, D>,
-    ranks: Ranks,
+    /// Among which the batch is divided.
+    pub ranks: Ranks,
 }
 
 /// Takes `dL/dy` to the gradients of the input and the filters.

@@ -28,7 +28,8 @@ use crate::tensors::{Channels, Features};
 pub struct Linear<const IN: usize, const OUT: usize, D: Backend> {
     /// `W`, `OUT x IN`.
     pub weight: Tensor<Rank2<OUT, IN>, f32, D>,
-    ranks: Ranks,
+    /// Among which the batch is divided.
+    pub ranks: Ranks,
 }
 
 impl<const IN: usize, const OUT: usize, D: Backend> Linear<IN, OUT, D> {
@@ -62,7 +63,8 @@ pub struct BiasedLinear<const IN: usize, const OUT: usize, D: Backend> {
     pub weight: Tensor<Rank2<OUT, IN>, f32, D>,
     /// `b`.
     pub bias: Channels<D, OUT>,
-    ranks: Ranks,
+    /// Among which the batch is divided.
+    pub ranks: Ranks,
 }
 
 impl<const IN: usize, const OUT: usize, D: Backend> BiasedLinear<IN, OUT, D> {

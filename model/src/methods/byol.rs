@@ -68,13 +68,15 @@ where
 
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let pairs = self.config.symmetry.pairs();
-        let targets: Vec<_> = pairs.iter().map(|&(_, to)| self.target.target(&batch.views[to])).collect();
+        let ranks = batch.ranks;
+        let targets: Vec<_> =
+            pairs.iter().map(|&(_, to)| ranks.gather(self.target.target(&batch.views[to]))).collect();
         let predicting = pairs.iter().map(|&(from, _)| batch.views[from].clone()).collect();
         let mut spreads = Vec::new();
         let predictions = pass(predicting, grads, |x| {
             let z = self.f.forward_mut(x);
-            spreads.push(Spread::of(&z));
-            self.h.forward_mut(z)
+            spreads.push(Spread::of(&ranks.gather(z.retaped::<NoneTape>())));
+            ranks.gather(self.h.forward_mut(z))
         });
         let pairs = predictions.into_iter().zip(targets);
         let loss = mean(pairs.map(|(p, z)| negative_cosine(p, z, TargetGradient::Stopped)));

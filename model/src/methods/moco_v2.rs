@@ -73,10 +73,12 @@ where
 
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let pairs = self.config.symmetry.pairs();
-        let keys: Vec<_> =
-            pairs.iter().map(|&(_, key)| unit(self.target.target(&batch.views[key]))).collect();
+        let keys: Vec<_> = pairs
+            .iter()
+            .map(|&(_, key)| unit(batch.ranks.gather(self.target.target(&batch.views[key]))))
+            .collect();
         let asking = pairs.iter().map(|&(query, _)| batch.views[query].clone()).collect();
-        let queries = pass(asking, grads, |x| self.f.forward_mut(x));
+        let queries = pass(asking, grads, |x| batch.ranks.gather(self.f.forward_mut(x)));
         let spreads = queries.iter().map(Spread::of).collect();
         let loss = mean(
             queries

@@ -17,6 +17,7 @@ use dfdx::prelude::*;
 
 use crate::backend::Backend;
 use crate::branch::Encoding;
+use crate::collective::Ranks;
 use crate::module::{NamedTensors, zero_grads};
 use crate::objective::{Loss, Spread};
 use crate::tensors::{Taped, View};
@@ -112,11 +113,15 @@ pub trait Method<D: Backend>: NamedTensors<D> {
 }
 
 /// Some views of the same images.
+///
+/// With several ranks these are one rank's images, and the loss is that of all: what it compares is gathered first.
 pub struct Batch<'a, D: Backend> {
     /// The views, in the same order of images.
     pub views: Vec<View<D>>,
     /// Which sample of the data each image is.
     pub samples: &'a [usize],
+    /// Among which the batch is divided.
+    pub ranks: &'a Ranks,
 }
 
 /// What a pass came to.

@@ -69,6 +69,7 @@ impl SimSiamConfig {
 /// `HIDDEN` channels. One training step:
 /// ```
 /// # use dfdx::prelude::*;
+/// use simsiam_model::collective::Ranks;
 /// use simsiam_model::encoders::{Backbone, ResNet8};
 /// use simsiam_model::init::InitRng;
 /// use simsiam_model::methods::{Batch, Method, SimSiam, SimSiamConfig};
@@ -83,7 +84,8 @@ impl SimSiamConfig {
 /// # let (first, second) = (view(0.11), view(0.13));
 ///
 /// let views = vec![View::copied(&dev, 32, &first), View::copied(&dev, 32, &second)];
-/// let loss = model.loss(Batch { views, samples: &[0, 1, 2, 3] }, grads).loss;
+/// let batch = Batch { views, samples: &[0, 1, 2, 3], ranks: &Ranks::default() };
+/// let loss = model.loss(batch, grads).loss;
 /// assert!((-1.0..=1.0).contains(&loss.array()));
 /// let mut grads = loss.backward();
 /// sgd.update(&mut model, &mut grads, &LearningRates::all(0.03)).unwrap();
@@ -151,21 +153,26 @@ where
 
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let SimSiamConfig { targets, similarity, symmetry, .. } = self.config;
+        let ranks = batch.ranks;
         let copied: Option<Vec<_>> =
-            self.copy.as_mut().map(|copy| batch.views.iter().map(|x| copy.target(x)).collect());
+            self.copy.as_mut().map(|copy| batch.views.iter().map(|x| ranks.gather(copy.target(x))).collect());
 
-        let mut outputs = pass(batch.views, grads, |x| {
-            let (z, tape) = self.f.forward_mut(x).split_tape();
-            (z, Some(tape))
-        });
-        let z: Vec<_> = outputs.iter().map(|(z, _)| z.clone()).collect();
+        // This rank's projections, which are sent on, and all of them, which are compared.
+        let (mut outputs, z): (Vec<_>, Vec<_>) = pass(batch.views, grads, |x| {
+            let own = self.f.forward_mut(x);
+            let z = own.retaped::<NoneTape>();
+            let (all, tape) = ranks.gather(own).split_tape();
+            ((z, Some(tape)), all)
+        })
+        .into_iter()
+        .unzip();
         let spreads = z.iter().map(Spread::of).collect();
         let targets_of_views = match targets {
             Targets::Online(_) => z.clone(),
             Targets::Copy { .. } => copied.expect("there is a copy to make them"),
             Targets::Average { momentum, .. } => {
                 let average = self.average.as_mut().expect("there is an average to renew");
-                renewed(average, batch.samples, &z, momentum)
+                renewed(average, &ranks.all_gather(batch.samples), &z, momentum)
             }
         };
 
@@ -180,7 +187,7 @@ where
                 Some(h) => h.forward_mut(z),
                 None => z,
             };
-            similarity.loss(p, targets_of_views[to].clone(), target_gradient)
+            similarity.loss(ranks.gather(p), targets_of_views[to].clone(), target_gradient)
         };
         let losses: Vec<_> = symmetry.pairs().iter().map(&mut pair_loss).collect();
         let (loss, mut tape) = mean(losses.into_iter()).split_tape();

@@ -92,8 +92,8 @@ where
         let mut scores = pass(views, grads, |x| {
             let is_full = x.size() == full_size;
             let z = self.f.forward_mut(x);
-            spreads.extend(is_full.then(|| Spread::of(&z)));
-            self.prototypes.forward(unit(z))
+            spreads.extend(is_full.then(|| Spread::of(&batch.ranks.gather(z.retaped::<NoneTape>()))));
+            batch.ranks.gather(self.prototypes.forward(unit(z)))
         });
         scores.rotate_left(small);
         let of_full = scores.iter().take(scores.len() - small);

@@ -55,7 +55,7 @@ impl<L: PairLoss, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D
     }
 
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
-        let z = pass(batch.views, grads, |x| self.f.forward_mut(x));
+        let z = pass(batch.views, grads, |x| batch.ranks.gather(self.f.forward_mut(x)));
         let spreads = z.iter().map(Spread::of).collect();
         let [z1, z2] = <[_; 2]>::try_from(z).unwrap_or_else(|_| unreachable!("there are two views"));
         let equal_loss = Some(self.loss.of_equal(z1.shape().0, DIM));

@@ -1,5 +1,6 @@
 use dfdx::prelude::*;
 use simsiam_model::backend::Conv2dGeometry;
+use simsiam_model::collective::Ranks;
 use simsiam_model::layers::Conv2d;
 use simsiam_model::{Images, images_from};
 
@@ -72,7 +73,7 @@ fn winograd_gives_the_same_bits_with_any_number_of_threads() {
         pool.install(|| {
             let dev = Cpu::default();
             let w = dev.tensor_from_vec(noise(2, 50 * 40 * 9), Default::default());
-            let conv = Conv2d::<40, 50, 3, 1, 1, Cpu> { weight: w };
+            let conv = Conv2d::<40, 50, 3, 1, 1, Cpu> { weight: w, ranks: Ranks::default() };
             let x: Images<Cpu, 40, 7> = images_from(&dev, &noise(1, batch * 40 * 49));
             let y: Images<Cpu, 50, 7, _> = conv.forward(x.leaky_trace());
             let found = y.as_vec();
@@ -111,6 +112,7 @@ fn agree<
         (noise(1, batch * g.in_len()), noise(2, g.weight_len()), noise(3, batch * g.out_len()));
     let conv = Conv2d::<IN, OUT, KERNEL, STRIDE, PAD, Cpu> {
         weight: dev.tensor_from_vec(w.clone(), Default::default()),
+        ranks: Ranks::default(),
     };
     let images: Images<Cpu, IN, S> = images_from(&dev, &x);
 
@@ -128,7 +130,10 @@ fn agree<
 #[test]
 fn gradients_add_up() {
     let dev = Cpu::default();
-    let conv = Conv2d::<2, 2, 3, 1, 1, Cpu> { weight: dev.tensor_from_vec(noise(2, 36), Default::default()) };
+    let conv = Conv2d::<2, 2, 3, 1, 1, Cpu> {
+        weight: dev.tensor_from_vec(noise(2, 36), Default::default()),
+        ranks: Ranks::default(),
+    };
     let images: Images<Cpu, 2, 4> = images_from(&dev, &noise(1, 32));
     let once: Images<Cpu, 2, 4, _> = conv.forward(images.leaky_trace());
     let once = once.into_tensor().sum::<Rank0, _>().backward();

@@ -1,5 +1,6 @@
 use dfdx::prelude::*;
 use simsiam_model::Features;
+use simsiam_model::collective::Ranks;
 use simsiam_model::layers::BiasedLinear;
 
 use crate::{along, assert_close, dot, noise, oracle, wide};
@@ -21,6 +22,7 @@ fn agree<const IN: usize, const OUT: usize>(batch: usize) {
     let layer = BiasedLinear::<IN, OUT, Cpu> {
         weight: dev.tensor_from_vec(w.clone(), Default::default()),
         bias: dev.tensor_from_vec(b.clone(), Default::default()),
+        ranks: Ranks::default(),
     };
     let input: Features<Cpu, IN> = dev.tensor_from_vec(x.clone(), (batch, Const));
     let y = layer.forward(input.leaky_trace());

@@ -1,0 +1,121 @@
+//! A batch that is divided among ranks is trained on as if it were whole: here the ranks are threads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+
+use dfdx::prelude::*;
+use simsiam_model::arch::Arch;
+use simsiam_model::backend::{FeedKernel, Pixels};
+use simsiam_model::collective::{Ranks, SumOrder, Threads};
+use simsiam_model::init::InitRng;
+use simsiam_model::methods::{MethodName, Scale, Settings};
+use simsiam_model::network::{Network, Networks};
+use simsiam_model::{LearningRates, NamedTensors, Sgd, SgdConfig};
+
+const BATCH: usize = 16;
+const STEPS: usize = 3;
+
+/// What training came to: the losses, the ranks of the outputs, and all tensors.
+#[derive(Clone, Debug, PartialEq)]
+struct Trained {
+    losses: Vec<f64>,
+    spreads: Vec<f64>,
+    tensors: BTreeMap<String, Vec<f32>>,
+}
+
+fn network(method: MethodName) -> Network<Cpu> {
+    let defaults = method.defaults(Scale::Small);
+    let settings = Settings {
+        temperature: defaults.temperature,
+        target_momentum: defaults.target_momentum,
+        queue: defaults.queue.map(|_| 64),
+        ..Settings::new(2, method.dims()[0])
+    };
+    Cpu::default().network(Arch::Resnet8, 32, method, &settings, &InitRng::new(0))
+}
+
+/// Trains on this rank's share of the same batches.
+fn train(mut model: Network<Cpu>, ranks: &Ranks) -> Trained {
+    model.join(ranks);
+    let mut sgd = Sgd::new(SgdConfig { momentum: 0.9, weight_decay: 5e-4 });
+    let mut gradients = model.alloc_grads();
+    let (mut losses, mut spreads) = (Vec::new(), Vec::new());
+    let own = BATCH / ranks.size();
+    let images = ranks.rank() * own..(ranks.rank() + 1) * own;
+    for step in 0..STEPS {
+        let samples: Vec<usize> = images.clone().collect();
+        let views: Vec<Vec<f32>> =
+            (0..model.view_sizes().len()).map(|view| pixels(images.clone(), step, view)).collect();
+        let sent = Cpu::send(&Pixels::Values(views.iter().map(Vec::as_slice).collect())).unwrap();
+        let loss = model.loss(sent, &samples, gradients);
+        losses.push(loss.value());
+        spreads.extend(loss.spreads.iter().map(|spread| spread.effective_rank));
+        gradients = loss.loss.backward();
+        model.sum_gradients(&mut gradients).unwrap();
+        sgd.update(&mut model, &mut gradients, &LearningRates::all(0.02)).unwrap();
+        model.zero_grads(&mut gradients);
+        model.end_step(step as u64 + 1, (step + 1) as f64 / STEPS as f64);
+    }
+    let mut tensors = BTreeMap::new();
+    model.visit("", &mut |name, _, tensor| drop(tensors.insert(name.to_owned(), tensor.values())));
+    Trained { losses, spreads, tensors }
+}
+
+fn pixels(images: std::ops::Range<usize>, step: usize, view: usize) -> Vec<f32> {
+    let value = |i: usize| (i as f32 * 0.37 + (i / 3072 * (7 + step)) as f32 + view as f32 * 0.3).sin();
+    (images.start * 3072..images.end * 3072).map(value).collect()
+}
+
+/// Each of `size` ranks.
+fn divided(size: usize, order: SumOrder, method: MethodName) -> Vec<Trained> {
+    let model = || network(method);
+    thread::scope(|scope| {
+        let start = |threads: Threads| scope.spawn(|| train(model(), &Ranks::new(Arc::new(threads), order)));
+        let ranks: Vec<_> = Threads::group(size).into_iter().map(start).collect();
+        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn any_number_of_ranks_trains_as_one_does() {
+    for &method in MethodName::ALL {
+        let whole = train(network(method), &Ranks::default());
+        for size in [2, 4] {
+            let ranks = divided(size, SumOrder::Any, method);
+            assert!(ranks.iter().all(|rank| *rank == ranks[0]), "{method}: the ranks have one network");
+            let found = whole.losses.iter().zip(&ranks[0].losses);
+            for (step, (whole, found)) in found.enumerate() {
+                let error = (whole - found).abs() / whole.abs();
+                assert!(
+                    error < 1e-5,
+                    "{method}, {size} ranks, step {step}: {found}, not {whole} ({error:e})"
+                );
+            }
+            for (whole, found) in whole.spreads.iter().zip(&ranks[0].spreads) {
+                assert!(
+                    (whole - found).abs() < 1e-3 * whole,
+                    "{method}, {size} ranks: rank {found}, not {whole}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn sums_in_a_fixed_order_are_the_same_bits_for_any_number_of_ranks() {
+    for &method in MethodName::ALL {
+        let whole = train(network(method), &Ranks::alone(SumOrder::Fixed));
+        for size in [2, 4, 8] {
+            for (rank, found) in divided(size, SumOrder::Fixed, method).into_iter().enumerate() {
+                assert_eq!(found.losses, whole.losses, "{method}, {size} ranks, rank {rank}");
+                let other = found.tensors.iter().find(|(name, values)| whole.tensors[*name] != **values);
+                assert!(
+                    other.is_none(),
+                    "{method}, {size} ranks, rank {rank}: {:?}",
+                    other.map(|(name, _)| name)
+                );
+            }
+        }
+    }
+}
