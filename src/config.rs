@@ -85,6 +85,12 @@ pub struct TrainConfig {
     /// `base_lr * batch_size * accumulate / 256` (Goyal et al. 2017).
     #[serde(default = "one")]
     pub accumulate: u64,
+    /// Whether batch norm's statistics are of the whole batch where several processes share it, or of each one's images.
+    #[serde(default = "yes")]
+    pub sync_bn: bool,
+    /// Whether sums over the batch are added up in an order that does not depend on the number of processes.
+    #[serde(default)]
+    pub deterministic: bool,
     /// The only source of randomness.
     pub seed: u64,
     /// Where the model runs.
@@ -307,6 +313,22 @@ impl TrainConfig {
     pub fn knn_is_due(&self, epochs: u64) -> bool {
         let every = self.knn_every.unwrap_or(1);
         every > 0 && (epochs.is_multiple_of(every) || epochs == self.epochs)
+    }
+
+    /// The settings that the processes of a run must have in common: where each finds the images and keeps copies of them is its own.
+    pub fn in_common(&self) -> String {
+        const OWN: [&str; 7] = [
+            "shards",
+            "val_shards",
+            "absolute_shards",
+            "absolute_val_shards",
+            "cache_dir",
+            "cache_size",
+            "workers",
+        ];
+        let mut table = table(self);
+        table.retain(|key, _| !OWN.contains(&key));
+        table.to_string()
     }
 
     /// The first setting in which `other` would make another run: (key, here, there). Settings that change neither

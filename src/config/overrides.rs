@@ -73,6 +73,12 @@ pub struct Overrides {
     /// Batches a step, whose gradients are averaged for one update [default: 1]
     #[arg(long, help_heading = topics::OPTIMIZATION, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub accumulate: Option<u64>,
+    /// With several processes: whether batch norm's statistics are of the whole batch, or of each process's images [default: true]
+    #[arg(long, help_heading = topics::OPTIMIZATION, value_name = "BOOL")]
+    pub sync_bn: Option<bool>,
+    /// The same bits with 1, 2, 4 or 8 processes, for batches of a multiple of 8 images [default: false]
+    #[arg(long, help_heading = topics::OPTIMIZATION, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub deterministic: Option<bool>,
     /// Decoding threads: a number, or `auto` for half the cores; they change the speed, never the result [default: auto]
     #[arg(long, help_heading = topics::DATA)]
     pub workers: Option<Workers>,

@@ -76,6 +76,8 @@ impl TrainConfig {
             epochs: 100,
             batch_size: 512,
             accumulate: 1,
+            sync_bn: true,
+            deterministic: false,
             zero_init_residual: true,
             seed: 0,
             device: Device::Cpu,

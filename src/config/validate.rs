@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use simsiam_model::collective::FIXED_PARTS;
+
 use super::{Device, HeadNorm, Method, Overrides, Precision, Predictor, StopRule, Symmetry, TrainConfig};
 use crate::error::InputError;
 
@@ -37,6 +39,7 @@ impl TrainConfig {
         for (key, value) in [("base_lr", self.base_lr), ("weight_decay", self.weight_decay)] {
             check.that(value.is_finite() && value >= 0.0, key, value, "must be 0 or more")?;
         }
+        self.validate_sums(&check)?;
         let Self { momentum, bad_sample_budget: budget, knn_temperature: temperature, .. } = *self;
         check.that((0.0..1.0).contains(&momentum), "momentum", momentum, "must be from 0 to less than 1")?;
         check.that((0.0..=1.0).contains(&budget), "bad_sample_budget", budget, "must be from 0 to 1")?;
@@ -61,6 +64,23 @@ impl TrainConfig {
         self.validate_stop_rules(&check)?;
         self.validate_method(&check)?;
         self.validate_views()
+    }
+
+    /// Refuses sums in a fixed order that there is no way to make.
+    fn validate_sums(&self, check: &Check<'_>) -> Result<(), InputError> {
+        if !self.deterministic {
+            return Ok(());
+        }
+        let (parts, batch) = (FIXED_PARTS, self.batch_size);
+        let allowed = format!("must be a multiple of {parts} with --deterministic");
+        check.that(batch.is_multiple_of(parts), "batch_size", batch, &allowed)?;
+        check.that(self.sync_bn, "sync_bn", false, "must be true with --deterministic")?;
+        check.that(
+            self.device == Device::Cpu,
+            "deterministic",
+            true,
+            "must be false with --device cuda, for now",
+        )
     }
 
     /// Refuses rules that can never hold.
@@ -209,6 +229,18 @@ mod tests {
             (
                 Overrides { warmup_epochs: Some(12), ..none() },
                 "--warmup-epochs 12: must be less than the 12 epochs",
+            ),
+            (
+                Overrides { deterministic: Some(true), batch_size: Some(60), ..none() },
+                "--batch-size 60: must be a multiple of 8 with --deterministic",
+            ),
+            (
+                Overrides { deterministic: Some(true), sync_bn: Some(false), ..none() },
+                "--sync-bn false: must be true with --deterministic",
+            ),
+            (
+                Overrides { deterministic: Some(true), device: Some(Device::Cuda), ..none() },
+                "--deterministic true: must be false with --device cuda, for now",
             ),
             (Overrides { reducing_gap: Some(0.5), ..none() }, "--reducing-gap 0.5: must be 0 or 1 to 1000"),
             (
