@@ -25,6 +25,12 @@ fn the_encoder_is_the_same_bits_with_and_without_it_and_a_resume_is_exact() {
     same.iter_mut().for_each(|line| drop(line.as_object_mut().unwrap().remove("probe_top1")));
     assert_eq!(same, fixture.metrics("without"));
 
+    for (run, has_chart) in [("with", true), ("without", false)] {
+        let report = fixture.path("report.html");
+        succeed(simsiam().arg("report").arg(fixture.path(run)).arg("--out").arg(&report).arg("--force"));
+        assert_eq!(std::fs::read_to_string(&report).unwrap().contains("\"key\":\"probe\""), has_chart, "{run}");
+    }
+
     let probe = fixture.path("with/checkpoints/step-000000024/probe.safetensors");
     let whole = std::fs::read(&probe).unwrap();
     // As if it had been killed in its second epoch.
