@@ -85,10 +85,10 @@ pub struct TrainConfig {
     /// `base_lr * batch_size * accumulate / 256` (Goyal et al. 2017).
     #[serde(default = "one")]
     pub accumulate: u64,
-    /// Whether batch norm's statistics are of the whole batch where several processes share it, or of each one's images.
+    /// Whether batch norm's statistics are those of all ranks' images, where several train together.
     #[serde(default = "yes")]
     pub sync_bn: bool,
-    /// Whether sums over the batch are added up in an order that does not depend on the number of processes.
+    /// Whether sums over a batch are in an order that does not depend on the number of ranks.
     #[serde(default)]
     pub deterministic: bool,
     /// The only source of randomness.

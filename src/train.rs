@@ -156,7 +156,7 @@ pub fn train<D: Backend>(
                 report.probe_top1.push(timed("online probe", learn));
             }
         }
-        timed("gradients of all", || model.sum_gradients(&mut gradients)).map_err(failed)?;
+        timed("sum over ranks", || model.sum_gradients(&mut gradients)).map_err(failed)?;
         if progress.wants_gradients() {
             report.gradient_norms = gradient_norms(model, &gradients);
         }

@@ -110,10 +110,9 @@ impl World {
 
     /// What the network of a run is to know of the ranks.
     pub fn ranks_of(&self, config: &TrainConfig) -> Ranks {
-        let order = if config.deterministic { SumOrder::Fixed } else { SumOrder::Any };
         let ranks = match &self.engine {
-            Some(engine) => Ranks::new(engine.clone(), order),
-            None => Ranks::alone(order),
+            Some(engine) => Ranks::new(engine.clone(), config.sum_order()),
+            None => Ranks::alone(config.sum_order()),
         };
         if config.sync_bn { ranks } else { ranks.without_batch_norm() }
     }

@@ -22,23 +22,24 @@ pub trait Module<D: Backend>: NamedTensors<D> {
 /// Names are those of PyTorch's `state_dict`, such as `encoder.layer1.0.conv1.weight`.
 pub trait NamedTensors<D: Backend> {
     /// Visits every tensor; its name is `prefix.name`, or `name` when the prefix is empty.
-    fn visit(&self, prefix: &str, each: &mut Read<'_, D>);
+    fn visit(&self, prefix: &str, each: &mut Visitor<'_, D>);
 
     /// Visits every tensor, to change it.
     ///
     /// # Errors
     /// The first that `each` gives.
-    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err>;
+    fn visit_mut(&mut self, prefix: &str, each: &mut VisitorMut<'_, D>) -> Result<(), D::Err>;
 
     /// Tells the layers which ranks their batches are divided among.
     fn join(&mut self, ranks: &Ranks);
 }
 
 /// What is done with each tensor: called with its name, whether it is a parameter (not a running statistic), and itself.
-pub type Read<'a, D> = dyn FnMut(&str, bool, &dyn AnyTensor<D>) + 'a;
+pub type Visitor<'a, D> = dyn FnMut(&str, bool, &dyn AnyTensor<D>) + 'a;
 
 /// What is done to each tensor.
-pub type Write<'a, D> = dyn FnMut(&str, bool, &mut dyn AnyTensor<D>) -> Result<(), <D as HasErr>::Err> + 'a;
+pub type VisitorMut<'a, D> =
+    dyn FnMut(&str, bool, &mut dyn AnyTensor<D>) -> Result<(), <D as HasErr>::Err> + 'a;
 
 /// Sets the gradients of all trained parameters to 0 and drops all others.
 pub fn zero_grads<D: Backend, M: NamedTensors<D> + ?Sized>(model: &M, grads: &mut Gradients<f32, D>) {
@@ -281,7 +282,7 @@ pub(crate) fn joined(prefix: &str, name: &str) -> String {
 /// whose tensors are named as the piece's own. A piece that looks across the batch names the field of its ranks last.
 macro_rules! parts {
     ($($name:literal: $($field:ident).+),+ $(,)? $(; $ranks:ident)?) => {
-        fn visit(&self, prefix: &str, each: &mut $crate::module::Read<'_, D>) {
+        fn visit(&self, prefix: &str, each: &mut $crate::module::Visitor<'_, D>) {
             $($crate::module::NamedTensors::visit(
                 &self.$($field).+,
                 &$crate::module::joined(prefix, $name),
@@ -292,7 +293,7 @@ macro_rules! parts {
         fn visit_mut(
             &mut self,
             prefix: &str,
-            each: &mut $crate::module::Write<'_, D>,
+            each: &mut $crate::module::VisitorMut<'_, D>,
         ) -> Result<(), D::Err> {
             $($crate::module::NamedTensors::visit_mut(
                 &mut self.$($field).+,
@@ -312,11 +313,11 @@ pub(crate) use parts;
 
 /// A parameter.
 impl<S: ConstShape, D: Backend> NamedTensors<D> for Tensor<S, f32, D> {
-    fn visit(&self, name: &str, each: &mut Read<'_, D>) {
+    fn visit(&self, name: &str, each: &mut Visitor<'_, D>) {
         each(name, true, self);
     }
 
-    fn visit_mut(&mut self, name: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+    fn visit_mut(&mut self, name: &str, each: &mut VisitorMut<'_, D>) -> Result<(), D::Err> {
         each(name, true, self)
     }
 
@@ -342,11 +343,11 @@ impl<S: Shape, D: Backend> DerefMut for Buffer<S, D> {
 }
 
 impl<S: Shape, D: Backend> NamedTensors<D> for Buffer<S, D> {
-    fn visit(&self, name: &str, each: &mut Read<'_, D>) {
+    fn visit(&self, name: &str, each: &mut Visitor<'_, D>) {
         each(name, false, self);
     }
 
-    fn visit_mut(&mut self, name: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+    fn visit_mut(&mut self, name: &str, each: &mut VisitorMut<'_, D>) -> Result<(), D::Err> {
         each(name, false, self)
     }
 
@@ -354,11 +355,11 @@ impl<S: Shape, D: Backend> NamedTensors<D> for Buffer<S, D> {
 }
 
 impl<M: NamedTensors<D> + ?Sized, D: Backend> NamedTensors<D> for Box<M> {
-    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+    fn visit(&self, prefix: &str, each: &mut Visitor<'_, D>) {
         (**self).visit(prefix, each);
     }
 
-    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+    fn visit_mut(&mut self, prefix: &str, each: &mut VisitorMut<'_, D>) -> Result<(), D::Err> {
         (**self).visit_mut(prefix, each)
     }
 
@@ -369,13 +370,13 @@ impl<M: NamedTensors<D> + ?Sized, D: Backend> NamedTensors<D> for Box<M> {
 
 /// A part that may be missing.
 impl<M: NamedTensors<D>, D: Backend> NamedTensors<D> for Option<M> {
-    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+    fn visit(&self, prefix: &str, each: &mut Visitor<'_, D>) {
         if let Some(part) = self {
             part.visit(prefix, each);
         }
     }
 
-    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+    fn visit_mut(&mut self, prefix: &str, each: &mut VisitorMut<'_, D>) -> Result<(), D::Err> {
         self.as_mut().map_or(Ok(()), |part| part.visit_mut(prefix, each))
     }
 

@@ -6,7 +6,7 @@ use dfdx::prelude::*;
 use serde_json::Value;
 use simsiam_model::backend::cpu::Instructions;
 use simsiam_model::collective::Ranks;
-use simsiam_model::module::{NamedTensors, Read, Write};
+use simsiam_model::module::{NamedTensors, Visitor, VisitorMut};
 use simsiam_model::optim::Rule;
 use simsiam_model::state::{NamedTensor, StateError};
 use simsiam_model::{AdamWConfig, LarsConfig, LearningRates, Optimizer, OptimizerConfig, SgdConfig};
@@ -22,13 +22,13 @@ struct Parameters {
 }
 
 impl NamedTensors<Cpu> for Parameters {
-    fn visit(&self, _: &str, each: &mut Read<'_, Cpu>) {
+    fn visit(&self, _: &str, each: &mut Visitor<'_, Cpu>) {
         each("weight", true, &self.weight);
         each("zero", true, &self.zero);
         each("bias", true, &self.bias);
     }
 
-    fn visit_mut(&mut self, _: &str, each: &mut Write<'_, Cpu>) -> Result<(), CpuError> {
+    fn visit_mut(&mut self, _: &str, each: &mut VisitorMut<'_, Cpu>) -> Result<(), CpuError> {
         each("weight", true, &mut self.weight)?;
         each("zero", true, &mut self.zero)?;
         each("bias", true, &mut self.bias)
@@ -144,11 +144,11 @@ fn threads_and_instructions_do_not_change_a_bit() {
 struct Large(Tensor<Rank2<300, 401>, f32, Cpu>);
 
 impl NamedTensors<Cpu> for Large {
-    fn visit(&self, _: &str, each: &mut Read<'_, Cpu>) {
+    fn visit(&self, _: &str, each: &mut Visitor<'_, Cpu>) {
         each("weight", true, &self.0);
     }
 
-    fn visit_mut(&mut self, _: &str, each: &mut Write<'_, Cpu>) -> Result<(), CpuError> {
+    fn visit_mut(&mut self, _: &str, each: &mut VisitorMut<'_, Cpu>) -> Result<(), CpuError> {
         each("weight", true, &mut self.0)
     }
 

@@ -14,7 +14,7 @@ use crate::evaluate::knn::{KnnConfig, knn};
 use crate::evaluate::probe::examples::{Examples, ProbeViews};
 use crate::evaluate::probe::recipe::{ProbeOptimizer, ProbeRecipe};
 use crate::evaluate::probe::{highest, probe};
-use crate::evaluate::report::{Method, Report, SourceReport, TrialReport};
+use crate::evaluate::report::{Classifier, Report, SourceReport, TrialReport};
 use crate::evaluate::scores::{Scores, Verdict};
 use crate::evaluate::subject::Subject;
 use crate::interrupt::Interrupt;
@@ -134,7 +134,8 @@ impl Evaluation<'_> {
             );
             let verdicts = knn(bank.clone(), queries.clone(), votes, &phase)?;
             drop(phase);
-            let method = Method::Knn { k: votes.k.min(bank.labels.len()), temperature: votes.temperature };
+            let method =
+                Classifier::Knn { k: votes.k.min(bank.labels.len()), temperature: votes.temperature };
             self.report(subject, &encoder, method, &verdicts)?;
         }
         if args.judges(Judge::Probe) {
@@ -153,7 +154,7 @@ impl Evaluation<'_> {
             drop(phase);
             let (chosen, all) = (highest(&trials), trials.iter().map(TrialReport::from).collect());
             let (base_lr, best) = (chosen.base_lr, chosen.best());
-            let method = Method::Probe { recipe, views, seed, base_lr, best, trials: all };
+            let method = Classifier::Probe { recipe, views, seed, base_lr, best, trials: all };
             self.report(subject, &encoder, method, &chosen.verdicts)?;
         }
         Ok(())
@@ -163,7 +164,7 @@ impl Evaluation<'_> {
         &self,
         subject: &Subject,
         encoder: &FrozenEncoder<'_>,
-        method: Method,
+        method: Classifier,
         verdicts: &[Verdict],
     ) -> Result<()> {
         let Self { args, config, data, .. } = self;

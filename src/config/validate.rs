@@ -52,6 +52,7 @@ impl TrainConfig {
             "tf32",
             "must be f32 or bf16 with --device cpu; tf32 is for cuda",
         )?;
+        self.validate_sums(&check)?;
         self.recipe.validate().map_err(|error| match (&*error.field, overrides.reducing_gap) {
             ("reducing_gap", Some(gap)) => {
                 overrides.refusal("reducing_gap", gap, &format!("must be 0 or {}", error.expected))
@@ -66,21 +67,27 @@ impl TrainConfig {
         self.validate_views()
     }
 
-    /// Refuses sums in a fixed order that there is no way to make.
+    /// Refuses an order of sums that the batch, the device or batch norm does not allow.
     fn validate_sums(&self, check: &Check<'_>) -> Result<(), InputError> {
         if !self.deterministic {
             return Ok(());
         }
-        let (parts, batch) = (FIXED_PARTS, self.batch_size);
-        let allowed = format!("must be a multiple of {parts} with --deterministic");
-        check.that(batch.is_multiple_of(parts), "batch_size", batch, &allowed)?;
-        check.that(self.sync_bn, "sync_bn", false, "must be true with --deterministic")?;
+        let parts = FIXED_PARTS;
         check.that(
-            self.device == Device::Cpu,
-            "deterministic",
-            true,
-            "must be false with --device cuda, for now",
-        )
+            self.batch_size.is_multiple_of(parts),
+            "batch_size",
+            self.batch_size,
+            &format!(
+                "must be a multiple of {parts} with --deterministic, which adds up {parts} parts of a batch"
+            ),
+        )?;
+        check.that(
+            self.sync_bn,
+            "sync_bn",
+            "false",
+            "must be true with --deterministic, or each number of ranks would have its own",
+        )?;
+        check.that(self.device == Device::Cpu, "device", "cuda", "must be cpu with --deterministic")
     }
 
     /// Refuses rules that can never hold.
@@ -232,15 +239,15 @@ mod tests {
             ),
             (
                 Overrides { deterministic: Some(true), batch_size: Some(60), ..none() },
-                "--batch-size 60: must be a multiple of 8 with --deterministic",
+                "--batch-size 60: must be a multiple of 8 with --deterministic, which adds up 8 parts of a batch",
             ),
             (
                 Overrides { deterministic: Some(true), sync_bn: Some(false), ..none() },
-                "--sync-bn false: must be true with --deterministic",
+                "--sync-bn false: must be true with --deterministic, or each number of ranks would have its own",
             ),
             (
                 Overrides { deterministic: Some(true), device: Some(Device::Cuda), ..none() },
-                "--deterministic true: must be false with --device cuda, for now",
+                "--device cuda: must be cpu with --deterministic",
             ),
             (Overrides { reducing_gap: Some(0.5), ..none() }, "--reducing-gap 0.5: must be 0 or 1 to 1000"),
             (

@@ -25,7 +25,7 @@ use crate::data::Source;
 pub struct Report {
     /// How.
     #[serde(flatten)]
-    pub method: Method,
+    pub method: Classifier,
     /// The run's folder.
     #[serde(serialize_with = "as_text")]
     pub run: PathBuf,
@@ -52,7 +52,7 @@ pub struct Report {
 /// How a network was judged.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "method", rename_all = "kebab-case")]
-pub enum Method {
+pub enum Classifier {
     /// By the nearest neighbours' votes.
     Knn {
         /// Neighbours asked.
@@ -185,14 +185,14 @@ impl fmt::Display for Report {
         let Self { checkpoint, scores, .. } = self;
         let name = self.method.name();
         write!(f, "{checkpoint:<14} {name:<5}  top-1 {:6.2} %  top-5 {:6.2} %", scores.top1, scores.top5)?;
-        if let Method::Probe { base_lr, best, .. } = &self.method {
+        if let Classifier::Probe { base_lr, best, .. } = &self.method {
             write!(f, "  best top-1 {:.2} % (epoch {}; learning rate {base_lr})", best.top1, best.epoch)?;
         }
         Ok(())
     }
 }
 
-impl Method {
+impl Classifier {
     fn name(&self) -> &'static str {
         match self {
             Self::Knn { .. } => "knn",

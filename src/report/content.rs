@@ -49,9 +49,10 @@ impl Content {
         let groups = groups(runs);
         let buckets =
             (MOST_POINTS / (2 * groups.len().max(1) * CHARTS.len())).clamp(FEWEST_BUCKETS, MOST_BUCKETS);
+        let charts = CHARTS.iter().filter(|chart| chart.is_drawn(runs));
         let data = json!({
             "groups": groups.iter().map(|group| &group.label).collect::<Vec<_>>(),
-            "charts": CHARTS.iter().map(|chart| drawn(chart, &groups, buckets)).collect::<Vec<_>>(),
+            "charts": charts.map(|chart| drawn(chart, &groups, buckets)).collect::<Vec<_>>(),
         });
         let title = match runs {
             [run] => run.name.clone(),

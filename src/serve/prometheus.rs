@@ -19,7 +19,7 @@ struct Sample {
     value: f64,
 }
 
-const GAUGES: [Gauge; 17] = [
+const GAUGES: [Gauge; 18] = [
     Gauge("going", "1 while a process trains the run", |run| flag(Some(run.standing == Standing::Going))),
     Gauge("step", "steps done", |run| one(run.metrics.last_step().map(|step| step as f64))),
     Gauge("epoch", "the epoch under way, from 1", |run| of_line(run, |line| Some(line.epoch as f64))),
@@ -39,6 +39,9 @@ const GAUGES: [Gauge; 17] = [
     }),
     Gauge("knn_top1_ratio", "latest kNN top-1 accuracy, 0 to 1", |run| {
         one(run.metrics.epochs.iter().rev().find_map(|line| line.knn_top1).map(|percent| percent / 100.0))
+    }),
+    Gauge("probe_top1_ratio", "accuracy of the online probe in the last log line, 0 to 1", |run| {
+        of_line(run, |line| line.probe_top1.map(|percent| percent / 100.0))
     }),
     Gauge("last_write_timestamp_seconds", "when metrics.jsonl was last written", |run| {
         one(run

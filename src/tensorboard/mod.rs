@@ -53,6 +53,7 @@ impl TensorBoard {
             ("speed/images_per_s", metrics.images_per_s),
             ("speed/data_wait", metrics.data_wait),
         ];
+        scalars.extend(metrics.probe_top1.map(|top1| ("train/probe_top1", top1)));
         let batches = metrics.pipeline.as_ref().and_then(|pipeline| pipeline.batches());
         scalars.extend(batches.map(|queue| ("speed/batch_queue_fill", queue.fill())));
         self.events.scalars(metrics.step, &scalars)?;
@@ -66,7 +67,8 @@ impl TensorBoard {
     pub fn epoch(&mut self, metrics: &EpochMetrics) -> Result<()> {
         let loss = metrics.epoch_loss.map(|loss| ("epoch/loss", loss));
         let knn = metrics.knn_top1.map(|knn| ("epoch/knn_top1", knn));
-        self.events.scalars(metrics.step, &[loss, knn].into_iter().flatten().collect::<Vec<_>>())
+        let probe = metrics.probe_top1.map(|probe| ("epoch/probe_top1", probe));
+        self.events.scalars(metrics.step, &[loss, knn, probe].into_iter().flatten().collect::<Vec<_>>())
     }
 
     /// Writes what training sees, and what the encoder makes of some images: a histogram of the features, and the files of the

@@ -1,6 +1,6 @@
 //! A classifier that learns beside the encoder.
 
-use crate::fixture::{Fixture, refused, succeed};
+use crate::fixture::{Fixture, refused, simsiam, succeed};
 use crate::interruption::resume;
 
 #[test]
@@ -24,6 +24,13 @@ fn the_encoder_is_the_same_bits_with_and_without_it_and_a_resume_is_exact() {
     let mut same = metrics.clone();
     same.iter_mut().for_each(|line| drop(line.as_object_mut().unwrap().remove("probe_top1")));
     assert_eq!(same, fixture.metrics("without"));
+
+    for (run, has_chart) in [("with", true), ("without", false)] {
+        let report = fixture.path(&format!("{run}.html"));
+        succeed(simsiam().arg("report").arg(fixture.path(run)).arg("--out").arg(&report));
+        let page = std::fs::read_to_string(&report).unwrap();
+        assert_eq!(page.contains("\"key\":\"probe\""), has_chart, "{run}");
+    }
 
     let probe = fixture.path("with/checkpoints/step-000000024/probe.safetensors");
     let whole = std::fs::read(&probe).unwrap();

@@ -4,14 +4,14 @@ use super::AnySize;
 use crate::backend::Backend;
 use crate::collective::Ranks;
 use crate::init::InitRng;
-use crate::module::{NamedTensors, Read, Write};
+use crate::module::{NamedTensors, Visitor, VisitorMut};
 use crate::tensors::{Features, Taped, View};
 
 /// An encoder whose features have `FEATURES` channels; of which kind it is, and for images of which sizes, is no longer
 /// part of its type. What follows it, heads and methods, is compiled for each width of features alone.
 #[derive(Debug)]
 pub struct Backbone<const FEATURES: usize, D: Backend> {
-    network: Box<dyn Unsized<FEATURES, D>>,
+    network: Box<dyn AnyEncoder<FEATURES, D>>,
     size: usize,
 }
 
@@ -54,11 +54,11 @@ impl<const FEATURES: usize, D: Backend> Clone for Backbone<FEATURES, D> {
 }
 
 impl<const FEATURES: usize, D: Backend> NamedTensors<D> for Backbone<FEATURES, D> {
-    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+    fn visit(&self, prefix: &str, each: &mut Visitor<'_, D>) {
         self.network.visit(prefix, each);
     }
 
-    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+    fn visit_mut(&mut self, prefix: &str, each: &mut VisitorMut<'_, D>) -> Result<(), D::Err> {
         self.network.visit_mut(prefix, each)
     }
 
@@ -68,13 +68,13 @@ impl<const FEATURES: usize, D: Backend> NamedTensors<D> for Backbone<FEATURES, D
 }
 
 /// What can be done with an encoder whose kind is unknown.
-trait Unsized<const FEATURES: usize, D: Backend>: NamedTensors<D> + Debug {
+trait AnyEncoder<const FEATURES: usize, D: Backend>: NamedTensors<D> + Debug {
     fn forward(&self, x: View<D>) -> Features<D, FEATURES>;
     fn forward_mut(&mut self, x: View<D, Taped<D>>) -> Features<D, FEATURES, Taped<D>>;
-    fn boxed(&self) -> Box<dyn Unsized<FEATURES, D>>;
+    fn boxed(&self) -> Box<dyn AnyEncoder<FEATURES, D>>;
 }
 
-impl<E, const FEATURES: usize, D: Backend> Unsized<FEATURES, D> for E
+impl<E, const FEATURES: usize, D: Backend> AnyEncoder<FEATURES, D> for E
 where
     E: AnySize<D, FEATURES> + Debug + 'static,
 {
@@ -86,7 +86,7 @@ where
         self.encode_mut(x)
     }
 
-    fn boxed(&self) -> Box<dyn Unsized<FEATURES, D>> {
+    fn boxed(&self) -> Box<dyn AnyEncoder<FEATURES, D>> {
         Box::new(self.clone())
     }
 }

@@ -1,7 +1,7 @@
 use crate::backend::Backend;
 use crate::collective::Ranks;
 use crate::init::InitRng;
-use crate::module::{Module, NamedTensors, Read, Write, joined};
+use crate::module::{Module, NamedTensors, Visitor, VisitorMut, joined};
 use crate::tensors::{Images, Taped};
 
 /// A piece of residual network, `batch x IN x S x S -> batch x OUT x S_OUT x S_OUT`.
@@ -41,14 +41,14 @@ where
 }
 
 impl<F: Module<D>, R: Module<D>, D: Backend, const REST: usize> NamedTensors<D> for Stage<F, R, REST> {
-    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+    fn visit(&self, prefix: &str, each: &mut Visitor<'_, D>) {
         self.first.visit(&joined(prefix, "0"), each);
         for (i, block) in (1..).zip(&self.rest) {
             block.visit(&joined(prefix, &i.to_string()), each);
         }
     }
 
-    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+    fn visit_mut(&mut self, prefix: &str, each: &mut VisitorMut<'_, D>) -> Result<(), D::Err> {
         self.first.visit_mut(&joined(prefix, "0"), each)?;
         (1..)
             .zip(&mut self.rest)

@@ -4,7 +4,7 @@ use crate::backend::{Activation, Backend};
 use crate::collective::Ranks;
 use crate::init::InitRng;
 use crate::layers::{BatchNorm1d, BiasedLinear, Linear, PlainBatchNorm1d};
-use crate::module::{Module, NamedTensors, Read, Write};
+use crate::module::{Module, NamedTensors, Visitor, VisitorMut};
 use crate::tensors::{Features, Taped};
 
 /// A layer of a head, `batch x IN -> batch x OUT`.
@@ -62,7 +62,7 @@ impl<const IN: usize, const OUT: usize, D: Backend> Dense<IN, OUT, D> {
     }
 
     /// Visits the tensors of the layer at `place` of the sequence `prefix`.
-    pub(super) fn visit(&self, prefix: &str, place: usize, each: &mut Read<'_, D>) {
+    pub(super) fn visit(&self, prefix: &str, place: usize, each: &mut Visitor<'_, D>) {
         let (linear_name, norm_name) = (format!("{prefix}.{place}"), format!("{prefix}.{}", place + 1));
         match self {
             Self::Normed(linear, norm) => {
@@ -81,7 +81,7 @@ impl<const IN: usize, const OUT: usize, D: Backend> Dense<IN, OUT, D> {
         &mut self,
         prefix: &str,
         place: usize,
-        each: &mut Write<'_, D>,
+        each: &mut VisitorMut<'_, D>,
     ) -> Result<(), D::Err> {
         let (linear_name, norm_name) = (format!("{prefix}.{place}"), format!("{prefix}.{}", place + 1));
         match self {

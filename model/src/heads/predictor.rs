@@ -2,7 +2,7 @@ use super::{Dense, HeadNorm};
 use crate::backend::{Activation, Backend};
 use crate::collective::Ranks;
 use crate::init::InitRng;
-use crate::module::{NamedTensors, Read, Write};
+use crate::module::{NamedTensors, Visitor, VisitorMut};
 use crate::tensors::{Features, Taped};
 
 /// The prediction head, `batch x DIM -> batch x DIM` through `HIDDEN` channels: linear, batch norm, ReLU, then linear
@@ -33,12 +33,12 @@ impl<const DIM: usize, const HIDDEN: usize, D: Backend> Predictor<DIM, HIDDEN, D
 }
 
 impl<const DIM: usize, const HIDDEN: usize, D: Backend> NamedTensors<D> for Predictor<DIM, HIDDEN, D> {
-    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+    fn visit(&self, prefix: &str, each: &mut Visitor<'_, D>) {
         self.hidden.visit(prefix, 0, each);
         self.last.visit(prefix, 3, each);
     }
 
-    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+    fn visit_mut(&mut self, prefix: &str, each: &mut VisitorMut<'_, D>) -> Result<(), D::Err> {
         self.hidden.visit_mut(prefix, 0, each)?;
         self.last.visit_mut(prefix, 3, each)
     }

@@ -2,7 +2,7 @@ use super::{Dense, HeadConfig};
 use crate::backend::{Activation, Backend};
 use crate::collective::Ranks;
 use crate::init::InitRng;
-use crate::module::{NamedTensors, Read, Write};
+use crate::module::{NamedTensors, Visitor, VisitorMut};
 use crate::tensors::{Features, Taped};
 
 /// The projection head, `batch x FEATURES -> batch x DIM` through layers of `WIDTH` channels: two or three linear
@@ -67,7 +67,7 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
 impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> NamedTensors<D>
     for Projector<FEATURES, WIDTH, DIM, D>
 {
-    fn visit(&self, prefix: &str, each: &mut Read<'_, D>) {
+    fn visit(&self, prefix: &str, each: &mut Visitor<'_, D>) {
         self.first.visit(prefix, 0, each);
         if let Some(middle) = &self.middle {
             middle.visit(prefix, 3, each);
@@ -75,7 +75,7 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> Na
         self.last.visit(prefix, self.place_of_last(), each);
     }
 
-    fn visit_mut(&mut self, prefix: &str, each: &mut Write<'_, D>) -> Result<(), D::Err> {
+    fn visit_mut(&mut self, prefix: &str, each: &mut VisitorMut<'_, D>) -> Result<(), D::Err> {
         let last = self.place_of_last();
         self.first.visit_mut(prefix, 0, each)?;
         if let Some(middle) = &mut self.middle {

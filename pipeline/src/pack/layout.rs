@@ -19,7 +19,7 @@ pub enum ClassFolders {
 
 /// The classes, sorted, and what decides them.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(super) struct ClassTree {
     pub(super) by: ClassFolders,
     /// The position of a name is its label.
     pub(super) classes: Vec<String>,
@@ -34,14 +34,14 @@ struct Top {
     deeper: u64,
 }
 
-impl Layout {
+impl ClassTree {
     /// As asked for; otherwise what there can be no doubt of. Images without a class are moved to the other files.
     pub(super) fn choose(
         source: &Path,
         out: &Path,
         found: &mut Found,
         asked: Option<ClassFolders>,
-    ) -> Result<Layout, PackError> {
+    ) -> Result<ClassTree, PackError> {
         let by = match asked {
             Some(by) => by,
             None => guess(source, out, found)?,
@@ -55,7 +55,7 @@ impl Layout {
             ClassFolders::Top => found.folders.iter().cloned().collect(),
             ClassFolders::Parent => found.images.iter().map(|image| image.folders.join("/")).collect(),
         };
-        Ok(Layout { by, classes: classes.into_iter().collect() })
+        Ok(ClassTree { by, classes: classes.into_iter().collect() })
     }
 
     /// The label of an image.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::layout::{ClassFolders, Layout};
+use super::layout::{ClassFolders, ClassTree};
 use super::walk::{Found, FoundImage, walk};
 use super::{PackError, SkippedFile};
 use crate::decode::probe;
@@ -73,7 +73,7 @@ pub(super) fn list(
     asked: Option<ClassFolders>,
 ) -> Result<Source<'static>, PackError> {
     let mut found = walk(source)?;
-    let layout = Layout::choose(source, out, &mut found, asked)?;
+    let layout = ClassTree::choose(source, out, &mut found, asked)?;
     let Found { images, others, .. } = found;
     if images.is_empty() {
         return Err(PackError::NoImages { path: source.to_owned(), others });
@@ -129,7 +129,7 @@ pub(super) fn sort_by_name(images: &mut [SourceImage<'_>]) {
 }
 
 /// `source/class/a.b.jpg` gives `class/a_b`.
-fn with_key(image: FoundImage, layout: &Layout) -> SourceImage<'static> {
+fn with_key(image: FoundImage, layout: &ClassTree) -> SourceImage<'static> {
     let label = layout.label(&image);
     let FoundImage { path, bytes, mut folders, extension } = image;
     folders.push(path.file_stem().unwrap_or_default().to_string_lossy().replace('.', "_"));
@@ -150,7 +150,7 @@ fn make_keys_unique(images: &mut [SourceImage<'_>]) {
     }
 }
 
-fn warn_of_empty(source: &Path, layout: &Layout, images: &[SourceImage<'_>]) {
+fn warn_of_empty(source: &Path, layout: &ClassTree, images: &[SourceImage<'_>]) {
     let labels: HashSet<Option<u32>> = images.iter().map(|image| image.label).collect();
     for (label, class) in (0..).zip(&layout.classes) {
         if !labels.contains(&Some(label)) {

@@ -5,7 +5,7 @@ use super::free_oversized;
 use super::header::{Component, Frame, MOST_COMPONENTS};
 use super::idct::Block;
 use super::kernels::{Kernels, Task};
-use super::layout::Layout;
+use super::layout::McuGrid;
 use super::rows::Rows;
 use super::smooth::Smoothing;
 use super::steps::Steps;
@@ -40,7 +40,7 @@ pub(super) struct Grid {
 
 impl Coefficients {
     /// Makes room for the first `mcu_rows` rows of MCUs, all 0.
-    pub(super) fn clear(&mut self, frame: &Frame, layout: &Layout, mcu_rows: usize) {
+    pub(super) fn clear(&mut self, frame: &Frame, layout: &McuGrid, mcu_rows: usize) {
         let (h_most, v_most) = frame.most();
         let mut start = 0;
         for (grid, &Component { h, v, .. }) in self.grids.iter_mut().zip(frame.components()) {
@@ -68,7 +68,7 @@ impl Coefficients {
 /// The inverse DCT of a part's blocks, and its pixels.
 pub(super) struct Render<'a> {
     pub(super) coefficients: &'a Coefficients,
-    pub(super) layout: &'a Layout,
+    pub(super) layout: &'a McuGrid,
     /// The quantisation steps of each component.
     pub(super) steps: &'a [Steps; MOST_COMPONENTS],
     pub(super) smoothing: Option<&'a Smoothing>,

@@ -7,7 +7,7 @@ use crate::image::{Region, Wanted};
 
 /// Sizes and positions for one part of one image. "Pixels" are those of the scaled image.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(super) struct McuGrid {
     pub(super) coding: Coding,
     /// The part, within the scaled image.
     pub(super) region: Region,
@@ -51,7 +51,7 @@ pub(super) struct Plane {
     pub(super) smooth: bool,
 }
 
-impl Layout {
+impl McuGrid {
     /// The layout for what is `wanted`, which must not be empty.
     pub(super) fn new(frame: &Frame, coding: Coding, wanted: &Wanted) -> Self {
         let smallest = 8 / wanted.scale.denominator();

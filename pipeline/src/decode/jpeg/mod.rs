@@ -35,7 +35,7 @@ pub(super) use second_opinion::differing_share;
 use coefficients::{Coefficients, Render};
 use entropy::{Coder, Damage};
 use header::{Frame, MOST_COMPONENTS, Reader, Scan};
-use layout::Layout;
+use layout::McuGrid;
 use rows::{Rows, Samples};
 use scans::Pass;
 use sequential::Sequential;
@@ -101,7 +101,7 @@ impl JpegDecoder {
         let (frame, scan) = reader.next_scan(&mut self.tables)?.ok_or_else(|| malformed("no scan"))?;
         let complete = frame.is_complete_in(&scan);
         let frame = if complete { frame.of_single_blocks() } else { frame };
-        let layout = Layout::new(&frame, reader.coding(&frame), wanted);
+        let layout = McuGrid::new(&frame, reader.coding(&frame), wanted);
         let pixel_bytes = 3 * layout.region.width * layout.region.height;
         if rgb.len() < pixel_bytes {
             rgb.resize(pixel_bytes, 0);
@@ -120,7 +120,7 @@ impl JpegDecoder {
         reader: &mut Reader<'_>,
         frame: &Frame,
         scan: &Scan,
-        layout: &Layout,
+        layout: &McuGrid,
         rgb: &mut [u8],
     ) -> Result<(), DecodeError> {
         let restart_interval = reader.restart_interval;
@@ -154,7 +154,7 @@ impl JpegDecoder {
         reader: &mut Reader<'_>,
         frame: &Frame,
         scan: Scan,
-        layout: &Layout,
+        layout: &McuGrid,
         rgb: &mut [u8],
     ) -> Result<(), DecodeError> {
         // Smoothing looks at the two rows below.

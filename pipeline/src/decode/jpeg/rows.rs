@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::color;
 use super::header::Coding;
 use super::kernels::Kernels;
-use super::layout::{Layout, Plane};
+use super::layout::{McuGrid, Plane};
 use super::upsample::{self, BETWEEN_ROWS, ONE_ROW};
 
 /// Samples of one MCU row, and upsampled rows.
@@ -17,7 +17,7 @@ pub(super) struct Samples {
 
 /// The pixels of a part, which are made as its MCU rows come.
 pub(super) struct Rows<'a> {
-    layout: &'a Layout,
+    layout: &'a McuGrid,
     samples: &'a mut Samples,
     rgb: &'a mut [u8],
     /// The first pixel row that is not made yet.
@@ -26,7 +26,7 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// Nothing yet of the pixels of `rgb`, which has room for all.
-    pub(super) fn new(layout: &'a Layout, samples: &'a mut Samples, rgb: &'a mut [u8]) -> Self {
+    pub(super) fn new(layout: &'a McuGrid, samples: &'a mut Samples, rgb: &'a mut [u8]) -> Self {
         if samples.planes.len() < layout.bytes {
             samples.planes.resize(layout.bytes, 0);
         }

@@ -7,7 +7,7 @@ use super::header::{Frame, MOST_COMPONENTS, Scan, Selected};
 use super::huffman::HuffmanTable;
 use super::idct::Block;
 use super::kernels::{Kernels, Task};
-use super::layout::Layout;
+use super::layout::McuGrid;
 use super::segment::{Segment, Segments};
 use super::steps::Steps;
 use super::tables::Tables;
@@ -21,7 +21,7 @@ pub(super) struct Pass<'a> {
     pub(super) scan: &'a Scan,
     pub(super) steps: &'a [Steps; MOST_COMPONENTS],
     pub(super) restart_interval: usize,
-    pub(super) layout: &'a Layout,
+    pub(super) layout: &'a McuGrid,
     /// Rows of MCUs from the top that are needed.
     pub(super) mcu_rows: usize,
     pub(super) coefficients: &'a mut Coefficients,

@@ -4,7 +4,7 @@
 use super::entropy::{Coder, Damage, LongBlock};
 use super::idct;
 use super::kernels::{Kernels, Task};
-use super::layout::{Layout, Plane};
+use super::layout::{McuGrid, Plane};
 use super::rows::Rows;
 use super::segment::{Segment, Segments};
 use super::unstuff::Unstuffed;
@@ -12,7 +12,7 @@ use super::unstuff::Unstuffed;
 /// One part of one image.
 pub(super) struct Sequential<'a> {
     pub(super) data: &'a Unstuffed,
-    pub(super) layout: &'a Layout,
+    pub(super) layout: &'a McuGrid,
     /// The tables of each component.
     pub(super) coders: &'a [Coder<'a>],
     /// MCUs between restart markers, `usize::MAX` without.
@@ -53,7 +53,7 @@ impl Task for Sequential<'_> {
 #[inline(always)]
 fn decode_mcu<K: Kernels>(
     kernels: K,
-    layout: &Layout,
+    layout: &McuGrid,
     coders: &[Coder<'_>],
     segment: &mut Segment<'_>,
     column: usize,
@@ -82,7 +82,7 @@ fn decode_mcu<K: Kernels>(
 #[inline(always)]
 fn skip_mcu<K: Kernels>(
     kernels: K,
-    layout: &Layout,
+    layout: &McuGrid,
     coders: &[Coder<'_>],
     segment: &mut Segment<'_>,
 ) -> Result<(), Damage> {

@@ -5,7 +5,7 @@
 use super::coefficients::{Coefficients, Grid};
 use super::header::{Frame, MOST_COMPONENTS, Scan};
 use super::idct::{Block, slot};
-use super::layout::Layout;
+use super::layout::McuGrid;
 use super::steps::{PLACES, Steps};
 
 /// AC coefficients, by zig-zag index, that can be estimated: 1 to 9.
@@ -34,7 +34,7 @@ impl Knowledge {
     pub(super) fn smoothing(
         &self,
         frame: &Frame,
-        layout: &Layout,
+        layout: &McuGrid,
         steps: &[Steps; MOST_COMPONENTS],
     ) -> Option<Smoothing> {
         let components = frame.components().len();

@@ -17,7 +17,7 @@ const FORMAT: ImageFormat = ImageFormat::Tiff;
 type Reader<'a> = Decoder<Cursor<&'a [u8]>>;
 
 /// What the tags say of the pixels.
-struct Layout {
+struct PixelTags {
     /// As stored.
     width: u32,
     height: u32,
@@ -51,7 +51,8 @@ enum Alpha {
 }
 
 pub(super) fn probe(bytes: &[u8]) -> Result<ImageInfo, DecodeError> {
-    let Layout { width, height, pixels, bits, samples, orientation, .. } = Layout::read(&mut reader(bytes)?)?;
+    let PixelTags { width, height, pixels, bits, samples, orientation, .. } =
+        PixelTags::read(&mut reader(bytes)?)?;
     let color = match (pixels, samples) {
         (Pixels::WhiteIsZero | Pixels::BlackIsZero, 1) => Color::Gray,
         (Pixels::WhiteIsZero | Pixels::BlackIsZero, _) => Color::GrayAlpha,
@@ -70,21 +71,21 @@ pub(super) fn decode(
     rgb: &mut Vec<u8>,
 ) -> Result<(), DecodeError> {
     let mut reader = reader(bytes)?;
-    let layout = Layout::read(&mut reader)?;
+    let tags = PixelTags::read(&mut reader)?;
     let buffer = reader.image_buffer_layout().map_err(decode_error)?;
     // No byte of LZW or Deflate stands for more: a small file must not allocate what it promises. Faxes may be blank.
-    if layout.bits > 1 && buffer.complete_len / 4096 > bytes.len() {
+    if tags.bits > 1 && buffer.complete_len / 4096 > bytes.len() {
         return Err(DecodeError::Truncated(FORMAT));
     }
     stored.clear();
     stored.resize(buffer.complete_len, 0);
     reader.read_image_bytes(stored).map_err(decode_error)?;
-    if layout.is_planar && buffer.planes > 1 {
-        *stored = interleaved(stored, buffer.planes, usize::from(layout.bits / 8));
+    if tags.is_planar && buffer.planes > 1 {
+        *stored = interleaved(stored, buffer.planes, usize::from(tags.bits / 8));
     }
     rgb.resize(super::rgb_len(info), 0);
-    layout.convert(stored, rgb)?;
-    turn(layout.orientation, layout.width, layout.height, rgb);
+    tags.convert(stored, rgb)?;
+    turn(tags.orientation, tags.width, tags.height, rgb);
     Ok(())
 }
 
@@ -113,8 +114,8 @@ fn interleaved(planes: &[u8], count: usize, sample: usize) -> Vec<u8> {
     samples.flatten().copied().collect()
 }
 
-impl Layout {
-    fn read(reader: &mut Reader<'_>) -> Result<Layout, DecodeError> {
+impl PixelTags {
+    fn read(reader: &mut Reader<'_>) -> Result<PixelTags, DecodeError> {
         let (width, height) = reader.dimensions().map_err(decode_error)?;
         let mut tag = |tag| {
             Ok::<_, DecodeError>(
@@ -170,11 +171,11 @@ impl Layout {
             return Err(unsupported("a predictor over unused samples".to_owned()));
         }
         let orientation = orientation.unwrap_or(Orientation::NoTransforms);
-        Ok(Layout { width, height, pixels, bits, samples, is_planar, orientation })
+        Ok(PixelTags { width, height, pixels, bits, samples, is_planar, orientation })
     }
 
     fn convert(&self, stored: &mut [u8], rgb: &mut [u8]) -> Result<(), DecodeError> {
-        let Layout { pixels, bits, width, .. } = *self;
+        let PixelTags { pixels, bits, width, .. } = *self;
         let channels = stored.len() * 3 / (rgb.len() * usize::from(bits / 8).max(1)).max(1);
         match (pixels, bits, channels) {
             (Pixels::WhiteIsZero | Pixels::BlackIsZero, 1 | 2 | 4, _) => {

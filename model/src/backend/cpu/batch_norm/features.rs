@@ -6,7 +6,7 @@ use bytemuck::Zeroable;
 use rayon::prelude::*;
 
 use super::{
-    Backward, Forward, GradientSums, GradientTerms, Layout, Mask, Moments, Source, Terms, at_least, passed,
+    Backward, Extents, Forward, GradientSums, GradientTerms, Mask, Moments, Source, Terms, at_least, passed,
 };
 use crate::backend::cpu::tensor_view::add;
 use crate::backend::cpu::vectorized;
@@ -16,7 +16,7 @@ const BLOCK: usize = 64;
 
 /// Normalises every channel, and returns its moments.
 pub(super) fn normalize(
-    layout: Layout,
+    layout: Extents,
     op: &Forward<'_>,
     source: Source<'_>,
     y: &mut [MaybeUninit<f32>],
@@ -58,7 +58,7 @@ pub(super) fn normalize(
 }
 
 /// Every channel's sums. Leaves in place of `dL/dy` what the activation lets through of it.
-pub(super) fn gradient_sums(layout: Layout, op: &Backward<'_>, grad: &mut [f32]) -> Vec<GradientSums> {
+pub(super) fn gradient_sums(layout: Extents, op: &Backward<'_>, grad: &mut [f32]) -> Vec<GradientSums> {
     let blocks = rows(layout, grad).into_par_iter().enumerate();
     let sums = blocks.map(|(block, mut rows)| {
         vectorized(
@@ -104,7 +104,7 @@ pub(super) fn gradient_sums(layout: Layout, op: &Backward<'_>, grad: &mut [f32])
 
 /// Turns what [`gradient_sums`] left into `dL/dx` by the batch's sums of every channel, and adds it to the residual's gradient before.
 pub(super) fn differentiate(
-    layout: Layout,
+    layout: Extents,
     op: &Backward<'_>,
     sums: &[GradientSums],
     grad: &mut [f32],
@@ -131,7 +131,7 @@ pub(super) fn differentiate(
 }
 
 /// For each block of channels, its part of every row.
-fn rows<T>(layout: Layout, values: &mut [T]) -> Vec<Vec<&mut [T]>> {
+fn rows<T>(layout: Extents, values: &mut [T]) -> Vec<Vec<&mut [T]>> {
     let blocks = layout.channels.div_ceil(BLOCK);
     let mut parts: Vec<Vec<&mut [T]>> = (0..blocks).map(|_| Vec::with_capacity(layout.batch)).collect();
     for row in values.chunks_exact_mut(layout.channels.max(1)) {
@@ -141,7 +141,7 @@ fn rows<T>(layout: Layout, values: &mut [T]) -> Vec<Vec<&mut [T]>> {
 }
 
 /// Every channel's moments.
-pub(super) fn moments(layout: Layout, x: &[f32]) -> Vec<Moments> {
+pub(super) fn moments(layout: Extents, x: &[f32]) -> Vec<Moments> {
     let blocks = (0..layout.channels.div_ceil(BLOCK)).into_par_iter().map(|block| {
         let from = block * BLOCK;
         vectorized(
@@ -153,7 +153,7 @@ pub(super) fn moments(layout: Layout, x: &[f32]) -> Vec<Moments> {
 }
 
 #[inline(always)]
-fn block_moments(layout: Layout, from: usize, to: usize, x: &[f32]) -> Vec<Moments> {
+fn block_moments(layout: Extents, from: usize, to: usize, x: &[f32]) -> Vec<Moments> {
     let origin = x.get(from..to).unwrap_or_default();
     let mut sums = vec![(0.0, 0.0); to - from];
     for row in x.chunks_exact(layout.channels) {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::sums::sums;
 use super::{
-    Backward, Forward, GradientSums, GradientTerms, Layout, Mask, Moments, Source, Terms, at_least, passed,
+    Backward, Extents, Forward, GradientSums, GradientTerms, Mask, Moments, Source, Terms, at_least, passed,
 };
 use crate::backend::cpu::vectorized;
 
@@ -17,7 +17,7 @@ const PARTS: usize = 16;
 
 /// Normalises every channel, and returns its moments.
 pub(super) fn normalize(
-    layout: Layout,
+    layout: Extents,
     op: &Forward<'_>,
     source: Source<'_>,
     y: &mut [MaybeUninit<f32>],
@@ -43,7 +43,7 @@ pub(super) fn normalize(
 }
 
 /// Every channel's moments.
-pub(super) fn moments(layout: Layout, x: &[f32]) -> Vec<Moments> {
+pub(super) fn moments(layout: Extents, x: &[f32]) -> Vec<Moments> {
     // Differences from one of the values keep their digits where the mean is large.
     let origins: Vec<f32> =
         (0..layout.channels).map(|c| x.get(c * layout.plane).copied().unwrap_or_default()).collect();
@@ -87,7 +87,7 @@ fn normalize_plane(
 
 /// Turns `dL/dy` into `dL/dx` by the batch's sums of every channel, and adds to the residual's gradient.
 pub(super) fn differentiate(
-    layout: Layout,
+    layout: Extents,
     op: &Backward<'_>,
     sums: &[GradientSums],
     grad: &mut [f32],
@@ -142,7 +142,7 @@ pub(super) fn differentiate(
 }
 
 /// Every channel's sums.
-pub(super) fn gradient_sums(layout: Layout, op: &Backward<'_>, grad: &[f32]) -> Vec<GradientSums> {
+pub(super) fn gradient_sums(layout: Extents, op: &Backward<'_>, grad: &[f32]) -> Vec<GradientSums> {
     let sums = layout.sum(
         #[inline(always)]
         |Plane { channel, values }| {
@@ -210,7 +210,7 @@ struct Plane {
     values: std::ops::Range<usize>,
 }
 
-impl Layout {
+impl Extents {
     /// Values of one part of the work: some whole planes.
     fn part(&self) -> usize {
         (self.batch * self.channels).div_ceil(PARTS).max(1) * self.plane

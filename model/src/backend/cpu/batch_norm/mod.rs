@@ -38,7 +38,7 @@ impl BatchNormKernel for Cpu {
 
         let (mean, inv_std) = (values_mut(&mut statistics.mean), values_mut(&mut statistics.inv_std));
         let (running_mean, running_var) = (values_mut(running_mean), values_mut(running_var));
-        let count = (Layout::of(op.x, channels).count() * ranks.size()) as f64;
+        let count = (Extents::of(op.x, channels).count() * ranks.size()) as f64;
         for (c, moments) in moments.iter().enumerate() {
             mean[c] = moments.mean as f32;
             inv_std[c] = moments.inv_std();
@@ -70,7 +70,7 @@ impl BatchNormKernel for Cpu {
         ranks: &Ranks,
     ) -> Result<(), Self::Err> {
         let channels = saved.statistics.mean.shape().num_elements();
-        let (layout, planes) = (Layout::of(saved.x, channels), Planes::of(saved.x.shape(), channels));
+        let (layout, planes) = (Extents::of(saved.x, channels), Planes::of(saved.x.shape(), channels));
         let (x, y) = (planes.read(values(saved.x)), saved.y.map(|y| planes.read(values(y))));
         let backward = Backward {
             x: &x,
@@ -124,7 +124,7 @@ fn normalize<S: Shape, C: Shape>(
     op: &Normalization<'_, S, C, Cpu>,
     source: Source<'_>,
 ) -> Result<(Tensor<S, f32, Cpu>, Vec<Moments>), CpuError> {
-    let (layout, planes) = (Layout::of(op.x, channels), Planes::of(op.x.shape(), channels));
+    let (layout, planes) = (Extents::of(op.x, channels), Planes::of(op.x.shape(), channels));
     let (x, residual) = (planes.read(values(op.x)), op.residual.map(|r| planes.read(values(r))));
     let forward = Forward::of(op, &x, residual.as_deref());
     let over_ranks = match source {
@@ -147,7 +147,7 @@ fn normalize<S: Shape, C: Shape>(
 }
 
 /// Every channel's moments over the ranks' batches, by those of their parts (Chan, Golub & LeVeque 1983).
-fn moments_over(ranks: &Ranks, layout: Layout, x: &[f32]) -> Vec<Moments> {
+fn moments_over(ranks: &Ranks, layout: Extents, x: &[f32]) -> Vec<Moments> {
     let parts = ranks.parts();
     let part = layout.part_of(parts);
     let own = (0..parts).flat_map(|i| match layout.plane {
@@ -166,7 +166,7 @@ fn moments_over(ranks: &Ranks, layout: Layout, x: &[f32]) -> Vec<Moments> {
 }
 
 /// The sums of every channel for each part of the batch, one part's after the other's.
-fn gradient_sums(layout: Layout, op: &Backward<'_>, grad: &mut [f32], parts: usize) -> Vec<GradientSums> {
+fn gradient_sums(layout: Extents, op: &Backward<'_>, grad: &mut [f32], parts: usize) -> Vec<GradientSums> {
     let part = layout.part_of(parts);
     let grads = grad.chunks_mut((part.count() * layout.channels).max(1)).enumerate();
     let sums = grads.flat_map(|(i, grad)| match layout.plane {
@@ -190,13 +190,13 @@ fn total(channels: usize, parts: &[GradientSums]) -> Vec<GradientSums> {
 
 /// How a tensor's values lie: `batch x channels x plane`.
 #[derive(Clone, Copy)]
-struct Layout {
+struct Extents {
     batch: usize,
     channels: usize,
     plane: usize,
 }
 
-impl Layout {
+impl Extents {
     fn of<S: Shape>(x: &Tensor<S, f32, Cpu>, channels: usize) -> Self {
         let sizes = x.shape().concrete();
         let sizes = sizes.as_ref();

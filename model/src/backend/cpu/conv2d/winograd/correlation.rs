@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::blocks::{Block, PLACES, Places};
 use super::filters::{Filters, PANEL};
 use super::images::transform_back;
-use super::patches::{Frame, transform_images};
+use super::patches::{PaddedRows, transform_images};
 use super::transforms::{outputs, patch};
 use super::{sized, suits};
 use crate::backend::Conv2dGeometry;
@@ -145,7 +145,7 @@ impl<'w> Winograd<'w> {
         });
     }
 
-    fn transform(&self, block: &Block, x: &[f32], frame: &mut Frame, patches: &mut [f32]) {
+    fn transform(&self, block: &Block, x: &[f32], frame: &mut PaddedRows, patches: &mut [f32]) {
         let inputs = self.filters.inputs;
         vectorized(
             #[inline(always)]
@@ -231,7 +231,7 @@ fn multiply_place<K: Kernel>(
 /// A thread's buffers, kept from call to call.
 #[derive(Default)]
 struct Scratch {
-    frame: Frame,
+    frame: PaddedRows,
     patches: Vec<f32>,
     filters: Vec<f32>,
     products: Products,

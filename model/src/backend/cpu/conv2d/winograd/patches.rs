@@ -8,13 +8,13 @@ use crate::backend::cpu::transpose::{SQUARE, transposed};
 
 /// A thread's copy of an image's rows, some channels of a pixel after those of another, with zeros around them.
 #[derive(Default)]
-pub(super) struct Frame {
+pub(super) struct PaddedRows {
     values: Vec<f32>,
     /// Whose zeros these are, and the side of a patch.
     zeros: Option<(Block, usize)>,
 }
 
-impl Frame {
+impl PaddedRows {
     /// Values whose pixels are to be overwritten; the zeros around them stay from image to image.
     fn of(&mut self, block: &Block, side: usize, len: usize) -> &mut [f32] {
         if self.zeros.as_ref().is_none_or(|(zeros, n)| (zeros, *n) != (block, side)) {
@@ -35,7 +35,7 @@ pub(super) fn transform_images<const N: usize>(
     channels: Range<usize>,
     line: impl Fn([f32; N]) -> [f32; SIDE],
     images: &[f32],
-    frame: &mut Frame,
+    frame: &mut PaddedRows,
     to: &mut [f32],
 ) {
     let before = (N - TILE) / 2;

@@ -7,7 +7,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::blocks::{Block, PLACES, Places, SIDE};
-use super::patches::{Frame, transform_images};
+use super::patches::{PaddedRows, transform_images};
 use super::transforms::{LANES, Steps, filter_gradients, output_gradients, patch, transform};
 use super::{sized, suits};
 use crate::backend::Conv2dGeometry;
@@ -86,7 +86,7 @@ impl<'a> WinogradWeightGradient<'a> {
         })
     }
 
-    fn transform_patches(&self, (images, block): &Piece, frame: &mut Frame, patches: &mut Vec<f32>) {
+    fn transform_patches(&self, (images, block): &Piece, frame: &mut PaddedRows, patches: &mut Vec<f32>) {
         let channels = self.g.in_channels;
         let patches = sized(patches, Places::new(block.tiles(), channels).len());
         let x = &self.x[images.start * self.g.in_len()..images.end * self.g.in_len()];
@@ -230,8 +230,8 @@ fn add_filters(parts: &[Vec<f32>], places: Places, inputs: usize, grad: &mut [f3
 #[derive(Default)]
 struct Scratch {
     /// Of the input and of the output's gradient, for their zeros differ.
-    frame: Frame,
-    grad_frame: Frame,
+    frame: PaddedRows,
+    grad_frame: PaddedRows,
     patches: Vec<f32>,
     gradients: Vec<f32>,
 }

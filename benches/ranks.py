@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""One process of two threads beside two ranks of one thread, which divide the same batches: images/s, memory, losses.
+
+    cargo build --features mpi
+    benches/ranks.py SHARDS... --out benches/results/ranks.md
+
+The two alternate, run after run. Needs mpirun; on as many cores as there are ranks.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VARIANTS = {
+    "1 rank": [],
+    "1 rank, --deterministic": ["--deterministic"],
+    "2 ranks": [],
+    "2 ranks, --deterministic": ["--deterministic"],
+}
+
+
+def train(variant, folder, args):
+    """The medians of images/s over the log lines, the largest resident size of a process in MiB, and the losses."""
+    ranks = int(variant[0])
+    launch = ["mpirun", "-n", str(ranks), "--bind-to", "none"] if ranks > 1 else []
+    command = [*launch, "/usr/bin/time", "-f", "rss %M", str(args.program), "train", "--shards", *args.shards,
+               "--preset", "cifar10", "--arch", args.arch, "--batch-size", str(args.batch_size), "--epochs", "1",
+               "--limit", str(args.batch_size * args.steps), "--knn-every", "0", "--log-every", "5",
+               "--checkpoint-every", "1000000", "--run-dir", str(folder), *VARIANTS[variant]]
+    environment = os.environ | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+                                "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines = [line for line in lines if "images_per_s" in line]
+    resident = max(int(line.split()[1]) for line in done.stderr.splitlines() if line.startswith("rss "))
+    return statistics.median(line["images_per_s"] for line in lines[1:]), resident / 1024, [line["loss"] for line in lines]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("shards", nargs="+")
+    parser.add_argument("--program", type=Path, default=ROOT / "target/debug/simsiam")
+    parser.add_argument("--arch", default="resnet18-cifar-w32")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+
+    found = {variant: [] for variant in VARIANTS}
+    for run in range(args.runs):
+        for variant in VARIANTS:
+            with tempfile.TemporaryDirectory() as folder:
+                found[variant].append(train(variant, Path(folder) / "run", args))
+            print(f"run {run + 1}, {variant}: {found[variant][-1][0]:.1f} images/s", flush=True)
+
+    base = statistics.median(rate for rate, _, _ in found["1 rank"])
+    losses = {variant: runs[0][2] for variant, runs in found.items()}
+    lines = ["# Two ranks beside one process", "",
+             f"{processor()}, {os.cpu_count()} virtual cores. {args.arch}, a global batch of {args.batch_size}, {args.steps} steps, "
+             f"medians of {args.runs} alternating runs (least to most). Written by", "",
+             f"    benches/ranks.py SHARDS --arch {args.arch} --batch-size {args.batch_size} --steps {args.steps} --runs {args.runs} --out ...", "",
+             "| | images/s | of one rank | MiB a rank, most | largest difference of a loss, relative |", "|---|---|---|---|---|"]
+    for variant, runs in found.items():
+        rates = sorted(rate for rate, _, _ in runs)
+        rate = statistics.median(rates)
+        reference = losses["1 rank, --deterministic" if "determ" in variant else "1 rank"]
+        difference = max(abs(a - b) / abs(b) for a, b in zip(losses[variant], reference))
+        lines.append(f"| {variant} | {rate:.1f} ({rates[0]:.1f} to {rates[-1]:.1f}) | {rate / base:.2f} | "
+                     f"{max(resident for _, resident, _ in runs):.0f} | {difference:.1e} |")
+    lines += ["", "A rank has its share of the threads: two ranks of one thread have as many as one rank of two. Differences are from one rank with the "
+              "same order of sums."]
+    args.out.write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def processor():
+    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+if __name__ == "__main__":
+    main()
