@@ -39,7 +39,6 @@ impl TrainConfig {
         for (key, value) in [("base_lr", self.base_lr), ("weight_decay", self.weight_decay)] {
             check.that(value.is_finite() && value >= 0.0, key, value, "must be 0 or more")?;
         }
-        self.validate_sums(&check)?;
         let Self { momentum, bad_sample_budget: budget, knn_temperature: temperature, .. } = *self;
         check.that((0.0..1.0).contains(&momentum), "momentum", momentum, "must be from 0 to less than 1")?;
         check.that((0.0..=1.0).contains(&budget), "bad_sample_budget", budget, "must be from 0 to 1")?;
@@ -52,7 +51,6 @@ impl TrainConfig {
             "tf32",
             "must be f32 or bf16 with --device cpu; tf32 is for cuda",
         )?;
-        self.validate_sums(&check)?;
         self.recipe.validate().map_err(|error| match (&*error.field, overrides.reducing_gap) {
             ("reducing_gap", Some(gap)) => {
                 overrides.refusal("reducing_gap", gap, &format!("must be 0 or {}", error.expected))
