@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use simsiam_model::collective::Ranks;
 use simsiam_model::network::{Network, Networks};
 use simsiam_pipeline::sampler::SampleSet;
 use simsiam_pipeline::{Part, available_memory};
@@ -89,7 +88,6 @@ impl Work for Trial {
             config: tried,
             data,
             dir,
-            ranks: Ranks::alone(config.sum_order()),
             interrupt: interrupt.clone(),
             progress,
             provenance: Provenance::now(),

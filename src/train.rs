@@ -2,10 +2,9 @@
 
 use anyhow::{Context, Result, anyhow};
 use dfdx::prelude::*;
-use simsiam_model::collective::Ranks;
 use simsiam_model::network::Network;
 use simsiam_model::objective::Loss;
-use simsiam_model::{Backend, NamedTensors, Optimizer, gradient_norms, state};
+use simsiam_model::{Backend, Optimizer, gradient_norms, state};
 
 use crate::checkpoint::{Checkpoint, RunState, folder};
 use crate::config::{OnCollapse, TrainConfig};
@@ -30,8 +29,6 @@ pub struct Run {
     pub data: Data,
     /// Where its files go.
     pub dir: RunDir,
-    /// Among which each batch is divided.
-    pub ranks: Ranks,
     /// Set when it has to stop.
     pub interrupt: Interrupt,
     /// Counts, prints and writes metrics.
@@ -64,8 +61,7 @@ pub fn train<D: Backend>(
     run: &mut Run,
     resumed: Option<Checkpoint>,
 ) -> Result<Outcome> {
-    let Run { config, data, dir, ranks, interrupt, progress, provenance, stop_after } = run;
-    model.join(ranks);
+    let Run { config, data, dir, interrupt, progress, provenance, stop_after } = run;
     let mut optimizer = Optimizer::new(config.optimizer_config());
     let mut probe = OnlineProbe::of(config, &data.train, model.features())?;
     if let Some(checkpoint) = resumed {
@@ -147,7 +143,6 @@ pub fn train<D: Backend>(
                 report.probe_top1.push(timed("online probe", || probe.step(model.take_features(), &labels)));
             }
         }
-        timed("sum over ranks", || model.sum_gradients(&mut gradients)).map_err(failed)?;
         if progress.wants_gradients() {
             report.gradient_norms = gradient_norms(model, &gradients);
         }
@@ -180,6 +175,7 @@ fn backward<D: Backend>(loss: Loss<D>, batches: u64) -> Gradients<f32, D> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use simsiam_model::NamedTensors;
     use simsiam_model::backend::{FeedKernel, Pixels};
     use simsiam_model::module::AnyTensor;
     use simsiam_model::{LearningRates, SgdConfig};

@@ -5,7 +5,6 @@ mod messages;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use simsiam_model::collective::Ranks;
 use simsiam_model::network::Networks;
 use simsiam_pipeline::ShardSet;
 use simsiam_pipeline::shards::Fingerprint;
@@ -227,8 +226,7 @@ fn open(
     let (step, fingerprint) = (counters.step, data.train.shards.fingerprint());
     let provenance = Provenance { step, data: Some(fingerprint), ..Provenance::now() };
     let progress = Progress::new(console.clone(), &dir, &config, steps_per_epoch, counters)?;
-    let ranks = Ranks::alone(config.sum_order());
-    Ok((Run { config, data, dir, ranks, interrupt, progress, provenance, stop_after: None }, resumed))
+    Ok((Run { config, data, dir, interrupt, progress, provenance, stop_after: None }, resumed))
 }
 
 /// A run's folder: made only once nothing can be wrong with the input any more.

@@ -77,8 +77,6 @@ impl TrainConfig {
             batch_size: 512,
             accumulate: 1,
             zero_init_residual: true,
-            sync_bn: true,
-            deterministic: false,
             seed: 0,
             device: Device::Cpu,
             precision: None,
