@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use simsiam_model::state::NamedTensor;
 use simsiam_pipeline::shards::Fingerprint;
 use simsiam_pipeline::{BadSample, Part};
+use xxhash_rust::xxh3::Xxh3Default;
 
 use self::files::{MODEL, OPTIMIZER, fill, read, read_model, remove, remove_file, write_synced};
 use crate::config::TrainConfig;
@@ -68,6 +69,17 @@ pub struct ValState {
     pub data: Fingerprint,
     /// Samples found unusable so far.
     pub quarantine: Vec<BadSample>,
+}
+
+impl Checkpoint {
+    /// Its folder's name, and a hash of its values: the same where it is the same.
+    pub fn name(&self) -> String {
+        let mut hash = Xxh3Default::new();
+        for tensor in self.model.iter().chain(&self.optimizer).chain(&self.probe) {
+            hash.update(bytemuck::cast_slice(&tensor.data));
+        }
+        format!("{} ({:016x})", folder(self.state.counters.step), hash.digest())
+    }
 }
 
 impl RunState {

@@ -13,6 +13,7 @@ mod runs;
 mod serve;
 mod sources;
 pub(crate) mod topics;
+mod world;
 
 pub use self::bench::BenchArgs;
 pub use self::eval::{EvalArgs, Judge, ProbeArgs};
@@ -23,6 +24,7 @@ pub use self::program::program;
 pub use self::runs::{ReportArgs, RunsArgs, RunsCommand};
 pub use self::serve::ServeArgs;
 pub use self::sources::{ChoiceArgs, SourceArgs};
+pub use self::world::WorldArgs;
 
 use std::path::PathBuf;
 
@@ -51,6 +53,9 @@ pub struct Cli {
     /// How much is told.
     #[command(flatten)]
     pub log: LogArgs,
+    /// What this process is to others.
+    #[command(flatten)]
+    pub world: WorldArgs,
 }
 
 /// The subcommands.
@@ -142,6 +147,14 @@ pub struct TrainArgs {
     /// Write event files for TensorBoard, too, in RUN/tensorboard
     #[arg(long, help_heading = topics::RUN)]
     pub tensorboard: bool,
+    /// With several processes: how long one may give no sign of life before all are ended [default: 20]
+    #[arg(long, help_heading = topics::RUN, value_name = "SECONDS", default_value_t = TrainArgs::RANK_TIMEOUT_S, hide_default_value = true, value_parser = within::<u64>(2, 86_400), allow_negative_numbers = true)]
+    pub rank_timeout: u64,
+}
+
+impl TrainArgs {
+    /// All are ended within half a minute.
+    pub const RANK_TIMEOUT_S: u64 = 20;
 }
 
 /// `simsiam study`.

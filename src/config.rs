@@ -309,6 +309,22 @@ impl TrainConfig {
         every > 0 && (epochs.is_multiple_of(every) || epochs == self.epochs)
     }
 
+    /// The settings that the processes of a run must have in common: where each finds the images and keeps copies of them is its own.
+    pub fn in_common(&self) -> String {
+        const OWN: [&str; 7] = [
+            "shards",
+            "val_shards",
+            "absolute_shards",
+            "absolute_val_shards",
+            "cache_dir",
+            "cache_size",
+            "workers",
+        ];
+        let mut table = table(self);
+        table.retain(|key, _| !OWN.contains(&key));
+        table.to_string()
+    }
+
     /// The first setting in which `other` would make another run: (key, here, there). Settings that change neither
     /// batches, weights nor accuracies don't count, nor does when it ends, which may change as a run goes on; that the shards hold the same data is checked by their fingerprint.
     /// Validation shards may move, but not come or go: without any, a tenth of the data is not trained on.

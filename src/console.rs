@@ -10,7 +10,9 @@ pub use phase::{Phase, Unit};
 use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::OnceLock;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use self::log::{NoFields, write_json};
 
@@ -19,7 +21,7 @@ use serde::Serialize;
 use simsiam_pipeline::shards::{IndexProgress, OpenOptions};
 use tracing::level_filters::LevelFilter;
 
-use crate::error::InputError;
+use crate::error::{CLOSED_PIPE, InputError, exit_code};
 
 /// Lines on standard output; below them, where standard error is a terminal, bars on it.
 #[derive(Clone)]
@@ -31,6 +33,21 @@ pub struct Console {
     same_screen: bool,
     format: LogFormat,
     verbosity: Verbosity,
+    voice: Voice,
+}
+
+/// Which of the processes that were started together this is.
+#[derive(Clone)]
+enum Voice {
+    /// The one that speaks, or a process alone.
+    First,
+    /// Another. It says why it ends, and logs what the first cannot know of.
+    Other {
+        /// What its log lines begin with.
+        name: Arc<str>,
+        /// Whether what it does is no longer the same as the first does.
+        logs: Arc<AtomicBool>,
+    },
 }
 
 impl Console {
@@ -42,7 +59,28 @@ impl Console {
         let draws = may_draw && term.is_ok_and(|term| !term.is_empty() && term != "dumb");
         let target = if draws { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
-        Self { bars, draws, same_screen: draws && io::stdout().is_terminal(), format, verbosity }
+        Self {
+            bars,
+            draws,
+            same_screen: draws && io::stdout().is_terminal(),
+            format,
+            verbosity,
+            voice: Voice::First,
+        }
+    }
+
+    /// That of a process of several that is not the first: it is silent, but for errors and, later, its log.
+    #[must_use]
+    pub fn of_other(self, name: String) -> Self {
+        let voice = Voice::Other { name: name.into(), logs: Arc::default() };
+        Self { voice, verbosity: Verbosity::Quiet, ..self }
+    }
+
+    /// From here on, other processes than the first log, too.
+    pub fn begin_log_of_others(&self) {
+        if let Voice::Other { logs, .. } = &self.voice {
+            logs.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Logs on standard error from now on, above the bars: warnings, or what `--verbose` or else `SIMSIAM_LOG` says.
@@ -61,12 +99,12 @@ impl Console {
             })?,
         };
         let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let bars = self.bars.clone();
+        let writer = LogWriter { bars: self.bars.clone(), format: self.format, voice: self.voice.clone() };
         let log = tracing_subscriber::fmt()
             .with_max_level(level)
             .with_target(false)
             .with_ansi(self.draws && !no_color)
-            .with_writer(move || LogWriter(bars.clone()));
+            .with_writer(move || writer.clone());
         match self.format {
             LogFormat::Text => log.without_time().init(),
             LogFormat::Json => {
@@ -105,11 +143,23 @@ impl Console {
         }
     }
 
+    /// Says why the program ends, unless nobody listens: its exit code.
+    pub fn failed(&self, error: &anyhow::Error) -> ExitCode {
+        let code = exit_code(error);
+        if code != CLOSED_PIPE {
+            self.error(error);
+        }
+        code.into()
+    }
+
     /// Prints what the program was run for.
     ///
     /// # Errors
     /// If it cannot be written; whoever read it may have left.
     pub fn result(&self, text: impl fmt::Display) -> io::Result<()> {
+        if let Voice::Other { .. } = self.voice {
+            return Ok(());
+        }
         self.bars.suspend(|| {
             let mut out = io::stdout().lock();
             writeln!(out, "{text}").and_then(|()| out.flush())
@@ -163,12 +213,27 @@ fn level_of(name: &str) -> Option<LevelFilter> {
 }
 
 /// Writes whole log lines above the bars.
-struct LogWriter(MultiProgress);
+#[derive(Clone)]
+struct LogWriter {
+    bars: MultiProgress,
+    format: LogFormat,
+    voice: Voice,
+}
 
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = match (&self.voice, self.format) {
+            (Voice::First, _) => bytes.to_vec(),
+            (Voice::Other { logs, .. }, _) if !logs.load(Ordering::Relaxed) => return Ok(bytes.len()),
+            (Voice::Other { name, .. }, LogFormat::Text) => [name.as_bytes(), b": ", bytes].concat(),
+            // An object, whose first field it becomes.
+            (Voice::Other { name, .. }, LogFormat::Json) => {
+                let field = format!("{{\"process\":{},", serde_json::json!(**name));
+                [field.as_bytes(), bytes.strip_prefix(b"{").unwrap_or(bytes)].concat()
+            }
+        };
         // As for lines: that nobody reads them is no reason to stop.
-        let _ = self.0.suspend(|| io::stderr().write_all(bytes));
+        let _ = self.bars.suspend(|| io::stderr().write_all(&line));
         Ok(bytes.len())
     }
 

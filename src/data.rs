@@ -8,7 +8,7 @@ use simsiam_pipeline::choose::Chosen;
 use simsiam_pipeline::sampler::{Population, SampleSet};
 use simsiam_pipeline::shards::OpenOptions;
 use simsiam_pipeline::{
-    BadSample, Batches, Dtype, Format, Layout, OnBadSample, Part, PipelineConfig, Quarantine, ShardSet,
+    BadSample, Batches, Dtype, Format, Layout, OnBadSample, Part, PipelineConfig, Quarantine, ShardSet, World,
 };
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -22,6 +22,8 @@ pub struct Data {
     pub train: Source,
     /// What the kNN monitor compares; `None` if there is none.
     pub knn: Option<KnnData>,
+    /// This process's share of each batch.
+    pub share: World,
 }
 
 /// Labelled samples for the kNN monitor.
@@ -167,19 +169,22 @@ fn policy(config: &TrainConfig) -> OnBadSample {
 const MAX_HELD_OUT: u64 = 10_000;
 
 impl Data {
-    /// Opens the shards that a configuration names.
+    /// Opens the shards that a configuration names, for a process alone.
     ///
     /// # Errors
     /// If shards are missing or broken, the batch is larger than the data, or labels are missing that are asked for.
     pub fn open(config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
+        let share = World::SINGLE;
         let all = Source::open_chosen(&config.shards, config, options)?;
         let val = Source::open_val(config, &all, options)?;
         let data = match (wants_knn(config, &all, val.as_ref())?, val) {
-            (false, _) => Self { train: all, knn: None },
-            (true, Some(queries)) => Self { knn: Some(KnnData { bank: all.clone(), queries }), train: all },
+            (false, _) => Self { train: all, knn: None, share },
+            (true, Some(queries)) => {
+                Self { knn: Some(KnnData { bank: all.clone(), queries }), train: all, share }
+            }
             (true, None) => {
                 let knn = KnnData::with_held_out(all);
-                Self { train: knn.bank.clone(), knn: Some(knn) }
+                Self { train: knn.bank.clone(), knn: Some(knn), share }
             }
         };
         data.steps_per_epoch(config)?;
@@ -188,8 +193,13 @@ impl Data {
 
     /// Samples found unusable so far, those that the kNN monitor asks included.
     pub fn bad_samples(&self) -> Vec<BadSample> {
+        self.quarantines().flat_map(Quarantine::list).collect()
+    }
+
+    /// The lists of them.
+    pub fn quarantines(&self) -> impl Iterator<Item = &Quarantine> {
         let sources = [Some(&self.train), self.val()].into_iter().flatten();
-        sources.flat_map(|source| source.quarantine.list()).collect()
+        sources.map(|source| &*source.quarantine)
     }
 
     /// The validation shards, where there are any besides the training shards.
@@ -252,6 +262,7 @@ impl Data {
         let order = config.shuffle.order();
         self.train.pipeline(PipelineConfig {
             views: config.views(),
+            world: self.share,
             order,
             group: config.accumulate,
             ..training

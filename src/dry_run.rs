@@ -23,6 +23,7 @@ use crate::provenance::Provenance;
 use crate::record::RunRecord;
 use crate::run_dir::RunDir;
 use crate::train::{Run, train};
+use crate::world::World;
 
 /// Steps that are made. The first makes buffers and waits for the first batch, so the others are timed.
 const STEPS: u64 = 6;
@@ -91,6 +92,7 @@ impl Work for Trial {
             interrupt: interrupt.clone(),
             progress,
             provenance: Provenance::now(),
+            world: World::default(),
             stop_after: Some(steps.min(STEPS)),
         };
         train(&mut model, &mut run, None)?;

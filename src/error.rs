@@ -12,6 +12,16 @@ impl InputError {
     }
 }
 
+/// An error that all processes of a run know of: each ends with its code, and the first says what it is.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct Agreed {
+    /// The exit code.
+    pub code: u8,
+    /// What it is; where it is not the first process's, whose.
+    pub text: String,
+}
+
 /// Training cannot go on: its numbers are no longer finite.
 #[derive(Debug, thiserror::Error)]
 #[error("diverged: {0}")]
@@ -27,6 +37,9 @@ pub const CLOSED_PIPE: u8 = 141;
 /// the rest.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     use simsiam_pipeline::{ConfigError, PipelineError};
+    if let Some(agreed) = error.downcast_ref::<Agreed>() {
+        return agreed.code;
+    }
     if error.is::<crate::interrupt::Interrupted>() {
         return INTERRUPTED;
     }

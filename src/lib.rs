@@ -61,3 +61,4 @@ pub mod tensorboard;
 pub mod trace;
 pub mod train;
 pub mod weights;
+pub mod world;

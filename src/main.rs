@@ -1,44 +1,45 @@
 //! The `simsiam` command.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
-use simsiam::cli::{Cli, Command, hints};
+use simsiam::cli::{Cli, Command, TrainArgs, hints};
 use simsiam::commands;
 use simsiam::console::Console;
-use simsiam::error::{CLOSED_PIPE, INTERRUPTED, exit_code};
+use simsiam::error::INTERRUPTED;
 use simsiam::study::StudyOutcome;
 use simsiam::train::Outcome;
+use simsiam::world::{Launch, World};
 
 fn main() -> ExitCode {
     simsiam::process::keep_freed_memory();
-    let cli = hints::parse();
-    let console = cli.log.console();
-    match console.log().and_then(|()| run(&cli, &console)) {
-        Ok(code) => code,
-        Err(error) => {
-            let code = exit_code(&error);
-            if code != CLOSED_PIPE {
-                console.error(&error);
-            }
-            code.into()
-        }
-    }
+    let cli = hints::parse().unwrap_or_else(|error| {
+        Launch::detected().iter().for_each(Launch::let_first_speak);
+        error.exit()
+    });
+    let launch = cli.world.launch();
+    let console = cli.log.console(launch.as_ref());
+    console.log().and_then(|()| run(&cli, &console, launch.as_ref())).unwrap_or_else(|error| {
+        launch.iter().for_each(Launch::let_first_speak);
+        console.failed(&error)
+    })
 }
 
-fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
+fn run(cli: &Cli, console: &Console, launch: Option<&Launch>) -> Result<ExitCode> {
     simsiam::instructions::limit_from_environment()?;
     simsiam::interrupt::survive_file_size_limit()?;
-    simsiam::instructions::limit_from_environment()?;
+    if let Some(launch) = launch {
+        launch.check(&cli.command)?;
+    }
     match &cli.command {
         Command::Train(args) if args.dry_run => {
             commands::train::dry_run(args, console).map(|()| ExitCode::SUCCESS)
         }
-        Command::Train(args) => Ok(match commands::train::run(args, console)? {
-            Outcome::Finished(_) | Outcome::StoppedEarly(..) => ExitCode::SUCCESS,
-            Outcome::Interrupted(_) => INTERRUPTED.into(),
-            Outcome::Collapsed(_) => ExitCode::FAILURE,
-        }),
+        Command::Train(args) => {
+            let world = World::join(launch, Duration::from_secs(args.rank_timeout), console)?;
+            Ok(world.to_the_end(console, || train(args, console, &world)))
+        }
         Command::Study(args) => Ok(match commands::study::run(args, console)? {
             StudyOutcome::Finished => ExitCode::SUCCESS,
             StudyOutcome::Interrupted => INTERRUPTED.into(),
@@ -71,4 +72,12 @@ fn run(cli: &Cli, console: &Console) -> Result<ExitCode> {
         }
         Command::Man(args) => commands::manual::man(args, console).map(|()| ExitCode::SUCCESS),
     }
+}
+
+fn train(args: &TrainArgs, console: &Console, world: &World) -> Result<ExitCode> {
+    Ok(match commands::train::run(args, console, world)? {
+        Outcome::Finished(_) | Outcome::StoppedEarly(..) => ExitCode::SUCCESS,
+        Outcome::Interrupted(_) => INTERRUPTED.into(),
+        Outcome::Collapsed(_) => ExitCode::FAILURE,
+    })
 }

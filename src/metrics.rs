@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::config::StopRule;
 use crate::health::Health;
-use crate::run_dir::METRICS;
+use crate::run_dir::{METRICS, RunDir};
 
 /// What training was like since the last such line.
 #[derive(Clone, Debug, Serialize)]
@@ -90,7 +90,8 @@ pub fn now() -> String {
 /// The file, open for appending.
 pub struct MetricsLog {
     path: PathBuf,
-    file: File,
+    /// `None` where another process of the run writes it.
+    file: Option<File>,
 }
 
 impl MetricsLog {
@@ -99,8 +100,11 @@ impl MetricsLog {
     ///
     /// # Errors
     /// If the file cannot be read or written.
-    pub fn open(run_dir: &Path, step: u64, epochs: u64) -> anyhow::Result<Self> {
-        let path = run_dir.join(METRICS);
+    pub fn open(run_dir: &RunDir, step: u64, epochs: u64) -> anyhow::Result<Self> {
+        let path = run_dir.path().join(METRICS);
+        if !run_dir.is_own() {
+            return Ok(Self { path, file: None });
+        }
         let open = || -> std::io::Result<File> {
             let keep = lines_up_to(&path, step, epochs)?;
             let file = OpenOptions::new().create(true).append(true).open(&path)?;
@@ -108,7 +112,7 @@ impl MetricsLog {
             Ok(file)
         };
         let file = open().with_context(|| format!("cannot open {}", path.display()))?;
-        Ok(Self { path, file })
+        Ok(Self { path, file: Some(file) })
     }
 
     /// Appends one line, with the time: UTC, RFC 3339.
@@ -116,9 +120,10 @@ impl MetricsLog {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&mut self, metrics: &impl Serialize) -> anyhow::Result<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
         let mut line = serde_json::to_string(&Stamped { metrics, time: now() })?;
         line.push('\n');
-        self.file.write_all(line.as_bytes()).with_context(|| format!("cannot write {}", self.path.display()))
+        file.write_all(line.as_bytes()).with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
 
@@ -152,6 +157,7 @@ mod tests {
     #[test]
     fn a_resumed_log_has_each_step_once() {
         let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::create(dir.path()).unwrap();
         let line = |step| EpochMetrics {
             step,
             epoch: step,
@@ -160,13 +166,13 @@ mod tests {
             probe_top1: None,
             stopped_by: None,
         };
-        let mut log = MetricsLog::open(dir.path(), 0, 0).unwrap();
+        let mut log = MetricsLog::open(&run, 0, 0).unwrap();
         for step in 0..5 {
             log.write(&line(step)).unwrap();
         }
-        log.file.write_all(b"{\"step\":5,\"ep").unwrap();
+        log.file.as_mut().unwrap().write_all(b"{\"step\":5,\"ep").unwrap();
         drop(log);
-        let mut log = MetricsLog::open(dir.path(), 2, 3).unwrap();
+        let mut log = MetricsLog::open(&run, 2, 3).unwrap();
         log.write(&line(3)).unwrap();
         let text = std::fs::read_to_string(dir.path().join("metrics.jsonl")).unwrap();
         let steps: Vec<u64> = text
@@ -184,12 +190,13 @@ mod tests {
     #[test]
     fn an_epochs_end_that_no_checkpoint_knows_of_is_not_reported_twice() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = MetricsLog::open(dir.path(), 0, 0).unwrap();
+        let run = RunDir::create(dir.path()).unwrap();
+        let mut log = MetricsLog::open(&run, 0, 0).unwrap();
         log.write(&serde_json::json!({ "step": 9, "epoch": 1, "loss": -0.5 })).unwrap();
         let step_only = std::fs::metadata(&log.path).unwrap().len();
         // Killed before the checkpoint of the epoch's end; the one before is of the same step.
         log.write(&serde_json::json!({ "step": 9, "epoch": 1, "epoch_loss": -0.5 })).unwrap();
-        let log = MetricsLog::open(dir.path(), 9, 1).unwrap();
+        let log = MetricsLog::open(&run, 9, 1).unwrap();
         assert_eq!(std::fs::metadata(&log.path).unwrap().len(), step_only);
     }
 
@@ -197,7 +204,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_an_error_that_names_the_file() {
         let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
-        let mut log = MetricsLog { path: "run/metrics.jsonl".into(), file };
+        let mut log = MetricsLog { path: "run/metrics.jsonl".into(), file: Some(file) };
         let error = log.write(&serde_json::json!({ "step": 1 })).unwrap_err();
         assert_eq!(
             format!("{error:#}"),

@@ -5,6 +5,7 @@
 //! augmented, and the images are those that the encoder is trained on.
 
 use anyhow::{Result, ensure};
+use simsiam_model::collective::Ranks;
 use simsiam_model::state::NamedTensor;
 
 use crate::config::TrainConfig;
@@ -61,13 +62,16 @@ impl OnlineProbe {
         Self { head, optimizer, dim }
     }
 
-    /// Classifies the features of a batch, `views x batch x dim`, and then learns from them. The top-1 accuracy, in percent.
+    /// Classifies the features of a batch, `views x batch x dim`, and then learns from them. The top-1 accuracy, in percent. Features and
+    /// labels are this rank's; those of all ranks are learned from.
     ///
     /// # Panics
     /// If an image has no label; sources are checked for them when they are opened.
-    pub fn step(&mut self, features: Vec<f32>, labels: &[Option<u32>]) -> f64 {
-        let label = |row: usize| labels[row % labels.len()].expect("labels were checked at the start");
-        let labels = (0..features.len() / self.dim).map(label).collect();
+    pub fn step(&mut self, features: Vec<f32>, labels: &[Option<u32>], ranks: &Ranks) -> f64 {
+        let own = labels.iter().map(|label| label.expect("labels were checked at the start"));
+        let views = features.len() / (labels.len() * self.dim);
+        let labels = ranks.all_gather(&own.collect::<Vec<_>>()).repeat(views);
+        let features = by_views(ranks.all_gather(&features), ranks.size(), views);
         let mut batch = LabelledFeatures { dim: self.dim, features, labels };
         standardise(&mut batch);
         let top1 = accuracy(&self.head.judge(&batch), 1);
@@ -118,6 +122,16 @@ impl OnlineProbe {
     }
 }
 
+/// Features of all ranks, `ranks x views x images`, as `views x ranks x images`: those of one process.
+fn by_views(features: Vec<f32>, ranks: usize, views: usize) -> Vec<f32> {
+    if ranks == 1 {
+        return features;
+    }
+    let parts: Vec<_> = features.chunks_exact(features.len() / (ranks * views)).collect();
+    let in_order = (0..views).flat_map(|view| (0..ranks).map(move |rank| rank * views + view));
+    in_order.flat_map(|part| parts[part]).copied().collect()
+}
+
 /// Takes the batch's mean from each feature and divides by the root of their mean squared norm, so that one learning rate serves every
 /// encoder at every moment.
 fn standardise(batch: &mut LabelledFeatures) {
@@ -139,6 +153,10 @@ fn standardise(batch: &mut LabelledFeatures) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use simsiam_model::collective::{SumOrder, Threads};
+
     use super::*;
 
     const DIM: usize = 6;
@@ -162,7 +180,7 @@ mod tests {
             let accuracies: Vec<f64> = (0..60)
                 .map(|step| {
                     let (features, labels) = batch(step, size);
-                    probe.step(features, &labels)
+                    probe.step(features, &labels, &Ranks::default())
                 })
                 .collect();
             assert!(
@@ -177,7 +195,7 @@ mod tests {
         let steps = |probe: &mut OnlineProbe, steps: std::ops::Range<usize>| {
             for step in steps {
                 let (features, labels) = batch(step, 1.0);
-                probe.step(features, &labels);
+                probe.step(features, &labels, &Ranks::default());
             }
         };
         let mut whole = OnlineProbe::new(DIM, 3, 0);
@@ -198,9 +216,34 @@ mod tests {
     }
 
     #[test]
+    fn ranks_learn_what_one_process_does() {
+        let (features, labels) = batch(0, 1.0);
+        let mut whole = OnlineProbe::new(DIM, 3, 0);
+        let top1 = whole.step(features.clone(), &labels, &Ranks::default());
+        let share = |rank: usize| {
+            let images = labels.len() / 2;
+            let rows = |view: usize| &features[(view * labels.len() + rank * images) * DIM..][..images * DIM];
+            ([rows(0), rows(1)].concat(), &labels[rank * images..][..images])
+        };
+        std::thread::scope(|scope| {
+            let start = |threads: Threads| {
+                scope.spawn(|| {
+                    let ranks = Ranks::new(Arc::new(threads), SumOrder::Any);
+                    let (features, labels) = share(ranks.rank());
+                    let mut probe = OnlineProbe::new(DIM, 3, 0);
+                    (probe.step(features, labels, &ranks), probe.head.weight)
+                })
+            };
+            for thread in Threads::group(2).into_iter().map(start).collect::<Vec<_>>() {
+                assert_eq!(thread.join().unwrap(), (top1, whole.head.weight.clone()));
+            }
+        });
+    }
+
+    #[test]
     fn features_that_are_all_the_same_are_no_numbers_of_doubt() {
         let mut probe = OnlineProbe::new(2, 2, 0);
-        probe.step(vec![1.0; 8], &[Some(0), Some(1)]);
+        probe.step(vec![1.0; 8], &[Some(0), Some(1)], &Ranks::default());
         assert!(probe.head.is_finite());
     }
 }

@@ -1,5 +1,9 @@
 //! What this process takes of the machine.
 
+mod cores;
+
+pub use self::cores::{CoreSet, cores, use_cores};
+
 use std::time::Instant;
 
 use cpu_time::ProcessTime;
@@ -40,6 +44,23 @@ pub fn keep_freed_memory() {
         libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
         libc::mallopt(libc::M_TOP_PAD, 64 << 20);
     }
+}
+
+/// The machine's name; `unknown` where the system does not say.
+pub fn host() -> String {
+    #[cfg(unix)]
+    {
+        let mut name = [0u8; 256];
+        // SAFETY: the call writes at most so many bytes; where it fails or cuts the name off, the last one stays 0.
+        unsafe {
+            libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1);
+        }
+        let len = name.iter().position(|byte| *byte == 0).unwrap_or_default();
+        if len > 0 {
+            return String::from_utf8_lossy(&name[..len]).into_owned();
+        }
+    }
+    "unknown".into()
 }
 
 /// Whether who started this process had it ignore a signal, as `nohup` does with SIGHUP.

@@ -127,7 +127,7 @@ impl Progress {
         steps_per_epoch: u64,
         counters: Counters,
     ) -> Result<Self> {
-        let metrics = MetricsLog::open(dir.path(), counters.step, counters.epochs_reported)?;
+        let metrics = MetricsLog::open(dir, counters.step, counters.epochs_reported)?;
         let bar = RunBar::new(&console, config.epochs, steps_per_epoch, counters.step);
         Ok(Self {
             counters,

@@ -5,7 +5,6 @@ use std::env;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::sync::LazyLock;
-use std::thread::available_parallelism;
 use std::time::SystemTime;
 
 use humantime::format_rfc3339_seconds;
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use simsiam_pipeline::shards::Fingerprint;
 
 use crate::instructions;
+use crate::process::cores;
 
 /// What one process contributed to a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,12 +31,15 @@ pub struct Provenance {
     pub processor: String,
     /// Which of its instructions the kernels use: `scalar`, `avx2` or `avx512`.
     pub instructions: String,
-    /// Cores that the process may use.
+    /// Cores that the process may use: its share, of several on its machine.
     pub cores: usize,
     /// The command line.
     pub command: Vec<String>,
     /// When it began to train, UTC, RFC 3339.
     pub started: String,
+    /// Processes that trained together.
+    #[serde(default = "one")]
+    pub processes: usize,
     /// Steps that the run had done by then.
     #[serde(default)]
     pub step: u64,
@@ -56,9 +59,10 @@ impl Provenance {
             target: env!("SIMSIAM_TARGET").into(),
             processor: processor(),
             instructions: instructions::in_use().into(),
-            cores: available_parallelism().map_or(1, usize::from),
+            cores: cores(),
             command: env::args_os().map(lossy).collect(),
             started: format_rfc3339_seconds(SystemTime::now()).to_string(),
+            processes: 1,
             step: 0,
             data: None,
         }
@@ -103,8 +107,12 @@ pub fn long_version() -> &'static str {
     &TEXT
 }
 
+fn one() -> usize {
+    1
+}
+
 fn features() -> Vec<&'static str> {
-    [("cuda", cfg!(feature = "cuda")), ("remote", cfg!(feature = "remote"))]
+    [("cuda", cfg!(feature = "cuda")), ("mpi", cfg!(feature = "mpi")), ("remote", cfg!(feature = "remote"))]
         .into_iter()
         .filter_map(|(name, is_on)| is_on.then_some(name))
         .collect()

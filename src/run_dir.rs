@@ -40,10 +40,10 @@ pub fn saved_provenance(path: &Path) -> Vec<Provenance> {
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
-/// A run's folder, locked while this value lives.
+/// A run's folder, locked while this value lives. One that another process of the run writes is not locked, and nothing is written to it.
 pub struct RunDir {
     path: PathBuf,
-    _lock: File,
+    lock: Option<File>,
 }
 
 impl RunDir {
@@ -100,6 +100,16 @@ impl RunDir {
         Self::lock(path)
     }
 
+    /// The folder of a run that the first of its processes writes. It need not be there, unless there is a run to go on with.
+    pub fn of_first(path: &Path) -> Self {
+        Self { path: path.to_owned(), lock: None }
+    }
+
+    /// Whether this process writes it.
+    pub fn is_own(&self) -> bool {
+        self.lock.is_some()
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -123,12 +133,18 @@ impl RunDir {
     /// # Errors
     /// If it cannot be written.
     pub fn add_provenance(&self, provenance: &Provenance) -> Result<()> {
+        if !self.is_own() {
+            return Ok(());
+        }
         let mut all = saved_provenance(&self.path);
         all.push(provenance.clone());
         self.write(PROVENANCE, serde_json::to_string_pretty(&all)?)
     }
 
     fn write(&self, name: &str, text: String) -> Result<()> {
+        if !self.is_own() {
+            return Ok(());
+        }
         let path = self.path.join(name);
         AtomicFile::write_all_to(&path, text.as_bytes())
             .with_context(|| format!("cannot write {}", path.display()))
@@ -144,7 +160,7 @@ impl RunDir {
         let file = path.join(LOCK);
         let lock = File::create(&file).with_context(|| format!("cannot make {}", file.display()))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), lock: Some(lock) }),
             Err(TryLockError::WouldBlock) => {
                 Err(InputError::new(format!("run folder {} is in use by another process", path.display()))
                     .into())

@@ -22,6 +22,7 @@ use crate::error::{Diverged, InputError};
 use crate::interrupt::Interrupt;
 use crate::run_dir::RunDir;
 use crate::train::Outcome;
+use crate::world::World;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -142,8 +143,9 @@ fn one_run(dir: &Path, settings: Overrides, interrupt: &Interrupt, console: &Con
         resume: place(begun),
         serve: None,
         tensorboard: false,
+        rank_timeout: TrainArgs::RANK_TIMEOUT_S,
     };
-    match train::run_until(interrupt.clone(), &args, console) {
+    match train::run_until(interrupt.clone(), &args, console, &World::default()) {
         Ok(Outcome::Finished(_) | Outcome::StoppedEarly(..) | Outcome::Collapsed(_)) => Ok(true),
         Ok(Outcome::Interrupted(_)) => Ok(false),
         Err(error) if error.is::<Diverged>() => Ok(true),

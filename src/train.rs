@@ -20,6 +20,7 @@ use crate::provenance::Provenance;
 use crate::run_dir::RunDir;
 use crate::schedule::Schedule;
 use crate::trace::timed;
+use crate::world::{News, World};
 
 /// What a run needs besides its model.
 pub struct Run {
@@ -35,6 +36,8 @@ pub struct Run {
     pub progress: Progress,
     /// This process, for its checkpoints.
     pub provenance: Provenance,
+    /// The processes that train together.
+    pub world: World,
     /// Steps after which it ends as if it were interrupted, for a trial.
     pub stop_after: Option<u64>,
 }
@@ -61,7 +64,8 @@ pub fn train<D: Backend>(
     run: &mut Run,
     resumed: Option<Checkpoint>,
 ) -> Result<Outcome> {
-    let Run { config, data, dir, interrupt, progress, provenance, stop_after } = run;
+    let Run { config, data, dir, interrupt, progress, provenance, world, stop_after } = run;
+    model.join(&world.ranks_of(config));
     let mut optimizer = Optimizer::new(config.optimizer_config());
     let mut probe = OnlineProbe::of(config, &data.train, model.features())?;
     if let Some(checkpoint) = resumed {
@@ -82,35 +86,43 @@ pub fn train<D: Backend>(
     let schedule = Schedule::new(config, steps_per_epoch);
     let total_steps = config.epochs * steps_per_epoch;
     let mut feed = Feed::<D>::start(batches, model.view_sizes().len(), &config.recipe)?;
-    let save = |model: &Network<D>,
+    let save = |model: &mut Network<D>,
                 optimizer: &Optimizer<D>,
                 probe: &Option<OnlineProbe>,
                 progress: &mut Progress| {
-        let state = RunState::new(config, data, progress.counters(), provenance);
-        dir.write_quarantine(&data.bad_samples())?;
-        let probe = probe.as_ref().map_or_else(Vec::new, OnlineProbe::export);
-        let checkpoint =
-            Checkpoint { state, model: state::export(model), optimizer: optimizer.export(), probe };
-        timed("checkpoint", || dir.checkpoints().save(&checkpoint, config.keep_checkpoints))?;
+        world.even_statistics(model, config)?;
+        if dir.is_own() {
+            let state = RunState::new(config, data, progress.counters(), provenance);
+            dir.write_quarantine(&data.bad_samples())?;
+            let probe = probe.as_ref().map_or_else(Vec::new, OnlineProbe::export);
+            let checkpoint =
+                Checkpoint { state, model: state::export(model), optimizer: optimizer.export(), probe };
+            timed("checkpoint", || dir.checkpoints().save(&checkpoint, config.keep_checkpoints))?;
+        }
         progress.restart_clock();
         anyhow::Ok(())
     };
 
     let failed = |error: D::Err| anyhow!("the device failed: {error}");
 
+    let mut news = News::new(world, interrupt, data);
+    news.exchange()?;
     loop {
         if let Some(epoch) = progress.epoch_to_report() {
+            world.even_statistics(model, config)?;
             let knn = data.knn.as_ref().filter(|_| config.knn_is_due(epoch));
-            let evaluate = |knn| knn_accuracy(model, knn, config, interrupt, progress.console());
+            let evaluate =
+                |knn| knn_accuracy(model, knn, config, interrupt, world.ranks(), progress.console());
             let top1 = knn.map(|knn| timed("evaluation", || evaluate(knn)));
             let top1 = top1.transpose()?.flatten();
-            if !interrupt.is_set() {
+            news.exchange()?;
+            if !news.stops() {
                 progress.epoch_ended(top1)?;
                 progress.snapshot(model, data, interrupt)?;
                 save(model, &optimizer, &probe, progress)?;
             }
         }
-        if interrupt.is_set() || *stop_after == Some(progress.step()) {
+        if news.stops() || *stop_after == Some(progress.step()) {
             save(model, &optimizer, &probe, progress)?;
             return Ok(Outcome::Interrupted(progress.counters().clone()));
         }
@@ -137,10 +149,11 @@ pub fn train<D: Backend>(
             let step = timed("forward", || model.loss(views, &samples, gradients));
             let loss = step.value() / config.accumulate as f64;
             let waited = D::between(&idle, &arrived).map_err(failed)?;
-            report.add(loss, step.spreads, step.equal_loss, samples.len(), waited);
+            report.add(loss, step.spreads, step.equal_loss, world.size() * samples.len(), waited);
             gradients = timed("backward", || backward(step.loss, config.accumulate));
             if let Some(probe) = &mut probe {
-                report.probe_top1.push(timed("online probe", || probe.step(model.take_features(), &labels)));
+                let learn = || probe.step(model.take_features(), &labels, world.ranks());
+                report.probe_top1.push(timed("online probe", learn));
             }
         }
         if progress.wants_gradients() {
@@ -155,7 +168,8 @@ pub fn train<D: Backend>(
         }
         model.end_step(progress.step(), progress.step() as f64 / total_steps as f64);
 
-        let is_asked = interrupt.take_save();
+        news.exchange()?;
+        let is_asked = news.take_save();
         if is_asked || progress.step().is_multiple_of(config.checkpoint_every) {
             save(model, &optimizer, &probe, progress)?;
         }

@@ -78,6 +78,18 @@ impl Quarantine {
         self.lock().extend(bad.into_iter().map(|bad| (bad.sample, bad)));
     }
 
+    /// Whether the samples that were put back are within the budget, too.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub fn check_budget(&self) -> Result<(), PipelineError> {
+        let list = self.lock();
+        match (self.budget(), list.last_key_value()) {
+            (Some(budget), Some((_, last))) => self.within(budget, list.len() as u64, last),
+            _ => Ok(()),
+        }
+    }
+
     /// Notes a bad sample; logs one that is skipped the first time.
     ///
     /// # Errors
@@ -85,19 +97,27 @@ impl Quarantine {
     pub(crate) fn add(&self, bad: BadSample) -> Result<(), PipelineError> {
         let mut list = self.lock();
         let is_new = list.insert(bad.sample, bad.clone()).is_none();
-        let budget = match self.policy {
-            OnBadSample::Fail => return Err(PipelineError::BadSample(Box::new(bad))),
-            OnBadSample::Skip { budget } => ((self.samples as f64 * budget) as u64).max(1),
-        };
+        let Some(budget) = self.budget() else { return Err(PipelineError::BadSample(Box::new(bad))) };
         if is_new {
             tracing::warn!("skipped {bad}");
         }
-        let count = list.len() as u64;
-        if count > budget {
-            let (samples, last) = (self.samples, Box::new(bad));
-            return Err(PipelineError::BudgetExceeded { bad: count, samples, budget, last });
+        self.within(budget, list.len() as u64, &bad)
+    }
+
+    /// How many samples may be bad; `None` where the first ends all.
+    fn budget(&self) -> Option<u64> {
+        match self.policy {
+            OnBadSample::Fail => None,
+            OnBadSample::Skip { budget } => Some(((self.samples as f64 * budget) as u64).max(1)),
         }
-        Ok(())
+    }
+
+    fn within(&self, budget: u64, bad: u64, last: &BadSample) -> Result<(), PipelineError> {
+        if bad <= budget {
+            return Ok(());
+        }
+        let (samples, last) = (self.samples, Box::new(last.clone()));
+        Err(PipelineError::BudgetExceeded { bad, samples, budget, last })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, BadSample>> {
@@ -125,6 +145,19 @@ mod tests {
             "3 of 100 samples are unusable, more than the budget of 2; the last one: shard a.tar, sample 5, offset 512: x"
         );
         assert!(Quarantine::new(OnBadSample::Skip { budget: 0.0 }, 5).add(bad(1)).is_ok());
+    }
+
+    #[test]
+    fn samples_that_were_put_back_count() {
+        let quarantine = Quarantine::new(OnBadSample::Skip { budget: 0.02 }, 100);
+        quarantine.restore([bad(1), bad(2)]);
+        quarantine.check_budget().unwrap();
+        quarantine.restore([bad(7)]);
+        let error = quarantine.check_budget().unwrap_err().to_string();
+        assert!(
+            error.starts_with("3 of 100 samples are unusable, more than the budget of 2; the last one: "),
+            "{error}"
+        );
     }
 
     #[test]

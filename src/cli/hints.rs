@@ -6,9 +6,12 @@ use clap::{Command, CommandFactory, Error, Parser};
 
 use super::Cli;
 
-/// Parses the command line; on an error, says what is wrong and exits.
-pub fn parse() -> Cli {
-    Cli::try_parse().unwrap_or_else(|error| told(error).exit())
+/// Parses the command line.
+///
+/// # Errors
+/// What is wrong, to be printed; or the help, where that was asked for.
+pub fn parse() -> Result<Cli, Error> {
+    Cli::try_parse().map_err(told)
 }
 
 /// What other programs call it, and what it is here. The first hint whose flag the subcommand has is given.

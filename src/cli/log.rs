@@ -3,6 +3,7 @@
 use clap::{ArgAction, Args};
 
 use crate::console::{Console, LogFormat, Verbosity};
+use crate::world::Launch;
 
 /// How much is told, and how.
 #[derive(Debug, Args)]
@@ -20,14 +21,18 @@ pub struct LogArgs {
 }
 
 impl LogArgs {
-    /// The console that the flags ask for.
-    pub fn console(&self) -> Console {
+    /// The console that the flags ask for; of several processes, the first one's speaks.
+    pub fn console(&self, launch: Option<&Launch>) -> Console {
         let verbosity = match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
             (false, 0) => Verbosity::Normal,
             (false, 1) => Verbosity::Verbose,
             (false, _) => Verbosity::Debug,
         };
-        Console::new(self.log_format, verbosity)
+        let console = Console::new(self.log_format, verbosity);
+        match launch.filter(|launch| launch.rank > 0) {
+            Some(launch) => console.of_other(launch.name()),
+            None => console,
+        }
     }
 }

@@ -27,33 +27,42 @@ use crate::provenance::Provenance;
 use crate::run_dir::{RunDir, saved_config};
 use crate::serve::{Listener, Server};
 use crate::tensorboard::TensorBoard;
-use crate::trace;
+use crate::trace::{self, Tracing};
 use crate::train::{Outcome, Run, train};
+use crate::world::World;
 
 /// Trains; `Interrupted` if it was asked to stop.
 ///
 /// # Errors
 /// If the input cannot work (exit code 2), or the run fails.
-pub fn run(args: &TrainArgs, console: &Console) -> Result<Outcome> {
-    run_until(Interrupt::listen()?, args, console)
+pub fn run(args: &TrainArgs, console: &Console, world: &World) -> Result<Outcome> {
+    run_until(Interrupt::listen()?, args, console, world)
 }
 
 /// As [`run`], but who calls it listens.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_until(interrupt: Interrupt, args: &TrainArgs, console: &Console) -> Result<Outcome> {
-    let sinks =
-        Sinks { listener: args.serve.map(Listener::bind).transpose()?, tensorboard: args.tensorboard };
-    let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
-    let settled = match &args.resume {
-        Some(path) => resume(path, overrides)?,
-        None => begin(args.run_dir.as_deref(), overrides, console)?,
-    };
-    let here = settled.found_from_here(args.show_config, console)?;
+pub fn run_until(
+    interrupt: Interrupt,
+    args: &TrainArgs,
+    console: &Console,
+    world: &World,
+) -> Result<Outcome> {
+    // The demo's images are made by the first process.
+    let (settled, here) = world.in_turn(|| {
+        let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
+        let settled = match &args.resume {
+            Some(path) => resume(path, overrides, world)?,
+            None => begin(args.run_dir.as_deref(), overrides, console, world)?,
+        };
+        let here = settled.found_from_here(args.show_config, console)?;
+        world.check(&here)?;
+        Ok((settled, here))
+    })?;
+    let sinks = world.agree(Sinks::open(args, world))?;
     let (device, precision) = (here.device, here.precision);
-    let _until_the_end = args.trace.as_deref().map(trace::start).transpose()?;
-    on_device(device, precision, Training { settled, here, sinks, interrupt, console })
+    on_device(device, precision, Training { settled, here, sinks, interrupt, console, world })
 }
 
 /// Says what a run would take, and makes none.
@@ -63,7 +72,7 @@ pub fn run_until(interrupt: Interrupt, args: &TrainArgs, console: &Console) -> R
 pub fn dry_run(args: &TrainArgs, console: &Console) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
-    let settled = begin(args.run_dir.as_deref(), overrides, console)?;
+    let settled = begin(args.run_dir.as_deref(), overrides, console, &World::default())?;
     let here = settled.found_from_here(args.show_config, console)?;
     let _until_the_end = args.trace.as_deref().map(trace::start).transpose()?;
     let data = Data::open(&here, &console.open_options())?;
@@ -84,12 +93,27 @@ struct Settled {
     epochs_before: Option<u64>,
 }
 
-/// Who else is told of the run.
+/// Who else is told of the run: by the first process.
 struct Sinks {
     /// Where it is to be shown.
     listener: Option<Listener>,
     /// Whether there are to be event files.
     tensorboard: bool,
+    /// Written until the end.
+    _trace: Option<Tracing>,
+}
+
+impl Sinks {
+    fn open(args: &TrainArgs, world: &World) -> Result<Self> {
+        if !world.is_first() {
+            return Ok(Self { listener: None, tensorboard: false, _trace: None });
+        }
+        Ok(Self {
+            listener: args.serve.map(Listener::bind).transpose()?,
+            tensorboard: args.tensorboard,
+            _trace: args.trace.as_deref().map(trace::start).transpose()?,
+        })
+    }
 }
 
 impl Settled {
@@ -110,20 +134,28 @@ struct Training<'a> {
     sinks: Sinks,
     interrupt: Interrupt,
     console: &'a Console,
+    world: &'a World,
 }
 
 impl Work for Training<'_> {
     type Output = Outcome;
 
     fn run<D: Networks>(self, dev: &D) -> Result<Outcome> {
-        let Self { settled, here, sinks, interrupt, console } = self;
+        let Self { settled, here, sinks, interrupt, console, world } = self;
         let Settled { mut config, given, dir, resumed, epochs_before } = settled;
-        let data = Data::open(&here, &console.open_options())?;
         config.remember(&here);
-        data.check_memory(&config, Feed::<D>::DTYPE)?;
-        OnlineProbe::check_labels(&config, &data.train)?;
+        // Indexes that are missing are written by the first process.
+        let data = world.in_turn(|| {
+            let data = Data { share: world.share(), ..Data::open(&here, &console.open_options())? };
+            data.check_memory(&config, Feed::<D>::DTYPE)?;
+            OnlineProbe::check_labels(&config, &data.train)?;
+            Ok(data)
+        })?;
         let steps_per_epoch = data.steps_per_epoch(&config)?;
-        let (mut run, resumed) = open(config, &given, data, dir, resumed, interrupt, console)?;
+        world.check_same(&in_common(&config, &data, resumed.as_ref()))?;
+        let opened = open(config, &given, data, dir, resumed, interrupt, console, world);
+        let (mut run, resumed) = world.agree(opened)?;
+        console.begin_log_of_others();
         let step = run.progress.step();
         if let Some(before) = epochs_before.filter(|before| *before != run.config.epochs) {
             console.line(new_schedule(&run.config, before, step, steps_per_epoch));
@@ -166,7 +198,20 @@ fn ended(run: &Run) -> Option<Outcome> {
     Some(Outcome::StoppedEarly(counters.clone(), reason))
 }
 
+/// What all processes of a run must have, by name.
+fn in_common(config: &TrainConfig, data: &Data, resumed: Option<&Checkpoint>) -> [(&'static str, String); 5] {
+    let val = data.val().map(|val| val.shards.fingerprint().to_string());
+    [
+        ("program", Provenance::now().program()),
+        ("configuration", config.in_common()),
+        ("set of training images", data.train.shards.fingerprint().to_string()),
+        ("set of validation images", val.unwrap_or_else(|| "none".into())),
+        ("checkpoint to go on with", resumed.map_or_else(|| "none".into(), Checkpoint::name)),
+    ]
+}
+
 /// Makes or opens the folder, and says what there is.
+#[expect(clippy::too_many_arguments, reason = "what has been settled, once")]
 fn open(
     config: TrainConfig,
     given: &Overrides,
@@ -175,10 +220,12 @@ fn open(
     resumed: Option<Checkpoint>,
     interrupt: Interrupt,
     console: &Console,
+    world: &World,
 ) -> Result<(Run, Option<Checkpoint>)> {
     let dir = match dir {
         Folder::Opened(dir) => dir,
-        Folder::New(path) => RunDir::create(&path)?,
+        Folder::New(path) if world.is_first() => RunDir::create(&path)?,
+        Folder::New(path) => RunDir::of_first(&path),
     };
     let mut counters = Counters::default();
     if let Some(Checkpoint { state, .. }) = &resumed {
@@ -220,13 +267,15 @@ fn open(
     let steps_per_epoch = data.steps_per_epoch(&config)?;
     check_epochs(&config, given, dir.path(), counters.step, steps_per_epoch)?;
     dir.write_config(&config)?;
-    warn_of_memory(&config);
+    warn_of_memory(&config, world.size());
     data.knn.iter().for_each(KnnData::warn_of_shared);
-    introduce(console, &config, &data, &dir, &counters);
+    introduce(console, &config, &data, &dir, &counters, world.size());
     let (step, fingerprint) = (counters.step, data.train.shards.fingerprint());
-    let provenance = Provenance { step, data: Some(fingerprint), ..Provenance::now() };
+    let provenance =
+        Provenance { processes: world.size(), step, data: Some(fingerprint), ..Provenance::now() };
     let progress = Progress::new(console.clone(), &dir, &config, steps_per_epoch, counters)?;
-    Ok((Run { config, data, dir, interrupt, progress, provenance, stop_after: None }, resumed))
+    let world = world.clone();
+    Ok((Run { config, data, dir, interrupt, progress, provenance, world, stop_after: None }, resumed))
 }
 
 /// A run's folder: made only once nothing can be wrong with the input any more.
@@ -244,12 +293,14 @@ impl Folder {
     }
 }
 
-fn begin(run_dir: Option<&Path>, overrides: Overrides, console: &Console) -> Result<Settled> {
+fn begin(run_dir: Option<&Path>, overrides: Overrides, console: &Console, world: &World) -> Result<Settled> {
     let mut given = with_preset(overrides, console)?;
     let mut config = TrainConfig::resolve(&given)?;
     config.check_size()?;
     let path = run_dir.map_or_else(|| default_run_dir(&config), Path::to_owned);
-    RunDir::check_free(&path)?;
+    if world.is_first() {
+        RunDir::check_free(&path)?;
+    }
     if config.shards.is_empty() {
         given = demo_shards::in_place_of_none(given, console)?;
         config = TrainConfig::resolve(&given)?;
@@ -278,8 +329,8 @@ pub(super) fn with_preset(settings: Overrides, console: &Console) -> Result<Over
     Ok(Overrides { preset: Some(preset), ..settings })
 }
 
-fn resume(path: &Path, given: Overrides) -> Result<Settled> {
-    let dir = RunDir::resume(path)?;
+fn resume(path: &Path, given: Overrides, world: &World) -> Result<Settled> {
+    let dir = if world.is_first() { RunDir::resume(path)? } else { RunDir::of_first(path) };
     // A run that was killed before its first checkpoint begins again.
     let resumed = if dir.checkpoints().is_empty()? { None } else { Some(dir.checkpoints().newest()?) };
     let saved = saved_config(path)?;

@@ -210,6 +210,18 @@ mod tests {
                 Overrides { warmup_epochs: Some(12), ..none() },
                 "--warmup-epochs 12: must be less than the 12 epochs",
             ),
+            (
+                Overrides { deterministic: Some(true), batch_size: Some(60), ..none() },
+                "--batch-size 60: must be a multiple of 8 with --deterministic, which adds up 8 parts of a batch",
+            ),
+            (
+                Overrides { deterministic: Some(true), sync_bn: Some(false), ..none() },
+                "--sync-bn false: must be true with --deterministic, or each number of ranks would have its own",
+            ),
+            (
+                Overrides { deterministic: Some(true), device: Some(Device::Cuda), ..none() },
+                "--device cuda: must be cpu with --deterministic",
+            ),
             (Overrides { reducing_gap: Some(0.5), ..none() }, "--reducing-gap 0.5: must be 0 or 1 to 1000"),
             (
                 Overrides { projector_dim: Some(7), ..none() },

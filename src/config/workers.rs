@@ -5,6 +5,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use simsiam_pipeline::PipelineConfig;
 
+use crate::process::cores;
+
 /// How many threads decode and augment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "toml::Value", try_from = "toml::Value")]
@@ -20,7 +22,7 @@ impl Workers {
     pub fn count(self) -> usize {
         match self {
             Self::Count(count) => count,
-            Self::Auto => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
+            Self::Auto => cores().div_ceil(2),
         }
     }
 }

@@ -17,8 +17,17 @@ pub struct Verdict {
 
 /// Verdicts in which fewer than `places` classes come before the sample's own, in percent.
 pub fn accuracy(verdicts: &[Verdict], places: usize) -> f64 {
-    let hits = verdicts.iter().filter(|verdict| verdict.rank < places).count();
-    100.0 * hits as f64 / verdicts.len() as f64
+    percent(hits(verdicts, places), verdicts.len())
+}
+
+/// How many such verdicts there are.
+pub fn hits(verdicts: &[Verdict], places: usize) -> usize {
+    verdicts.iter().filter(|verdict| verdict.rank < places).count()
+}
+
+/// So many hits of all.
+pub fn percent(hits: usize, all: usize) -> f64 {
+    100.0 * hits as f64 / all as f64
 }
 
 /// With more classes, the matrix of confusions is left out: it would take more room than the features.

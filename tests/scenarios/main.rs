@@ -7,6 +7,8 @@ mod bench;
 mod command_line;
 mod console;
 mod device;
+#[cfg(unix)]
+mod distributed;
 mod evaluation;
 mod faults;
 mod finetune;

@@ -25,6 +25,9 @@ use crate::tensors::Features;
 mod threads;
 pub use threads::Threads;
 
+#[cfg(feature = "mpi")]
+pub mod mpi;
+
 /// The exchange among ranks: each operation is called by all of them, in the same order.
 ///
 /// An operation that cannot be completed does not return. No rank can go on without the others, so the implementation ends the

@@ -17,8 +17,10 @@ pub(super) fn introduce(
     data: &Data,
     dir: &RunDir,
     counters: &Counters,
+    processes: usize,
 ) {
-    console.line(format_args!("# {}", config.summary()));
+    let together = if processes > 1 { format!(", on {processes} processes") } else { String::new() };
+    console.line(format_args!("# {}{together}", config.summary()));
     console.line(format_args!(
         "# all settings are in {} (--show-config prints them)",
         dir.path().join("config.toml").display()
@@ -109,10 +111,11 @@ pub(super) fn new_schedule(config: &TrainConfig, before: u64, step: u64, steps_p
 }
 
 /// A step that does not fit ends the program without a word.
-pub(super) fn warn_of_memory(config: &TrainConfig) {
+pub(super) fn warn_of_memory(config: &TrainConfig, processes: usize) {
     let mib_an_image: f64 =
         ViewGroup::sizes(&config.view_groups()).map(|size| config.arch.mib_an_image(size) / 2.0).sum();
-    let of_f32 = (config.batch_size as f64 * mib_an_image * f64::from(1 << 20)) as u64;
+    let images = config.batch_size / processes;
+    let of_f32 = (images as f64 * mib_an_image * f64::from(1 << 20)) as u64;
     let needed = if config.precision == Some(Precision::Bf16) { of_f32 / 5 * 3 } else { of_f32 };
     if let Some(available) = simsiam_pipeline::available_memory()
         && config.device == Device::Cpu
@@ -121,7 +124,7 @@ pub(super) fn warn_of_memory(config: &TrainConfig) {
         let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
         tracing::warn!(
             "a step of {} images with {} takes about {:.0} GiB, and {:.1} can be had: a smaller --batch-size, --arch or --preset fits",
-            config.batch_size,
+            images,
             config.arch,
             gib(needed),
             gib(available)

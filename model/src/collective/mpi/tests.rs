@@ -1,0 +1,118 @@
+//! Each test starts this program again under `mpirun`, where there is one, and looks at what comes of it.
+
+use std::env;
+use std::process::{Command, Output};
+
+use super::*;
+use crate::collective::{Ranks, SumOrder};
+
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// What becomes of `size` ranks that do the work of a test below; `None` where nothing can start them.
+fn mpirun(size: usize, work: &str) -> Option<Output> {
+    let mut command = Command::new("mpirun");
+    command.args(["--oversubscribe", "--bind-to", "none", "-n", &size.to_string()]);
+    command.arg(env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", &format!("collective::mpi::tests::{work}"), "--nocapture"]);
+    command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
+    let output = command.output();
+    if output.is_err() {
+        println!("skipped: there is no mpirun");
+    }
+    output.ok()
+}
+
+fn start() -> Mpi {
+    Mpi::start(SILENCE, |trouble| eprintln!("trouble: {trouble}")).unwrap()
+}
+
+#[test]
+fn ranks_exchange_bytes_and_sums() {
+    let Some(output) = mpirun(3, "a_rank_that_exchanges") else { return };
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+#[ignore = "started by another test"]
+fn a_rank_that_exchanges() {
+    let mpi = start();
+    let (rank, size) = (mpi.rank() as u8, 3);
+    assert_eq!((mpi.size(), mpi.hosts().len()), (size, size));
+    let own: Vec<u8> = (0..20).map(|at| 20 * rank + at).collect();
+    for largest in [1, 7, 20, LARGEST] {
+        let mut all = vec![0; size * own.len()];
+        mpi.shared.all_gather(&own, &mut all, largest);
+        assert_eq!(all, (0..60).collect::<Vec<u8>>(), "by {largest}");
+    }
+    for largest in [1, 4, SUMMED] {
+        let mut values: Vec<f32> = (0..10).map(|at| f32::from(rank) + at as f32).collect();
+        mpi.shared.all_reduce(&mut values, largest);
+        assert_eq!(values, (0..10).map(|at| 3.0 + 3.0 * at as f32).collect::<Vec<_>>(), "by {largest}");
+    }
+    let mpi = Arc::new(mpi);
+    let ranks = Ranks::new(mpi.clone(), SumOrder::Any);
+    assert_eq!(ranks.all_gather_text(["a", "", "bcd"][usize::from(rank)]), ["a", "", "bcd"]);
+    assert!(ranks.all_gather::<u8>(&[]).is_empty());
+    // One rank is late, but longer alive than silence is allowed.
+    if rank == 2 {
+        thread::sleep(3 * SILENCE / 2);
+    }
+    ranks.all_gather(&[0u8]);
+    mpi.finish();
+}
+
+#[test]
+fn a_rank_that_stops_ends_all() {
+    for stopped in [0, 2] {
+        let Some(output) = mpirun(3, &format!("a_rank_that_stops_{stopped}")) else { return };
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let told: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("trouble: ")).collect();
+        let [told] = told[..] else { panic!("{text}") };
+        assert!(told.starts_with(&format!("rank {stopped} on ")), "{told}");
+        assert!(
+            told.contains(" has given no sign of life for ") && told.ends_with(" ends the run"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "started by another test"]
+fn a_rank_that_stops_0() {
+    stop(0);
+}
+
+#[test]
+#[ignore = "started by another test"]
+fn a_rank_that_stops_2() {
+    stop(2);
+}
+
+fn stop(rank: usize) {
+    let mpi = start();
+    if mpi.rank() == rank {
+        let own = std::process::id().to_string();
+        Command::new("kill").args(["-STOP", &own]).status().unwrap();
+    }
+    // Until all are ended, for which the launcher wakes the one that was stopped.
+    loop {
+        mpi.all_reduce(&mut [1.0]);
+    }
+}
+
+#[test]
+fn one_rank_can_end_all() {
+    let Some(output) = mpirun(2, "a_rank_that_ends_all") else { return };
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+}
+
+#[test]
+#[ignore = "started by another test"]
+fn a_rank_that_ends_all() {
+    let mpi = start();
+    if mpi.rank() == 1 {
+        mpi.end_all(7);
+    }
+    mpi.all_reduce(&mut [1.0]);
+}
