@@ -85,6 +85,12 @@ pub struct TrainConfig {
     /// `base_lr * batch_size * accumulate / 256` (Goyal et al. 2017).
     #[serde(default = "one")]
     pub accumulate: u64,
+    /// Whether batch norm's statistics are those of all ranks' images, where several train together.
+    #[serde(default = "yes")]
+    pub sync_bn: bool,
+    /// Whether sums over a batch are in an order that does not depend on the number of ranks.
+    #[serde(default)]
+    pub deterministic: bool,
     /// The only source of randomness.
     pub seed: u64,
     /// Where the model runs.

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, anyhow};
 use dfdx::prelude::*;
 use simsiam_model::network::Network;
 use simsiam_model::objective::Loss;
-use simsiam_model::{Backend, Optimizer, gradient_norms, state};
+use simsiam_model::{Backend, NamedTensors, Optimizer, gradient_norms, state};
 
 use crate::checkpoint::{Checkpoint, RunState, folder};
 use crate::config::{OnCollapse, TrainConfig};
@@ -156,6 +156,7 @@ pub fn train<D: Backend>(
                 report.probe_top1.push(timed("online probe", learn));
             }
         }
+        timed("sum over ranks", || model.sum_gradients(&mut gradients)).map_err(failed)?;
         if progress.wants_gradients() {
             report.gradient_norms = gradient_norms(model, &gradients);
         }
@@ -189,7 +190,6 @@ fn backward<D: Backend>(loss: Loss<D>, batches: u64) -> Gradients<f32, D> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use simsiam_model::NamedTensors;
     use simsiam_model::backend::{FeedKernel, Pixels};
     use simsiam_model::module::AnyTensor;
     use simsiam_model::{LearningRates, SgdConfig};

@@ -1,6 +1,7 @@
 //! The method and its ablations: what can be chosen, and what each method begins with.
 
 use serde::{Deserialize, Serialize};
+use simsiam_model::collective::SumOrder;
 use simsiam_model::heads::HeadConfig;
 use simsiam_model::init::InitRng;
 use simsiam_model::methods::{CollapseHelp, MethodName, Scale, Settings};
@@ -130,6 +131,11 @@ impl TrainConfig {
         let rng = InitRng::new(self.seed).zero_init_residual(self.zero_init_residual);
         let settings = self.settings(images, steps_per_epoch);
         dev.network(self.arch, self.recipe.size, self.method, &settings, &rng)
+    }
+
+    /// The order in which sums over a batch are added up.
+    pub fn sum_order(&self) -> SumOrder {
+        if self.deterministic { SumOrder::Fixed } else { SumOrder::Any }
     }
 
     /// What is chosen of the method, for `images` of data in `steps_per_epoch` batches.

@@ -64,6 +64,12 @@ pub struct Overrides {
     /// Whether residual blocks begin as the identity, the scale of their last batch norm 0 [default: the method's authors']
     #[arg(long, help_heading = topics::NETWORK, value_name = "BOOL")]
     pub zero_init_residual: Option<bool>,
+    /// Whether batch norm sees the images of all ranks, where several train together (see docs/distributed.md) [default: true]
+    #[arg(long, help_heading = topics::NETWORK, value_name = "BOOL")]
+    pub sync_bn: Option<bool>,
+    /// Train to the same bits with 1, 2, 4 or 8 ranks; slower, on the CPU [default: false]
+    #[arg(long, help_heading = topics::NETWORK, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub deterministic: Option<bool>,
     /// Passes over the data; with --resume it may be another number than before [default: the preset's]
     #[arg(long, help_heading = topics::OPTIMIZATION, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub epochs: Option<u64>,

@@ -77,6 +77,8 @@ impl TrainConfig {
             batch_size: 512,
             accumulate: 1,
             zero_init_residual: true,
+            sync_bn: true,
+            deterministic: false,
             seed: 0,
             device: Device::Cpu,
             precision: None,

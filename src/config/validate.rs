@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use simsiam_model::collective::FIXED_PARTS;
+
 use super::{Device, HeadNorm, Method, Overrides, Precision, Predictor, StopRule, Symmetry, TrainConfig};
 use crate::error::InputError;
 
@@ -61,6 +63,29 @@ impl TrainConfig {
         self.validate_stop_rules(&check)?;
         self.validate_method(&check)?;
         self.validate_views()
+    }
+
+    /// Refuses an order of sums that the batch, the device or batch norm does not allow.
+    fn validate_sums(&self, check: &Check<'_>) -> Result<(), InputError> {
+        if !self.deterministic {
+            return Ok(());
+        }
+        let parts = FIXED_PARTS;
+        check.that(
+            self.batch_size.is_multiple_of(parts),
+            "batch_size",
+            self.batch_size,
+            &format!(
+                "must be a multiple of {parts} with --deterministic, which adds up {parts} parts of a batch"
+            ),
+        )?;
+        check.that(
+            self.sync_bn,
+            "sync_bn",
+            "false",
+            "must be true with --deterministic, or each number of ranks would have its own",
+        )?;
+        check.that(self.device == Device::Cpu, "device", "cuda", "must be cpu with --deterministic")
     }
 
     /// Refuses rules that can never hold.
