@@ -113,10 +113,9 @@ impl Filling {
         let records = pointer(&mut buffer.records);
         let filling = Arc::new(Filling { buffer: UnsafeCell::new(buffer), shape, views, records });
         let chunk = chunk.max(1);
-        let writers = (0..len).step_by(chunk).map(|first| SlotWriter {
-            slots: first..(first + chunk).min(len),
-            filling: filling.clone(),
-        });
+        let writers = (0..len)
+            .step_by(chunk)
+            .map(|first| SlotWriter { slots: first..(first + chunk).min(len), filling: filling.clone() });
         let writers = writers.collect();
         (filling, writers)
     }

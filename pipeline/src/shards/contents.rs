@@ -88,7 +88,11 @@ impl Contents {
                     Ok(()) => Ok(pass(&bytes)),
                     Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                         let offset = file.metadata().map_or(0, |metadata| metadata.len());
-                        Err(ShardError::Truncated { path: path.into(), offset, found: "the file shrank".into() })
+                        Err(ShardError::Truncated {
+                            path: path.into(),
+                            offset,
+                            found: "the file shrank".into(),
+                        })
                     }
                     Err(error) => Err(ShardError::io("read", path)(error)),
                 }

@@ -55,6 +55,7 @@ pub use self::contents::Access;
 pub use self::error::{ReadCause, ReadError, ShardError};
 pub use self::finding::{Finding, FindingKind, Subject};
 pub use self::fingerprint::{BadFingerprint, Fingerprint};
+pub use self::index::sidecar::user_cache_dir as default_cache_dir;
 pub use self::labels::Labels;
 pub(crate) use self::name::{is_image, unread_format};
 #[cfg(feature = "remote")]

@@ -155,9 +155,8 @@ fn bytes_that_are_overwritten_are_noticed() {
 fn without_a_fault_handler_shards_shrink_and_are_damaged_as_with_one() {
     use std::os::unix::fs::FileExt;
     if std::env::var_os("CHILD").is_none() {
-        let status = run_in_child(
-            "damage::without_a_fault_handler_shards_shrink_and_are_damaged_as_with_one",
-        );
+        let status =
+            run_in_child("damage::without_a_fault_handler_shards_shrink_and_are_damaged_as_with_one");
         assert!(status.success(), "{status}");
         return;
     }

@@ -128,8 +128,8 @@ fn store(path: &Path, index: &[u8]) -> io::Result<()> {
     file.persist_unsynced()
 }
 
-/// `$XDG_CACHE_HOME/simsiam` or `~/.cache/simsiam`.
-pub(crate) fn user_cache_dir() -> Option<PathBuf> {
+/// Where indexes and fetched shards go by default: `$XDG_CACHE_HOME/simsiam` or `~/.cache/simsiam`; `None` if neither variable is set.
+pub fn user_cache_dir() -> Option<PathBuf> {
     let from = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache")))?;
     Some(cache.join("simsiam"))

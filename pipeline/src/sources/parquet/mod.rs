@@ -27,9 +27,9 @@ use self::columns::Columns;
 use self::rows::Row;
 use super::plain_file::PlainFile;
 use super::{Kind, Opened};
+use crate::shards::contents::Contents;
 use crate::shards::index::{IndexBuilder, IndexFull, Record};
 use crate::shards::label::Label;
-use crate::shards::contents::Contents;
 use crate::shards::mapping::FileStamp;
 use crate::shards::open::Opening;
 use crate::shards::{FindingKind, ShardError, name};
@@ -95,9 +95,8 @@ impl Parquet {
     /// Whether the images are in memory as they are.
     fn is_mapped(&self) -> bool {
         let mut groups = self.reader.metadata().row_groups().iter();
-        let is_plain = groups.all(|group| {
-            group.column(self.columns.image).compression() == Compression::UNCOMPRESSED
-        });
+        let is_plain =
+            groups.all(|group| group.column(self.columns.image).compression() == Compression::UNCOMPRESSED);
         is_plain && self.contents.mapped().is_some()
     }
 

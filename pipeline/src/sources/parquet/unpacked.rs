@@ -4,8 +4,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use super::{Parquet, state_name};
-use crate::shards::index::{Index, IndexBuilder};
 use crate::shards::contents::Contents;
+use crate::shards::index::{Index, IndexBuilder};
 use crate::shards::mapping::FileStamp;
 use crate::shards::open::Opening;
 use crate::shards::{AtomicFile, ShardError};
