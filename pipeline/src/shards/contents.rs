@@ -87,7 +87,7 @@ impl Contents {
                 match read_into(file, 0..*length, &mut bytes) {
                     Ok(()) => Ok(pass(&bytes)),
                     Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                        let offset = file.metadata().map_or(0, |metadata| metadata.len());
+                        let offset = length_now(file);
                         Err(ShardError::Truncated {
                             path: path.into(),
                             offset,
@@ -137,7 +137,10 @@ impl Contents {
                 }
                 match read_into(file, range, &mut buffer) {
                     Ok(()) => Ok(buffer.into()),
-                    Err(error) => Err(self.shrunk(Path::new("")).unwrap_or(ReadCause::Io(error.to_string()))),
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                        Err(ReadCause::Shrunk { expected: *length as u64, found: length_now(file) })
+                    }
+                    Err(error) => Err(ReadCause::Io(error.to_string())),
                 }
             }
         }
@@ -180,6 +183,11 @@ fn read_into(file: &File, range: Range<usize>, buffer: &mut Vec<u8>) -> io::Resu
     // What is there already need not be zeroed first.
     buffer.resize(range.len(), 0);
     file.read_exact_at(buffer, range.start as u64)
+}
+
+#[cfg(unix)]
+fn length_now(file: &File) -> u64 {
+    file.metadata().map_or(0, |metadata| metadata.len())
 }
 
 /// Advice is all it is, so nobody is told when the system does not take it.

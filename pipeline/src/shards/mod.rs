@@ -42,7 +42,7 @@
 //!
 //! A program that wants no handler opens its shards with [`Access::Copied`] ([`Loader`](crate::Loader):
 //! [`fault_handler(false)`](crate::loader::LoaderBuilder::fault_handler)). Nothing is mapped then, and bad samples are the same.
-//! The cost is a call of the system for each sample: DOCCOST.
+//! The cost is one system call for each sample, and what [`Access::Copied`] names.
 //!
 //! # Names as labels
 //! They are the lines of `classes.txt`, where there is one; otherwise the classes are all names of the set in their order, so that
