@@ -106,7 +106,7 @@ pub enum Command {
     /// Measure how many images a second the loader gives or the model learns from, and what holds them back
     #[command(after_help = examples::BENCH)]
     Bench(BenchArgs),
-    /// Compare a device's operations and training steps with the CPU's
+    /// Say whether this machine is fit to train, and compare a device's operations and training steps with the CPU's
     #[command(after_help = examples::DOCTOR)]
     Doctor(DoctorArgs),
     /// Print a script that completes this command line in a shell
@@ -346,9 +346,9 @@ pub struct ManArgs {
 /// `simsiam doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// What to compare
-    #[arg(long, default_value = "cuda")]
-    pub device: Device,
+    /// What to compare with the CPU [default: the GPU, if there is one]
+    #[arg(long)]
+    pub device: Option<Device>,
     /// How numbers are multiplied [default: f32 on the CPU, tf32 on a GPU]
     #[arg(long)]
     pub precision: Option<Precision>,

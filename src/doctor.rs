@@ -1,5 +1,7 @@
-//! Whether a device computes what the CPU does: each operation forward and backward on random shapes, then training steps.
+//! Whether a machine is fit to train, and whether a device computes what the CPU does: each operation forward and backward on random
+//! shapes, then training steps.
 
+mod machine;
 mod operations;
 
 mod training;
@@ -10,6 +12,7 @@ use simsiam_model::Backend;
 use simsiam_model::backend::{Format, cpu};
 use simsiam_model::network::Networks;
 
+pub use machine::{Check, Outcome, checks};
 use operations::{At, Operation};
 pub use training::Losses;
 

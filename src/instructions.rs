@@ -43,10 +43,18 @@ pub fn in_use() -> &'static str {
     limited.unwrap_or_else(best).name
 }
 
+/// The name that the variable has for a set.
+pub fn name_of(instructions: cpu::Instructions) -> &'static str {
+    of(instructions).name
+}
+
 /// The best set that the processor has.
 fn best() -> &'static Set {
-    let best = cpu::Instructions::detected();
-    SETS.iter().find(|set| set.model == best).expect("every set has a name")
+    of(cpu::Instructions::detected())
+}
+
+fn of(instructions: cpu::Instructions) -> &'static Set {
+    SETS.iter().find(|set| set.model == instructions).expect("every set has a name")
 }
 
 fn find(name: &OsStr) -> Result<&'static Set, InputError> {

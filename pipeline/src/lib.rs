@@ -17,6 +17,9 @@
 //! - [`batches`], [`stats`], [`quarantine`]: what a consumer sees; `watchdog`: who holds everything up.
 //! - [`pack`], [`unpack`], [`inspect`]: making shards, taking them apart, and looking into them.
 //!
+//! In a process of yours, the first memory map installs a handler for SIGBUS, which can be
+//! [declined](shards#memory-maps-and-sigbus).
+//!
 //! The bytes of every batch are a function of (shards, recipe, seed, epoch, step) alone: the same for any number of
 //! workers or ranks, and after a resume.
 

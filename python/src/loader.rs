@@ -71,6 +71,10 @@ use crate::{arguments, error, torch};
 /// cache_dir, cache_size:
 ///     Where indexes go when a shard's folder is read-only, and what is unpacked or fetched; default ``~/.cache/simsiam``. At most so
 ///     many bytes of fetched shards; default 50 GiB.
+/// fault_handler:
+///     Whether the process may get a handler for SIGBUS with the first loader. With it a shard that shrinks while it is read gives bad
+///     samples; every other SIGBUS goes to the handler that was there before, ``faulthandler``'s included. False: none is
+///     installed, and samples are copied out of the shards by reading, with the same bytes and the same bad samples.
 ///
 /// Raises
 /// ------
@@ -118,7 +122,7 @@ impl Loader {
     #[pyo3(signature = (
         shards, recipe=None, batch_size=256, workers=8, seed=0, rank=0, world_size=1, *, epoch=0, evaluation=false, views=None,
         shuffle=None, drop_last=None, layout="NCHW", dtype="float32", prefetch=4, on_bad_sample="skip", bad_sample_budget=0.01,
-        labels=Labels::Own, select=None, fraction=None, limit=None, cache_dir=None, cache_size=None
+        labels=Labels::Own, select=None, fraction=None, limit=None, cache_dir=None, cache_size=None, fault_handler=true
     ))]
     #[expect(clippy::too_many_arguments, reason = "Python has names for them")]
     fn new(
@@ -146,6 +150,7 @@ impl Loader {
         limit: Option<i128>,
         cache_dir: Option<PathBuf>,
         cache_size: Option<i128>,
+        fault_handler: bool,
     ) -> PyResult<Self> {
         let batch_size: usize = arguments::whole("batch_size", batch_size, 1..=u64::MAX)?;
         let workers: usize = arguments::whole("workers", workers, 1..=PipelineConfig::MAX_WORKERS as u64)?;
@@ -187,7 +192,8 @@ impl Loader {
             .layout(arguments::layout(layout)?)
             .dtype(arguments::dtype(dtype)?)
             .on_bad_sample(arguments::on_bad_sample(on_bad_sample, bad_sample_budget)?)
-            .labels(labels.clone());
+            .labels(labels.clone())
+            .fault_handler(fault_handler);
         if let Some(views) = views {
             builder = builder.views(views);
         }
@@ -239,6 +245,7 @@ impl Loader {
             arguments.set_item(name, value)?;
         }
         arguments.set_item("cache_dir", cache_dir)?;
+        arguments.set_item("fault_handler", fault_handler)?;
         let running_in = AtomicU32::new(process_of_threads(&loader));
         let inner = Inner { loader: OfProcess::new(loader), is_restored: false, iteration: 0 };
         Ok(Self { inner: Mutex::new(inner), running_in, arguments: arguments.unbind() })

@@ -102,6 +102,12 @@ def test_pickles_keep_the_place(make_loader):
     assert contents(copy) == [(b.epoch, b.step, b.keys, bytes(b.labels), *map(bytes, b.views)) for b in iterator]
 
 
+def test_without_a_fault_handler_the_batches_are_the_same(make_loader):
+    copying = make_loader(fault_handler=False)
+    assert contents(copying) == contents(make_loader())
+    assert copying.__getnewargs_ex__()[1]["fault_handler"] is False
+
+
 def test_recipes(make_loader, tmp_path):
     small = {"preset": "cifar10", "size": 16, "color_jitter": None}
     assert next(iter(make_loader(recipe=small))).view1.shape == (8, 3, 16, 16)

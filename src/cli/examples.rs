@@ -82,7 +82,8 @@ Examples:
 
 pub(super) const DOCTOR: &str = "\
 Example:
-  simsiam doctor --device cuda";
+  simsiam doctor
+  simsiam doctor --device cuda --precision f32";
 
 pub(super) const COMPLETIONS: &str = "\
 Example:

@@ -1,4 +1,6 @@
-//! `simsiam doctor`: compares a device with the CPU, and says whether it may be trusted.
+//! `simsiam doctor`: what the machine has, whether a device computes what the CPU does, and a verdict.
+
+use std::fmt;
 
 use anyhow::Result;
 use simsiam_model::arch::Arch;
@@ -7,19 +9,65 @@ use crate::cli::DoctorArgs;
 use crate::config::{Device, Overrides, Precision, Preset, TrainConfig};
 use crate::console::Console;
 use crate::device::on_device;
-use crate::doctor::{Compared, Diagnosis, Doctor, Losses, SINGLE_PRECISION};
+use crate::doctor::{self, Check, Compared, Diagnosis, Doctor, Losses, Outcome, SINGLE_PRECISION};
+use crate::error::InputError;
 
-/// Compares, prints, and gives true if every operation agrees.
+/// Looks at the machine, compares the device, prints, and gives true if training will work.
 ///
 /// # Errors
-/// If settings make no sense, or the device cannot be used or fails.
+/// If settings make no sense, or the named device cannot be used or fails.
 pub fn run(args: &DoctorArgs, console: &Console) -> Result<bool> {
+    let checks = doctor::checks();
+    checks.iter().for_each(|check| console.line(Line(check)));
+    let (device, failed) = match compare(args, args.device.unwrap_or(Device::Cuda), console) {
+        Ok(failed) => (args.device.unwrap_or(Device::Cuda), failed),
+        Err(error) if args.device.is_none() && error.is::<InputError>() => {
+            console.line(Line(&Check::without_device("GPU", error.to_string())));
+            (Device::Cpu, 0)
+        }
+        Err(error) => return Err(error),
+    };
+    let faults = checks.iter().filter(|check| check.outcome == Outcome::Fault).count();
+    console.result(verdict(device, faults, failed))?;
+    Ok(faults + failed == 0)
+}
+
+fn verdict(device: Device, faults: usize, failed: usize) -> String {
+    let device = match device {
+        Device::Cpu => "CPU",
+        Device::Cuda => "GPU",
+    };
+    match (faults, failed) {
+        (0, 0) => format!("verdict: fit to train on the {device}"),
+        (_, 0) => format!("verdict: not fit to train, for what is FAILED above ({faults})"),
+        (_, 1) => format!("verdict: 1 result is not the CPU's; do not train on this {device}"),
+        _ => format!("verdict: {failed} results are not the CPU's; do not train on this {device}"),
+    }
+}
+
+/// A check as a line of the output.
+struct Line<'a>(&'a Check);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Check { name, found, outcome } = self.0;
+        let outcome = match outcome {
+            Outcome::Fine => "ok",
+            Outcome::Note => "note",
+            Outcome::Fault => "FAILED",
+        };
+        write!(f, "{outcome:6}  {name:14}  {found}")
+    }
+}
+
+/// Compares a device with the CPU, and gives the number of results that differ.
+fn compare(args: &DoctorArgs, device: Device, console: &Console) -> Result<usize> {
     let preset = Preset::for_arch(args.arch);
     let config = TrainConfig::resolve(&Overrides {
         preset: Some(preset),
         arch: Some(args.arch),
         batch_size: Some(args.batch_size),
-        device: Some(args.device),
+        device: Some(device),
         precision: args.precision,
         seed: Some(args.seed),
         ..Overrides::default()
@@ -36,11 +84,7 @@ pub fn run(args: &DoctorArgs, console: &Console) -> Result<bool> {
         "errors are relative to the CPU's results in single precision; one passes up to {tolerance:.0e}, and without images and matrix products up to {SINGLE_PRECISION:.0e}"
     ))?;
     print_losses(console, config.arch, config.batch_size, &losses);
-    if failed > 0 {
-        let results = if failed == 1 { "result is" } else { "results are" };
-        console.result(format_args!("{failed} {results} not the CPU's: do not train on this device"))?;
-    }
-    Ok(failed == 0)
+    Ok(failed)
 }
 
 /// What rounding explains.
@@ -61,5 +105,24 @@ fn print_losses(console: &Console, arch: Arch, batch: usize, losses: &Losses) {
         if step % steps.div_ceil(LINES) == 0 || step + 1 == steps {
             console.line(format_args!("step {:4}  loss {device:9.6}  on the CPU {cpu:9.6}", step + 1));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_is_one_line() {
+        assert_eq!(verdict(Device::Cpu, 0, 0), "verdict: fit to train on the CPU");
+        assert_eq!(verdict(Device::Cpu, 2, 0), "verdict: not fit to train, for what is FAILED above (2)");
+        assert_eq!(
+            verdict(Device::Cuda, 0, 1),
+            "verdict: 1 result is not the CPU's; do not train on this GPU"
+        );
+        assert_eq!(
+            verdict(Device::Cuda, 1, 3),
+            "verdict: 3 results are not the CPU's; do not train on this GPU"
+        );
     }
 }

@@ -60,6 +60,7 @@ impl TrainConfig {
                 error.field, error.found, error.expected
             )),
         })?;
+        self.validate_sums(&check)?;
         self.validate_stop_rules(&check)?;
         self.validate_method(&check)?;
         self.validate_views()

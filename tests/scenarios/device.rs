@@ -48,7 +48,7 @@ fn a_gpu_that_cannot_be_used_is_one_line() {
     let fixture = Fixture::new();
     for printed in [
         refused(&mut fixture.train("run", &["--epochs", "1", "--device", "cuda"])),
-        refused(simsiam().args(["doctor"])),
+        refused(simsiam().args(["doctor", "--device", "cuda"])),
         refused(simsiam().args(["bench", "--stage", "train", "--device", "cuda"])),
     ] {
         let error = printed.lines().last().unwrap_or_default();
@@ -60,6 +60,39 @@ fn a_gpu_that_cannot_be_used_is_one_line() {
         assert!(expected.iter().any(|expected| error.starts_with(expected)), "{printed}");
     }
     assert!(!fixture.path("run").exists());
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn the_doctor_says_what_a_machine_without_a_gpu_has() {
+    let cache = tempfile::tempdir().unwrap();
+    let doctor = || {
+        let mut doctor = simsiam();
+        doctor.arg("doctor").current_dir(cache.path()).env("XDG_CACHE_HOME", cache.path());
+        doctor
+    };
+    let printed = succeed(&mut doctor());
+    let names = ["program", "processor", "instructions", "cores", "memory", "current folder", "cache folder"];
+    for name in names {
+        let line = printed.lines().find(|line| line.get(8..).is_some_and(|line| line.starts_with(name)));
+        assert!(line.is_some_and(|line| line.starts_with("ok ") || line.starts_with("note ")), "{printed}");
+    }
+    assert!(
+        printed.contains("note    GPU             none: this program was built without CUDA"),
+        "{printed}"
+    );
+    assert_eq!(printed.lines().last(), Some("verdict: fit to train on the CPU"), "{printed}");
+
+    let limited = succeed(doctor().env("SIMSIAM_INSTRUCTIONS", "scalar"));
+    assert!(limited.contains("instructions    scalar"), "{limited}");
+
+    // Where even root cannot write.
+    let output = doctor().current_dir("/proc").env("XDG_CACHE_HOME", "/proc/none").output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("FAILED  current folder  not writable ("), "{printed}");
+    assert!(printed.contains("FAILED  cache folder    /proc/none/simsiam is not writable ("), "{printed}");
+    assert!(printed.ends_with("verdict: not fit to train, for what is FAILED above (2)\n"), "{printed}");
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl Filling {
         mut buffer: BatchBuffer,
         len: usize,
         chunk: usize,
-    ) -> (Arc<Filling>, impl Iterator<Item = SlotWriter>) {
+    ) -> (Arc<Filling>, Vec<SlotWriter>) {
         assert!(len <= buffer.records.len(), "a batch fits its buffer");
         buffer.len = len;
         buffer.records[..len].fill(Record::default());
@@ -112,11 +112,11 @@ impl Filling {
         }
         let records = pointer(&mut buffer.records);
         let filling = Arc::new(Filling { buffer: UnsafeCell::new(buffer), shape, views, records });
-        let owner = filling.clone();
-        let writers = (0..len).step_by(chunk.max(1)).map(move |first| SlotWriter {
-            slots: first..(first + chunk.max(1)).min(len),
-            filling: owner.clone(),
-        });
+        let chunk = chunk.max(1);
+        let writers = (0..len)
+            .step_by(chunk)
+            .map(|first| SlotWriter { slots: first..(first + chunk).min(len), filling: filling.clone() });
+        let writers = writers.collect();
         (filling, writers)
     }
 
@@ -199,7 +199,6 @@ mod tests {
     #[test]
     fn writers_fill_disjoint_slots_in_parallel() {
         let (filling, writers) = Filling::split(buffer(10, 2, 2), 9, 4);
-        let writers: Vec<_> = writers.collect();
         assert_eq!(writers.iter().map(|w| w.slots()).collect::<Vec<_>>(), [0..4, 4..8, 8..9]);
         std::thread::scope(|scope| {
             for mut writer in writers {
@@ -225,7 +224,6 @@ mod tests {
     #[test]
     fn an_unfinished_batch_cannot_be_read() {
         let (filling, writers) = Filling::split(buffer(2, 1, 1), 2, 1);
-        let writers: Vec<_> = writers.collect();
         assert!(filling.clone().finish().is_none());
         drop(writers);
         assert!(filling.finish().is_some());

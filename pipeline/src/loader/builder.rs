@@ -11,7 +11,7 @@ use crate::operation::ViewOperation;
 use crate::pipeline::PipelineConfig;
 use crate::quarantine::{OnBadSample, Quarantine};
 use crate::sampler::{LastBatch, Order, Part, World};
-use crate::shards::{Labels, OpenOptions, ShardError, ShardSet};
+use crate::shards::{Access, Labels, OpenOptions, ShardError, ShardSet};
 
 /// A loader to be. What is not set is what [`PipelineConfig::training`] or [`PipelineConfig::evaluation`] say.
 #[derive(Clone, Debug)]
@@ -178,6 +178,13 @@ impl LoaderBuilder {
     /// Most bytes that fetched shards take there; an order that needs more of them at a time is refused. Default: 50 GiB.
     pub fn cache_size(mut self, bytes: u64) -> Self {
         self.options.cache_size = bytes;
+        self
+    }
+
+    /// Whether this process may get a handler for SIGBUS, which memory maps need: see [`shards`](crate::shards#memory-maps-and-sigbus).
+    /// Without one, samples are copied out of the shards ([`Access::Copied`]). Default: yes.
+    pub fn fault_handler(mut self, allowed: bool) -> Self {
+        self.options.access = if allowed { Access::Mapped } else { Access::Copied };
         self
     }
 

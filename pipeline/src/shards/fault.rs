@@ -6,7 +6,8 @@
 //! remembers from where on, and the load that faulted runs again. Any other fault goes to the handler that was
 //! there before, such as Rust's own, which reports stack overflows.
 //!
-//! A handler may only use what is async-signal-safe: here atomics in a static table, and the system call `mmap`.
+//! A handler may only use what is async-signal-safe: here atomics in a static table, and the system call `mmap`. It leaves `errno`
+//! as it was.
 
 use std::io;
 use std::ptr;
@@ -25,6 +26,8 @@ static USED: AtomicUsize = AtomicUsize::new(0);
 /// Where to look for a free slot first.
 static FREE_HINT: AtomicUsize = AtomicUsize::new(0);
 static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
+/// In bytes; set before the handler is installed.
+static PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
 
 /// Keeps a mapping in the table for as long as it lives. Drop it before the memory is unmapped.
 #[derive(Debug)]
@@ -130,6 +133,8 @@ impl Slot {
 fn install_handler() -> io::Result<()> {
     static INSTALLED: OnceLock<Result<(), i32>> = OnceLock::new();
     let installed = INSTALLED.get_or_init(|| {
+        // SAFETY: sysconf only reads a constant of the system.
+        PAGE_SIZE.store(unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize, Ordering::Relaxed);
         let action: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = on_sigbus;
         // SAFETY: an all-zero `sigaction` is a valid value of this C struct, and the fields that matter are set below.
         let (mut ours, mut previous): (libc::sigaction, libc::sigaction) = unsafe { std::mem::zeroed() };
@@ -167,11 +172,12 @@ fn replace_lost_pages(address: usize) -> bool {
     let used = USED.load(Ordering::Acquire);
     for slot in &TABLE[..used] {
         let Some(end) = slot.end_of_mapping_with(address) else { continue };
-        // SAFETY: sysconf only reads a constant of the system.
-        let page_size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
-        let page = address & !(page_size - 1);
+        let page = address & !(PAGE_SIZE.load(Ordering::Relaxed) - 1);
         // Before the pages are replaced: whoever reads a zero must find the mark.
         slot.lost.fetch_max(!page, Ordering::Release);
+        let errno = errno();
+        // SAFETY: `errno` is this thread's, and valid as long as the thread is.
+        let before = unsafe { errno.read() };
         // SAFETY: from `page` to `end` is memory that a `Mapping` owns: it is registered, and stays mapped
         // while the thread that faulted reads it. It is only read, as bytes, and any bytes are valid.
         let mapped = unsafe {
@@ -184,9 +190,20 @@ fn replace_lost_pages(address: usize) -> bool {
                 0,
             )
         };
+        // SAFETY: as above. The code that faulted may be between a call and a look at its error.
+        unsafe { errno.write(before) };
         return mapped != libc::MAP_FAILED;
     }
     false
+}
+
+/// Where the thread's last error is.
+fn errno() -> *mut c_int {
+    // SAFETY: both only compute an address.
+    #[cfg(target_os = "linux")]
+    return unsafe { libc::__errno_location() };
+    #[cfg(not(target_os = "linux"))]
+    return unsafe { libc::__error() };
 }
 
 /// Does what would have happened without this handler.

@@ -33,12 +33,7 @@ pub(crate) struct FileStamp {
 impl Mapping {
     /// Maps the file, and says which state of it.
     pub(crate) fn open(path: &Path) -> io::Result<(Mapping, FileStamp)> {
-        // Asked before it is opened: opening a pipe would wait for someone to write into it.
-        if !fs::metadata(path)?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
+        let (file, metadata) = open_file(path)?;
         // SAFETY: the map is read-only and private to this struct, which hands it out as bytes. Another process may
         // write to the file meanwhile: every use tolerates any bytes at any time (bounds are checked against the
         // map, checksums against the index; decoders read the map by safe code, and their SIMD kernels work on what was
@@ -106,6 +101,17 @@ impl Mapping {
         let _ = self.map.advise(memmap2::Advice::Normal);
         result
     }
+}
+
+/// Opens a file, and nothing that one would have to wait for.
+pub(super) fn open_file(path: &Path) -> io::Result<(File, fs::Metadata)> {
+    // Asked before it is opened: opening a pipe would wait for someone to write into it.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    Ok((file, metadata))
 }
 
 /// When a file or folder was last changed, in nanoseconds since 1970.

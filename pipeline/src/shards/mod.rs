@@ -18,6 +18,7 @@
 //! | `fingerprint` | [`Fingerprint`]: the same images, whatever holds them |
 //! | `finding`, `warnings` | [`Finding`]: what became no sample, and the lines that say so |
 //! | `foreign` | what a file is that is no tar |
+//! | `contents` | a file's bytes, by [`Access`] |
 //! | `mapping`, `fault` | the memory map, and what happens when its file shrinks |
 //! | `writer`, `atomic_file` | [`ShardWriter`]; [`AtomicFile`]: complete or not there |
 //!
@@ -32,6 +33,17 @@
 //!
 //! Images and labels that end up in no sample are [`Finding`]s: the index keeps them.
 //!
+//! # Memory maps and SIGBUS
+//! Reading a mapped page that its file no longer has, because someone cut the file or because a disk failed, raises SIGBUS, which ends
+//! most programs. Here it makes bad samples: with the first map, a handler for SIGBUS is installed in the process. It handles faults
+//! in this crate's own maps, and gives every other one to the handler that was there before, Rust's and Python's included. It is
+//! never removed. A handler that is installed after it should do as much, or do without this crate's: without it, a shard
+//! that shrinks ends the process.
+//!
+//! A program that wants no handler opens its shards with [`Access::Copied`] ([`Loader`](crate::Loader):
+//! [`fault_handler(false)`](crate::loader::LoaderBuilder::fault_handler)). Nothing is mapped then, and bad samples are the same.
+//! The cost is one system call for each sample, and what [`Access::Copied`] names.
+//!
 //! # Names as labels
 //! They are the lines of `classes.txt`, where there is one; otherwise the classes are all names of the set in their order, so that
 //! the number of a class does not depend on the shard. [`OpenOptions::class_names`] gives another set's, for the same numbers in both.
@@ -39,9 +51,11 @@
 
 pub use self::atomic_file::AtomicFile;
 pub(crate) use self::classes::FILE_NAME as CLASSES_FILE;
+pub use self::contents::Access;
 pub use self::error::{ReadCause, ReadError, ShardError};
 pub use self::finding::{Finding, FindingKind, Subject};
 pub use self::fingerprint::{BadFingerprint, Fingerprint};
+pub use self::index::sidecar::user_cache_dir as default_cache_dir;
 pub use self::labels::Labels;
 pub(crate) use self::name::{is_image, unread_format};
 #[cfg(feature = "remote")]
@@ -53,6 +67,7 @@ pub use self::writer::ShardWriter;
 
 mod atomic_file;
 mod classes;
+pub(crate) mod contents;
 mod error;
 #[cfg(unix)]
 mod fault;

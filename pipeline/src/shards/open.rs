@@ -100,14 +100,14 @@ impl<'a> Opening<'a> {
     /// The places for the index of a file.
     pub(crate) fn sidecar_beside(&self, path: &Path) -> Sidecar {
         if matches!(**self.labelling, Labelling::Own) {
-            return Sidecar::of(path, self.options.cache_dir.as_deref());
+            return Sidecar::of(path, self.options);
         }
         self.sidecar_in_cache(path)
     }
 
     /// The place for an index that is not to lie beside its source.
     pub(crate) fn sidecar_in_cache(&self, path: &Path) -> Sidecar {
-        Sidecar::cached(path, &self.labelling.variant(), self.options.cache_dir.as_deref())
+        Sidecar::cached(path, &self.labelling.variant(), self.options)
     }
 
     /// The folder for what has to be unpacked.

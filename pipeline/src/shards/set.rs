@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::classes::{Classes, Lists};
+use super::contents::Access;
 use super::error::{ReadCause, ReadError, ShardError};
 use super::fingerprint::Fingerprint;
 use super::labels::{Labelling, Labels};
@@ -29,6 +30,8 @@ pub struct OpenOptions {
     pub class_names: Option<Vec<String>>,
     /// Where labels come from. Default: from the source itself.
     pub labels: Labels,
+    /// Memory maps, or copies without a fault handler. Default: memory maps.
+    pub access: Access,
     /// Told how far indexing is, from any thread. Default: nobody.
     pub progress: IndexProgress,
 }
@@ -65,6 +68,7 @@ impl Default for OpenOptions {
             threads,
             class_names: None,
             labels: Labels::default(),
+            access: Access::default(),
             progress: IndexProgress::default(),
         }
     }

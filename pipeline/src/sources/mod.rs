@@ -7,7 +7,7 @@
 //! | `parquet` | a Hugging Face parquet: plain values mapped, compressed ones unpacked once into the cache folder |
 //! | `folder` | a folder of image files, listed once, read file by file |
 //! | `remote` | a tar, a zip or a parquet in a bucket or on a web server, fetched into the cache folder |
-//! | `mapped` | what the kinds that lie in one mapped file have in common |
+//! | `plain_file` | what the kinds whose samples lie in one file as they are have in common |
 //!
 //! A kind lists its samples in an [`Index`], once: offset, length, checksum, label and key of each. From then on a source is its index
 //! and a way from a record to bytes, [`Source::fetch`]; what numbers, order, labels and errors are is the same for all ([`crate::shards`]).
@@ -25,8 +25,8 @@ use crate::shards::{ReadCause, ShardError};
 pub(crate) use self::folder::{holds_images, is_image_file};
 
 mod folder;
-pub(crate) mod mapped;
 mod parquet;
+mod plain_file;
 #[cfg(feature = "remote")]
 pub(crate) mod remote;
 pub(crate) mod tar;

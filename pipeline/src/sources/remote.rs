@@ -131,7 +131,7 @@ impl RemoteShard {
     }
 
     fn sidecar(&self) -> Sidecar {
-        Sidecar::cached(&self.path, &self.labelling.variant(), self.options.cache_dir.as_deref())
+        Sidecar::cached(&self.path, &self.labelling.variant(), &self.options)
     }
 
     fn fetch(&self) -> Task<Held> {

@@ -1,20 +1,20 @@
-//! Zip archives of images: stored members are mapped and read in place, deflated ones are inflated by the worker that decodes them.
+//! Zip archives of images: stored members are read in place, deflated ones are inflated by the worker that decodes them.
 //!
 //! The central directory has everything that the index needs (with zip64, too), so that indexing touches no image. Samples are in the
 //! order of their names, as those of the folder that was zipped. Encrypted members and those of other compressions are no samples.
 
 use std::borrow::Cow;
-use std::io::Cursor;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use flate2::{Decompress, FlushDecompress, Status};
 use zip::{CompressionMethod, ZipArchive};
 
-use super::mapped::MappedFile;
+use super::plain_file::PlainFile;
 use super::{Indexed, Kind, Opened, Source};
+use crate::shards::contents::Contents;
 use crate::shards::index::{IndexBuilder, Record};
-use crate::shards::mapping::Mapping;
 use crate::shards::open::Opening;
 use crate::shards::{FindingKind, ReadCause, ShardError, name};
 
@@ -29,14 +29,15 @@ impl Kind for Zips {
     }
 
     fn open(&self, path: &Path, opening: &Opening<'_>) -> Result<Opened, ShardError> {
-        let (mapping, stamp) = Mapping::open(path).map_err(ShardError::io("map", path))?;
+        let (contents, stamp) =
+            Contents::open(path, opening.options.access).map_err(ShardError::io("open", path))?;
         let sidecar = opening.sidecar_beside(path);
         let index = opening.index(path, &sidecar, stamp, &|found, _| found == stamp, || {
-            let mut index = index_of(path, &mapping)?;
+            let mut index = index_of(path, &contents)?;
             opening.labelling.label_paths(&mut index);
             Ok(index)
         })?;
-        let source = Box::new(Zip { file: MappedFile::new(path, mapping), inflaters: Mutex::default() });
+        let source = Box::new(Zip { file: PlainFile::new(path, contents), inflaters: Mutex::default() });
         Ok(Opened { index, source })
     }
 }
@@ -46,12 +47,13 @@ const MOST_INFLATED: u64 = 1 << 30;
 /// Deflate makes nothing smaller than this part of it.
 const MOST_DEFLATED: u64 = 1032;
 
-fn index_of(path: &Path, mapping: &Mapping) -> Result<IndexBuilder, ShardError> {
+fn index_of(path: &Path, contents: &Contents) -> Result<IndexBuilder, ShardError> {
     let damaged = |error: zip::result::ZipError| {
         let cause = error.to_string();
         ShardError::Damaged { path: path.to_owned(), what: "zip archive", cause }
     };
-    let archive = ZipArchive::new(Cursor::new(mapping.bytes())).map_err(damaged)?;
+    let reader = contents.reader().map_err(ShardError::io("read", path))?;
+    let archive = ZipArchive::new(reader).map_err(damaged)?;
     let mut index = IndexBuilder::default();
     let mut images = Vec::new();
     let mut members = 0;
@@ -94,7 +96,7 @@ fn index_of(path: &Path, mapping: &Mapping) -> Result<IndexBuilder, ShardError> 
             images.push((file_name.to_vec(), record));
         }
     }
-    mapping.check_whole(path)?;
+    contents.check_whole(path)?;
     images.sort_by(|(one, _), (another, _)| name::listing_order(one, another));
     for (file_name, record) in &images {
         if index.push(*record, file_name).is_err() {
@@ -109,34 +111,73 @@ fn index_of(path: &Path, mapping: &Mapping) -> Result<IndexBuilder, ShardError> 
     Ok(index)
 }
 
-/// A mapped archive.
+/// An opened archive.
 #[derive(Debug)]
 struct Zip {
-    file: MappedFile,
-    /// What inflating needs, one for each thread that did.
-    inflaters: Mutex<Vec<Decompress>>,
+    file: PlainFile,
+    /// One for each thread that inflated.
+    inflaters: Mutex<Vec<Inflater>>,
 }
 
-impl Zip {
-    /// All of the file from a member's contents on.
-    fn contents(&self, header: u64) -> Option<&[u8]> {
-        const HEADER: usize = 30;
-        let header = self.file.contents().get(usize::try_from(header).ok()?..)?;
+/// What inflating needs.
+#[derive(Debug)]
+struct Inflater {
+    state: Decompress,
+    /// Where compressed bytes are copied, if they are.
+    packed: Vec<u8>,
+}
+
+/// What a member's own header says.
+struct Header {
+    /// Where its contents begin in the file.
+    contents: usize,
+    /// In bytes, where it is known before the contents are written.
+    packed: Option<usize>,
+}
+
+impl Header {
+    const BYTES: usize = 30;
+
+    fn parse(at: usize, header: &[u8]) -> Option<Header> {
         let length = |at: usize| Some(usize::from(u16::from_le_bytes(*header.get(at..)?.first_chunk()?)));
         if !header.starts_with(b"PK\x03\x04") {
             return None;
         }
-        header.get(HEADER + length(26)? + length(28)?..)
+        let packed = u32::from_le_bytes(*header.get(18..)?.first_chunk()?);
+        Some(Header {
+            contents: at.checked_add(Header::BYTES + length(26)? + length(28)?)?,
+            packed: Some(packed as usize).filter(|_| !matches!(packed, 0 | u32::MAX)),
+        })
+    }
+}
+
+impl Zip {
+    /// A part of the file; what is wrong with its header, if there is no such part.
+    fn part(&self, range: Range<usize>, buffer: Vec<u8>) -> Result<Cow<'_, [u8]>, ReadCause> {
+        self.file.contents().part(range, buffer).map_err(|cause| match cause {
+            ReadCause::Index => self.damaged(),
+            cause => cause,
+        })
     }
 
-    fn inflate(&self, packed: &[u8], length: usize, buffer: &mut Vec<u8>) -> Result<(), ReadCause> {
+    fn damaged(&self) -> ReadCause {
+        self.file.shrunk().unwrap_or(ReadCause::Inflate("its header is damaged"))
+    }
+
+    fn inflate(&self, header: &Header, length: usize, buffer: &mut Vec<u8>) -> Result<(), ReadCause> {
+        // Where its length is not known: no byte takes more than 15 bits.
+        let packed = header.packed.unwrap_or(2 * length + 1024);
+        let end = header.contents.saturating_add(packed).min(self.file.contents().length());
         let lock = || self.inflaters.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut inflater = lock().pop().unwrap_or_else(|| Decompress::new(false));
-        inflater.reset(false);
+        let new = || Inflater { state: Decompress::new(false), packed: Vec::new() };
+        let Inflater { mut state, packed } = lock().pop().unwrap_or_else(new);
+        let packed = self.part(header.contents..end, packed)?;
+        state.reset(false);
         buffer.clear();
         buffer.reserve(length + 1);
-        let status = inflater.decompress_vec(packed, buffer, FlushDecompress::Finish);
-        lock().push(inflater);
+        let status = state.decompress_vec(&packed, buffer, FlushDecompress::Finish);
+        let packed = if let Cow::Owned(packed) = packed { packed } else { Vec::new() };
+        lock().push(Inflater { state, packed });
         match status {
             Ok(Status::StreamEnd) if buffer.len() == length => Ok(()),
             Ok(_) => Err(ReadCause::Inflate("it has another length than the archive says")),
@@ -147,7 +188,7 @@ impl Zip {
 
 impl Source for Zip {
     fn bytes(&self) -> u64 {
-        self.file.contents().len() as u64
+        self.file.bytes()
     }
 
     fn read_ahead(&self, sample: Indexed<'_>) {
@@ -156,12 +197,13 @@ impl Source for Zip {
 
     fn fetch(&self, sample: Indexed<'_>, mut buffer: Vec<u8>) -> Result<Cow<'_, [u8]>, ReadCause> {
         let length = sample.record.length as usize;
-        let damaged = || self.file.shrunk().unwrap_or(ReadCause::Inflate("its header is damaged"));
-        let contents = self.contents(sample.record.offset).ok_or_else(damaged)?;
+        let at = usize::try_from(sample.record.offset).map_err(|_| ReadCause::Index)?;
+        let header = self.part(at..at.saturating_add(Header::BYTES), Vec::new())?;
+        let header = Header::parse(at, &header).ok_or_else(|| self.damaged())?;
         if sample.record.is_plain {
-            return contents.get(..length).map(Cow::Borrowed).ok_or_else(damaged);
+            return self.part(header.contents..header.contents.saturating_add(length), buffer);
         }
-        self.inflate(contents, length, &mut buffer)?;
+        self.inflate(&header, length, &mut buffer)?;
         Ok(buffer.into())
     }
 

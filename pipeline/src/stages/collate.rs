@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::{FinishedChunk, PlannedBatch};
-use crate::batch::{Batch, BufferPool};
+use crate::batch::{Batch, BufferPool, SlotWriter};
 use crate::error::PipelineError;
 use crate::queue::{Receiver, Sender};
 
@@ -27,16 +27,17 @@ pub(crate) async fn run(
         }
         while tally.head() < batch.chunks {
             let Ok(chunk) = finished.recv().await else { return };
-            if let Err(error) = chunk.outcome {
-                // Whether anyone still listens or not, this is the end.
-                let _ = batches.send(Err(error)).await;
-                return;
+            match chunk.outcome {
+                Ok(writer) => tally.count(chunk.batch, writer),
+                Err(error) => {
+                    // Whether anyone still listens or not, this is the end.
+                    let _ = batches.send(Err(error)).await;
+                    return;
+                }
             }
-            tally.count(chunk.batch);
         }
         tally.next();
-        let buffer =
-            batch.filling.finish().expect("a chunk's writer is dropped before the chunk is reported");
+        let buffer = batch.filling.finish().expect("all the batch's writers were counted, and dropped there");
         if buffer.len() == 0 {
             pool.give_back(buffer);
             permits.add_permits(1);
@@ -79,7 +80,8 @@ impl Tally {
         self.finished.front().copied().unwrap_or(0)
     }
 
-    fn count(&mut self, batch: u64) {
+    /// Counts a chunk by its writer, which ends here.
+    fn count(&mut self, batch: u64, _writer: SlotWriter) {
         let place = (batch - self.first) as usize;
         if place >= self.finished.len() {
             self.finished.resize(place + 1, 0);

@@ -54,5 +54,6 @@ impl Chunk {
 /// A chunk's slots are filled, or the run is over: `work -> collate`.
 pub(crate) struct FinishedChunk {
     pub(crate) batch: u64,
-    pub(crate) outcome: Result<(), PipelineError>,
+    /// The slots come back, so that collate knows when no writer of a batch is left.
+    pub(crate) outcome: Result<SlotWriter, PipelineError>,
 }

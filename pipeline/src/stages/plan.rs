@@ -56,12 +56,12 @@ impl Plan {
         epoch: u64,
         step: u64,
         order: &Arc<EpochOrder>,
-    ) -> (PlannedBatch, impl Iterator<Item = Chunk>) {
+    ) -> (PlannedBatch, impl ExactSizeIterator<Item = Chunk>) {
         let positions = self.sampler.positions(step);
         let len = (positions.end - positions.start) as usize;
         let (filling, writers) = Filling::split(self.pool.take(), len, self.chunk_len);
         let order = order.clone();
-        let chunks = writers.map(move |slots| Chunk {
+        let chunks = writers.into_iter().map(move |slots| Chunk {
             batch: ordinal,
             epoch,
             order: order.clone(),
@@ -69,6 +69,6 @@ impl Plan {
             slots,
             fetched: Vec::new(),
         });
-        (PlannedBatch { epoch, step, chunks: len.div_ceil(self.chunk_len), filling }, chunks)
+        (PlannedBatch { epoch, step, chunks: chunks.len(), filling }, chunks)
     }
 }

@@ -125,8 +125,8 @@ impl Worker {
         &self.clock.activities[self.index]
     }
 
-    /// Fills every slot of the chunk; the writer is dropped with it, before the chunk is reported.
-    fn fill(&mut self, mut chunk: Chunk) -> Result<(), PipelineError> {
+    /// Fills every slot of the chunk, and gives their writer back.
+    fn fill(&mut self, mut chunk: Chunk) -> Result<SlotWriter, PipelineError> {
         let mut fetched = mem::take(&mut chunk.fetched).into_iter();
         for (slot, position) in chunk.positions() {
             let mut fetched = fetched.next().flatten();
@@ -146,7 +146,7 @@ impl Worker {
                 attempt += 1;
             }
         }
-        Ok(())
+        Ok(chunk.slots)
     }
 
     /// Reads, decodes and augments one sample.

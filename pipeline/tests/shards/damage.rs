@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::path::Path;
 
-use simsiam_pipeline::shards::{ReadCause, ShardError};
+use simsiam_pipeline::shards::{Access, ReadCause, ShardError};
 
 use crate::fixture::{Fixture, contents};
 
@@ -148,6 +148,52 @@ fn bytes_that_are_overwritten_are_noticed() {
     let error = set.read(3).unwrap_err();
     assert!(matches!(error.cause, ReadCause::Checksum { .. }), "{error}");
     assert!(set.read(2).is_ok() && set.read(4).is_ok());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_a_fault_handler_shards_shrink_and_are_damaged_as_with_one() {
+    use std::os::unix::fs::FileExt;
+    if std::env::var_os("CHILD").is_none() {
+        let status =
+            run_in_child("damage::without_a_fault_handler_shards_shrink_and_are_damaged_as_with_one");
+        assert!(status.success(), "{status}");
+        return;
+    }
+    let before = sigbus_action();
+    let fixture = Fixture::new();
+    let path = fixture.shard("a.tar", 200);
+    let whole = fs::metadata(&path).unwrap().len();
+    // The second time with the stored index.
+    for _ in 0..2 {
+        fixture.open_as(&fixture.shards(), Access::Copied).unwrap();
+    }
+    let set = fixture.open_as(&fixture.shards(), Access::Copied).unwrap();
+    OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&[0], set.locate(3).offset).unwrap();
+    assert!(matches!(set.read(3).unwrap_err().cause, ReadCause::Checksum { .. }));
+    let kept = set.locate(90).offset + 20_000;
+    let early = set.read(100).unwrap();
+    cut(&path, kept);
+    cut(&path.with_extension("tar.idx"), 0);
+    assert_eq!(set.read(10).unwrap().bytes, contents(10));
+    assert_eq!(set.read(150).unwrap_err().cause, ReadCause::Shrunk { expected: whole, found: kept });
+    assert_eq!((early.check_intact(), &*early.bytes), (Ok(()), &contents(100)[..]), "a copy does not change");
+    assert_eq!(sigbus_action(), before);
+    let mapped = Fixture::new();
+    mapped.shard("b.tar", 1);
+    mapped.open().unwrap();
+    assert_ne!(sigbus_action(), before, "a mapping has a handler");
+}
+
+/// The address of what handles SIGBUS in this process.
+#[cfg(target_os = "linux")]
+fn sigbus_action() -> usize {
+    // SAFETY: without a new action, the call only writes the present one to the struct.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        assert_eq!(libc::sigaction(libc::SIGBUS, std::ptr::null(), &mut action), 0);
+        action.sa_sigaction
+    }
 }
 
 /// Runs the test of this name in a process of its own, with `CHILD` set, and says how it ended.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use simsiam_pipeline::shards::{OpenOptions, ShardError, ShardSet, ShardWriter};
+use simsiam_pipeline::shards::{Access, OpenOptions, ShardError, ShardSet, ShardWriter};
 use tempfile::TempDir;
 
 /// A folder for shards, and a cache directory of its own.
@@ -61,7 +61,11 @@ impl Fixture {
     }
 
     pub(crate) fn open_pattern(&self, pattern: &Path) -> Result<ShardSet, ShardError> {
-        let options = OpenOptions { cache_dir: Some(self.cache()), ..Default::default() };
+        self.open_as(pattern, Access::Mapped)
+    }
+
+    pub(crate) fn open_as(&self, pattern: &Path, access: Access) -> Result<ShardSet, ShardError> {
+        let options = OpenOptions { cache_dir: Some(self.cache()), access, ..Default::default() };
         ShardSet::open(&[pattern.to_str().unwrap()], &options)
     }
 

@@ -13,7 +13,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use simsiam_pipeline::pack::{PackOptions, PackOrder, pack, pack_set};
 use simsiam_pipeline::sampler::SampleSet;
-use simsiam_pipeline::shards::{FindingKind, Labels, OpenOptions, ReadCause, ShardSet, ShardWriter};
+use simsiam_pipeline::shards::{Access, FindingKind, Labels, OpenOptions, ReadCause, ShardSet, ShardWriter};
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
@@ -102,12 +102,25 @@ fn parquet(fixture: &Fixture, name: &str, compression: Compression, has_dictiona
 }
 
 fn open_with(fixture: &Fixture, path: &Path, labels: Labels) -> ShardSet {
-    let options = OpenOptions { cache_dir: Some(fixture.cache()), labels, ..Default::default() };
+    open_as(fixture, path, labels, Access::Mapped)
+}
+
+fn open_as(fixture: &Fixture, path: &Path, labels: Labels, access: Access) -> ShardSet {
+    let options = OpenOptions { cache_dir: Some(fixture.cache()), labels, access, ..Default::default() };
     ShardSet::open(&[path.to_str().unwrap()], &options).unwrap()
 }
 
 #[test]
 fn all_kinds_give_the_same_samples_in_the_same_order() {
+    check_kinds(Access::Mapped);
+}
+
+#[test]
+fn copies_are_the_same_samples() {
+    check_kinds(Access::Copied);
+}
+
+fn check_kinds(access: Access) {
     let fixture = Fixture::new();
     let sources = [
         tar(&fixture),
@@ -118,11 +131,11 @@ fn all_kinds_give_the_same_samples_in_the_same_order() {
         parquet(&fixture, "dictionary.parquet", Compression::UNCOMPRESSED, true),
         parquet(&fixture, "snappy.parquet", Compression::SNAPPY, false),
     ];
-    let first = open_with(&fixture, &sources[0], Labels::Own).fingerprint();
+    let first = open_as(&fixture, &sources[0], Labels::Own, access).fingerprint();
     for source in &sources {
         // The second time with the stored index.
         for time in 0..2 {
-            let set = open_with(&fixture, source, Labels::Own);
+            let set = open_as(&fixture, source, Labels::Own, access);
             let at = format!("{}, time {time}", source.display());
             assert_eq!(set.len(), 30, "{at}");
             assert!(set.fingerprint().matches(&first), "{at}: {} and {first}", set.fingerprint());
@@ -146,7 +159,9 @@ fn all_kinds_give_the_same_samples_in_the_same_order() {
         }
     }
     let in_place = |name: &str| fixture.path(name).with_extension("parquet.idx").exists();
-    assert!(in_place("plain.parquet") && in_place("dictionary.parquet") && !in_place("snappy.parquet"));
+    let is_mapped = access == Access::Mapped;
+    assert_eq!([in_place("plain.parquet"), in_place("dictionary.parquet")], [is_mapped; 2]);
+    assert!(!in_place("snappy.parquet"));
     // A set of several kinds.
     let several = ShardSet::open(
         &[sources[1].to_str().unwrap(), sources[0].to_str().unwrap()],

@@ -131,6 +131,10 @@ class Loader:
     cache_dir, cache_size:
         Where indexes go when a shard's folder is read-only, and what is unpacked or fetched; default ``~/.cache/simsiam``. At most so
         many bytes of fetched shards; default 50 GiB.
+    fault_handler:
+        Whether the process may get a handler for SIGBUS with the first loader. With it a shard that shrinks while it is read gives bad
+        samples; every other SIGBUS goes to the handler that was there before, ``faulthandler``'s included. False: none is
+        installed, and samples are copied out of the shards by reading, with the same bytes and the same bad samples.
 
     Raises
     ------
@@ -164,6 +168,7 @@ class Loader:
         limit: int | None = None,
         cache_dir: _Path | None = None,
         cache_size: int | None = None,
+        fault_handler: bool = True,
     ) -> Self: ...
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]: ...
     def __iter__(self) -> Epoch: ...

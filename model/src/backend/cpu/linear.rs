@@ -6,7 +6,7 @@ use super::matrix::{Matrix, MatrixMut, Store};
 use super::planes::factors;
 use super::product::{Left, Right, multiply, multiply_packing, pack_panel};
 use super::profile::{Work, record};
-use super::tensor_view::{as_uninit, put, values, values_mut, written_or_added};
+use super::tensor_view::{put, put_values, values, values_mut, written_or_added};
 use super::tile::with_kernel;
 use super::vectorized;
 use crate::backend::{LinearGradients, LinearKernel};
@@ -87,9 +87,7 @@ fn forward(inputs: usize, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &m
                 &x,
                 #[inline(always)]
                 |row, columns, results, store| {
-                    let to = &mut transposed[row * batch..][columns];
-                    // SAFETY: the values are initialised.
-                    unsafe { put(as_uninit(to), 1, results, store) }
+                    put_values(&mut transposed[row * batch..][columns], results, store);
                 },
             );
             for row in 0..batch {

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use super::matrix::{Matrix, Order, Store};
+use super::tensor_view::put_values;
 use super::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply as multiply_tile, with_kernel};
 use super::transpose::transpose;
 use super::vectorized;
@@ -26,11 +27,7 @@ pub fn matrix_product(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>) {
             |k, columns, panel| pack_panel(kernel, b, k, columns, panel),
             #[inline(always)]
             |row, columns, results, store| {
-                let to = &mut out[row * b.cols..][columns];
-                match store {
-                    Store::Overwrite => to.copy_from_slice(results),
-                    Store::Add => to.iter_mut().zip(results).for_each(|(to, result)| *to += result),
-                }
+                put_values(&mut out[row * b.cols..][columns], results, store);
             },
         );
     });
@@ -324,7 +321,7 @@ mod tests {
     fn product(c: &mut MatrixMut<'_>, store: Store, a: Matrix<'_>, b: Matrix<'_>) {
         with_kernel!(kernel => {
             multiply(kernel, &Left::new(kernel, a), &Right::new(kernel, b), |row, columns, results, later| {
-                put(c.row_mut(row, columns), results, if store == Store::Add { store } else { later });
+                put_values(c.row_mut(row, columns), results, if store == Store::Add { store } else { later });
             });
         });
     }
@@ -333,16 +330,9 @@ mod tests {
         with_kernel!(kernel => {
             let pack = |k, columns, panel: &mut [f32]| pack_panel(kernel, b, k, columns, panel);
             multiply_packing(kernel, &Left::new(kernel, a), b.cols, pack, |row, columns, results, later| {
-                put(c.row_mut(row, columns), results, if store == Store::Add { store } else { later });
+                put_values(c.row_mut(row, columns), results, if store == Store::Add { store } else { later });
             });
         });
-    }
-
-    fn put(to: &mut [f32], results: &[f32], store: Store) {
-        match store {
-            Store::Overwrite => to.copy_from_slice(results),
-            Store::Add => to.iter_mut().zip(results).for_each(|(to, result)| *to += result),
-        }
     }
 
     fn at_of(m: Matrix<'_>, i: usize, j: usize) -> f32 {

@@ -28,14 +28,15 @@ pub(super) unsafe fn written<S: Shape>(
 /// Adds to a gradient of `len` elements, or makes it if it is empty: `write` is told which.
 ///
 /// # Safety
-/// `write` initialises every element when it is told to overwrite.
+/// `write` initialises every element when it is told to overwrite, and writes only initialised ones when it is told to add.
 pub(super) unsafe fn written_or_added(
     grad: &mut Vec<f32>,
     len: usize,
     write: impl FnOnce(&mut [MaybeUninit<f32>], Store),
 ) {
     if !grad.is_empty() {
-        return write(as_uninit(grad), Store::Add);
+        // SAFETY: the caller promises that all that is written are values.
+        return write(unsafe { as_uninit(grad) }, Store::Add);
     }
     grad.reserve_exact(len);
     write(&mut grad.spare_capacity_mut()[..len], Store::Overwrite);
@@ -51,9 +52,19 @@ pub(super) fn add(to: &mut [f32], grad: &[f32]) {
 }
 
 /// Initialised values as ones that may be written without being read.
-pub(super) fn as_uninit(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
-    // SAFETY: the layouts are the same, and in this crate nothing but values is ever written to such a slice.
+///
+/// # Safety
+/// Only initialised values are written to the result: the slice is one of values again when the borrow ends.
+pub(super) unsafe fn as_uninit(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
+    // SAFETY: the layouts are the same, and the caller promises that the values stay initialised.
     unsafe { &mut *(std::ptr::from_mut(values) as *mut [MaybeUninit<f32>]) }
+}
+
+/// Stores results side by side.
+#[inline(always)]
+pub(super) fn put_values(to: &mut [f32], results: &[f32], store: Store) {
+    // SAFETY: `put` reads values that are initialised, and writes results, which are.
+    unsafe { put(as_uninit(to), 1, results, store) }
 }
 
 /// Stores results `step` apart.
@@ -110,7 +121,9 @@ pub(super) fn values<S: Shape>(tensor: &Tensor<S, f32, Cpu>) -> &[f32] {
     let first: *const f32 = &tensor[S::Concrete::default()];
     // SAFETY: dfdx keeps a tensor's elements in one `Vec<f32>`, and `first` lies in it. The strides are those of a
     // contiguous tensor, and indexing the last element (bounds-checked by dfdx) succeeded, so `len` elements follow
-    // `first` in that `Vec`, which the borrow of `tensor` keeps alive and unchanged.
+    // `first` in that `Vec`, which the borrow of `tensor` keeps alive and unchanged. The pointer is made from a reference to
+    // one element, because dfdx lends nothing else; that it reaches the others is allowed by Tree Borrows, the later one of
+    // Rust's two proposed rules of aliasing, and not by Stacked Borrows.
     unsafe { std::slice::from_raw_parts(first, len) }
 }
 

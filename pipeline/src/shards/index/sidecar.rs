@@ -3,13 +3,16 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::atomic_file::AtomicFile;
-use super::super::mapping::{FileStamp, Mapping};
+use super::super::contents::{Access, Contents};
+use super::super::mapping::open_file;
+use super::super::set::OpenOptions;
+use super::format::{HEADER_BYTES, Header};
 use super::{Index, IsFresh, Stale};
 
 /// The two places for the index of one source, in the order of preference.
@@ -19,30 +22,31 @@ pub(crate) struct Sidecar {
     beside: Option<PathBuf>,
     /// In the cache directory, if there is one.
     cached: Option<PathBuf>,
+    access: Access,
 }
 
 impl Sidecar {
-    /// Places for the index of the file `shard`. Without `cache_dir`, the user's cache directory is the second one.
-    pub(crate) fn of(shard: &Path, cache_dir: Option<&Path>) -> Sidecar {
+    /// Places for the index of the file `shard`.
+    pub(crate) fn of(shard: &Path, options: &OpenOptions) -> Sidecar {
         let beside = shard.with_file_name(index_name(shard));
-        Sidecar { beside: Some(beside), ..Sidecar::cached(shard, "", cache_dir) }
+        Sidecar { beside: Some(beside), ..Sidecar::cached(shard, "", options) }
     }
 
     /// The place for an index of `source` that is not to lie beside it. Indexes of different `variant`s are kept apart.
-    pub(crate) fn cached(source: &Path, variant: &str, cache_dir: Option<&Path>) -> Sidecar {
-        let cache_dir = cache_dir.map(Path::to_owned).or_else(user_cache_dir);
+    pub(crate) fn cached(source: &Path, variant: &str, options: &OpenOptions) -> Sidecar {
+        let cache_dir = options.cache_dir.clone().or_else(user_cache_dir);
         let cached = cache_dir.map(|dir| {
             // Sources of the same name in other folders have other indexes.
             let place = fs::canonicalize(source).unwrap_or_else(|_| source.to_owned());
             let hash = xxh3_64(&[place.as_os_str().as_encoded_bytes(), variant.as_bytes()].concat());
             dir.join(format!("{hash:016x}-{}", index_name(&place).to_string_lossy()))
         });
-        Sidecar { beside: None, cached }
+        Sidecar { beside: None, cached, access: options.access }
     }
 
     /// The index, if either place has one that is fresh.
     pub(crate) fn load(&self, is_fresh: IsFresh<'_>) -> Option<Index> {
-        self.places().find_map(|path| match load(path, is_fresh) {
+        self.places().find_map(|path| match load(path, self.access, is_fresh) {
             Ok(index) => index,
             Err(stale) => {
                 tracing::info!("{}: {stale}, the source is indexed anew", path.display());
@@ -94,15 +98,27 @@ fn may_write(path: &Path) -> bool {
     metadata.is_ok_and(|metadata| !metadata.permissions().readonly()) && !is_foreign(path)
 }
 
-fn load(path: &Path, is_fresh: IsFresh<'_>) -> Result<Option<Index>, Stale> {
+fn load(path: &Path, access: Access, is_fresh: IsFresh<'_>) -> Result<Option<Index>, Stale> {
     // Whatever keeps a sidecar from being read, the source itself is still there.
-    let Ok((mapping, _)) = Mapping::open(path) else { return Ok(None) };
-    Index::from_mapping(mapping, is_fresh).map(Some)
+    let Ok((contents, _)) = Contents::open(path, access) else { return Ok(None) };
+    match contents {
+        Contents::Mapped(mapping) => Index::from_mapping(mapping, is_fresh).map(Some),
+        #[cfg(unix)]
+        Contents::Copied { .. } => {
+            let Ok(bytes) = contents.whole(path, <[u8]>::to_vec) else { return Ok(None) };
+            Index::from_bytes(bytes, is_fresh).map(Some)
+        }
+    }
 }
 
+/// Whether a file is there that is no index.
 fn is_foreign(path: &Path) -> bool {
-    let parse = |(mapping, _): (Mapping, FileStamp)| super::format::Header::parse(mapping.bytes());
-    Mapping::open(path).map(parse).is_ok_and(|parsed| parsed == Err(Stale::Foreign))
+    let header = open_file(path).and_then(|(file, _)| {
+        let mut header = Vec::new();
+        file.take(HEADER_BYTES as u64).read_to_end(&mut header)?;
+        Ok(header)
+    });
+    header.is_ok_and(|header| Header::parse(&header) == Err(Stale::Foreign))
 }
 
 fn store(path: &Path, index: &[u8]) -> io::Result<()> {
@@ -112,8 +128,8 @@ fn store(path: &Path, index: &[u8]) -> io::Result<()> {
     file.persist_unsynced()
 }
 
-/// `$XDG_CACHE_HOME/simsiam` or `~/.cache/simsiam`.
-pub(crate) fn user_cache_dir() -> Option<PathBuf> {
+/// Where indexes and fetched shards go by default: `$XDG_CACHE_HOME/simsiam` or `~/.cache/simsiam`; `None` if neither variable is set.
+pub fn user_cache_dir() -> Option<PathBuf> {
     let from = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache")))?;
     Some(cache.join("simsiam"))

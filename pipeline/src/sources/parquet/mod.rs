@@ -3,13 +3,13 @@
 //! A value of a column that is not compressed lies in the file as it is, in a plain page or in the dictionary's: the index has its place,
 //! and samples are read from the mapping in any order, without a copy. `datasets` leaves its columns of images uncompressed. Of a file
 //! whose pages are compressed no value can be had without unpacking all that stand before it in its page: such a file is unpacked
-//! once, into a tar in the cache folder, which is read from then on.
+//! once, into a file in the cache folder, which is read from then on; and so is every file that is not mapped.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `columns` | which columns are images, paths and labels; the names of the classes |
 //! | `rows` | goes through the rows |
-//! | `unpacked` | the tar in the cache folder |
+//! | `unpacked` | the file in the cache folder |
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use ::parquet::basic::Compression;
 use ::parquet::data_type::ByteArray;
+use ::parquet::errors::ParquetError;
 use ::parquet::file::reader::FileReader;
 use ::parquet::file::serialized_reader::SerializedFileReader;
 use bytes::Bytes;
@@ -24,11 +25,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use self::columns::Columns;
 use self::rows::Row;
-use super::mapped::MappedFile;
+use super::plain_file::PlainFile;
 use super::{Kind, Opened};
+use crate::shards::contents::Contents;
 use crate::shards::index::{IndexBuilder, IndexFull, Record};
 use crate::shards::label::Label;
-use crate::shards::mapping::{FileStamp, Mapping};
+use crate::shards::mapping::FileStamp;
 use crate::shards::open::Opening;
 use crate::shards::{FindingKind, ShardError, name};
 
@@ -46,10 +48,11 @@ impl Kind for Parquets {
     }
 
     fn open(&self, path: &Path, opening: &Opening<'_>) -> Result<Opened, ShardError> {
-        let (mapping, stamp) = Mapping::open(path).map_err(ShardError::io("map", path))?;
-        let file = Parquet::read(path, mapping)?;
+        let (contents, stamp) =
+            Contents::open(path, opening.options.access).map_err(ShardError::io("open", path))?;
+        let file = Parquet::read(path, contents)?;
         file.check_compression()?;
-        if !file.is_plain() {
+        if !file.is_mapped() {
             let (index, unpacked) = unpacked::open(&file, stamp, opening)?;
             return Ok(Opened { index, source: Box::new(unpacked) });
         }
@@ -59,35 +62,42 @@ impl Kind for Parquets {
             opening.labelling.relabel(&mut index);
             Ok(index)
         })?;
-        Ok(Opened { index, source: Box::new(MappedFile::shared(path, file.mapping)) })
+        Ok(Opened { index, source: Box::new(PlainFile::new(path, file.contents)) })
     }
 }
 
-/// A mapped file, its metadata, and the columns that matter.
+/// An opened file, its metadata, and the columns that matter.
 pub(super) struct Parquet {
     path: PathBuf,
-    mapping: Arc<Mapping>,
-    reader: SerializedFileReader<Bytes>,
+    contents: Arc<Contents>,
+    reader: Box<dyn FileReader>,
     columns: Columns,
 }
 
-/// The mapping as an owner of [`Bytes`].
-struct Shared(Arc<Mapping>);
+/// A mapped file as an owner of [`Bytes`].
+struct Mapped(Arc<Contents>);
 
-impl AsRef<[u8]> for Shared {
+impl AsRef<[u8]> for Mapped {
     fn as_ref(&self) -> &[u8] {
-        self.0.bytes()
+        self.0.mapped().unwrap_or_default()
     }
 }
 
 impl Parquet {
-    fn read(path: &Path, mapping: Mapping) -> Result<Parquet, ShardError> {
-        let mapping = Arc::new(mapping);
-        let bytes = Bytes::from_owner(Shared(mapping.clone()));
-        let reader = SerializedFileReader::new(bytes).map_err(|error| damaged(path, error))?;
+    fn read(path: &Path, contents: Contents) -> Result<Parquet, ShardError> {
+        let contents = Arc::new(contents);
+        let reader = reader(&contents).map_err(|error| damaged(path, error))?;
         let columns = Columns::of(reader.metadata().file_metadata())
             .map_err(|cause| ShardError::NoImageColumn { path: path.into(), cause })?;
-        Ok(Parquet { path: path.to_owned(), mapping, reader, columns })
+        Ok(Parquet { path: path.to_owned(), contents, reader, columns })
+    }
+
+    /// Whether the images are in memory as they are.
+    fn is_mapped(&self) -> bool {
+        let mut groups = self.reader.metadata().row_groups().iter();
+        let is_plain =
+            groups.all(|group| group.column(self.columns.image).compression() == Compression::UNCOMPRESSED);
+        is_plain && self.contents.mapped().is_some()
     }
 
     /// Refuses compressions that no code was built in for.
@@ -110,12 +120,6 @@ impl Parquet {
         Ok(())
     }
 
-    /// Whether the images lie in the file as they are.
-    fn is_plain(&self) -> bool {
-        let mut groups = self.reader.metadata().row_groups().iter();
-        groups.all(|group| group.column(self.columns.image).compression() == Compression::UNCOMPRESSED)
-    }
-
     /// Lists the images. `place` is told each one's bytes and where they lie in the mapping, if they do, and says where they will be
     /// found; `None` for one that will not be. `is_plain`: whether that is in this file.
     fn index(
@@ -126,7 +130,7 @@ impl Parquet {
     ) -> Result<IndexBuilder, ShardError> {
         let metadata = self.reader.metadata();
         let (bytes, rows) =
-            (self.mapping.bytes().len() as u64, metadata.file_metadata().num_rows().unsigned_abs());
+            (self.contents.length() as u64, metadata.file_metadata().num_rows().unsigned_abs());
         let mut reached = opening.reading(bytes);
         let mut index = IndexBuilder::default();
         index.class_names = self.columns.class_names.clone().unwrap_or_default();
@@ -159,7 +163,7 @@ impl Parquet {
             });
             read.map_err(|error| error.into_shard_error(&self.path))?;
         }
-        self.mapping.check_whole(&self.path)?;
+        self.contents.check_whole(&self.path)?;
         if index.samples() == 0 {
             let unused = index.findings.unused_images();
             return Err(ShardError::NoImages { path: self.path.clone(), members: number, unused });
@@ -167,12 +171,22 @@ impl Parquet {
         Ok(index)
     }
 
-    /// Where bytes lie in the mapping, if they are a part of it.
+    /// Where bytes lie in the file, if they are a part of its mapping.
     fn place_of(&self, bytes: &[u8]) -> Option<u64> {
-        let mapped = self.mapping.bytes();
+        let mapped = self.contents.mapped()?;
         let start = (bytes.as_ptr() as usize).checked_sub(mapped.as_ptr() as usize)?;
         (start.checked_add(bytes.len())? <= mapped.len()).then_some(start as u64)
     }
+}
+
+fn reader(contents: &Arc<Contents>) -> Result<Box<dyn FileReader>, ParquetError> {
+    Ok(match &**contents {
+        Contents::Mapped(_) => {
+            Box::new(SerializedFileReader::new(Bytes::from_owner(Mapped(contents.clone())))?)
+        }
+        #[cfg(unix)]
+        Contents::Copied { file, .. } => Box::new(SerializedFileReader::new(file.try_clone()?)?),
+    })
 }
 
 fn damaged(path: &Path, error: impl std::fmt::Display) -> ShardError {

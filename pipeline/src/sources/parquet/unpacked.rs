@@ -1,34 +1,36 @@
-//! A Parquet file whose pages are compressed: its images, one behind the other, in a file of the cache folder.
+//! A Parquet file whose pages are compressed, or that is not mapped: its images, one behind the other, in a file of the cache folder.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use super::{Parquet, state_name};
+use crate::shards::contents::Contents;
 use crate::shards::index::{Index, IndexBuilder};
-use crate::shards::mapping::{FileStamp, Mapping};
+use crate::shards::mapping::FileStamp;
 use crate::shards::open::Opening;
 use crate::shards::{AtomicFile, ShardError};
-use crate::sources::mapped::MappedFile;
+use crate::sources::plain_file::PlainFile;
 
 /// The index of what is unpacked, and the file itself; made where they are not there yet.
 pub(super) fn open(
     file: &Parquet,
     stamp: FileStamp,
     opening: &Opening<'_>,
-) -> Result<(Index, MappedFile), ShardError> {
+) -> Result<(Index, PlainFile), ShardError> {
     let folder = opening.cache_folder()?;
     let name = file.path.file_stem().unwrap_or_default().to_string_lossy();
     let unpacked = folder.join(format!("{}-{name}.images", state_name(&file.path, stamp)));
     let sidecar = opening.sidecar_in_cache(&unpacked);
     let is_fresh = |found: FileStamp, _: &[u8]| found == stamp && unpacked.exists();
     let index = opening.index(&file.path, &sidecar, stamp, &is_fresh, || {
-        tracing::info!("{}: compressed, so unpacked into {}", file.path.display(), unpacked.display());
+        tracing::info!("{}: unpacked into {}", file.path.display(), unpacked.display());
         let mut index = unpack(file, &unpacked, opening)?;
         opening.labelling.relabel(&mut index);
         Ok(index)
     })?;
-    let (mapping, _) = Mapping::open(&unpacked).map_err(ShardError::io("map", &unpacked))?;
-    Ok((index, MappedFile::new(&unpacked, mapping)))
+    let (contents, _) =
+        Contents::open(&unpacked, opening.options.access).map_err(ShardError::io("open", &unpacked))?;
+    Ok((index, PlainFile::new(&unpacked, contents)))
 }
 
 fn unpack(file: &Parquet, unpacked: &Path, opening: &Opening<'_>) -> Result<IndexBuilder, ShardError> {

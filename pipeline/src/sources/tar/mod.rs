@@ -1,4 +1,4 @@
-//! WebDataset tars: memory-mapped, and read without a copy.
+//! WebDataset tars: memory-mapped, and read without a copy unless [`Access`](crate::shards::Access) says otherwise.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -10,10 +10,10 @@ use std::path::Path;
 
 use self::members::{Members, TarError, TarErrorKind};
 use self::scan::scan;
-use super::mapped::MappedFile;
+use super::plain_file::PlainFile;
 use super::{Kind, Opened};
+use crate::shards::contents::Contents;
 use crate::shards::index::IndexBuilder;
-use crate::shards::mapping::Mapping;
 use crate::shards::open::{Opening, Reached};
 use crate::shards::{ShardError, foreign, name};
 
@@ -29,23 +29,25 @@ impl Kind for Tars {
     }
 
     fn open(&self, path: &Path, opening: &Opening<'_>) -> Result<Opened, ShardError> {
-        let (mapping, stamp) = Mapping::open(path).map_err(ShardError::io("map", path))?;
+        let (contents, stamp) =
+            Contents::open(path, opening.options.access).map_err(ShardError::io("open", path))?;
         let sidecar = opening.sidecar_beside(path);
         let index = opening.index(path, &sidecar, stamp, &|found, _| found == stamp, || {
-            let mut index = index_of(path, &mapping, opening.reading(stamp.bytes))?;
+            let mut index = index_of(path, &contents, opening.reading(stamp.bytes))?;
             opening.labelling.relabel(&mut index);
             Ok(index)
         })?;
-        let source = Box::new(MappedFile::new(path, mapping).with_extensions(extensions));
+        let source = Box::new(PlainFile::new(path, contents).with_extensions(extensions));
         Ok(Opened { index, source })
     }
 }
 
 /// Scans the archive.
-fn index_of(path: &Path, mapping: &Mapping, mut reached: Reached<'_>) -> Result<IndexBuilder, ShardError> {
-    let scanned = mapping.sequentially(|archive| scan(archive, |place| reached.at(place as u64)));
-    mapping.check_whole(path)?;
-    let scan = scanned.map_err(|error| error.into_shard_error(path, mapping.bytes()))?;
+fn index_of(path: &Path, contents: &Contents, mut reached: Reached<'_>) -> Result<IndexBuilder, ShardError> {
+    let scan = contents.whole(path, |archive| {
+        let scanned = scan(archive, |place| reached.at(place as u64));
+        scanned.map_err(|error| error.into_shard_error(path, archive))
+    })??;
     if scan.index.samples() == 0 {
         let unused = scan.index.findings.unused_images();
         return Err(ShardError::NoImages { path: path.into(), members: scan.members, unused });

@@ -51,11 +51,11 @@ impl<'a> Pointwise<'a> {
         let g = self.0;
         let weight = Matrix::new(weight, g.out_channels, g.in_channels, g.in_channels).t();
         if g.stride == 1 {
-            // SAFETY: the slice's values are initialised.
+            // SAFETY: the slice's values are initialised, and sums are written to them.
             return unsafe { apply(kernel, weight, self.plane(), grad_y, Store::Add, as_uninit(grad_x)) };
         }
         let mut read = vec![0.0; grad_x.len() / (g.in_size * g.in_size) * self.plane()];
-        // SAFETY: `Overwrite` asks nothing of the values.
+        // SAFETY: `Overwrite` asks nothing of the values, and products are written to them.
         unsafe { apply(kernel, weight, self.plane(), grad_y, Store::Overwrite, as_uninit(&mut read)) };
         let planes =
             grad_x.par_chunks_exact_mut(g.in_size * g.in_size).zip(read.par_chunks_exact(self.plane()));

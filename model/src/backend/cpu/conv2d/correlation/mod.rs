@@ -119,7 +119,7 @@ impl<'w> Correlation<'w> {
 
     /// Reads images of the source's size from `x` and adds the results.
     pub(super) fn add<K: Kernel>(&self, kernel: K, x: &[f32], y: &mut [f32]) {
-        // SAFETY: the slice's values are initialised.
+        // SAFETY: the slice's values are initialised, and sums are written to them.
         unsafe { self.apply(kernel, x, Store::Add, as_uninit(y)) }
     }
 

@@ -14,7 +14,7 @@ use super::transforms::{outputs, patch};
 use super::{sized, suits};
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::matrix::Store;
-use crate::backend::cpu::tensor_view::{as_uninit, put};
+use crate::backend::cpu::tensor_view::{as_uninit, put_values};
 use crate::backend::cpu::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply_onto};
 use crate::backend::cpu::vectorized;
 
@@ -47,7 +47,7 @@ impl<'w> Winograd<'w> {
 
     /// Reads images from `x` and adds the results.
     pub(in super::super) fn add<K: Kernel>(&self, kernel: K, x: &[f32], y: &mut [f32]) {
-        // SAFETY: the slice's values are initialised.
+        // SAFETY: the slice's values are initialised, and sums are written to them.
         unsafe { self.apply(kernel, x, Store::Add, as_uninit(y)) }
     }
 
@@ -219,8 +219,7 @@ fn multiply_place<K: Kernel>(
                 || {
                     for (r, sums) in sums.0.chunks_exact(K::COLUMNS).take(count).enumerate() {
                         let to = &mut products[(tile + r) * columns + column..];
-                        // SAFETY: `Overwrite` asks nothing of the places.
-                        unsafe { put(as_uninit(to), 1, &sums[..width], Store::Overwrite) }
+                        put_values(to, &sums[..width], Store::Overwrite);
                     }
                 },
             );

@@ -12,7 +12,7 @@ use super::transforms::{LANES, Steps, filter_gradients, output_gradients, patch,
 use super::{sized, suits};
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::matrix::Store;
-use crate::backend::cpu::tensor_view::{as_uninit, put};
+use crate::backend::cpu::tensor_view::put_values;
 use crate::backend::cpu::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply};
 use crate::backend::cpu::vectorized;
 
@@ -185,8 +185,7 @@ fn add_products<K: Kernel>(
                                 tile_sums.0.chunks_exact(K::COLUMNS).take(rows.count).enumerate()
                             {
                                 let to = &mut sums[(output + r) * to.width + column..];
-                                // SAFETY: the slice's values are initialised.
-                                unsafe { put(as_uninit(to), 1, &found[..width], Store::Add) }
+                                put_values(to, &found[..width], Store::Add);
                             }
                         },
                     );
