@@ -88,7 +88,7 @@ impl Launch {
         let refuse = |why: &str| Err(InputError::new(format!("{self}, {why}")));
         match command {
             Command::Train(args) if args.dry_run => refuse(
-                "but --dry-run is for one: start it without, or let each do the whole of it with `--world alone`",
+                "but --dry-run is for one: start it by itself, or let each process do all of it with `--world alone`",
             ),
             Command::Train(_) if self.by == Launcher::Torchrun => refuse(
                 "but it is for NCCL, which is not there yet: start them with mpirun or srun (docs/distributed.md), or let each train \
@@ -96,7 +96,7 @@ impl Launch {
             ),
             Command::Train(_) => Ok(()),
             _ => refuse(
-                "but only `train` is for several: start it without, or let each do the whole of it with `--world alone`",
+                "but only `train` is for several: start this by itself, or let each process do all of it with `--world alone`",
             ),
         }
     }
