@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use simsiam_model::state::NamedTensor;
 use simsiam_pipeline::shards::Fingerprint;
 use simsiam_pipeline::{BadSample, Part};
-use xxhash_rust::xxh3::Xxh3Default;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use self::files::{MODEL, OPTIMIZER, fill, read, read_model, remove, remove_file, write_synced};
 use crate::config::TrainConfig;
@@ -74,11 +74,13 @@ pub struct ValState {
 impl Checkpoint {
     /// Its folder's name, and a hash of its values: the same where it is the same.
     pub fn name(&self) -> String {
-        let mut hash = Xxh3Default::new();
-        for tensor in self.model.iter().chain(&self.optimizer).chain(&self.probe) {
-            hash.update(bytemuck::cast_slice(&tensor.data));
-        }
-        format!("{} ({:016x})", folder(self.state.counters.step), hash.digest())
+        let tensors = self.model.iter().chain(&self.optimizer).chain(&self.probe);
+        // They are read in any order.
+        let hash = tensors.fold(0, |hash, tensor| {
+            let name = xxh3_64(tensor.name.as_bytes());
+            hash ^ xxh3_64_with_seed(bytemuck::cast_slice(&tensor.data), name)
+        });
+        format!("{} ({hash:016x})", folder(self.state.counters.step))
     }
 }
 

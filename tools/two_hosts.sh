@@ -21,7 +21,10 @@ exec ip netns exec "simsiam-${host#host-}" unshare --uts sh -c "hostname \"\$0\"
 agent=$(mktemp)
 tear_down() {
     rm -f "$agent"
-    for host in a b; do ip netns delete "simsiam-$host" 2>/dev/null || true; done
+    for host in a b; do
+        ip netns pids "simsiam-$host" 2>/dev/null | xargs --no-run-if-empty kill -KILL
+        ip netns delete "simsiam-$host" 2>/dev/null || true
+    done
 }
 trap tear_down EXIT
 echo "$on_host" > "$agent"
