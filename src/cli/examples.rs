@@ -8,7 +8,7 @@ Exit codes:
   1    the run failed, or a check found a fault
   2    invalid input; nothing was started
   130  interrupted; a training run has saved its state
-  141  nobody reads the output any more";
+  141  the output pipe was closed";
 
 pub(super) const TRAIN: &str = "\
 Examples:

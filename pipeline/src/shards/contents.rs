@@ -207,10 +207,10 @@ mod tests {
     use super::*;
 
     fn copied(bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf, Contents) {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("file");
-        fs::write(&path, bytes).unwrap();
-        let (contents, stamp) = Contents::open(&path, Access::Copied).unwrap();
+        fs::write(&path, bytes).expect("a file");
+        let (contents, stamp) = Contents::open(&path, Access::Copied).expect("it opens");
         assert_eq!((contents.length(), stamp.bytes), (bytes.len(), bytes.len() as u64));
         (dir, path, contents)
     }
