@@ -1,5 +1,6 @@
 //! What a run is made of: presets, a TOML file over them, flags over both.
 
+mod comparison;
 mod method;
 mod optimizer;
 mod overrides;
@@ -313,54 +314,6 @@ impl TrainConfig {
     pub fn knn_is_due(&self, epochs: u64) -> bool {
         let every = self.knn_every.unwrap_or(1);
         every > 0 && (epochs.is_multiple_of(every) || epochs == self.epochs)
-    }
-
-    /// The settings that the processes of a run must have in common: where each finds the images and keeps copies of them is its own.
-    pub fn in_common(&self) -> String {
-        const OWN: [&str; 7] = [
-            "shards",
-            "val_shards",
-            "absolute_shards",
-            "absolute_val_shards",
-            "cache_dir",
-            "cache_size",
-            "workers",
-        ];
-        let mut table = table(self);
-        table.retain(|key, _| !OWN.contains(&key));
-        table.to_string()
-    }
-
-    /// The first setting in which `other` would make another run: (key, here, there). Settings that change neither
-    /// batches, weights nor accuracies don't count, nor does when it ends, which may change as a run goes on; that the shards hold the same data is checked by their fingerprint.
-    /// Validation shards may move, but not come or go: without any, a tenth of the data is not trained on.
-    pub fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
-        const HARMLESS: [&str; 16] = [
-            "epochs",
-            "stop_when",
-            "shards",
-            "val_shards",
-            "absolute_shards",
-            "absolute_val_shards",
-            "labels",
-            "cache_dir",
-            "cache_size",
-            "workers",
-            "log_every",
-            "checkpoint_every",
-            "keep_checkpoints",
-            "on_bad_sample",
-            "bad_sample_budget",
-            "on_collapse",
-        ];
-        let (ours, theirs) = (table(self), table(other));
-        let holds_out_both = self.val_shards.is_empty() == other.val_shards.is_empty();
-        let is_harmless = |key: &str| HARMLESS.contains(&key) && (holds_out_both || key != "val_shards");
-        let keys = ours.keys().chain(theirs.keys()).filter(|key| !is_harmless(key));
-        let text = |table: &toml::Table, key: &str| {
-            table.get(key).map_or_else(|| "unset".into(), ToString::to_string)
-        };
-        keys.map(|key| (key.clone(), text(&ours, key), text(&theirs, key))).find(|(_, a, b)| a != b)
     }
 }
 

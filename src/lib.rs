@@ -13,8 +13,9 @@
 //! - [`provenance`]: what program, machine and data results come from.
 //! - [`record`]: a run read back; [`report`]: runs as one HTML file; [`runs`]: runs listed and compared; [`serve`]: the
 //!   page live; [`gallery`]: images for it; [`tensorboard`]: event files.
+//! - [`world`]: the processes of a run, where several train together.
 //! - [`dry_run`]: what a run would take; [`bench`](mod@bench), [`process`]: how fast loader and model are, and what they take.
-//! - [`device`]: the CPU or a GPU; [`doctor`]: whether the two agree.
+//! - [`device`]: the CPU or a GPU; [`doctor`]: what a machine has, and whether the two agree.
 //! - [`cli`], [`commands`], [`error`], [`interrupt`]: the command line around it.
 //! - [`demo`]: the small data set that `simsiam train` makes when it is given none.
 

@@ -19,8 +19,9 @@ use crate::error::InputError;
 pub fn run(args: &DoctorArgs, console: &Console) -> Result<bool> {
     let checks = doctor::checks();
     checks.iter().for_each(|check| console.line(Line(check)));
-    let (device, failed) = match compare(args, args.device.unwrap_or(Device::Cuda), console) {
-        Ok(failed) => (args.device.unwrap_or(Device::Cuda), failed),
+    let asked = args.device.unwrap_or(Device::Cuda);
+    let (device, failed) = match compare(args, asked, console) {
+        Ok(failed) => (asked, failed),
         Err(error) if args.device.is_none() && error.is::<InputError>() => {
             console.line(Line(&Check::without_device("GPU", error.to_string())));
             (Device::Cpu, 0)

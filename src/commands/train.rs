@@ -152,7 +152,7 @@ impl Work for Training<'_> {
             Ok(data)
         })?;
         let steps_per_epoch = data.steps_per_epoch(&config)?;
-        world.check_same(&in_common(&config, &data, resumed.as_ref()))?;
+        world.check_same(|| in_common(&config, &data, resumed.as_ref()))?;
         let opened = open(config, &given, data, dir, resumed, interrupt, console, world);
         let (mut run, resumed) = world.agree(opened)?;
         console.begin_log_of_others();

@@ -49,13 +49,13 @@ impl Check {
 
 /// Program, processor, memory, and the folders that are written to.
 pub fn checks() -> Vec<Check> {
-    let Provenance { compiler, target, processor, .. } = &Provenance::now();
-    let program = format!("{}, {compiler}, {target}", Provenance::now().program());
+    let now = Provenance::now();
+    let program = format!("{}, {}, {}", now.program(), now.compiler, now.target);
     vec![
         Check::new("program", Outcome::Fine, program),
-        Check::new("processor", Outcome::Fine, processor),
+        Check::new("processor", Outcome::Fine, now.processor),
         instructions(instructions::in_use(), Instructions::detected()),
-        cores(),
+        cores(now.cores),
         memory(available_memory()),
         current_folder(env::current_dir()),
         cache_folder(shards::default_cache_dir()),
@@ -78,8 +78,8 @@ fn instructions(in_use: &str, detected: Instructions) -> Check {
     }
 }
 
-fn cores() -> Check {
-    match Provenance::now().cores {
+fn cores(cores: usize) -> Check {
+    match cores {
         1 => Check::new("cores", Outcome::Note, "1: images are decoded and the model is trained in turn"),
         cores => Check::new("cores", Outcome::Fine, cores.to_string()),
     }

@@ -45,16 +45,19 @@ impl World {
         self.agree(work())
     }
 
-    /// Sees that all ranks have the same of each of these: (what it is, what this rank has).
+    /// Sees that all ranks have the same of each of these: (what it is, what this rank has). A process alone is not asked.
     ///
     /// # Errors
     /// If a rank has not.
-    pub fn check_same(&self, own: &[(&str, String)]) -> Result<()> {
+    pub fn check_same<const N: usize>(
+        &self,
+        own: impl FnOnce() -> [(&'static str, String); N],
+    ) -> Result<()> {
         if self.size() == 1 {
             return Ok(());
         }
-        for (what, own) in own {
-            let all = self.ranks.all_gather_text(own);
+        for (what, own) in own() {
+            let all = self.ranks.all_gather_text(&own);
             if let Some((rank, text)) = all.iter().enumerate().find(|(_, text)| **text != all[0]) {
                 let (other, first) = difference(text, &all[0]);
                 let text = format!(

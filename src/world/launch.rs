@@ -61,13 +61,13 @@ impl Launch {
     }
 
     fn among(get: impl Fn(&str) -> Option<String>) -> Option<Self> {
-        let launches = VARIABLES.iter().filter_map(|(by, size, rank, also)| {
+        let mut launches = VARIABLES.iter().filter_map(|(by, size, rank, also)| {
             get(also)?;
             let number = |name| get(name)?.parse().ok();
             let (size, rank) = (number(size)?, number(rank)?);
             (rank < size).then_some(Self { rank, size, by: *by })
         });
-        launches.take(1).find(|launch| launch.size > 1)
+        launches.next().filter(|launch| launch.size > 1)
     }
 
     /// Before an error that no exchange with the others has been made of: the others wait for the first.

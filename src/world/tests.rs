@@ -17,7 +17,7 @@ fn a_process_alone_agrees_with_itself() {
     assert_eq!(world.in_turn(|| Ok(3)).unwrap(), 3);
     let error = world.agree::<()>(Err(InputError::new("no such file").into())).unwrap_err();
     assert_eq!((exit_code(&error), error.is::<Agreed>()), (2, false));
-    world.check_same(&[("program", "this".into())]).unwrap();
+    world.check_same(|| [("program", "this".into())]).unwrap();
     let config = TrainConfig::resolve(&Overrides::default()).unwrap();
     world.check(&config).unwrap();
     assert_eq!((world.ranks_of(&config).size(), world.ranks_of(&config).parts()), (1, 1));
@@ -79,7 +79,7 @@ fn a_rank_with_another_configuration_is_named() {
         let epochs = 3 + world.ranks().rank();
         let own =
             [("program", "simsiam".into()), ("configuration", format!("arch = 1\nepochs = {epochs}\n"))];
-        world.check_same(&own).map_err(|error| (exit_code(&error), error.to_string()))
+        world.check_same(|| own).map_err(|error| (exit_code(&error), error.to_string()))
     });
     let text = "rank 1 on this host has another configuration than rank 0 on this host: epochs = 4, and not epochs = 3";
     assert_eq!(results, [(); 2].map(|()| Err((2, text.to_owned()))));

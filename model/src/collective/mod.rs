@@ -212,6 +212,8 @@ impl Ranks {
         let mut values = Vec::new();
         each_gradient(model, |tensor| {
             let mut gradient = tensor.take_gradient(grads)?;
+            // One that nothing was added to is zeros of no part.
+            gradient.resize(self.parts() * tensor.sizes().iter().product::<usize>(), 0.0);
             sum_parts(&mut gradient, self.parts());
             values.append(&mut gradient);
             Ok(())

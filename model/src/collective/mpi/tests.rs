@@ -1,4 +1,4 @@
-//! Each test starts this program again under `mpirun`, where there is one, and looks at what comes of it.
+//! Each test starts itself again under `mpirun`, where there is one, and looks at the ranks' end.
 
 use std::env;
 use std::process::{Command, Output};
@@ -8,18 +8,26 @@ use crate::collective::{Ranks, SumOrder};
 
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// What becomes of `size` ranks that do the work of a test below; `None` where nothing can start them.
-fn mpirun(size: usize, work: &str) -> Option<Output> {
+/// What becomes of `size` ranks that run the test `name` of this module; `None` where nothing can start them.
+fn mpirun(size: usize, name: &str, stopped: usize) -> Option<Output> {
     let mut command = Command::new("mpirun");
     command.args(["--oversubscribe", "--bind-to", "none", "-n", &size.to_string()]);
     command.arg(env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", &format!("collective::mpi::tests::{work}"), "--nocapture"]);
+    command.args(["--exact", &format!("collective::mpi::tests::{name}"), "--nocapture"]);
     command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
-    let output = command.output();
+    let output = command.env(STOPPED, stopped.to_string()).output();
     if output.is_err() {
         println!("skipped: there is no mpirun");
     }
     output.ok()
+}
+
+/// Set in the ranks that a test has started: which of them stops, where one does.
+const STOPPED: &str = "SIMSIAM_TEST_STOPPED_RANK";
+
+/// The rank that stops, in one that a test has started.
+fn stopped() -> Option<usize> {
+    env::var(STOPPED).ok()?.parse().ok()
 }
 
 fn start() -> Mpi {
@@ -28,13 +36,14 @@ fn start() -> Mpi {
 
 #[test]
 fn ranks_exchange_bytes_and_sums() {
-    let Some(output) = mpirun(3, "a_rank_that_exchanges") else { return };
+    if stopped().is_some() {
+        return exchange();
+    }
+    let Some(output) = mpirun(3, "ranks_exchange_bytes_and_sums", 0) else { return };
     assert!(output.status.success(), "{output:?}");
 }
 
-#[test]
-#[ignore = "started by another test"]
-fn a_rank_that_exchanges() {
+fn exchange() {
     let mpi = start();
     let (rank, size) = (mpi.rank() as u8, 3);
     assert_eq!((mpi.size(), mpi.hosts().len()), (size, size));
@@ -63,8 +72,11 @@ fn a_rank_that_exchanges() {
 
 #[test]
 fn a_rank_that_stops_ends_all() {
+    if let Some(rank) = stopped() {
+        return stop(rank);
+    }
     for stopped in [0, 2] {
-        let Some(output) = mpirun(3, &format!("a_rank_that_stops_{stopped}")) else { return };
+        let Some(output) = mpirun(3, "a_rank_that_stops_ends_all", stopped) else { return };
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{text}");
         let told: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("trouble: ")).collect();
@@ -75,18 +87,6 @@ fn a_rank_that_stops_ends_all() {
             "{told}"
         );
     }
-}
-
-#[test]
-#[ignore = "started by another test"]
-fn a_rank_that_stops_0() {
-    stop(0);
-}
-
-#[test]
-#[ignore = "started by another test"]
-fn a_rank_that_stops_2() {
-    stop(2);
 }
 
 fn stop(rank: usize) {
@@ -103,13 +103,14 @@ fn stop(rank: usize) {
 
 #[test]
 fn one_rank_can_end_all() {
-    let Some(output) = mpirun(2, "a_rank_that_ends_all") else { return };
+    if stopped().is_some() {
+        return end();
+    }
+    let Some(output) = mpirun(2, "one_rank_can_end_all", 0) else { return };
     assert_eq!(output.status.code(), Some(7), "{output:?}");
 }
 
-#[test]
-#[ignore = "started by another test"]
-fn a_rank_that_ends_all() {
+fn end() {
     let mpi = start();
     if mpi.rank() == 1 {
         mpi.end_all(7);

@@ -102,25 +102,24 @@ pub(super) fn gradient_sums(layout: Extents, op: &Backward<'_>, grad: &mut [f32]
     sums.collect::<Vec<_>>().concat()
 }
 
-/// Turns what [`gradient_sums`] left into `dL/dx` by the batch's sums of every channel, and adds it to the residual's gradient before.
+/// Adds what [`gradient_sums`] left to the residual's gradient, and turns it into `dL/dx`.
 pub(super) fn differentiate(
     layout: Extents,
-    op: &Backward<'_>,
-    sums: &[GradientSums],
+    x: &[f32],
+    terms: &[GradientTerms],
     grad: &mut [f32],
     residual: Option<&mut [f32]>,
 ) {
     if let Some(residual) = residual {
         add(residual, grad);
     }
-    let terms: Vec<GradientTerms> = sums.iter().enumerate().map(|(c, sums)| op.terms(c, sums)).collect();
     rows(layout, grad).into_par_iter().enumerate().for_each(|(block, mut rows)| {
         vectorized(
             #[inline(always)]
             || {
                 let from = block * BLOCK;
                 for (row, grad) in rows.iter_mut().enumerate() {
-                    let inputs = op.x[row * layout.channels + from..].iter().zip(&terms[from..]);
+                    let inputs = x[row * layout.channels + from..].iter().zip(&terms[from..]);
                     for (grad, (x, terms)) in grad.iter_mut().zip(inputs) {
                         *grad = terms.input_gradient(*grad, *x);
                     }

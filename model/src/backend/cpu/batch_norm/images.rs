@@ -85,15 +85,14 @@ fn normalize_plane(
     }
 }
 
-/// Turns `dL/dy` into `dL/dx` by the batch's sums of every channel, and adds to the residual's gradient.
+/// Turns `dL/dy` into `dL/dx`, and adds to the residual's gradient.
 pub(super) fn differentiate(
     layout: Extents,
     op: &Backward<'_>,
-    sums: &[GradientSums],
+    terms: &[GradientTerms],
     grad: &mut [f32],
     residual: Option<&mut [f32]>,
 ) {
-    let terms: Vec<GradientTerms> = sums.iter().enumerate().map(|(c, sums)| op.terms(c, sums)).collect();
     let residual: Vec<Option<&mut [f32]>> = match residual {
         Some(residual) => residual.chunks_mut(layout.part()).map(Some).collect(),
         None => grad.chunks(layout.part()).map(|_| None).collect(),

@@ -89,9 +89,10 @@ impl BatchNormKernel for Cpu {
         let mut differentiate = |grad: &mut [f32], residual: Option<&mut [f32]>| {
             own = gradient_sums(layout, &backward, grad, ranks.parts());
             let sums = total(channels, &ranks.all_gather(&own));
+            let terms: Vec<_> = sums.iter().enumerate().map(|(c, sums)| backward.terms(c, sums)).collect();
             match layout.plane {
-                1 => features::differentiate(layout, &backward, &sums, grad, residual),
-                _ => images::differentiate(layout, &backward, &sums, grad, residual),
+                1 => features::differentiate(layout, backward.x, &terms, grad, residual),
+                _ => images::differentiate(layout, &backward, &terms, grad, residual),
             }
         };
         layout.record("batch norm gradient", operands, || {
