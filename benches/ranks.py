@@ -27,9 +27,9 @@ VARIANTS = {
 
 def train(variant, folder, args):
     """The medians of images/s over the log lines, the largest resident size of a process in MiB, and the losses."""
-    ranks = int(variant[0])
+    ranks, sizes = int(variant[0]), folder.with_name("sizes")
     launch = ["mpirun", "-n", str(ranks), "--bind-to", "none"] if ranks > 1 else []
-    command = [*launch, "/usr/bin/time", "-f", "rss %M", str(args.program), "train", "--shards", *args.shards,
+    command = [*launch, "/usr/bin/time", "-a", "-o", str(sizes), "-f", "%M", str(args.program), "train", "--shards", *args.shards,
                "--preset", "cifar10", "--arch", args.arch, "--batch-size", str(args.batch_size), "--epochs", "1",
                "--limit", str(args.batch_size * args.steps), "--knn-every", "0", "--log-every", "5",
                "--checkpoint-every", "1000000", "--run-dir", str(folder), *VARIANTS[variant]]
@@ -40,7 +40,7 @@ def train(variant, folder, args):
         raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     lines = [line for line in lines if "images_per_s" in line]
-    resident = max(int(line.split()[1]) for line in done.stderr.splitlines() if line.startswith("rss "))
+    resident = max(map(int, sizes.read_text().split()))
     return statistics.median(line["images_per_s"] for line in lines[1:]), resident / 1024, [line["loss"] for line in lines]
 
 
