@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use crate::augment::{Format, Recipe, ViewGroup};
+use crate::augment::{CustomSteps, Format, Recipe, ViewGroup};
 use crate::batch::{BufferPool, BufferShape};
 use crate::batches::{Batches, Shutdown};
 use crate::error::ConfigError;
@@ -29,6 +29,8 @@ use crate::watchdog::{self, Watchdog};
 pub struct PipelineConfig {
     /// What is done to each view.
     pub recipe: Recipe,
+    /// The steps of your own that it names.
+    pub steps: CustomSteps,
     /// Views of each image: 2 to train, or as many as the recipe lists; 1 to evaluate.
     pub views: usize,
     /// What views are written as.
@@ -75,6 +77,7 @@ impl PipelineConfig {
         Self {
             views: recipe.views_of_an_image().unwrap_or(2),
             recipe,
+            steps: CustomSteps::default(),
             format: Format::default(),
             operation: None,
             chosen: None,
@@ -108,10 +111,11 @@ impl PipelineConfig {
     /// Checks what can be checked without data.
     ///
     /// # Errors
-    /// If the recipe contradicts itself or lists another number of views, there is no worker or no view, or there are more than
+    /// If the recipe contradicts itself, names other steps of your own than there are or lists another number of views, there is no worker or no view, or there are more than
     /// 1024 workers.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.recipe.validate()?;
+        self.steps.check(&self.recipe)?;
         if self.workers == 0 {
             return Err(ConfigError::NoWorkers);
         }
