@@ -3,16 +3,13 @@
 use image::Rgb;
 
 use super::{Preview, Shown};
-use crate::canvas::{BLACK, Canvas, LETTER_HEIGHT, WHITE, fitted, shortened};
+use crate::canvas::{BLACK, Canvas, LINE, WHITE, fitted, shortened};
 
 /// Side of the square that an image is fitted into, in pixels.
 const TILE: u32 = 224;
 /// Pixels between things that belong together, and around a row.
 const GAP: u32 = 8;
 const MARGIN: u32 = 16;
-/// Pixels a pixel of a letter.
-const SCALE: u32 = 2;
-const LINE: u32 = (LETTER_HEIGHT + 3) * SCALE;
 /// Of a box and of the frame of what it shows.
 const THICKNESS: u32 = 3;
 
@@ -29,7 +26,7 @@ pub fn sheet(preview: &Preview) -> Canvas {
     let rows: u32 = heights.iter().map(|height| height + MARGIN).sum();
     let mut canvas = Canvas::new(inside + 2 * MARGIN, MARGIN + LINE + MARGIN + rows);
     let title = format!("step {}, epoch {}, seed {}", preview.step, preview.epoch, preview.seed);
-    canvas.text(&title, (MARGIN, MARGIN), SCALE, BLACK);
+    canvas.text(&title, (MARGIN, MARGIN), BLACK);
     let mut top = MARGIN + LINE + MARGIN;
     for (image, height) in preview.images.iter().zip(heights) {
         canvas.fill((MARGIN, top), (inside, height), CARD);
@@ -46,8 +43,8 @@ fn height(shown: &Shown) -> u32 {
 }
 
 fn draw(canvas: &mut Canvas, (left, top): (u32, u32), width: u32, shown: &Shown) {
-    let heading = shortened(format!("{} {}", shown.place, shown.class).trim_end(), width, SCALE);
-    canvas.text(&heading, (left, top), SCALE, BLACK);
+    let heading = shortened(format!("{} {}", shown.place, shown.class).trim_end(), width);
+    canvas.text(&heading, (left, top), BLACK);
     let top = top + LINE;
     let original = fitted(&shown.original, TILE);
     let corner = centred((left, top), original.dimensions());
@@ -73,7 +70,7 @@ fn draw(canvas: &mut Canvas, (left, top): (u32, u32), width: u32, shown: &Shown)
         let crop = [format!("crop {w:.0} x {h:.0}"), format!("at {x:.0}, {y:.0}")];
         let mut below = top + TILE + GAP;
         for line in crop.iter().chain(&view.operations) {
-            canvas.text(&shortened(line, TILE, SCALE), (left, below), SCALE, FAINT);
+            canvas.text(&shortened(line, TILE), (left, below), FAINT);
             below += LINE;
         }
     }
