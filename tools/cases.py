@@ -158,16 +158,16 @@ def counts(rows):
 def write(rows, jpegs):
     instructions = os.environ.get("SIMSIAM_INSTRUCTIONS")
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    yield "# Inputs that other loaders and decoders got wrong, and what becomes of them here"
+    yield "# Inputs that other loaders handle wrongly"
     yield ""
-    yield f"Written by `python3 tools/cases.py` at {commit}: {len(rows)} inputs, {counts(rows)}. Beside Pillow {PIL.__version__}, with"
-    yield f"`SIMSIAM_INSTRUCTIONS={instructions}`." if instructions else "the instructions that the processor has."
+    yield f"Written by `python3 tools/cases.py` at {commit}: {len(rows)} inputs, {counts(rows)}. Compared with Pillow {PIL.__version__},"
+    yield f"with `SIMSIAM_INSTRUCTIONS={instructions}`." if instructions else "with the processor's best instruction set."
     yield ""
-    yield "Seen is what `simsiam unpack --format png` gives for a JPEG (the greatest and the mean difference from Pillow, in levels"
-    yield "of 255), and for a tar what the second `simsiam inspect --verify` counts, with its warnings."
-    yield "Refused means: an error of one line, which the program names with shard and key, and counts. Everything that differs"
-    yield "from Pillow's pixels, an image that is neither a sample nor counted as unused, or a label that is dropped without a word"
-    yield "is a fault."
+    yield "- **seen**: for a JPEG, the largest and the mean difference from Pillow in levels of 255, after `simsiam unpack --format png`."
+    yield "  For a tar, the counts and warnings of the second `simsiam inspect --verify`, which reads the index of the first."
+    yield "- **refused**: one error that names shard, key and cause; the sample is counted as bad."
+    yield "- **fault**: pixels other than Pillow's, an image that is neither a sample nor counted as unused, or a label dropped without a"
+    yield "  message."
     for title, part in (("JPEG", rows[:jpegs]), ("Tar", rows[jpegs:])):
         yield from ("", f"## {title}", "", "| input | what | expected | seen | verdict |", "|---|---|---|---|---|")
         for row in part:
