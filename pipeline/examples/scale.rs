@@ -23,7 +23,9 @@ const WINDOW: usize = 64;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("{SAMPLES} samples in {SHARDS} shards, {RANKS} ranks, global batch {BATCH}.\n");
-    println!("| order | open | start an epoch | resume in mid-epoch | draw a sample |\n|---|---|---|---|---|");
+    println!(
+        "| order | open | start an epoch | resume in mid-epoch | draw a sample |\n|---|---|---|---|---|"
+    );
     for order in [Order::Shuffled, Order::Windows { shards: WINDOW }] {
         println!("| {} | {} |", name(order), costs(order)?.map(shown).join(" | "));
     }
