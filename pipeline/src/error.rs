@@ -109,6 +109,9 @@ pub enum ConfigError {
     /// The recipe contradicts itself.
     #[error(transparent)]
     Recipe(#[from] crate::augment::RecipeError),
+    /// Steps of your own are missing, or none of the recipe's.
+    #[error(transparent)]
+    Steps(#[from] crate::augment::CustomStepsError),
     /// The batches would not fit into the machine's memory.
     #[error(
         "the pipeline's batches need {} MiB, of {} MiB of memory that are free; a smaller batch or fewer batches ahead need less",
@@ -157,6 +160,15 @@ pub enum PipelineError {
     /// checkpoint.
     #[error("{0}")]
     Unreachable(String),
+    /// A step of your own failed.
+    #[error("{place}: {error}")]
+    Step {
+        /// Shard, sample and key of the image.
+        place: String,
+        /// Which step, and what it said.
+        #[source]
+        error: Box<crate::augment::CustomStepError>,
+    },
     /// A worker thread panicked: a bug in this program. Names the sample that triggered it.
     #[error("a worker panicked at {place}: {message}")]
     WorkerPanicked {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use crate::augment::{Format, Recipe, ViewGroup};
+use crate::augment::{CustomSteps, Format, Recipe, ViewGroup};
 use crate::batch::{BufferPool, BufferShape};
 use crate::batches::{Batches, Shutdown};
 use crate::error::ConfigError;
@@ -29,6 +29,8 @@ use crate::watchdog::{self, Watchdog};
 pub struct PipelineConfig {
     /// The augmentation of each view.
     pub recipe: Recipe,
+    /// The steps of your own that it names.
+    pub steps: CustomSteps,
     /// Views of each image: 2 for training, or as many as the recipe lists; 1 for evaluation.
     pub views: usize,
     /// Element type and layout of the views.
@@ -76,6 +78,7 @@ impl PipelineConfig {
         Self {
             views: recipe.views_of_an_image().unwrap_or(2),
             recipe,
+            steps: CustomSteps::default(),
             format: Format::default(),
             operation: None,
             chosen: None,
@@ -109,10 +112,11 @@ impl PipelineConfig {
     /// Checks everything that can be checked without data.
     ///
     /// # Errors
-    /// If the recipe is invalid or lists another number of views, if there are no workers or views, or if there are
-    /// more than 1024 workers.
+    /// If the recipe is invalid, names other steps of your own than there are, or lists another number of views; if there
+    /// are no workers or views; or if there are more than 1024 workers.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.recipe.validate()?;
+        self.steps.check(&self.recipe)?;
         if self.workers == 0 {
             return Err(ConfigError::NoWorkers);
         }

@@ -1,6 +1,6 @@
 //! From an encoded image to its views: draw the parameters, decode what they need, augment.
 
-use crate::augment::{Augmenter, Element, Layout, Plan, Recipe, ViewParams};
+use crate::augment::{Augmenter, CustomStepError, CustomSteps, Element, Layout, Plan, Recipe, ViewParams};
 use crate::decode::{DecodeError, DecodeLimits, Decoder, probe};
 use crate::image::RgbPart;
 use crate::instructions::Instructions;
@@ -14,6 +14,7 @@ pub struct ViewMaker {
     seed: u64,
     decoder: Decoder,
     augmenter: Augmenter,
+    steps: CustomSteps,
     params: Vec<ViewParams>,
 }
 
@@ -36,6 +37,7 @@ impl ViewMaker {
             seed,
             decoder: Decoder::new(DecodeLimits::default()),
             augmenter: Augmenter::new(recipe.clone()),
+            steps: CustomSteps::default(),
             params: vec![ViewParams::default(); views],
             plan: Plan::new(&recipe),
             recipe,
@@ -51,7 +53,15 @@ impl ViewMaker {
     /// The same maker, limited to these instructions. The views are the same.
     pub fn with_instructions(mut self, instructions: Instructions) -> Self {
         self.decoder = Decoder::with_instructions(self.decoder.limits, instructions);
-        self.augmenter = Augmenter::with_instructions(self.recipe.clone(), instructions);
+        let augmenter = Augmenter::with_instructions(self.recipe.clone(), instructions);
+        self.augmenter = augmenter.with_steps(self.steps.clone());
+        self
+    }
+
+    /// The same maker, with the steps that its recipe names.
+    pub fn with_steps(mut self, steps: CustomSteps) -> Self {
+        self.augmenter = self.augmenter.with_steps(steps.clone());
+        self.steps = steps;
         self
     }
 
@@ -74,9 +84,17 @@ impl ViewMaker {
 impl DecodedViews<'_> {
     /// Writes view number `view`, `3 x size x size` or `size x size x 3` elements.
     ///
+    /// # Errors
+    /// If a step of one's own fails, or was not given.
+    ///
     /// # Panics
     /// If there is no such view, or `out` has another length.
-    pub fn render<E: Element>(&mut self, view: usize, layout: Layout, out: &mut [E]) {
-        self.augmenter.view(self.part, &self.params[view], layout, out);
+    pub fn render<E: Element>(
+        &mut self,
+        view: usize,
+        layout: Layout,
+        out: &mut [E],
+    ) -> Result<(), CustomStepError> {
+        self.augmenter.view(self.part, &self.params[view], layout, out)
     }
 }
