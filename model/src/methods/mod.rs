@@ -1,14 +1,14 @@
 //! Self-supervised methods: SimSiam, those of table 4 of Chen & He 2021, Barlow Twins and VICReg.
 //!
-//! | method | its equation | what keeps it from collapsing |
+//! | method | equation | prevents collapse by |
 //! |---|---|---|
 //! | [`SimSiam`] | `D(p1, sg(z2)) / 2 + D(p2, sg(z1)) / 2` | stop-gradient and predictor |
 //! | [`Byol`] | the same, `z` from a moving average of the network | momentum encoder and predictor |
-//! | [`SimClr`] | NT-Xent over the batch | other images of the batch |
-//! | [`MoCoV2`] | InfoNCE against a queue | a queue of other images, keys from a momentum encoder |
+//! | [`SimClr`] | NT-Xent over the batch | negatives in the batch |
+//! | [`MoCoV2`] | InfoNCE against a queue | negatives in a queue, with keys from a momentum encoder |
 //! | [`SwAv`] | swapped prediction of codes | codes that use all prototypes equally |
-//! | [`BarlowTwins`] | cross-correlation towards the identity | channels that must not repeat each other |
-//! | [`VicReg`] | variance, invariance, covariance | a variance that each channel must keep |
+//! | [`BarlowTwins`] | cross-correlation towards the identity | decorrelated channels |
+//! | [`VicReg`] | variance, invariance, covariance | a minimum variance of each channel |
 //!
 //! All implement one trait, [`Method`], so one training loop runs them. Each is one file, with its equation, settings,
 //! published values and checks, and one line of the table [`MethodName`].

@@ -11,17 +11,17 @@
 //! | `set` | [`ShardSet`]: all shards as one numbered sequence |
 //! | `sample` | [`EncodedSample`] and its [`Location`] |
 //! | `shard` | [`Shard`]: one source and its index |
-//! | `near` | which remote shards are fetched |
+//! | `near` | fetching and releasing remote shards |
 //! | `open` | opens and indexes many sources in parallel |
-//! | `pattern`, `classes` | which files, also by WebDataset's `shardindex.json`; the names of the classes |
-//! | `index` | the sidecar's format, and where it lives |
-//! | `name`, `label`, `labels` | what names and labels say; labels from folders and tables |
-//! | `fingerprint` | [`Fingerprint`]: the same images, whatever holds them |
-//! | `finding`, `warnings` | [`Finding`]: what became no sample, and the lines that say so |
-//! | `foreign` | what a file is that is no tar |
+//! | `pattern`, `classes` | patterns to files, also by WebDataset's `shardindex.json`; the names of the classes |
+//! | `index` | the format and location of the sidecar |
+//! | `name`, `label`, `labels` | parses names and labels; labels from folders and tables |
+//! | `fingerprint` | [`Fingerprint`]: identifies the images, independently of their files |
+//! | `finding`, `warnings` | [`Finding`]: images and labels in no sample, and the warnings about them |
+//! | `foreign` | recognises files of other types |
 //! | `contents` | a file's bytes, by [`Access`] |
 //! | `mapping`, `fault` | the memory map, and what happens when its file shrinks |
-//! | `writer`, `atomic_file` | [`ShardWriter`]; [`AtomicFile`]: complete or not there |
+//! | `writer`, `atomic_file` | [`ShardWriter`]; [`AtomicFile`]: appears complete or not at all |
 //!
 //! # What a sample is
 //! In a folder or a zip, a sample is an image file; in a Parquet file, a row. In a tar, it is a run of members with the

@@ -3,11 +3,11 @@
 //! | file | source |
 //! |---|---|
 //! | `tar` | a WebDataset tar, mapped |
-//! | `zip` | a zip of images: stored members mapped, deflated ones inflated |
-//! | `parquet` | a Hugging Face parquet: plain values mapped, compressed ones unpacked once into the cache folder |
+//! | `zip` | a zip of images; stored members are mapped, deflated ones inflated |
+//! | `parquet` | a Hugging Face Parquet file; plain values are mapped, compressed ones unpacked once into the cache folder |
 //! | `folder` | a folder of image files, listed once, read file by file |
-//! | `remote` | a tar, a zip or a parquet in a bucket or on a web server, fetched into the cache folder |
-//! | `plain_file` | what the kinds whose samples lie in one file as they are have in common |
+//! | `remote` | a tar, zip or Parquet file in a bucket or on a web server, fetched into the cache folder |
+//! | `plain_file` | the common part of kinds whose samples are stored verbatim in one file |
 //!
 //! A kind lists its samples once, in an [`Index`]: offset, length, checksum, label and key of each. After that, a
 //! source is its index and a way to get a record's bytes, [`Source::fetch`]. Numbering, order, labels and errors are
