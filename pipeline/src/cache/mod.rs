@@ -1,4 +1,4 @@
-//! A folder of files with a limit in bytes, shared by processes.
+//! A cache folder with a size limit, shared by processes.
 //!
 //! ```text
 //! claim(key) -> Held                                    the file is there

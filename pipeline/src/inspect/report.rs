@@ -1,4 +1,4 @@
-//! What [`inspect`](super::inspect) found.
+//! The result of [`inspect`](super::inspect).
 
 use std::collections::BTreeMap;
 

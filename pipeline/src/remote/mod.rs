@@ -13,8 +13,8 @@
 //! | `clients`, `cloud`, `wire` | a client per bucket, and the meaning of servers' responses |
 //! | `task` | [`Task`]: background work, to await or to block on |
 //!
-//! All work is done by a runtime of two threads, which starts with the first task. Each wait has a limit: for a connection, for
-//! the next byte, for a number of tries.
+//! A runtime of two threads does all work; it starts with the first task. Connections, single reads and the number of
+//! attempts have limits.
 
 use std::io;
 use std::ops::Range;

@@ -1,5 +1,5 @@
 //! The operations on dfdx's `Cuda`: convolution by cuDNN, the linear layer by cuBLAS, the rest by the project's own
-//! kernels, all on the stream that dfdx computes on, so that everything is in order.
+//! kernels, all on dfdx's stream, and therefore in order.
 //!
 //! [`start`] gives the device, one per process. docs/cuda.md describes how to build it and how it was tested.
 
