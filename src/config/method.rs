@@ -36,7 +36,7 @@ pub enum Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "toml::Value", try_from = "toml::Value")]
 pub enum AlternateSteps {
-    /// So many steps.
+    /// This many steps.
     Steps(u64),
     /// A pass over the data.
     Epoch,
