@@ -4,7 +4,7 @@
     cargo build --features mpi
     benches/ranks.py SHARDS... --out benches/results/ranks.md
 
-The two alternate, run after run. Needs mpirun; on as many cores as there are ranks.
+Runs alternate. Needs mpirun, and as many cores as ranks.
 """
 
 import argparse

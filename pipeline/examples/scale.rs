@@ -1,4 +1,4 @@
-//! What the order of a billion samples costs 256 ranks: the real sampler on shards that don't exist, and a virtual clock.
+//! The cost of the order of a billion samples for 256 ranks: the real sampler on simulated shards, with a virtual clock.
 //!
 //! `cargo run -p simsiam-pipeline --example scale` prints the tables of benches/results/scale.md.
 
