@@ -14,7 +14,7 @@ use crate::process::host;
 pub enum WorldChoice {
     /// They train one run together
     Auto,
-    /// Each works for itself, as if it had been started by itself
+    /// Each works independently, as if it had been started alone
     Alone,
 }
 

@@ -1,4 +1,4 @@
-//! Names of files that are known by their first bytes and not read, for error texts.
+//! Recognises unsupported files by their first bytes and names their types, for error messages.
 
 use super::DecodeError;
 

@@ -1,4 +1,4 @@
-//! What can go wrong between here and an object.
+//! Errors of access to objects.
 
 use crate::cache::CacheError;
 

@@ -1,5 +1,5 @@
-//! Signs of life: each rank tells rank 0 every second how many operations it has begun, and rank 0 tells each. A rank that has
-//! told nothing for long is gone; rank 0 notices that of all others, and the others that of rank 0.
+//! Heartbeats: every second, each rank tells rank 0 how many operations it has started, and rank 0 tells each rank. A
+//! rank without a heartbeat for too long is lost; rank 0 watches all others, and the others watch rank 0.
 
 use std::time::{Duration, Instant};
 

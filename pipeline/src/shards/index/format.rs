@@ -1,4 +1,4 @@
-//! The index's bytes.
+//! The binary format of an index.
 
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -1,4 +1,4 @@
-//! From transformed tiles, whose neighbours are channels, back to images.
+//! Transforms tiles in channels-last layout back to images.
 
 use std::mem::MaybeUninit;
 

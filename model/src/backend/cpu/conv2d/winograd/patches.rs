@@ -1,4 +1,4 @@
-//! From images, whose channels are planes, to transformed patches, whose neighbours are channels.
+//! Transforms images, whose channels are planes, to patches in channels-last layout.
 
 use std::ops::Range;
 
