@@ -13,8 +13,8 @@ pub const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
 pub const BLACK: Rgb<u8> = Rgb([0, 0, 0]);
 /// A letter's width, in pixels.
 pub const LETTER: u32 = get_raster_width(FontWeight::Regular, RasterHeight::Size16) as u32;
-/// A line's height, in pixels.
-pub const LINE: u32 = RasterHeight::Size16.val() as u32;
+/// From one line's top to the next one's, in pixels.
+pub const LINE: u32 = RasterHeight::Size16.val() as u32 + 2;
 
 /// A picture under way. Places are in pixels from its top left corner.
 pub struct Canvas(RgbImage);

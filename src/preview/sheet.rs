@@ -15,8 +15,16 @@ const THICKNESS: u32 = 3;
 
 const CARD: Rgb<u8> = Rgb([240, 240, 240]);
 const FAINT: Rgb<u8> = Rgb([80, 80, 80]);
-/// Colours of the first and the second view, and so on.
-const VIEWS: [Rgb<u8>; 2] = [Rgb([11, 107, 203]), Rgb([194, 65, 12])];
+/// Colours of the first view, the second, and so on: those of `page.css`.
+const VIEWS: [Rgb<u8>; 7] = [
+    Rgb([0, 114, 178]),
+    Rgb([213, 94, 0]),
+    Rgb([0, 128, 94]),
+    Rgb([176, 80, 140]),
+    Rgb([47, 143, 196]),
+    Rgb([168, 110, 0]),
+    Rgb([74, 74, 74]),
+];
 
 /// The picture.
 pub fn sheet(preview: &Preview) -> Canvas {
@@ -36,7 +44,7 @@ pub fn sheet(preview: &Preview) -> Canvas {
     canvas
 }
 
-/// Of a row: a line, the images, two lines for the crop and one for each operation.
+/// Of a row: a line, the images, a line for the number, the crop and each operation.
 fn height(shown: &Shown) -> u32 {
     let lines = shown.views.iter().map(|view| view.operations.len() as u32 + 2).max().unwrap_or(0);
     GAP + LINE + TILE + GAP + lines * LINE + GAP
@@ -67,7 +75,7 @@ fn draw(canvas: &mut Canvas, (left, top): (u32, u32), width: u32, shown: &Shown)
         );
         canvas.place(&pixels, (x, y));
         let [x, y, w, h] = view.shown;
-        let crop = [format!("crop {w:.0} x {h:.0}"), format!("at {x:.0}, {y:.0}")];
+        let crop = [format!("view {number}"), format!("crop {w:.0} x {h:.0} at {x:.0}, {y:.0}")];
         let mut below = top + TILE + GAP;
         for line in crop.iter().chain(&view.operations) {
             canvas.text(&shortened(line, TILE), (left, below), FAINT);
@@ -92,7 +100,7 @@ mod tests {
         // The original of 20 x 10 is drawn at 220 x 110, in the middle of its tile.
         let (left, top) = centred((MARGIN + GAP, 2 * MARGIN + LINE + GAP + LINE), (220, 110));
         let at = |x: u32, y: u32| *image.get_pixel(left + x, top + y);
-        assert_eq!([at(0, 11), at(110, 11)], VIEWS);
+        assert_eq!([at(0, 11), at(110, 11)], VIEWS[..2]);
         assert_eq!(at(40, 40), Rgb([30, 60, 200]), "inside of the box is the image");
     }
 }
