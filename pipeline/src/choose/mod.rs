@@ -144,7 +144,7 @@ pub enum ChoiceError {
         there: String,
     },
     /// Each part of the condition holds for some samples, but no sample satisfies the whole.
-    #[error("select: none of the {samples} samples is as {select:?} says")]
+    #[error("select: none of the {samples} samples satisfies {select:?}")]
     NoSample {
         /// The condition.
         select: String,
@@ -152,13 +152,13 @@ pub enum ChoiceError {
         samples: u64,
     },
     /// The fraction is not in its range.
-    #[error("fraction: {fraction} of the samples cannot be taken, only more than 0 and at most 1")]
+    #[error("fraction: {fraction}: must be above 0, at most 1")]
     Fraction {
         /// The share.
         fraction: f64,
     },
     /// The limit is 0.
-    #[error("limit: 0 samples are none to use")]
+    #[error("limit: 0: must be at least 1")]
     Limit,
 }
 

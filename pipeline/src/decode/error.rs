@@ -13,7 +13,7 @@ pub enum DecodeError {
     #[error("not an image (starts with {0})")]
     NotAnImage(FirstBytes),
     /// An image format that is recognised but not supported.
-    #[error("{0}, which is not read; convert it to JPEG or PNG")]
+    #[error("{0}, which is not supported; convert it to JPEG or PNG")]
     OtherImage(&'static str),
     /// A file of a recognised type that is not an image.
     #[error("{0}, not an image")]

@@ -33,7 +33,7 @@ pub(super) enum Refusal {
         region: Option<String>,
     },
     /// The whole object came where a part was asked for.
-    #[error("the server does not send parts of a file")]
+    #[error("the server does not support range requests")]
     NoRanges,
     /// The machine's own cloud gave no credentials, or there is none.
     #[error("no credentials")]

@@ -46,7 +46,7 @@ pub enum UnpackError {
         found: String,
     },
     /// The target is not a folder.
-    #[error("{}: is no folder", .path.display())]
+    #[error("{}: is not a folder", .path.display())]
     NotAFolder {
         /// The target.
         path: PathBuf,

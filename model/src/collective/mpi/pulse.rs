@@ -91,7 +91,7 @@ impl Pulse {
             .all(|line| line.has_parted && *line.outgoing.value == FAREWELL && line.outgoing.is_done())
     }
 
-    /// A rank that has given no sign of life for so long, and since when.
+    /// A rank that has not responded for so long, and since when.
     pub(super) fn silent(&self, silence: Duration) -> Option<(usize, Duration)> {
         // That rank 0 is gone is seen by all others: one a second, so that one speaks.
         let silence = silence + Duration::from_secs(self.rank.saturating_sub(1).min(4) as u64);

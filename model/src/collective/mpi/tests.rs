@@ -83,7 +83,7 @@ fn a_rank_that_stops_ends_all() {
         let [told] = told[..] else { panic!("{text}") };
         assert!(told.starts_with(&format!("rank {stopped} on ")), "{told}");
         assert!(
-            told.contains(" has given no sign of life for ") && told.ends_with(" ends the run"),
+            told.contains(" has not responded for ") && told.ends_with(" ends the run"),
             "{told}"
         );
     }

@@ -29,7 +29,7 @@ pub enum Trouble {
         seconds: u64,
     },
     /// A rank sends no heartbeats: it was stopped, or its machine or the network failed.
-    #[error("{silent} has given no sign of life for {seconds} s; {ending} ends the run")]
+    #[error("{silent} has not responded for {seconds} s; {ending} ends the run")]
     Silent {
         /// The silent rank.
         silent: Member,

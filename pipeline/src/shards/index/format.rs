@@ -31,7 +31,7 @@ pub(super) const UNKNOWN: u64 = u64::MAX;
 /// Why an index is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Stale {
-    #[error("is no shard index")]
+    #[error("is not a shard index")]
     Foreign,
     #[error("is damaged")]
     Corrupt,
