@@ -211,9 +211,7 @@ fn refuse_idle_flags(args: &EvalArgs) -> Result<(), InputError> {
         Some(Judge::Probe) if of_knn => {
             Err(InputError::new("--knn-k and --knn-temperature have no effect with --only probe"))
         }
-        Some(Judge::Knn) if of_probe => {
-            Err(InputError::new("--probe-... have no effect with --only knn"))
-        }
+        Some(Judge::Knn) if of_probe => Err(InputError::new("--probe-... have no effect with --only knn")),
         _ => Ok(()),
     }
 }

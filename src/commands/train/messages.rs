@@ -69,8 +69,10 @@ pub(super) fn conclude(console: &Console, outcome: &Outcome, run: &Run) {
     }
     match outcome {
         Outcome::Interrupted(_) => {
-            console
-                .line(format_args!("interrupted and saved; continue with: {} train --resume {path}", program()));
+            console.line(format_args!(
+                "interrupted and saved; continue with: {} train --resume {path}",
+                program()
+            ));
         }
         Outcome::Collapsed(_) => {
             console.line(format_args!("stopped after the collapse, and saved in {path}"));
