@@ -114,9 +114,10 @@ pub(super) fn transform<const N: usize, const M: usize>(
             }
         }
         for (k, column) in column.iter().enumerate() {
-            // SAFETY: every lane was written.
-            let column = column.map(|value| unsafe { value.assume_init() });
-            to[k * place.row + m * place.column..][..LANES].copy_from_slice(&column);
+            for (to, value) in to[k * place.row + m * place.column..][..LANES].iter_mut().zip(column) {
+                // SAFETY: every lane was written.
+                *to = unsafe { value.assume_init() };
+            }
         }
     }
 }
