@@ -3,11 +3,14 @@
 usage: python3 loaders.py PEER FOLDER [--set imagenet|cifar] [--workers N] [--seconds S]
 Prints versions and `images_per_s: N`: each image is decoded once and gives two normalised f32 views, or SwAV's eight. PEER is one of
   torchvision     PIL and torchvision's transforms in torch's DataLoader: facebookresearch/simsiam's own code path
+  randaugment     the same with crop, flip and RandAugment
   swav            the same for SwAV's 2 views of 224 and 6 of 96 (of cifar, 2 of 32 and 6 of 16): facebookresearch/swav's
                   multicropdataset.py, with Pillow's blur
   albumentations  OpenCV and albumentations in torch's DataLoader
   dali            NVIDIA DALI's operators for the processor
   ffcv            FFCV, which has no hue, gray and blur: less work than the others; it stores its own JPEGs, of quality 90
+  kornia          kornia-rs, which has no gray, blur and antialiased resize, and no loader: less work than the others, one thread
+  datago          Photoroom's datago: one view, resized and cropped, neither augmented nor normalised; its own threads
   turbojpeg       libjpeg-turbo decoding whole images to RGB, and nothing else
 Needs the peer's packages. The libraries' own threads are off: parallelism comes from --workers alone. With `--workers 0`
 torch's DataLoader starts no process, and `cores_busy: N` is the number of cores that the peer kept busy.
@@ -52,6 +55,18 @@ class Files:
         return self.load(self.files[i])
 
 
+def pillow_views(views):
+    """From a file to views of it, by functions of a PIL image."""
+    from PIL import Image
+
+    def load(path):
+        with open(path, "rb") as file:
+            image = Image.open(file).convert("RGB")
+        return tuple(view(image) for view in views)
+
+    return load
+
+
 def data_loader(files, load, args):
     import torch
     torch.set_num_threads(1)
@@ -61,7 +76,7 @@ def data_loader(files, load, args):
 
 
 def torchvision(files, args):
-    from PIL import Image, ImageFilter
+    from PIL import ImageFilter
     from torchvision import transforms as T
 
     def blur(image):
@@ -74,16 +89,20 @@ def torchvision(files, args):
         *([T.RandomApply([blur], p=0.5)] if args.blur else []),
         T.RandomHorizontalFlip(), T.ToTensor(), T.Normalize(MEAN, STD)])
 
-    def load(path):
-        with open(path, "rb") as file:
-            image = Image.open(file).convert("RGB")
-        return view(image), view(image)
+    return data_loader(files, pillow_views([view] * 2), args), ["torch", "torchvision", "pillow"]
 
-    return data_loader(files, load, args), ["torch", "torchvision", "pillow"]
+
+def randaugment(files, args):
+    from torchvision import transforms as T
+
+    view = T.Compose([
+        T.RandomResizedCrop(args.size, scale=SCALE), T.RandomHorizontalFlip(), T.RandAugment(),
+        T.ToTensor(), T.Normalize(MEAN, STD)])
+    return data_loader(files, pillow_views([view] * 2), args), ["torch", "torchvision", "pillow"]
 
 
 def swav(files, args):
-    from PIL import Image, ImageFilter
+    from PIL import ImageFilter
     from torchvision import transforms as T
 
     def blur(image):
@@ -100,12 +119,56 @@ def swav(files, args):
     small = 96 if args.size == 224 else args.size // 2
     views = [crop(args.size, (0.14, 1.0))] * 2 + [crop(small, (0.05, 0.14))] * 6
 
+    return data_loader(files, pillow_views(views), args), ["torch", "torchvision", "pillow"]
+
+
+def kornia(files, args):
+    import kornia_rs
+    import numpy as np
+    flip = kornia_rs.augmentations.RandomHorizontalFlip(0.5)
+    jitter = kornia_rs.augmentations.ColorJitter(0.4, 0.4, 0.4, 0.1)
+
+    def view(image):
+        height, width = image.shape[:2]
+        share = random.uniform(*SCALE) ** 0.5
+        h, w = max(1, int(height * share)), max(1, int(width * share))
+        top, left = random.randint(0, height - h), random.randint(0, width - w)
+        image = np.ascontiguousarray(image[top : top + h, left : left + w])
+        image = kornia_rs.imgproc.resize(image, (args.size, args.size), "bilinear")
+        image = flip(kornia_rs.image.Image(image))
+        image = jitter(image) if random.random() < 0.8 else image
+        return kornia_rs.pipeline.resize_normalize_to_tensor(np.asarray(image), (args.size, args.size), MEAN, STD)
+
     def load(path):
         with open(path, "rb") as file:
-            image = Image.open(file).convert("RGB")
-        return tuple(view(image) for view in views)
+            image = np.asarray(kornia_rs.io.decode_image_jpeg(file.read()))
+        image = np.repeat(image, 3 // image.shape[2], axis=2)
+        return view(image), view(image)
 
-    return data_loader(files, load, args), ["torch", "torchvision", "pillow"]
+    return ((load(files[i]), 1) for i in Endless(files)), ["kornia_rs"]
+
+
+def datago(files, args):
+    import json
+    from datago import DatagoClient
+    root = os.path.commonpath(files)
+    config = {
+        "source_type": "file",
+        "source_config": {"root_path": root, "random_sampling": True, "rank": 0, "world_size": 1},
+        "image_config": {
+            "crop_and_resize": True, "default_image_size": args.size, "downsampling_ratio": args.size,
+            "min_aspect_ratio": 1.0, "max_aspect_ratio": 1.0, "pre_encode_images": False},
+        "limit": 10**9, "samples_buffer_size": 64}
+
+    def samples():
+        while True:
+            client = DatagoClient(json.dumps(config))
+            client.start()
+            while (sample := client.get_sample()) is not None and sample.id:
+                yield sample, 1
+            client.stop()
+
+    return samples(), ["datago"]
 
 
 def albumentations(files, args):
@@ -214,7 +277,8 @@ def measure(batches, seconds):
 
 
 def main():
-    peers = {peer.__name__: peer for peer in (torchvision, swav, albumentations, dali, ffcv, turbojpeg)}
+    peers = (torchvision, randaugment, swav, albumentations, dali, ffcv, kornia, datago, turbojpeg)
+    peers = {peer.__name__: peer for peer in peers}
     ap = argparse.ArgumentParser()
     ap.add_argument("peer", choices=peers)
     ap.add_argument("folder")

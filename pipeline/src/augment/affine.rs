@@ -48,9 +48,6 @@ impl Matrix {
     }
 }
 
-/// Pixels of black in the place of those from outside.
-const OUTSIDE: u32 = u32::MAX;
-
 /// Moves the pixels of square planes; `indices` and `copy` are scratch.
 pub(super) fn transform(
     view: &mut Planes,
@@ -59,34 +56,84 @@ pub(super) fn transform(
     indices: &mut Vec<u32>,
     copy: &mut Vec<u8>,
 ) {
-    indices.clear();
-    indices.extend(sources(size, matrix));
-    for plane in view.split_mut() {
-        copy.clear();
+    let (sources, plane) = (Sources::new(size, matrix), size * size);
+    // Behind each plane lies a pixel of black, which those from outside are.
+    copy.clear();
+    for plane in view.split() {
         copy.extend_from_slice(plane);
-        for (value, index) in plane.iter_mut().zip(&*indices) {
-            *value = if *index == OUTSIDE { 0 } else { copy[*index as usize] };
+        copy.push(0);
+    }
+    indices.resize(size, 0);
+    let mut planes = view.split_mut();
+    for row in 0..size {
+        sources.write_row(row, indices);
+        let inside = |index: &u32| *index < plane as u32;
+        let first = indices.iter().position(inside).unwrap_or(size);
+        let end = indices.iter().rposition(inside).map_or(first, |last| last + 1);
+        for (to, from) in planes.iter_mut().zip(copy.chunks_exact(plane + 1)) {
+            let to = &mut to[row * size..][..size];
+            if sources.keep_rows && first < end {
+                to[..first].fill(0);
+                to[first..end].copy_from_slice(&from[indices[first] as usize..][..end - first]);
+                to[end..].fill(0);
+            } else {
+                for (value, index) in to.iter_mut().zip(&*indices) {
+                    *value = from[*index as usize];
+                }
+            }
         }
     }
 }
 
 /// Which pixel becomes each (Geometry.c, `affine_fixed` and, where nothing turns, `ImagingScaleAffine`).
-fn sources(size: usize, Matrix([a, b, c, d, e, f]): &Matrix) -> impl Iterator<Item = u32> {
-    let fixed = |value: f64| (value * 65536.0 + 0.5).floor() as i64;
-    let is_upright = *b == 0.0 && *d == 0.0;
-    let start = [fixed(c + a * 0.5 + b * 0.5), fixed(f + d * 0.5 + e * 0.5)];
-    let (steps_x, steps_y) = ([fixed(*a), fixed(*d)], [fixed(*b), fixed(*e)]);
-    let (upright_x, upright_y) = (positions(size, *a, *c), positions(size, *e, *f));
-    let inside = move |value: i64| usize::try_from(value).ok().filter(|value| *value < size);
-    (0..size * size).map(move |pixel| {
-        let (row, column) = (pixel / size, pixel % size);
-        let [x, y] = if is_upright {
-            [upright_x[column], upright_y[row]]
-        } else {
-            [0, 1].map(|i| (start[i] + column as i64 * steps_x[i] + row as i64 * steps_y[i]) >> 16)
+struct Sources {
+    size: usize,
+    /// Whether neighbours in a row stay neighbours.
+    keep_rows: bool,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Columns and rows.
+    Upright { x: Vec<i64>, y: Vec<i64> },
+    /// Coordinates in 65536ths: of the first pixel, and from one column and one row to the next.
+    Turned { start: [i64; 2], column: [i64; 2], row: [i64; 2] },
+}
+
+impl Sources {
+    fn new(size: usize, Matrix([a, b, c, d, e, f]): &Matrix) -> Self {
+        if *b == 0.0 && *d == 0.0 {
+            let (x, y) = (positions(size, *a, *c), positions(size, *e, *f));
+            let keep_rows = x.windows(2).all(|pair| pair[0] < 0 || pair[0] + 1 == pair[1]);
+            return Self { size, keep_rows, kind: Kind::Upright { x, y } };
+        }
+        let fixed = |value: f64| (value * 65536.0 + 0.5).floor() as i64;
+        let start = [fixed(c + a * 0.5 + b * 0.5), fixed(f + d * 0.5 + e * 0.5)];
+        let (column, row) = ([fixed(*a), fixed(*d)], [fixed(*b), fixed(*e)]);
+        Self { size, keep_rows: column == [65536, 0], kind: Kind::Turned { start, column, row } }
+    }
+
+    /// The source of each pixel of a row: its number in its plane, or that behind the last.
+    fn write_row(&self, number: usize, indices: &mut [u32]) {
+        let size = self.size as u64;
+        let index = |x: i64, y: i64| {
+            let (x, y) = (x as u64, y as u64); // what is negative becomes larger than any side
+            (if x < size && y < size { y * size + x } else { size * size }) as u32
         };
-        inside(x).zip(inside(y)).map_or(OUTSIDE, |(x, y)| (y * size + x) as u32)
-    })
+        match &self.kind {
+            Kind::Upright { x, y } => {
+                indices.iter_mut().zip(x).for_each(|(found, x)| *found = index(*x, y[number]));
+            }
+            Kind::Turned { start, column, row } => {
+                let [mut x, mut y] = [0, 1].map(|axis| start[axis] + number as i64 * row[axis]);
+                for found in indices {
+                    *found = index(x >> 16, y >> 16);
+                    x += column[0];
+                    y += column[1];
+                }
+            }
+        }
+    }
 }
 
 /// Source coordinates of an axis that is scaled and moved, added up as Pillow does.
