@@ -9,6 +9,7 @@ mod console;
 mod device;
 #[cfg(unix)]
 mod distributed;
+mod docs;
 mod evaluation;
 mod faults;
 mod finetune;
