@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod accessibility;
 mod bad_input;
 mod bench;
+mod browser;
 mod command_line;
 mod console;
 mod device;
