@@ -1,4 +1,5 @@
-//! The documentation's commands: each parses, and those that small data allow run, on drawn images under the pages' own names.
+//! The documentation's commands and configurations: each parses, and the commands that small data allow run, on drawn images under
+//! the pages' own names.
 
 mod commands;
 #[cfg(unix)]
@@ -6,9 +7,10 @@ mod place;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use simsiam::cli::Cli;
+use simsiam::cli::{Cli, Command};
+use simsiam::config::TrainConfig;
 
-use self::commands::{Documented, commands, flags, known_flags, pages};
+use self::commands::{Documented, commands, configurations, flags, known_flags, pages};
 #[cfg(unix)]
 use crate::fixture::{simsiam, text};
 
@@ -86,6 +88,33 @@ fn every_flag_exists() {
     let exists = |flag: &str| known.contains(flag) || FLAGS_OF_OTHERS.contains(&flag);
     let wrong: Vec<_> = named.iter().filter(|(_, flag)| !exists(flag)).collect();
     assert!(wrong.is_empty(), "there is no such flag: {wrong:#?}");
+}
+
+#[test]
+fn every_configuration_is_one_that_training_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("settings.toml");
+    let file = path.to_str().unwrap();
+    // As a configuration, one for a method with views of several sizes, or a recipe alone.
+    let uses = [
+        vec!["--config", file],
+        vec!["--method", "swav", "--preset", "imagenet", "--config", file],
+        vec!["--recipe", file],
+    ];
+    let resolve = |flags: &Vec<&str>| -> anyhow::Result<TrainConfig> {
+        let cli = Cli::try_parse_from(["simsiam", "train"].iter().chain(flags))?;
+        let Command::Train(args) = cli.command else { unreachable!("the command is train") };
+        Ok(TrainConfig::resolve(&args.overrides.over_file(args.config.as_deref())?)?)
+    };
+    let mut count = 0;
+    let blocks = pages().iter().flat_map(|page| configurations(page)).collect::<Vec<_>>();
+    for (place, text) in blocks.iter().filter(|(_, text)| !text.starts_with("[dependencies]")) {
+        std::fs::write(&path, text).unwrap();
+        let errors: Vec<_> = uses.iter().map_while(|flags| resolve(flags).err()).collect();
+        assert!(errors.len() < uses.len(), "{place}: {errors:#?}");
+        count += 1;
+    }
+    assert!(count > 5, "only {count} blocks were found");
 }
 
 #[cfg(unix)]

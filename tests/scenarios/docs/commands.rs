@@ -1,4 +1,4 @@
-//! The commands in the documentation's pages.
+//! The commands, flags and configurations in the documentation's pages.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,12 +32,13 @@ pub(super) fn pages() -> Vec<PathBuf> {
 /// A page's commands: the lines of its `sh` blocks and its indented lines, and those within sentences.
 pub(super) fn commands(page: &Path) -> Vec<Documented> {
     let mut commands = Vec::new();
-    for_each_line(page, |number, line, is_shell| {
+    for_each_line(page, |number, line, language| {
         let place = || format!("{}:{number}", name(page));
-        if is_shell || line.starts_with("    ") {
-            commands.extend(documented(place(), line, true));
-        } else {
-            commands.extend(spans(line).filter_map(|span| documented(place(), span, false)));
+        match language {
+            Some("sh") => commands.extend(documented(place(), line, true)),
+            Some(_) => {}
+            None if is_indented(line) => commands.extend(documented(place(), line, true)),
+            None => commands.extend(spans(line).filter_map(|span| documented(place(), span, false))),
         }
     });
     commands
@@ -51,14 +52,38 @@ fn documented(place: String, line: &str, is_complete: bool) -> Option<Documented
 /// The flags that a page names by themselves, such as `--epochs` in a sentence, each with its place.
 pub(super) fn flags(page: &Path) -> Vec<(String, String)> {
     let mut flags = Vec::new();
-    for_each_line(page, |number, line, is_shell| {
-        if !is_shell {
+    for_each_line(page, |number, line, language| {
+        if language.is_none() {
             let named = spans(line).filter(|span| span.starts_with("--")).flat_map(words);
             let named = named.filter(|word| word.starts_with("--"));
             flags.extend(named.map(|flag| (format!("{}:{number}", name(page)), flag)));
         }
     });
     flags
+}
+
+/// The blocks of TOML in a page, fenced or indented, each with its place.
+pub(super) fn configurations(page: &Path) -> Vec<(String, String)> {
+    let mut blocks = Vec::<(String, String)>::new();
+    let mut is_open = false;
+    for_each_line(page, |number, line, language| {
+        let goes_on = match language {
+            Some(language) => language == "toml",
+            None => is_indented(line) || is_open && line.is_empty(),
+        };
+        if goes_on && !is_open {
+            blocks.push((format!("{}:{number}", name(page)), String::new()));
+        }
+        if let Some((_, text)) = blocks.last_mut().filter(|_| goes_on) {
+            *text += line.trim();
+            text.push('\n');
+        }
+        is_open = goes_on;
+    });
+    let is_toml =
+        |text: &str| text.starts_with('[') || text.lines().next().is_some_and(|line| line.contains(" = "));
+    blocks.retain(|(_, text)| is_toml(text));
+    blocks
 }
 
 /// Every long flag of every command.
@@ -78,19 +103,21 @@ fn name(page: &Path) -> &str {
     name.to_str().unwrap()
 }
 
-/// Calls `each` with the number and the text of every line that is prose or, as its last argument says, in a block of `sh`.
-fn for_each_line(page: &Path, mut each: impl FnMut(usize, &str, bool)) {
+/// Calls `each` with the number and the text of every line, and with the language of the fenced block that it is in.
+fn for_each_line(page: &Path, mut each: impl FnMut(usize, &str, Option<&str>)) {
     let text = fs::read_to_string(page).unwrap();
     let mut block = None;
     for (number, line) in text.lines().enumerate() {
         match (line.strip_prefix("```"), block) {
             (Some(language), None) => block = Some(language),
             (Some(_), Some(_)) => block = None,
-            (None, None) => each(number + 1, line, false),
-            (None, Some("sh")) => each(number + 1, line, true),
-            (None, Some(_)) => {}
+            (None, language) => each(number + 1, line, language),
         }
     }
+}
+
+fn is_indented(line: &str) -> bool {
+    line.starts_with("    ")
 }
 
 /// What stands between backticks in a line.
