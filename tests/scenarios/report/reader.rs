@@ -12,26 +12,28 @@ use crate::serve::Serving;
 
 /// Does what a reader does, by pointer and by keyboard, and notes what can be seen then.
 const READ: &str = r#"(async () => {
-  const seen = {}, later = () => new Promise((done) => setTimeout(done, 100));
+  const seen = {}, later = () => new Promise((done) => setTimeout(done, 50));
+  const until = async (holds) => { for (let times = 0; times < 400 && !holds(); times++) await later(); };
   const [plot] = document.querySelectorAll(".plot"), step = document.querySelector(".step");
-  const ticks = () => charts[0].u.scales.x;
+  const ticks = () => [charts[0].u.scales.x.min, charts[0].u.scales.x.max];
   seen.before = step.textContent;
   plot.focus();
   seen.focused = document.activeElement === plot;
   plot.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
-  await later();
+  await until(() => step.textContent !== seen.before);
   seen.byKey = step.textContent;
   const over = plot.querySelector(".u-over"), box = over.getBoundingClientRect();
   over.dispatchEvent(new MouseEvent("mouseenter", { clientX: box.left, clientY: box.top }));
   over.dispatchEvent(new MouseEvent("mousemove", { clientX: box.right - 1, clientY: box.top + 9, bubbles: true }));
-  await later();
+  await until(() => step.textContent !== seen.byKey);
   seen.byPointer = step.textContent;
+  const all = ticks();
   document.querySelector("[data-zoom=in]").click();
-  await later();
-  seen.zoomed = [ticks().min, ticks().max];
+  await until(() => ticks()[0] !== all[0]);
+  seen.zoomed = ticks();
   document.querySelector("[data-zoom=all]").click();
-  await later();
-  seen.all = [ticks().min, ticks().max];
+  await until(() => ticks()[0] === all[0]);
+  seen.all = ticks();
   seen.unreachable = [...document.querySelectorAll("a[href], button, summary, [tabindex]")].filter((one) => one.tabIndex < 0).length;
   seen.wide = document.documentElement.scrollWidth > innerWidth;
   return seen;
