@@ -2,8 +2,8 @@
 
 usage: python3 compare.py [--cores 0] [--runs 5] [--cpu-time] [--out FILE.md] [--title TEXT] 'label=command' 'label=command' ...
 Each command prints `images_per_s: NUMBER`, or JSON with that key, and may print a line `versions: ...`. Ratios are the first
-program's median over each other's. With --cpu-time each also prints `cores_busy`, and rates are by second of processor time, for
-a machine on which other programs run. For the loaders:
+program's median divided by each other's. With --cpu-time each also prints `cores_busy`, and rates are per second of processor time,
+for a machine with other load. For the loaders:
 
   python3 compare.py 'simsiam=simsiam bench --shards SHARDS --workers 1 --json' \\
       'torchvision on PIL=python3 peers/loaders.py torchvision FOLDER' ...
@@ -39,7 +39,7 @@ def main():
     ap.add_argument("--runs", type=int, default=5)
     ap.add_argument("--cpu-time", action="store_true")
     ap.add_argument("--out")
-    ap.add_argument("--title", default="Images a second")
+    ap.add_argument("--title", default="Images per second")
     ap.add_argument("commands", nargs="+")
     args = ap.parse_args()
     commands = dict(command.split("=", 1) for command in args.commands)
@@ -52,8 +52,8 @@ def main():
     first = statistics.median(next(iter(rates.values())))
     table = [
         f"### {args.title}", "",
-        f"{processor()}; cores {args.cores}; {args.runs} runs each, alternating; medians (lowest to highest).", "",
-        f"| | images/s{' of processor time' if args.cpu_time else ''} | this project is | versions |", "|---|---|---|---|"]
+        f"{processor()}; cores {args.cores}; {args.runs} alternating runs each; medians (lowest to highest).", "",
+        f"| | images/s{' of processor time' if args.cpu_time else ''} | speed-up of the first | versions |", "|---|---|---|---|"]
     for label, seen in rates.items():
         median = statistics.median(seen)
         ratio = "" if len(table) == 6 else f"{first / median:.2f} x"

@@ -1,7 +1,7 @@
 """Draws the kNN accuracy and the loss of a run over its epochs.
 
 usage: python benches/curve.py RUN --out curve.svg [--raw-pixels 41.1]
-Needs matplotlib. `--raw-pixels` draws a line at what kNN reaches on the pixels themselves.
+Needs matplotlib. `--raw-pixels` draws a line at the kNN accuracy of the raw pixels.
 """
 
 import argparse

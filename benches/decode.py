@@ -1,4 +1,4 @@
-"""Decodes photographs by this project and by libjpeg-turbo in turns, on one core, and prints a table.
+"""Decodes photographs with simsiam and with libjpeg-turbo alternately, on one core, and prints a table.
 
 usage: python benches/decode.py SHARD.tar... [--runs 5] [--rounds 3]
 Needs pillow, which re-encodes the photographs as progressive files; a C compiler and libjpeg-turbo's headers; and cargo.
@@ -28,7 +28,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("shards", nargs="+")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=3, help="the least time of so many counts, for each file")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; each file counts with its least time")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -41,7 +41,7 @@ def main():
         programs = [HERE.parent / "target/debug/examples/decode_rate", turbo]
         cpu = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line)
         print(f"{cpu}, one core; libjpeg-turbo {version}; medians (lowest to highest) of {args.runs} alternating runs\n")
-        print("| photographs | own, images/s | libjpeg-turbo | ratio |")
+        print("| photographs | simsiam, images/s | libjpeg-turbo, images/s | ratio |")
         print("|---|---|---|---|")
         for kind, options in KINDS.items():
             files = photographs(args.shards, options, folder)
@@ -56,7 +56,7 @@ def main():
 
 
 def photographs(shards, options, folder):
-    """The shards' JPEGs as files: as they are, or saved anew with these options."""
+    """The shards' JPEGs as files, unchanged or re-encoded with these options."""
     paths = []
     for shard in shards:
         with tarfile.open(shard) as archive:

@@ -1,4 +1,4 @@
-//! Images a second (two augmented views each) out of the whole pipeline, on the demo's 40-pixel JPEGs.
+//! Images per second (two augmented views each) of the whole pipeline, on the demo's 40-pixel JPEGs.
 //!
 //! `cargo bench --bench pipeline`
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""One process of two threads beside two ranks of one thread, which divide the same batches: images/s, memory, losses.
+"""Compares one process of two threads with two ranks of one thread that divide the same batches: images/s, memory, losses.
 
     cargo build --features mpi
     benches/ranks.py SHARDS... --out benches/results/ranks.md
 
-The two alternate, run after run. Needs mpirun; on as many cores as there are ranks.
+Runs alternate. Needs mpirun, and as many cores as ranks.
 """
 
 import argparse
@@ -64,11 +64,11 @@ def main():
 
     base = statistics.median(rate for rate, _, _ in found["1 rank"])
     losses = {variant: runs[0][2] for variant, runs in found.items()}
-    lines = ["# Two ranks beside one process", "",
+    lines = ["# Two ranks compared with one process", "",
              f"{processor()}, {os.cpu_count()} virtual cores. {args.arch}, a global batch of {args.batch_size}, {args.steps} steps, "
-             f"medians of {args.runs} alternating runs (least to most). Written by", "",
+             f"medians of {args.runs} alternating runs (lowest to highest). Written by", "",
              f"    benches/ranks.py SHARDS --arch {args.arch} --batch-size {args.batch_size} --steps {args.steps} --runs {args.runs} --out ...", "",
-             "| | images/s | of one rank | MiB a rank, most | largest difference of a loss, relative |", "|---|---|---|---|---|"]
+             "| | images/s | times one rank | MiB per rank, largest | largest relative difference of a loss |", "|---|---|---|---|---|"]
     for variant, runs in found.items():
         rates = sorted(rate for rate, _, _ in runs)
         rate = statistics.median(rates)
@@ -76,7 +76,7 @@ def main():
         difference = max(abs(a - b) / abs(b) for a, b in zip(losses[variant], reference))
         lines.append(f"| {variant} | {rate:.1f} ({rates[0]:.1f} to {rates[-1]:.1f}) | {rate / base:.2f} | "
                      f"{max(resident for _, resident, _ in runs):.0f} | {difference:.1e} |")
-    lines += ["", "A rank has its share of the threads: two ranks of one thread have as many as one rank of two. Differences are from one rank with the "
+    lines += ["", "The threads are divided among the ranks: one rank has two threads, two ranks have one each. Losses are compared with those of one rank with the "
               "same order of sums."]
     args.out.write_text("\n".join(lines) + "\n")
     print("\n".join(lines))

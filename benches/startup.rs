@@ -1,4 +1,4 @@
-//! From nothing to the first batch: opening indexed shards, starting the pipeline, and taking one batch of two views.
+//! Time to the first batch: opening indexed shards, starting the pipeline, and taking one batch of two views.
 //!
 //! `SIMSIAM_BENCH_SAMPLES=1300000 cargo bench --bench startup` makes ImageNet's number of samples (2 GB of shards in the
 //! temporary folder); without it, 20,000.

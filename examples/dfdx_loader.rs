@@ -1,4 +1,4 @@
-//! The crate `simsiam-pipeline` with plain dfdx, and nothing of the trainer: views become a tensor, and a small network
+//! Uses the crate `simsiam-pipeline` with plain dfdx, without the trainer: views become a tensor, and a small network
 //! learns the labels.
 //!
 //! `cargo run --release --example dfdx_loader -- SHARD...`

@@ -25,11 +25,11 @@ use workers::{StepTimes, Workers};
 pub enum Stage {
     /// Reading and decoding whole images
     Decode,
-    /// Reading, decoding and augmented views, on bare threads
+    /// Reading, decoding and augmentation, on threads without the pipeline
     Views,
-    /// The whole pipeline, to the batches that training sees
+    /// The whole pipeline, up to the batches that training receives
     Batches,
-    /// Training steps on made-up batches, without a pipeline
+    /// Training steps on synthetic batches, without a pipeline
     Train,
 }
 

@@ -1,23 +1,20 @@
 //! Pictures with text on them, such as charts and contact sheets, without a font file.
 
-mod font;
-
 use std::io::Cursor;
 
 use anyhow::Result;
 use image::imageops::{FilterType, replace, resize};
 use image::{ImageFormat, Rgb, RgbImage};
-
-use self::font::{HEIGHT, WIDTH, glyph};
+use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
 /// White.
 pub const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
 /// Black.
 pub const BLACK: Rgb<u8> = Rgb([0, 0, 0]);
-/// From one letter's left edge to the next one's, at scale 1.
-pub const LETTER: u32 = WIDTH + 1;
-/// A letter's height, at scale 1.
-pub const LETTER_HEIGHT: u32 = HEIGHT;
+/// A letter's width, in pixels.
+pub const LETTER: u32 = get_raster_width(FontWeight::Regular, RasterHeight::Size16) as u32;
+/// From one line's top to the next one's, in pixels.
+pub const LINE: u32 = RasterHeight::Size16.val() as u32 + 2;
 
 /// A picture under way. Places are in pixels from its top left corner.
 pub struct Canvas(RgbImage);
@@ -57,14 +54,14 @@ impl Canvas {
         replace(&mut self.0, image, left.into(), top.into());
     }
 
-    /// Text from left to right, by its top left corner; a pixel of a letter is `scale` x `scale` pixels.
-    pub fn text(&mut self, text: &str, (x, y): (u32, u32), scale: u32, color: Rgb<u8>) {
-        self.glyphs(text, scale, color, |along, down| (x + along * scale, y + down * scale));
+    /// Text from left to right, by its top left corner; a letter that the font lacks is shown as `?`.
+    pub fn text(&mut self, text: &str, (x, y): (u32, u32), color: Rgb<u8>) {
+        self.glyphs(text, color, |along, down| (x + along, y + down));
     }
 
     /// Text from below to above; (x, y) is where its top left corner comes to lie, at the bottom left.
-    pub fn text_upwards(&mut self, text: &str, (x, y): (u32, u32), scale: u32, color: Rgb<u8>) {
-        self.glyphs(text, scale, color, |along, down| (x + down * scale, y - (along + 1) * scale));
+    pub fn text_upwards(&mut self, text: &str, (x, y): (u32, u32), color: Rgb<u8>) {
+        self.glyphs(text, color, |along, down| (x + down, y - (along + 1)));
     }
 
     /// Width and height, in pixels.
@@ -85,16 +82,27 @@ impl Canvas {
         png(&self.0)
     }
 
-    /// `place` gives the corner of a glyph's pixel, `along` the line and `down` from its top.
-    fn glyphs(&mut self, text: &str, scale: u32, color: Rgb<u8>, place: impl Fn(u32, u32) -> (u32, u32)) {
-        for (index, character) in (0..).zip(text.chars()) {
-            for (down, row) in (0..).zip(glyph(character)) {
-                for along in (0..WIDTH).filter(|column| row >> (WIDTH - 1 - column) & 1 == 1) {
-                    self.fill(place(index * LETTER + along, down), (scale, scale), color);
+    /// `place` says where a glyph's pixel lies that is `along` the line and `down` from its top.
+    fn glyphs(&mut self, text: &str, color: Rgb<u8>, place: impl Fn(u32, u32) -> (u32, u32)) {
+        let glyph = |letter| get_raster(letter, FontWeight::Regular, RasterHeight::Size16);
+        for (index, letter) in (0..).zip(text.chars()) {
+            let Some(glyph) = glyph(letter).or_else(|| glyph('?')) else { continue };
+            for (down, row) in (0..).zip(glyph.rows()) {
+                for (along, &coverage) in (index * LETTER..).zip(row) {
+                    let (x, y) = place(along, down);
+                    if let Some(pixel) = self.0.get_pixel_mut_checked(x, y) {
+                        *pixel = mixed(*pixel, color, f64::from(coverage) / 255.0);
+                    }
                 }
             }
         }
     }
+}
+
+/// A colour between two: the `share` of `to` is from 0 to 1.
+pub fn mixed(from: Rgb<u8>, to: Rgb<u8>, share: f64) -> Rgb<u8> {
+    let mix = |from: u8, to: u8| (f64::from(from) + (f64::from(to) - f64::from(from)) * share).round() as u8;
+    Rgb([0, 1, 2].map(|channel| mix(from.0[channel], to.0[channel])))
 }
 
 /// An image as a PNG file.
@@ -119,9 +127,9 @@ pub fn fitted(image: &RgbImage, side: u32) -> RgbImage {
     resize(image, scaled(width), scaled(height), FilterType::Triangle)
 }
 
-/// What fits into a line of `width` pixels, with letters of a scale: of a longer text beginning and end.
-pub fn shortened(text: &str, width: u32, scale: u32) -> String {
-    let most = (width / (LETTER * scale)) as usize;
+/// What fits into a line of `width` pixels: of a longer text beginning and end.
+pub fn shortened(text: &str, width: u32) -> String {
+    let most = (width / LETTER) as usize;
     let characters: Vec<char> = text.chars().collect();
     if characters.len() <= most {
         return text.to_owned();
@@ -129,4 +137,30 @@ pub fn shortened(text: &str, width: u32, scale: u32) -> String {
     let (head, tail) = ((most - 2) / 2, (most - 2).div_ceil(2));
     let end = &characters[characters.len() - tail..];
     characters[..head].iter().chain(&['.', '.']).chain(end).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> RgbImage {
+        let mut canvas = Canvas::new(4 * LETTER, LINE);
+        canvas.text(text, (0, 0), BLACK);
+        canvas.into_image()
+    }
+
+    #[test]
+    fn letters_are_told_apart_and_unknown_ones_are_question_marks() {
+        assert_ne!(written("a"), written("A"));
+        assert_ne!(written("\u{e9}"), written("?"), "Latin letters with accents are in the font");
+        assert_eq!(written("\u{1f600}"), written("?"));
+        assert_eq!(written("abcde"), written("abcd"), "what does not fit is left out");
+    }
+
+    #[test]
+    fn text_upwards_is_text_turned() {
+        let mut canvas = Canvas::new(LINE, 4 * LETTER);
+        canvas.text_upwards("kNN", (0, 4 * LETTER), BLACK);
+        assert_eq!(image::imageops::rotate90(&canvas.into_image()), written("kNN"));
+    }
 }

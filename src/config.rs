@@ -173,7 +173,7 @@ pub struct TrainConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Device {
-    /// The processor, all cores.
+    /// The CPU, all cores.
     Cpu,
     /// An NVIDIA GPU, in a program built with the feature `cuda`.
     Cuda,
@@ -187,7 +187,7 @@ pub enum Precision {
     F32,
     /// Factors with 10 bits of mantissa on a GPU's tensor cores, sums in single precision
     Tf32,
-    /// Images between layers and what convolutions and linear layers multiply in bf16, the rest in single precision
+    /// bf16 for images between layers and for the factors of convolutions and linear layers, single precision for the rest
     Bf16,
 }
 
@@ -195,9 +195,9 @@ pub enum Precision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum PredictorLr {
-    /// Stays at the base value.
+    /// Keeps the base value.
     Constant,
-    /// Follows the cosine.
+    /// Decays on the cosine schedule.
     Decay,
 }
 
@@ -205,9 +205,9 @@ pub enum PredictorLr {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnCollapse {
-    /// Say so and go on.
+    /// Print a warning and continue.
     Warn,
-    /// Say so, save, and stop.
+    /// Print a warning, save and stop.
     Stop,
 }
 
@@ -215,7 +215,7 @@ pub enum OnCollapse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum BadSamplePolicy {
-    /// Count it, name it, take another, within the budget.
+    /// Count it, list it and use another sample, within the budget.
     Skip,
     /// Stop.
     Fail,

@@ -2,9 +2,9 @@
 //!
 //! | signal | what it does |
 //! |---|---|
-//! | SIGINT (Ctrl-C), SIGTERM, SIGHUP | ends the run after the step under way, and saves it |
-//! | SIGINT after any of these | ends it at once |
-//! | SIGUSR1 | saves it after the step under way, and it goes on |
+//! | SIGINT (Ctrl-C), SIGTERM, SIGHUP | finishes the current step, saves the run and ends it |
+//! | SIGINT after any of these | ends it immediately |
+//! | SIGUSR1 | finishes the current step, saves the run and continues |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

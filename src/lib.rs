@@ -1,23 +1,23 @@
-//! Trains SimSiam, self-supervised, straight from JPEG shards.
+//! Trains SimSiam and related self-supervised methods, directly from image files.
 //!
 //! The library behind the `simsiam` command. The code map, in reading order:
 //!
 //! - [`train`]: the training loop, top to bottom; [`schedule`]: its learning rates.
-//! - [`config`]: what a run is made of; [`data`], [`feed`]: what it reads; [`run_dir`], [`checkpoint`], [`tensor_file`]: what it leaves.
-//! - [`evaluate`]: kNN and the linear probe; [`finetune`]: classifiers from few labels; [`embed`]: features as files; [`weights`]: encoders for and from other programs.
-//! - [`inspect`]: what is in shards beyond counts: the pixels' statistics, a recipe's steps, near-duplicates; [`preview`]: what training sees of
-//!   them; [`canvas`], [`html`]: pictures and pages with text.
-//! - [`online_probe`]: a classifier that learns beside the encoder; [`trace`]: what each thread does when.
-//! - [`study`]: many runs in turn, the paper's tables in small.
-//! - [`progress`], [`metrics`], [`console`]: what a person and a program are told.
-//! - [`provenance`]: what program, machine and data results come from.
-//! - [`record`]: a run read back; [`report`]: runs as one HTML file; [`runs`]: runs listed and compared; [`serve`]: the
-//!   page live; [`gallery`]: images for it; [`tensorboard`]: event files.
-//! - [`world`]: the processes of a run, where several train together.
-//! - [`dry_run`]: what a run would take; [`bench`](mod@bench), [`process`]: how fast loader and model are, and what they take.
-//! - [`device`]: the CPU or a GPU; [`doctor`]: what a machine has, and whether the two agree.
+//! - [`config`]: a run's settings; [`data`], [`feed`]: its input; [`run_dir`], [`checkpoint`], [`tensor_file`]: its files.
+//! - [`evaluate`]: kNN and the linear probe; [`finetune`]: classifiers from few labels; [`embed`]: features as files; [`weights`]: import and export of encoders.
+//! - [`inspect`]: statistics of pixels, a recipe's steps, near-duplicates; [`preview`]: what training sees of the images;
+//!   [`canvas`], [`html`]: pictures and pages with text.
+//! - [`online_probe`]: a classifier trained along with the encoder; [`trace`]: what each thread does when.
+//! - [`study`]: runs the rows of the paper's tables, at a small scale.
+//! - [`progress`], [`metrics`], [`console`]: output for people and for programs.
+//! - [`provenance`]: the program, machine and data that results come from.
+//! - [`record`]: reads a run's files; [`report`]: runs as one HTML file; [`runs`]: lists and compares runs; [`serve`]: the
+//!   live page; [`gallery`]: images for it; [`tensorboard`]: event files.
+//! - [`world`]: the processes of a run, if several train together.
+//! - [`dry_run`]: estimates of a run's cost; [`bench`](mod@bench), [`process`]: speed and memory of loader and model.
+//! - [`device`]: the CPU or a GPU; [`doctor`]: checks the machine, and compares the two.
 //! - [`cli`], [`commands`], [`error`], [`interrupt`]: the command line around it.
-//! - [`demo`]: the small data set that `simsiam train` makes when it is given none.
+//! - [`demo`]: the small data set that `simsiam train` draws when it is given none.
 
 pub mod bench;
 pub mod canvas;

@@ -23,7 +23,7 @@ pub fn encode(tensors: &[NamedTensor], metadata: Option<HashMap<String, String>>
 #[derive(Debug, thiserror::Error)]
 pub enum TensorFileError {
     /// The bytes are something else, or are cut.
-    #[error("no safetensors file ({0})")]
+    #[error("not a safetensors file ({0})")]
     Format(#[from] SafeTensorError),
     /// A wanted tensor holds no real numbers.
     #[error("tensor \"{name}\" is {dtype}; F64, F32, F16 and BF16 can be read")]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the program on the inputs of ../shared/cases, beside Pillow, and writes docs/cases.md.
+"""Runs the program and Pillow on the inputs of ../shared/cases, and writes docs/cases.md.
 
     cargo build && python3 tools/cases.py                          # needs numpy and Pillow 13
     SIMSIAM_INSTRUCTIONS=scalar python3 tools/cases.py --out -     # as the program would on another processor
@@ -60,13 +60,13 @@ def main():
 
 
 def table(path):
-    """What an input is and what is expected of it, by its name."""
+    """Description and expected result of each input, by name."""
     rows = [[cell.strip() for cell in line.strip().strip("|").split(" | ")] for line in path.read_text().splitlines()]
     return {row[0]: (row[2], row[3]) for row in rows if len(row) >= 4 and "/" in row[0]}
 
 
 class Program:
-    """The program, and a folder for what it reads and writes."""
+    """The program, and a folder for its input and output."""
 
     def __init__(self, path, folder):
         self.path, self.folder = path.resolve(), folder
@@ -79,7 +79,7 @@ class Program:
         return done.returncode, plain(done.stdout), plain(done.stderr)
 
     def pixels(self, paths):
-        """Expected, seen and verdict for each image: its pixels beside Pillow's."""
+        """Expected, seen and verdict for each image: its pixels compared with Pillow's."""
         with tarfile.open(self.folder / "images.tar", "w") as shard:
             for number, path in enumerate(paths):
                 shard.add(path, f"{number:04}.jpg")
@@ -91,7 +91,7 @@ class Program:
             yield judge_pixels(path.read_bytes(), self.folder / f"pixels/{number:04}.png", causes.get(f"{number:04}"))
 
     def shard(self, path):
-        """Expected, seen and verdict for a shard: what the second look at it says, when its index is there."""
+        """Expected, seen and verdict for a shard, by the second `inspect`, which finds an index."""
         (self.folder / path.name).write_bytes(path.read_bytes())
         first, (code, out, err) = (self.run("inspect", path.name, "--verify", "--json") for _ in range(2))
         said = list(dict.fromkeys(line.strip() for line in err.splitlines() if line.strip()))
@@ -158,16 +158,16 @@ def counts(rows):
 def write(rows, jpegs):
     instructions = os.environ.get("SIMSIAM_INSTRUCTIONS")
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    yield "# Inputs that other loaders and decoders got wrong, and what becomes of them here"
+    yield "# Inputs that other loaders handle wrongly"
     yield ""
-    yield f"Written by `python3 tools/cases.py` at {commit}: {len(rows)} inputs, {counts(rows)}. Beside Pillow {PIL.__version__}, with"
-    yield f"`SIMSIAM_INSTRUCTIONS={instructions}`." if instructions else "the instructions that the processor has."
+    yield f"Written by `python3 tools/cases.py` at {commit}: {len(rows)} inputs, {counts(rows)}. Compared with Pillow {PIL.__version__},"
+    yield f"with `SIMSIAM_INSTRUCTIONS={instructions}`." if instructions else "with the processor's best instruction set."
     yield ""
-    yield "Seen is what `simsiam unpack --format png` gives for a JPEG (the greatest and the mean difference from Pillow, in levels"
-    yield "of 255), and for a tar what the second `simsiam inspect --verify` counts, with its warnings."
-    yield "Refused means: an error of one line, which the program names with shard and key, and counts. Everything that differs"
-    yield "from Pillow's pixels, an image that is neither a sample nor counted as unused, or a label that is dropped without a word"
-    yield "is a fault."
+    yield "- **seen**: for a JPEG, the largest and the mean difference from Pillow in levels of 255, after `simsiam unpack --format png`."
+    yield "  For a tar, the counts and warnings of the second `simsiam inspect --verify`, which reads the index of the first."
+    yield "- **refused**: one error that names shard, key and cause; the sample is counted as bad."
+    yield "- **fault**: pixels other than Pillow's, an image that is neither a sample nor counted as unused, or a label dropped without a"
+    yield "  message."
     for title, part in (("JPEG", rows[:jpegs]), ("Tar", rows[jpegs:])):
         yield from ("", f"## {title}", "", "| input | what | expected | seen | verdict |", "|---|---|---|---|---|")
         for row in part:

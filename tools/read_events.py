@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Reads a run's event files with the `tensorboard` package, and prints what is in them.
+"""Reads a run's event files with the `tensorboard` package, and prints their contents.
 
     python3 tools/read_events.py RUN/tensorboard
 
-Exits with 1 where the package finds less than a run of an epoch writes.
+Exits with 1 if the package finds less than a run of one epoch writes.
 """
 
 import csv

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Plays two machines on one: two network namespaces with names of their own, host-a and host-b, and a cable between them.
+# Simulates two machines on one: two network namespaces, host-a and host-b, connected by a virtual cable.
 #
 #   tools/two_hosts.sh mpirun OPTIONS... PROGRAM...     mpirun on host-a, with a slot on each host
-#   tools/two_hosts.sh cut                              meanwhile: the cable is cut
+#   tools/two_hosts.sh cut                              in the meantime: cuts the cable
 #
-# Needs Linux, root, iproute2 and Open MPI. What it made is gone when it ends.
+# Needs Linux, root, iproute2 and Open MPI. Removes the namespaces when it ends.
 set -euo pipefail
 
 if [ "${1:-}" = cut ]; then
@@ -13,7 +13,7 @@ fi
 [ "${1:-}" = mpirun ] || { sed -n 2,8p "$0"; exit 2; }
 shift
 
-# Runs a command on a host: what a remote shell does.
+# Runs a command on a host, in place of ssh.
 on_host='#!/bin/sh
 host=$1; shift
 exec ip netns exec "simsiam-${host#host-}" unshare --uts sh -c "hostname \"\$0\"; $*" "$host"'

@@ -1,4 +1,4 @@
-"""Makes 12-megapixel JPEGs out of smaller photographs, as one shard: enlarged to 4000 x 3000, with a camera's grain.
+"""Makes one shard of 12-megapixel JPEGs from smaller photographs, enlarged to 4000 x 3000 with simulated grain.
 
 usage: python3 large_photographs.py OUT.tar SHARD.tar [--count 40]
 Needs: numpy, pillow.

@@ -1,7 +1,7 @@
-"""What users would load images with instead, each doing the same work as well as it can: augmented views of each image.
+"""Other image loaders, each doing the same work in its best configuration: augmented views of each image.
 
 usage: python3 loaders.py PEER FOLDER [--set imagenet|cifar] [--workers N] [--seconds S]
-Prints versions and `images_per_s: N`: one image is decoded once and gives two normalised f32 views, or SwAV's eight. PEER is one of
+Prints versions and `images_per_s: N`: each image is decoded once and gives two normalised f32 views, or SwAV's eight. PEER is one of
   torchvision     PIL and torchvision's transforms in torch's DataLoader: facebookresearch/simsiam's own code path
   swav            the same for SwAV's 2 views of 224 and 6 of 96 (of cifar, 2 of 32 and 6 of 16): facebookresearch/swav's
                   multicropdataset.py, with Pillow's blur
@@ -9,8 +9,8 @@ Prints versions and `images_per_s: N`: one image is decoded once and gives two n
   dali            NVIDIA DALI's operators for the processor
   ffcv            FFCV, which has no hue, gray and blur: less work than the others; it stores its own JPEGs, of quality 90
   turbojpeg       libjpeg-turbo decoding whole images to RGB, and nothing else
-Needs: what the peer is made of. All threads of the libraries' own are off: parallelism comes from --workers alone. With `--workers 0`
-torch's DataLoader has no process of its own, and `cores_busy: N` says how many cores the peer kept busy.
+Needs the peer's packages. The libraries' own threads are off: parallelism comes from --workers alone. With `--workers 0`
+torch's DataLoader starts no process, and `cores_busy: N` is the number of cores that the peer kept busy.
 """
 import os
 

@@ -1,9 +1,9 @@
 /* Makes JPEGs of every kind that libjpeg writes, for pillow_check.py: gray, YCbCr, RGB, CMYK, YCCK; sampling factors 1 to 4 that
- * divide; one scan, a scan a component, Y before the rest, progressive by a random script; restart intervals; qualities 1 to
- * 100; with and without JFIF and Adobe markers; and some cut behind one of their scans, as a preview is.
+ * divide; one scan, one scan per component, Y before the rest, progressive by a random script; restart intervals; qualities 1 to
+ * 100; with and without JFIF and Adobe markers; and some cut after one of their scans, like a preview.
  *
  * usage: cc -O2 odd_jpegs.c -ljpeg -o odd_jpegs && ./odd_jpegs FOLDER COUNT [LARGEST_SIDE] && tar cf odd.tar -C FOLDER .
- * A file depends on its number alone.
+ * A file depends only on its number.
  */
 #include <stdio.h>
 #include <stdlib.h>

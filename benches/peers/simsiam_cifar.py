@@ -1,8 +1,8 @@
-"""The preset `cifar10` in PyTorch, to hold this project's runs against: the same shards, read through Pillow and torchvision.
+"""The preset `cifar10` in PyTorch, for comparison with this project's runs: the same shards, read by Pillow and torchvision.
 
 usage: python3 simsiam_cifar.py 'cifar10/train-*.tar' cifar10/test-000.tar [--epochs 10] [--batch-size 128] [--seed 0]
            [--stop-gradient false] [--knn-every 2]
-Needs: torch, torchvision. Prints one line every --log-every steps and one an epoch, with the columns of `simsiam train`.
+Needs: torch, torchvision. Prints one line every --log-every steps and one per epoch, with the columns of `simsiam train`.
 """
 import argparse
 import glob

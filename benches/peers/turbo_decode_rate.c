@@ -1,4 +1,4 @@
-/* Prints how many JPEGs a second libjpeg-turbo decodes to RGB, from memory, as pipeline/examples/decode_rate.rs does.
+/* Prints how many JPEGs per second libjpeg-turbo decodes to RGB, from memory, as pipeline/examples/decode_rate.rs does.
  *
  * usage: cc -O2 turbo_decode_rate.c -ljpeg -o turbo_decode_rate && ./turbo_decode_rate ROUNDS FILE...
  */

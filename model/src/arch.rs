@@ -1,4 +1,4 @@
-//! The encoders by name, and the sizes that [`network`](crate::network) compiles them for.
+//! The encoders by name, and the image sizes that [`network`](crate::network) compiles them for.
 
 use std::fmt;
 
@@ -38,7 +38,7 @@ macro_rules! encoders {
             /// All of them.
             pub const ALL: &[Arch] = &[$(Arch::$arch),+];
 
-            /// Heights and widths of the images that it is compiled for, ascending.
+            /// Heights and widths of the images that it is compiled for, in ascending order.
             pub fn sizes(self) -> &'static [usize] {
                 match self {
                     $(Arch::$arch => &[$($size),+],)+
@@ -57,7 +57,7 @@ macro_rules! encoders {
                 }
             }
 
-            /// Names and shapes of its tensors, running statistics too, in its order.
+            /// Names and shapes of its tensors, running statistics included, in order.
             pub fn tensors(self) -> Vec<(String, Vec<usize>)> {
                 let (dev, rng) = (Cpu::default(), InitRng::blank());
                 match self {
@@ -109,13 +109,13 @@ encoders! {
 }
 
 impl Arch {
-    /// The size of small crops beside images of `size`: the largest that it is compiled for up to half of that, if there is
-    /// one. With images of 224 that are SwAV's 96.
+    /// The size of small crops for full-size images of `size`: the largest compiled size up to half of it, if there is
+    /// one. For 224 this is SwAV's 96.
     pub fn small_size(self, size: usize) -> Option<usize> {
         self.sizes().iter().copied().filter(|small| 2 * small <= size).max()
     }
 
-    /// What a training step takes for two views of an image of this size on the CPU in single precision, in MiB.
+    /// Memory of a training step per image, for two views of this size on the CPU in single precision, in MiB.
     pub fn mib_an_image(self, size: usize) -> f64 {
         let largest = self.sizes()[self.sizes().len() - 1];
         let scale = size as f64 / largest as f64;

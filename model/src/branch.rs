@@ -13,18 +13,18 @@ use crate::tensors::{Features, Taped, View, sized};
 /// projections of `DIM` channels.
 #[derive(Clone, Debug)]
 pub struct Branch<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> {
-    /// The backbone; what training is for.
+    /// The encoder, whose training is the goal.
     pub encoder: Backbone<FEATURES, D>,
     /// The projection head.
     pub projector: Projector<FEATURES, WIDTH, DIM, D>,
-    /// Copies of the features of training passes, where they are asked for.
+    /// Copies of the features of training passes, if requested.
     kept: Option<Vec<f32>>,
 }
 
 impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
     Branch<FEATURES, WIDTH, DIM, D>
 {
-    /// Puts a projector on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
+    /// Puts a projector on an encoder. Its initial values depend only on `rng`'s seed and the parameters' names.
     ///
     /// # Panics
     /// If the projector's depth is neither 2 nor 3.
@@ -37,8 +37,8 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
         self.projector.forward(self.encoder.forward(x))
     }
 
-    /// The training pass of one view. The views of a batch go through one after the other, so that batch norm's
-    /// statistics are per view.
+    /// The training pass of one view. The views of a batch pass one after the other, so batch norm's statistics are per
+    /// view.
     pub fn forward_mut(&mut self, x: View<D, Taped<D>>) -> Features<D, DIM, Taped<D>> {
         let features = self.encoder.forward_mut(x);
         if let Some(kept) = &mut self.kept {
@@ -47,19 +47,20 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
         self.projector.forward_mut(features)
     }
 
-    /// [`forward_mut`](Self::forward_mut) as a target: normalised by the batch's statistics, but without a gradient.
+    /// As [`forward_mut`](Self::forward_mut), but for a target: normalised by the batch's statistics, without a
+    /// gradient.
     pub fn target(&mut self, x: &View<D>) -> Features<D, DIM> {
         self.forward_mut(x.clone().leaky_traced()).split_tape().0
     }
 
-    /// `self = momentum self + (1 - momentum) leader` for every parameter. The running statistics of batch norm stay its
-    /// own, as in MoCo and BYOL: its own passes renew them.
+    /// `self = momentum self + (1 - momentum) leader` for every parameter. Batch norm's running statistics are not
+    /// averaged, as in MoCo and BYOL: its own passes update them.
     pub fn follow(&mut self, leader: &Self, momentum: f64) {
         follow(self, leader, momentum);
     }
 }
 
-/// What evaluation asks of a network, whatever its widths.
+/// What evaluation needs of a network, independent of its widths.
 pub trait Encoding<D: Backend> {
     /// Height and width of the full-size images.
     fn size(&self) -> usize;
@@ -88,15 +89,15 @@ pub trait Encoding<D: Backend> {
     /// If the images are of a size that the encoder is not compiled for.
     fn encode_mut(&mut self, x: View<D, Taped<D>>) -> Encoded<D>;
 
-    /// The encoder's tensors, by names without the encoder's own.
+    /// The encoder's tensors, by their names within the encoder.
     fn encoder_mut(&mut self) -> &mut dyn NamedTensors<D>;
 
-    /// The features of the training passes since the last call, `views x batch x features`, detached; none before the first call,
-    /// which begins to keep them.
+    /// The features of the training passes since the last call, `views x batch x features`, detached. The first call
+    /// returns none and starts keeping them.
     fn take_features(&mut self) -> Vec<f32>;
 }
 
-/// Features on the way through a training pass, for a loss that is computed elsewhere.
+/// Features in the middle of a training pass, for a loss that is computed elsewhere.
 pub struct Encoded<D: Backend> {
     /// The features, `batch x features` in row-major order.
     pub features: Vec<f32>,
@@ -104,10 +105,10 @@ pub struct Encoded<D: Backend> {
 }
 
 impl<D: Backend> Encoded<D> {
-    /// Takes the loss's gradient by the features, `batch x features`, to the gradients of the parameters.
+    /// Backpropagates the loss's gradient with respect to the features, `batch x features`, to the parameters.
     ///
     /// # Panics
-    /// If there are more or fewer values.
+    /// If the number of values differs.
     pub fn backward(self, gradient: Vec<f32>) -> Gradients<f32, D> {
         let (features, tape) = self.tensor.split_tape();
         let gradient = features.device().tensor_from_vec(gradient, *features.shape());

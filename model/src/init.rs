@@ -10,10 +10,10 @@ use crate::backend::Backend;
 use crate::module::joined;
 use crate::tensors::{Channels, Features};
 
-/// A generator of initial values with one stream for each parameter name.
+/// A generator of initial values with one random stream per parameter name.
 ///
-/// A parameter's values are a function of the seed and its full name, so they don't depend on the order in which
-/// a network is built, nor on what else it holds.
+/// A parameter's values depend only on the seed and its full name, not on the order in which the network is built or on
+/// its other parts.
 #[derive(Clone, Debug)]
 pub struct InitRng {
     /// None for zeros.
@@ -23,18 +23,18 @@ pub struct InitRng {
 }
 
 impl InitRng {
-    /// The generator of a whole network, each residual block of which begins as the identity: the scale of its last
-    /// batch norm is 0 (Goyal et al. 2017).
+    /// The generator of a whole network. Each residual block starts as the identity: the scale of its last batch norm
+    /// is 0 (Goyal et al. 2017).
     pub fn new(seed: u64) -> Self {
         Self { seed: Some(seed), path: String::new(), zero_init_residual: true }
     }
 
-    /// Draws nothing but zeros: for a network whose names and shapes alone are asked for.
+    /// Draws only zeros: for a network of which only names and shapes are needed.
     pub fn blank() -> Self {
         Self { seed: None, ..Self::new(0) }
     }
 
-    /// Whether residual blocks begin as the identity; if not, the scale of their last batch norm is 1.
+    /// Whether residual blocks start as the identity; if not, the scale of their last batch norm is 1.
     pub fn zero_init_residual(self, zero: bool) -> Self {
         Self { zero_init_residual: zero, ..self }
     }
@@ -44,7 +44,7 @@ impl InitRng {
         if self.zero_init_residual { dev.zeros() } else { dev.ones() }
     }
 
-    /// The generator of the network's part `name`.
+    /// The generator of the part `name` of the network.
     pub fn child(&self, name: &str) -> Self {
         Self { path: joined(&self.path, name), ..self.clone() }
     }

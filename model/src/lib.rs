@@ -1,22 +1,22 @@
-//! Shape-checked SimSiam on dfdx: layers, encoders, objectives and kernels.
+//! Self-supervised learning on dfdx with shapes checked at compile time: layers, encoders, methods and kernels.
 //!
 //! Code map, in reading order:
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`tensors`] | the two tensor types that flow, [`Images`] and [`Features`], and the images' format |
-//! | [`module`] | what a network is: [`Module`] (built from a generator of initial values) and [`NamedTensors`] |
-//! | [`layers`] | convolution, batch norm, pooling, linear; each checks its shapes when it is compiled |
-//! | [`encoders`] | ResNets for 32 x 32 and for photographs behind one trait, [`Encoder`] |
+//! | [`tensors`] | the two tensor types between layers, [`Images`] and [`Features`], and the images' format |
+//! | [`module`] | the traits of a network: [`Module`] (built from a generator of initial values) and [`NamedTensors`] |
+//! | [`layers`] | convolution, batch norm, pooling, linear; each checks its shapes at compile time |
+//! | [`encoders`] | ResNets for 32 x 32 images and for photographs, behind one trait, [`Encoder`] |
 //! | [`heads`], [`branch`] | projector and predictor; encoder and projector together: [`Branch`] |
 //! | [`methods`] | SimSiam and its relatives behind one trait, [`Method`](methods::Method) |
-//! | [`objective`] | what they minimise, one equation a file, and how outputs spread |
-//! | [`network`], [`arch`] | every encoder with every method by name, compiled here once |
-//! | [`optim`] | SGD with momentum, LARS and AdamW, and one learning rate for the predictor |
-//! | [`state`] | named values out of and into a network, for checkpoints |
-//! | [`init`] | the generator of initial values, a stream per parameter name |
-//! | [`collective`] | several processes on one network, each with a share of the batch |
-//! | [`backend`] | the operations that a device must offer, and dfdx's `Cpu` offering them |
+//! | [`objective`] | their losses, one equation per file, and the spread of the outputs |
+//! | [`network`], [`arch`] | every encoder with every method by name, compiled once, here |
+//! | [`optim`] | SGD with momentum, LARS and AdamW, with learning rates per group of parameters |
+//! | [`state`] | export and import of a network's named values, for checkpoints |
+//! | [`init`] | the generator of initial values, with a stream per parameter name |
+//! | [`collective`] | several processes that train one network, each on a share of the batch |
+//! | [`backend`] | the operations that a device must offer, with implementations for dfdx's `Cpu` and `Cuda` |
 //!
 //! Every layer records its own operation on dfdx's tape, so `loss.backward()` is dfdx's, and everything is generic
 //! over one trait, [`Backend`].

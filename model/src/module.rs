@@ -1,4 +1,4 @@
-//! What a network is: something built from a generator of initial values, whose tensors have names.
+//! A network is built from a generator of initial values, and its tensors have names.
 
 use std::any::Any;
 use std::ops::{Deref, DerefMut};
@@ -11,33 +11,33 @@ use crate::collective::Ranks;
 use crate::init::InitRng;
 use crate::optim::is_trained;
 
-/// A piece of network that knows how its values begin.
+/// A part of a network that knows how to initialise its values.
 pub trait Module<D: Backend>: NamedTensors<D> {
-    /// Builds the piece on `dev` with the initial values that `rng`'s seed and path give.
+    /// Builds the part on `dev`, with initial values from `rng`'s seed and path.
     fn new(dev: &D, rng: &InitRng) -> Self;
 }
 
-/// Named tensors in a fixed order: what checkpoints, optimisers and momentum networks go through.
+/// Named tensors in a fixed order, which checkpoints, optimisers and momentum networks iterate over.
 ///
 /// Names are those of PyTorch's `state_dict`, such as `encoder.layer1.0.conv1.weight`.
 pub trait NamedTensors<D: Backend> {
     /// Visits every tensor; its name is `prefix.name`, or `name` when the prefix is empty.
     fn visit(&self, prefix: &str, each: &mut Visitor<'_, D>);
 
-    /// Visits every tensor, to change it.
+    /// Visits every tensor mutably.
     ///
     /// # Errors
-    /// The first that `each` gives.
+    /// The first error of `each`.
     fn visit_mut(&mut self, prefix: &str, each: &mut VisitorMut<'_, D>) -> Result<(), D::Err>;
 
-    /// Tells the layers which ranks their batches are divided among.
+    /// Sets the ranks that the layers' batches are divided among.
     fn join(&mut self, ranks: &Ranks);
 }
 
-/// What is done with each tensor: called with its name, whether it is a parameter (not a running statistic), and itself.
+/// A callback for each tensor, with its name, whether it is a parameter (not a running statistic), and the tensor.
 pub type Visitor<'a, D> = dyn FnMut(&str, bool, &dyn AnyTensor<D>) + 'a;
 
-/// What is done to each tensor.
+/// A callback that may change each tensor.
 pub type VisitorMut<'a, D> =
     dyn FnMut(&str, bool, &mut dyn AnyTensor<D>) -> Result<(), <D as HasErr>::Err> + 'a;
 
@@ -89,10 +89,10 @@ pub(crate) fn follow<D: Backend, M: NamedTensors<D>>(follower: &mut M, leader: &
 
 /// A parameter or a buffer, of any shape. Only parameters have gradients, follow others and are updated.
 pub trait AnyTensor<D: Backend> {
-    /// Where it is.
+    /// The device that holds it.
     fn on_device(&self) -> &D;
 
-    /// Its sizes.
+    /// Its shape.
     fn sizes(&self) -> Vec<usize>;
 
     /// The values in row-major order.
@@ -104,7 +104,7 @@ pub trait AnyTensor<D: Backend> {
     /// If it has none.
     fn gradient(&self, grads: &Gradients<f32, D>) -> Vec<f32>;
 
-    /// Takes its gradient, which may be of several parts of the batch, one after the other.
+    /// Takes its gradient, which may consist of several parts of the batch, concatenated.
     ///
     /// # Errors
     /// If the device fails.
@@ -116,31 +116,31 @@ pub trait AnyTensor<D: Backend> {
     /// If the device fails.
     fn put_gradient(&self, grads: &mut Gradients<f32, D>, values: &[f32]) -> Result<(), D::Err>;
 
-    /// Sets its gradient to 0; no other is kept from now on, but for those of which this was asked before.
+    /// Sets its gradient to 0. From now on, only gradients for which this was called are kept.
     fn zero_gradient(&self, grads: &mut Gradients<f32, D>);
 
-    /// The same values once more, for [`follow`](Self::follow).
+    /// A handle to the same values, for [`follow`](Self::follow).
     fn shared(&self) -> Box<dyn Any>;
 
-    /// `self = momentum self + (1 - momentum) leader`, where `leader` is what [`shared`](Self::shared) gave.
+    /// `self = momentum self + (1 - momentum) leader`, where `leader` comes from [`shared`](Self::shared).
     ///
     /// # Panics
-    /// If it is of another shape.
+    /// If it has another shape.
     fn follow(&mut self, leader: &dyn Any, momentum: f64);
 
     /// Replaces all values.
     ///
     /// # Panics
-    /// If there are more or fewer.
+    /// If the number of values differs.
     fn replace(&mut self, values: &[f32]);
 
-    /// A step by its gradient, with what the step's rule keeps of it.
+    /// Updates it by its gradient and the rule's state for it.
     ///
     /// # Errors
     /// If the device fails.
     ///
     /// # Panics
-    /// If more or fewer tensors are kept than the rule works with.
+    /// If the state has another number of tensors than the rule needs.
     fn update(
         &mut self,
         step: &Step,
@@ -149,14 +149,14 @@ pub trait AnyTensor<D: Backend> {
     ) -> Result<(), D::Err>;
 }
 
-/// The numbers of one step of a parameter, by its optimiser's rule.
+/// The parameters of one update step, by the optimiser's rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Step {
     /// Keeps a velocity.
     Sgd(SgdStep),
     /// Keeps a velocity.
     Lars(LarsStep),
-    /// Keeps the first and the second moment.
+    /// Keeps the first and second moments.
     AdamW(AdamWStep),
 }
 
@@ -324,7 +324,7 @@ impl<S: ConstShape, D: Backend> NamedTensors<D> for Tensor<S, f32, D> {
     fn join(&mut self, _: &Ranks) {}
 }
 
-/// A tensor that is kept with the network but is no parameter, such as a running statistic.
+/// A tensor of the network that is not a parameter, such as a running statistic.
 #[derive(Clone, Debug)]
 pub struct Buffer<S: Shape, D: Backend>(pub Tensor<S, f32, D>);
 

@@ -1,7 +1,7 @@
-//! Networks by name: every method on every encoder, built once, behind an interface without their sizes.
+//! Networks by name: every method on every encoder, behind an interface without sizes.
 //!
-//! Sizes are types. An encoder is compiled for each size of images, a method for each width of features: here, for every
-//! device, so that no crate that uses them need do it again.
+//! Sizes are part of the types: an encoder is compiled for each image size, a method for each feature width. They are
+//! compiled here, for every device, so that dependent crates need not compile them again.
 
 use dfdx::prelude::*;
 
@@ -16,12 +16,12 @@ use crate::tensors::View;
 
 /// A device that networks are compiled for.
 pub trait Networks: Backend {
-    /// The network at its beginning, for full-size images of `size x size`; its initial values are a function of `rng`'s seed and
-    /// of the parameters' names.
+    /// A new network for full-size images of `size x size`. Its initial values depend only on `rng`'s seed and the
+    /// parameters' names.
     ///
     /// # Panics
-    /// If the encoder is not compiled for the size, the method's settings name a depth or a width that is not compiled, or
-    /// the device has not enough memory.
+    /// If the encoder is not compiled for the size, the settings name a depth or width that is not compiled, or the
+    /// device has too little memory.
     fn network(
         &self,
         arch: Arch,
@@ -73,7 +73,7 @@ impl<D: Backend> Network<D> {
         Self { method, dev: dev.clone(), ranks: Ranks::default() }
     }
 
-    /// Height and width of each view of an image that a step takes.
+    /// Height and width of each view of an image in a step.
     pub fn view_sizes(&self) -> Vec<usize> {
         self.method.view_sizes()
     }
@@ -102,14 +102,14 @@ impl<D: Backend> Network<D> {
         View::copied(&self.dev, self.method.online().size(), images)
     }
 
-    /// Gradients of 0 for all trained parameters.
+    /// Zero gradients for all trained parameters.
     pub fn alloc_grads(&self) -> Gradients<f32, D> {
         self.method.alloc_grads()
     }
 
-    /// The training pass of the views of `samples` that were sent to the device, of the [`view_sizes`](Self::view_sizes); its
-    /// tape begins with `grads`. Among several ranks, that [`join`](NamedTensors::join) told of, these are this rank's samples and
-    /// the loss is the whole batch's; [`sum_gradients`](Self::sum_gradients) completes its gradient.
+    /// The training pass of the views of `samples` that were sent to the device, with [`view_sizes`](Self::view_sizes).
+    /// Its tape starts with `grads`. With several ranks, set by [`join`](NamedTensors::join), these are this rank's
+    /// samples, and the loss is the whole batch's; [`sum_gradients`](Self::sum_gradients) completes its gradient.
     pub fn loss(&mut self, mut sent: D::Sent, samples: &[usize], grads: Gradients<f32, D>) -> StepLoss<D> {
         let received = |size| View::received(&self.dev, &mut sent, samples.len(), size);
         let views = self.method.view_sizes().into_iter().map(received).collect();
@@ -117,26 +117,26 @@ impl<D: Backend> Network<D> {
         self.method.loss(Batch { views, samples, ranks: &self.ranks }, grads)
     }
 
-    /// The encoder's training pass of the only view of `images` images that were sent to the device; its tape begins with
-    /// `grads`. For a loss of its own, as a classifier's.
+    /// The encoder's training pass of the only view of `images` images that were sent to the device, for another loss
+    /// such as a classifier's. Its tape starts with `grads`.
     pub fn encode_mut(&mut self, mut sent: D::Sent, images: usize, grads: Gradients<f32, D>) -> Encoded<D> {
         let size = self.method.online().size();
         let view = View::received(&self.dev, &mut sent, images, size);
         self.method.online_mut().encode_mut(view.traced(grads))
     }
 
-    /// The encoder's tensors, by names without the encoder's own.
+    /// The encoder's tensors, by their names within the encoder.
     pub fn encoder_mut(&mut self) -> &mut dyn NamedTensors<D> {
         self.method.online_mut().encoder_mut()
     }
 
-    /// The encoder's pooled features in the training passes since the last call, `views x batch x features` in row-major order, without a
-    /// gradient. There are none before the first call, which begins to keep them.
+    /// The encoder's pooled features in the training passes since the last call, `views x batch x features` in
+    /// row-major order, detached. The first call returns none and starts keeping them.
     pub fn take_features(&mut self) -> Vec<f32> {
         self.method.online_mut().take_features()
     }
 
-    /// Replaces the gradients of this rank's images by the sums over all ranks, before an update.
+    /// Replaces this rank's gradients by the sums over all ranks, before an update.
     ///
     /// # Errors
     /// If the device fails.
@@ -149,7 +149,8 @@ impl<D: Backend> Network<D> {
         self.method.zero_grads(grads);
     }
 
-    /// What is left to do once the parameters have been updated, after `steps`, a share `progress` of all.
+    /// Finishes a step after the parameters have been updated. `steps` is the number of steps done, `progress` their
+    /// share of all.
     pub fn end_step(&mut self, steps: u64, progress: f64) {
         self.method.end_step(steps, progress);
     }

@@ -1,4 +1,4 @@
-//! Named values out of and into a network, for checkpoints.
+//! Exports and imports a network's named values, for checkpoints.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ pub struct NamedTensor {
     pub data: Vec<f32>,
 }
 
-/// Why values don't fit a network.
+/// Why values do not fit a network.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum StateError {
-    /// A tensor of the network is not among the values.
+    /// A tensor of the network is missing.
     #[error("tensor \"{0}\" is missing")]
     Missing(String),
     /// A tensor has another shape.
@@ -34,33 +34,33 @@ pub enum StateError {
         /// The shape that was given.
         found: Vec<usize>,
     },
-    /// A tensor has more or fewer values than its shape says.
+    /// The number of values does not match the shape.
     #[error("tensor \"{name}\" has {found} values, its shape says {expected}")]
     Length {
         /// The tensor's name.
         name: String,
-        /// The number of values that the shape says.
+        /// The number of values that the shape implies.
         expected: usize,
         /// The number of values.
         found: usize,
     },
-    /// A name is given twice.
+    /// A name occurs twice.
     #[error("tensor \"{0}\" is given twice")]
     Duplicate(String),
-    /// An optimiser's values are another's.
+    /// The values belong to another optimiser.
     #[error("the values are those of the optimizer {found}, not of {expected}")]
     OtherOptimizer {
-        /// The optimiser that takes them.
+        /// The importing optimiser.
         expected: &'static str,
-        /// The one that gave them.
+        /// The exporting optimiser.
         found: &'static str,
     },
-    /// A given tensor is not the network's.
+    /// A tensor is not part of the network.
     #[error("tensor \"{0}\" is not part of the network")]
     Unknown(String),
 }
 
-/// All tensors of a network, running statistics too, in the network's order.
+/// All tensors of a network, including running statistics, in the network's order.
 pub fn export<D: Backend, M: NamedTensors<D> + ?Sized>(module: &M) -> Vec<NamedTensor> {
     let mut tensors = Vec::new();
     module.visit("", &mut |name, _, tensor| {
@@ -72,7 +72,7 @@ pub fn export<D: Backend, M: NamedTensors<D> + ?Sized>(module: &M) -> Vec<NamedT
 /// Replaces all tensors of a network.
 ///
 /// # Errors
-/// If a tensor is missing, has another shape, or is left over. Nothing has changed then.
+/// If a tensor is missing, has another shape, or is left over. Nothing changes then.
 pub fn import<D: Backend, M: NamedTensors<D> + ?Sized>(
     module: &mut M,
     tensors: &[NamedTensor],

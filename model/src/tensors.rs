@@ -4,11 +4,12 @@ use dfdx::prelude::*;
 
 use crate::backend::{Backend, Format, computed, take_gradient};
 
-/// Images or feature maps, `batch x C x S x S`: channels and size are types, batch and [`Format`] are run-time values.
+/// Images or feature maps, `batch x C x S x S`. Channels and size are part of the type; batch and [`Format`] are
+/// run-time values.
 ///
-/// A type of its own around dfdx's tensor: in [`Format::Bf16`] the tensor's elements are words of two values, to which no
-/// operator of dfdx may be applied. [`tensor`](Self::tensor) gives what dfdx can work on. The tensor's own shape is a
-/// run-time value, so that what layers do with it is compiled once, and not for each size.
+/// This wraps dfdx's tensor: in [`Format::Bf16`] its elements are words of two values, on which dfdx's operators do not
+/// work. [`tensor`](Self::tensor) gives a tensor for them. The tensor's own shape is a run-time value, so the layers'
+/// code is compiled once instead of once per size.
 #[derive(Clone, Debug)]
 pub struct Images<D: Storage<f32>, const C: usize, const S: usize, T = NoneTape>(pub(crate) Stored<D, T>);
 
@@ -21,14 +22,14 @@ pub type ImagesShape = (usize, usize, usize, usize);
 /// The shape of the tensor of a batch of images.
 ///
 /// # Panics
-/// If images of one channel are to be of [`Format::Bf16`]: as many words would be of either format.
+/// If `format` is [`Format::Bf16`] and there is one channel: the number of words could not tell the formats apart.
 pub fn images_shape(batch: usize, channels: usize, size: usize, format: Format) -> ImagesShape {
     assert!(channels > 1 || format == Format::F32, "one channel makes no pair");
     (batch, format.words(channels), size, size)
 }
 
 impl<D: Backend, const C: usize, const S: usize, T> Images<D, C, S, T> {
-    /// How many there are.
+    /// Number of images.
     pub fn batch(&self) -> usize {
         self.0.shape().0
     }
@@ -93,7 +94,7 @@ impl<D: Backend, const C: usize, const S: usize> Images<D, C, S> {
         Images(self.0.put_tape(tape))
     }
 
-    /// The same images with a new tape, which begins here and keeps the gradients of everything.
+    /// The same images with a new tape, which keeps all gradients.
     pub fn leaky_trace(&self) -> Images<D, C, S, Taped<D>> {
         Images(self.0.leaky_trace())
     }
@@ -104,8 +105,8 @@ impl<D: Backend, const C: usize, const S: usize> Images<D, C, S> {
     }
 }
 
-/// A view of each image of a batch, `batch x 3 x size x size`, as it comes to an encoder: its size is a run-time value
-/// until the encoder, whose layers are compiled for one, takes it.
+/// One view of each image of a batch, `batch x 3 x size x size`, as input of an encoder. Its size is a run-time value;
+/// the encoder's layers are compiled for given sizes.
 #[derive(Clone, Debug)]
 pub struct View<D: Storage<f32>, T = NoneTape>(Stored<D, T>);
 
@@ -125,7 +126,7 @@ impl<D: Backend> View<D> {
     /// The next of the views that were sent to the device.
     ///
     /// # Panics
-    /// If there is none left, or it is of another size.
+    /// If there is none left, or it has another size.
     pub fn received(dev: &D, sent: &mut D::Sent, batch: usize, size: usize) -> Self {
         let images = computed(dev.receive(sent, images_shape(batch, 3, size, Format::F32)));
         Self(images).computed_in(dev.image_format())
@@ -140,12 +141,12 @@ impl<D: Backend> View<D> {
         Self(computed(self.0.device().convert(3, &self.0, shape)))
     }
 
-    /// With the tape that begins with `grads`.
+    /// The same view with a tape that starts with `grads`.
     pub fn traced(self, grads: Gradients<f32, D>) -> View<D, Taped<D>> {
         View(self.0.traced(grads))
     }
 
-    /// With a tape that keeps the gradients of everything.
+    /// The same view with a tape that keeps all gradients.
     pub fn leaky_traced(self) -> View<D, Taped<D>> {
         View(self.0.leaky_traced())
     }
@@ -194,7 +195,7 @@ where
 /// Feature vectors, `batch x C`.
 pub type Features<D, const C: usize, T = NoneTape> = Tensor<(usize, Const<C>), f32, D, T>;
 
-/// One number for each channel, or for each output of a linear layer.
+/// One value per channel, or per output of a linear layer.
 pub type Channels<D, const C: usize> = Tensor<Rank1<C>, f32, D>;
 
 /// The tape of a training pass.
@@ -224,7 +225,7 @@ pub fn images_from<D: Backend, const C: usize, const S: usize>(dev: &D, nchw: &[
     images
 }
 
-/// Images in `format`, rounded to what it can hold; gradients flow back in the format of `x`.
+/// Images in `format`, rounded to it. Gradients flow back in the format of `x`.
 pub fn in_format<const C: usize, const S: usize, D: Backend, T: Tape<f32, D>>(
     x: Images<D, C, S, T>,
     format: Format,

@@ -53,7 +53,7 @@ fn bench_sample(criterion: &mut Criterion, name: &str, files: &[Vec<u8>], recipe
             for view in 0..2 {
                 let mut rng = ViewRng::new(1, 0, sample as u64, view as u64);
                 let params = recipe.draw(view, &mut rng, image.width, image.height);
-                augmenter.view(image.into(), &params, Layout::Nchw, &mut out);
+                augmenter.view(image.into(), &params, Layout::Nchw, &mut out).unwrap();
             }
             sample += 1;
         });
@@ -91,7 +91,9 @@ fn one_operation(criterion: &mut Criterion) {
             let draws = draws(&recipe, width, height);
             let mut draws = draws.iter().cycle();
             group.bench_function(name, |bencher| {
-                bencher.iter(|| augmenter.view(image.into(), draws.next().unwrap(), Layout::Nchw, &mut out));
+                bencher.iter(|| {
+                    augmenter.view(image.into(), draws.next().unwrap(), Layout::Nchw, &mut out).unwrap()
+                });
             });
         }
     }
@@ -115,7 +117,7 @@ fn resize(criterion: &mut Criterion) {
     let views = draws(&recipe, width, height);
     let mut views = views.iter().cycle();
     group.bench_function("simsiam", |bencher| {
-        bencher.iter(|| augmenter.view(image.into(), views.next().unwrap(), Layout::Nhwc, &mut out));
+        bencher.iter(|| augmenter.view(image.into(), views.next().unwrap(), Layout::Nhwc, &mut out).unwrap());
     });
 
     let source = ImageRef::new(width as u32, height as u32, &pixels, PixelType::U8x3).unwrap();

@@ -1,7 +1,7 @@
-//! JPEG decoding: whole, in part and reduced, on either instruction set, beside zune-jpeg.
+//! JPEG decoding: whole, in part and reduced, with and without SIMD, compared with zune-jpeg.
 //!
-//! On pictures made here, and on the shards of `../shared/data` where there are any. The time is that of one file, going
-//! round the files. A quick check: `cargo bench -p simsiam-pipeline --bench decode -- --test`.
+//! On generated pictures, and on the shards of `../shared/data` if there are any. Times are per file, cycling through the
+//! files. A quick check: `cargo bench -p simsiam-pipeline --bench decode -- --test`.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot read its input has nothing to measure")]
 

@@ -1,8 +1,8 @@
-//! Prints how many JPEGs a second one thread decodes to RGB, from memory, for `benches/decode.py`.
+//! Prints how many JPEGs per second one thread decodes to RGB, from memory, for `benches/decode.py`.
 //!
 //! `cargo run -p simsiam-pipeline --example decode_rate -- ROUNDS FILE...`
 //!
-//! Of each file it takes the least time of all rounds, so that what else the machine does counts little.
+//! Each file counts with its least time over all rounds, which reduces the effect of other load.
 
 use std::env;
 use std::error::Error;

@@ -1,4 +1,4 @@
-//! Goes through epoch after epoch for a while, and prints how many images a second came.
+//! Iterates over epochs for a given time, and prints the images per second.
 //!
 //! `cargo run --release -p simsiam-pipeline --example plain_loop -- imagenet|cifar10 BATCH WORKERS SECONDS SHARD...`
 

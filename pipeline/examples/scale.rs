@@ -1,4 +1,4 @@
-//! What the order of a billion samples costs 256 ranks: the real sampler on shards that don't exist, and a virtual clock.
+//! The cost of the order of a billion samples for 256 ranks: the real sampler on simulated shards, with a virtual clock.
 //!
 //! `cargo run -p simsiam-pipeline --example scale` prints the tables of benches/results/scale.md.
 
@@ -22,14 +22,16 @@ const IMAGES_A_SECOND: f64 = 1_000.0;
 const WINDOW: usize = 64;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("{SAMPLES} samples in {SHARDS} shards, {RANKS} ranks, a global batch of {BATCH}.\n");
-    println!("| order | open | epoch begins | resume in its middle | a sample |\n|---|---|---|---|---|");
+    println!("{SAMPLES} samples in {SHARDS} shards, {RANKS} ranks, global batch {BATCH}.\n");
+    println!(
+        "| order | open | start an epoch | resume in mid-epoch | draw a sample |\n|---|---|---|---|---|"
+    );
     for order in [Order::Shuffled, Order::Windows { shards: WINDOW }] {
         println!("| {} | {} |", name(order), costs(order)?.map(shown).join(" | "));
     }
 
     println!(
-        "\n| order | images of a rank a step | repeated within 1,000 steps | shards of a host's share of a window |"
+        "\n| order | images per rank and step | repeated within 1,000 steps | shards that a host reads per window |"
     );
     println!("|---|---|---|---|");
     for order in [Order::Shuffled, Order::Windows { shards: WINDOW }] {
@@ -40,11 +42,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let uses = sampler(Order::Windows { shards: WINDOW }, World::SINGLE)?.epoch(0).shards_ahead(0);
     let seconds = SAMPLES as f64 / (RANKS as f64 * IMAGES_A_SECOND);
     println!(
-        "\nAn epoch computes for {:.1} hours. A host of {RANKS_OF_HOST} ranks reads every shard once.\n",
+        "\nAn epoch takes {:.1} hours of computation. A host of {RANKS_OF_HOST} ranks reads every shard once.\n",
         seconds / 3600.0
     );
     println!(
-        "| network of a host | read ahead | waiting, share of the epoch | most shards held |\n|---|---|---|---|"
+        "| network per host | read ahead | share of the epoch spent waiting | shards held, at most |\n|---|---|---|---|"
     );
     for gigabits in [25.0, 100.0, 200.0, 400.0] {
         for ahead in [WINDOW / 2, 2 * WINDOW] {

@@ -1,4 +1,4 @@
-//! An epoch as an async `Stream`: the batches wait for a consumer that is itself waiting for something else.
+//! An epoch as an async `Stream`: batches wait for a consumer that itself awaits something else.
 //!
 //! `cargo run --release -p simsiam-pipeline --example tokio_consumer -- SHARD...`
 

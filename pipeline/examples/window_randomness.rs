@@ -1,10 +1,10 @@
-//! How random batches are that are drawn in windows of shards: prints the table of `docs/data.md`.
+//! The randomness of batches drawn in windows of shards: prints the table of `docs/data.md`.
 //!
 //! `cargo run --release -p simsiam-pipeline --example window_randomness`
 //!
-//! 64,000 samples of 10 classes in 64 shards, batches of 256, five epochs. The shards hold their classes one after the other, as
-//! `ImageFolder` lists them, or mixed. A batch's distance is the total variation distance between the shares of its classes and those
-//! of the data: 0 if they are the same, 0.9 if the batch has one class only.
+//! 64,000 samples of 10 classes in 64 shards, batches of 256, five epochs. The shards hold the classes in sequence, as
+//! `ImageFolder` lists them, or mixed. A batch's distance is the total variation distance between its class distribution and that
+//! of the data: 0 if they are equal, 0.9 if the batch has only one class.
 
 use simsiam_pipeline::sampler::{LastBatch, Order, Part, Population, Sampler, World};
 

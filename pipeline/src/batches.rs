@@ -15,7 +15,8 @@ use crate::sampler::Sampler;
 use crate::stages::{Chunk, FinishedChunk};
 use crate::stats::{Gauges, Meters, PipelineStats};
 
-/// Batches in order. Iterate over it (blocking) or poll it (async); dropping it stops every thread and waits for them.
+/// Batches in order. Iterate over them (blocking) or poll them (async). Dropping this stops every thread and waits for
+/// it.
 ///
 /// After an error there are no more items.
 pub struct Batches {
@@ -42,7 +43,7 @@ impl Batches {
         self.sampler.steps_per_epoch()
     }
 
-    /// Epoch and step of the batch after the last delivered one: start there to go on.
+    /// Epoch and step of the batch after the last delivered one: where to resume.
     pub fn position(&self) -> (u64, u64) {
         self.next
     }
@@ -52,7 +53,7 @@ impl Batches {
         self.meters.stats()
     }
 
-    /// The same measurements, for another thread or after the batches have been handed on.
+    /// The same measurements for another thread, also after the batches have been passed on.
     pub fn gauges(&self) -> Gauges {
         Gauges(self.meters.clone())
     }

@@ -1,15 +1,15 @@
-//! What can go wrong in a pipeline, and how a caller is told.
+//! Errors of a pipeline: invalid configurations, and reasons why a running one stopped.
 
 use crate::quarantine::BadSample;
 
-/// A configuration that cannot work, found before anything starts.
+/// An invalid configuration, found before anything starts.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The batch size is zero.
     #[error("the batch size is 0")]
     EmptyBatch,
-    /// The epoch's only batch would be a smaller one, and those are dropped.
+    /// The data does not fill one batch, and smaller batches are dropped.
     #[error("the batch size {batch_size} is larger than the data ({samples} samples)")]
     BatchLargerThanData {
         /// The global batch.
@@ -17,12 +17,12 @@ pub enum ConfigError {
         /// Samples in the shards.
         samples: u64,
     },
-    /// An epoch would have no batch, since those beside whole groups are left out.
+    /// An epoch would have no batch, because batches outside whole groups are left out.
     #[error("an epoch has {batches} batches, fewer than a group of {group}")]
     GroupLargerThanEpoch {
-        /// Batches of a group.
+        /// Batches per group.
         group: u64,
-        /// Batches of an epoch.
+        /// Batches per epoch.
         batches: u64,
     },
     /// The part of the data that is to be streamed is empty.
@@ -31,7 +31,7 @@ pub enum ConfigError {
         /// Samples in the shards.
         samples: u64,
     },
-    /// The choice was made among the samples of other data.
+    /// The choice was made for other data.
     #[error("the samples were chosen from {of}, but the data has {samples}")]
     ChosenOfOthers {
         /// Samples in the data of the choice.
@@ -39,7 +39,7 @@ pub enum ConfigError {
         /// Samples in the shards.
         samples: u64,
     },
-    /// Windows of no shard have no sample.
+    /// A window of no shards has no samples.
     #[error("a window of 0 shards has no sample to shuffle; it takes at least 1")]
     EmptyWindow,
     /// The sets of the data cannot be mixed.
@@ -59,10 +59,10 @@ pub enum ConfigError {
         /// The cache's, in bytes.
         limit: u64,
     },
-    /// There is no process.
+    /// The number of ranks is 0.
     #[error("the number of ranks is 0")]
     NoRanks,
-    /// This process is none of the world's.
+    /// This process's rank is out of range.
     #[error("rank {rank} is not one of the {size} ranks, which are numbered from 0")]
     NoSuchRank {
         /// Number of processes.
@@ -70,7 +70,7 @@ pub enum ConfigError {
         /// This process.
         rank: u64,
     },
-    /// Ranks and batch don't fit together.
+    /// The number of ranks does not divide the batch.
     #[error("{size} ranks cannot take equal shares of a batch of {batch_size}")]
     UnequalShares {
         /// The global batch.
@@ -86,29 +86,32 @@ pub enum ConfigError {
         /// Number of processes.
         size: u64,
     },
-    /// There must be a worker to decode.
+    /// There are no workers.
     #[error("at least one worker is needed")]
     NoWorkers,
-    /// More threads than any machine has use for.
+    /// There are too many workers.
     #[error("{workers} workers are too many, at most {max} may be started", max = crate::PipelineConfig::MAX_WORKERS)]
     TooManyWorkers {
-        /// The number that was asked for.
+        /// The requested number.
         workers: usize,
     },
-    /// There is no view to make of an image.
+    /// The number of views is 0.
     #[error("the pipeline needs at least one view of each image")]
     NoViews,
-    /// The recipe lists the steps of other views than are made.
+    /// The recipe lists another number of views than requested.
     #[error("the recipe's `views` are {listed}, but {views} are to be made of each image")]
     OtherViews {
         /// Views that the recipe lists.
         listed: usize,
-        /// Views that are asked for.
+        /// Requested views.
         views: usize,
     },
     /// The recipe contradicts itself.
     #[error(transparent)]
     Recipe(#[from] crate::augment::RecipeError),
+    /// Steps of your own are missing, or none of the recipe's.
+    #[error(transparent)]
+    Steps(#[from] crate::augment::CustomStepsError),
     /// The batches would not fit into the machine's memory.
     #[error(
         "the pipeline's batches need {} MiB, of {} MiB of memory that are free; a smaller batch or fewer batches ahead need less",
@@ -116,12 +119,12 @@ pub enum ConfigError {
         available >> 20
     )]
     Memory {
-        /// What the batches inside the pipeline take at most, in bytes.
+        /// Memory of the pipeline's batches, at most, in bytes.
         needed: u64,
-        /// What the system can give, in bytes.
+        /// Available memory, in bytes.
         available: u64,
     },
-    /// The system refused a thread.
+    /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),
 }
@@ -130,7 +133,7 @@ pub enum ConfigError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipelineError {
-    /// The policy is `fail` and a sample was unusable.
+    /// A sample was unusable, and the policy is `fail`.
     #[error("{0}")]
     BadSample(Box<BadSample>),
     /// More samples were unusable than the policy allows.
@@ -142,27 +145,36 @@ pub enum PipelineError {
         bad: u64,
         /// Samples in the shards.
         samples: u64,
-        /// How many were allowed.
+        /// The allowed number.
         budget: u64,
-        /// The one that was too many.
+        /// The sample that exceeded the budget.
         last: Box<BadSample>,
     },
-    /// A whole epoch had images for this process and none was usable, so that no batch would ever come.
+    /// None of this process's images in a whole epoch was usable, so no batch would ever arrive.
     #[error("none of the images of epoch {epoch} could be used")]
     NoUsableImage {
         /// The epoch, from 0.
         epoch: u64,
     },
-    /// A remote shard could not be fetched, after all attempts. Nothing is wrong with the data: the run can go on from its last
+    /// A remote shard could not be fetched after all attempts. The data is intact, and the run can resume from its last
     /// checkpoint.
     #[error("{0}")]
     Unreachable(String),
-    /// A worker thread panicked: a bug in this program, with the sample that brought it out.
+    /// A step of your own failed.
+    #[error("{place}: {error}")]
+    Step {
+        /// Shard, sample and key of the image.
+        place: String,
+        /// Which step, and what it said.
+        #[source]
+        error: Box<crate::augment::CustomStepError>,
+    },
+    /// A worker thread panicked: a bug in this program. Names the sample that triggered it.
     #[error("a worker panicked at {place}: {message}")]
     WorkerPanicked {
         /// Shard, sample and key.
         place: String,
-        /// What it said.
+        /// The panic message.
         message: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The targets of the fuzzer in `fuzz/`, and a test that replays its seeds with mutations of them.
+//! The fuzz targets of `fuzz/`, and a test that replays their seeds with mutations.
 
 pub use crate::shards::fuzz::{index, tar};
 

@@ -1,4 +1,4 @@
-//! Pixels, and the parts and sizes in which an image can be asked for.
+//! Pixels, and the regions and scales at which an image can be decoded.
 
 /// Interleaved 8-bit RGB pixels, rows from top to bottom without padding.
 #[derive(Debug, Clone, Copy)]
@@ -32,12 +32,12 @@ pub struct RgbPart<'a> {
     pub scale: Scale,
 }
 
-/// What is wanted of an image.
+/// What to decode of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
-    /// Where, in pixels of the whole image at full size. What lies outside the image is cut off.
+    /// The region, in pixels of the whole image at full size; clipped to the image.
     pub region: Region,
-    /// How much smaller, where the decoder can.
+    /// The scale, if the decoder supports it.
     pub scale: Scale,
 }
 
@@ -54,10 +54,10 @@ pub struct Region {
     pub height: usize,
 }
 
-/// How much smaller an image is decoded.
+/// The scale at which an image is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scale {
-    /// As it is.
+    /// Full size.
     #[default]
     Full,
     /// Half the width and height, rounded up.
@@ -69,7 +69,7 @@ pub enum Scale {
 }
 
 impl<'a> RgbPart<'a> {
-    /// The part's rows, without what may stand between them.
+    /// The part's rows, without the padding between them.
     pub fn rows(&self) -> impl Iterator<Item = &'a [u8]> {
         let width = self.width;
         self.pixels.chunks(self.stride.max(1)).take(self.height).map(move |row| &row[..3 * width])
@@ -88,7 +88,7 @@ impl<'a> From<RgbImage<'a>> for RgbPart<'a> {
 }
 
 impl Region {
-    /// All of an image, whatever its size.
+    /// The whole image, whatever its size.
     pub const EVERYTHING: Self = Self { left: 0, top: 0, width: usize::MAX, height: usize::MAX };
 
     /// What of it lies in an image of this size.
@@ -111,7 +111,7 @@ impl Region {
 }
 
 impl Scale {
-    /// Pixels of the full image along one of the scaled image's.
+    /// Pixels of the full image per pixel of the scaled one, along one side.
     pub fn denominator(self) -> usize {
         match self {
             Self::Full => 1,

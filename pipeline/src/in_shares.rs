@@ -1,4 +1,4 @@
-//! One pass over a slice by several threads.
+//! Processes a slice once with several threads.
 
 use std::thread;
 

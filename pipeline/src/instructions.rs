@@ -1,12 +1,13 @@
-//! Which of the processor's instructions are used: a choice for comparing them, for the bytes are always the same.
+//! Selects the instruction set of decoding and augmentation. The bytes are the same with each; the choice serves
+//! comparisons.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// The most that decoding and augmentation may use; what the processor has not, they do without.
+/// The best instruction set that decoding and augmentation may use, as far as the processor has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[repr(u8)]
 pub enum Instructions {
-    /// Those of every processor of the target: the reference that the others are held against, byte for byte.
+    /// The target's baseline: the reference that tests compare the others with, byte for byte.
     Plain,
     /// AVX2.
     Avx2,
@@ -20,7 +21,7 @@ pub enum Instructions {
 static MOST: AtomicU8 = AtomicU8::new(Instructions::Detected as u8);
 
 impl Instructions {
-    /// Keeps every decoder and augmenter that this process makes from now on to these instructions.
+    /// Limits every decoder and augmenter that this process creates from now on to these instructions.
     pub fn limit(self) {
         MOST.store(self as u8, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Streams augmented views of images from memory-mapped WebDataset shards.
+//! Streams augmented views of images from WebDataset tars, zips, Parquet files, folders and buckets.
 //!
 //! ```text
 //! sampler -> read -> decode -> augment (two views, or the recipe's) -> collate -> your model
@@ -6,22 +6,22 @@
 //!
 //! The code map, in reading order:
 //!
-//! - [`Loader`]: how other programs embed it; [`pipeline`]: the wiring; start there to read.
+//! - [`Loader`]: the interface for other programs; [`pipeline`]: the wiring, where reading starts.
 //! - [`ViewOperation`]: a step of your own.
-//! - [`choose`]: which samples to use; [`sampler`]: which of them make up a batch, as a pure function.
-//! - [`shards`]: memory-mapped tars and their sidecar indexes.
-//! - [`views`]: what a worker does with a sample; [`decode`], [`augment`], [`rng`]: bytes to pixels, pixels to views, as
-//!   Pillow and torchvision do it; [`image`](mod@image): the pixels between them.
-//! - [`Instructions`]: SIMD or plain code, with the same bytes.
+//! - [`choose`]: selects samples; [`sampler`]: which of them make up a batch, as a pure function.
+//! - [`shards`]: sources of images and their indexes.
+//! - [`views`]: a worker's work on a sample; [`decode`], [`augment`], [`rng`]: bytes to pixels and pixels to views, as in
+//!   Pillow and torchvision; [`image`](mod@image): the pixels between them.
+//! - [`Instructions`]: SIMD or scalar code, with the same bytes.
 //! - `stages`: the loops between the queues; `batch`: buffers; `queue`: bounded channels that measure their waits.
-//! - [`batches`], [`stats`], [`quarantine`]: what a consumer sees; `watchdog`: who holds everything up.
-//! - [`pack`], [`unpack`], [`inspect`]: making shards, taking them apart, and looking into them.
+//! - [`batches`], [`stats`], [`quarantine`]: the consumer's side; `watchdog`: names a stage that stalls.
+//! - [`pack`], [`unpack`], [`inspect`]: write shards, extract them and inspect them.
 //!
-//! In a process of yours, the first memory map installs a handler for SIGBUS, which can be
-//! [declined](shards#memory-maps-and-sigbus).
+//! The first memory map installs a SIGBUS handler in the process; [`shards`](shards#memory-maps-and-sigbus) describes it and
+//! how to do without it.
 //!
-//! The bytes of every batch are a function of (shards, recipe, seed, epoch, step) alone: the same for any number of
-//! workers or ranks, and after a resume.
+//! The bytes of every batch depend only on (shards, recipe, seed, epoch, step): they are the same for any number of workers
+//! or ranks, and after a resume.
 
 pub mod augment;
 mod batch;
@@ -71,7 +71,7 @@ pub use quarantine::{BadSample, OnBadSample, Quarantine};
 pub use sampler::{LastBatch, Mixture, Order, Part, SampleSet, World};
 pub use shards::ShardSet;
 
-/// The Rust of the READMEs compiles as it is written.
+/// Compiles the Rust code of the READMEs.
 #[cfg(doctest)]
 mod readme {
     #[doc = include_str!("../README.md")]

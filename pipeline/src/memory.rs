@@ -1,5 +1,5 @@
-//! Whether the batches fit into memory, asked before there are any: an allocation that fails ends the process, and one
-//! that is granted on credit ends it later.
+//! Checks that the batches fit into memory before they are allocated: a failed allocation ends the process, and an
+//! overcommitted one ends it later.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ pub(crate) fn check(needed: u64, available: Option<u64>) -> Result<(), ConfigErr
     }
 }
 
-/// Memory that can be had without swapping, in bytes: the machine's, or less where a control group allows less.
+/// Memory available without swapping, in bytes: the machine's, or less if a control group limits it.
 pub fn available() -> Option<u64> {
     let machine = mem_available(&fs::read_to_string("/proc/meminfo").ok()?)?;
     let group = GROUPS.iter().find_map(|(folder, files)| files.left(Path::new(folder)));

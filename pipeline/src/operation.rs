@@ -1,4 +1,4 @@
-//! A step of the consumer's own, after the recipe's.
+//! Operations of the consumer's own, after the recipe's steps.
 
 use std::fmt;
 

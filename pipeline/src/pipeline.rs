@@ -1,4 +1,4 @@
-//! The wiring: one function shows every stage, queue, capacity and thread, source to sink. Nothing else spawns.
+//! The wiring: one function shows every stage, queue, capacity and thread of a running pipeline, from source to sink.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, mpsc};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use crate::augment::{Format, Recipe, ViewGroup};
+use crate::augment::{CustomSteps, Format, Recipe, ViewGroup};
 use crate::batch::{BufferPool, BufferShape};
 use crate::batches::{Batches, Shutdown};
 use crate::error::ConfigError;
@@ -24,57 +24,61 @@ use crate::stages::{collate, plan, read, work};
 use crate::stats::Meters;
 use crate::watchdog::{self, Watchdog};
 
-/// Everything that decides what comes out of a pipeline, and how fast.
+/// The configuration of a pipeline: everything that determines its batches and its speed.
 #[derive(Clone, Debug)]
 pub struct PipelineConfig {
-    /// What is done to each view.
+    /// The augmentation of each view.
     pub recipe: Recipe,
-    /// Views of each image: 2 to train, or as many as the recipe lists; 1 to evaluate.
+    /// The steps of your own that it names.
+    pub steps: CustomSteps,
+    /// Views of each image: 2 for training, or as many as the recipe lists; 1 for evaluation.
     pub views: usize,
-    /// What views are written as.
+    /// Element type and layout of the views.
     pub format: Format,
-    /// What is done to each view after that.
+    /// An operation on each finished view.
     pub operation: Option<Arc<dyn ViewOperation>>,
-    /// The samples to draw from; `None` is all.
+    /// The samples to draw from; `None` for all.
     pub chosen: Option<SampleSet>,
-    /// In which proportion a shuffled epoch draws from which shards; `None` is each sample once.
+    /// The proportions in which a shuffled epoch draws from sets of shards; `None` to draw each sample once.
     pub mixture: Option<Mixture>,
     /// Which of the chosen samples to stream.
     pub part: Part,
-    /// Images a batch, over all ranks.
+    /// Images per batch, over all ranks.
     pub batch_size: usize,
     /// The only source of randomness.
     pub seed: u64,
-    /// Shuffled to train, whole or in windows of shards; sequential to evaluate.
+    /// Shuffled for training, as a whole or in windows of shards; sequential for evaluation.
     pub order: Order,
-    /// Whether an epoch ends with a smaller batch.
+    /// What happens to the last samples of an epoch that do not fill a batch.
     pub last_batch: LastBatch,
-    /// This process among those that train together.
+    /// This process's place among the ranks.
     pub world: World,
-    /// Batches that belong together, as those do whose gradients are averaged: an epoch ends with its last whole group. 0 means 1.
+    /// Batches per group, for example those whose gradients are averaged. An epoch ends with its last whole group. 0
+    /// means 1.
     pub group: u64,
     /// The epochs to stream.
     pub epochs: Range<u64>,
-    /// The first batch of the first epoch: a resumed run starts where it stopped.
+    /// The first batch of the first epoch, where a resumed run continues.
     pub first_step: u64,
-    /// Threads that decode and augment, 1 to 1024. They change the speed, never the bytes.
+    /// Threads that decode and augment, 1 to 1024. They affect the speed, never the bytes.
     pub workers: usize,
-    /// Finished batches that may wait for the consumer, at least 1 (0 means 1). Two more are under way at most; see
-    /// [`pool_bytes`](Self::pool_bytes) for the memory.
+    /// Finished batches that may wait for the consumer, at least 1 (0 means 1). At most two more are in progress;
+    /// [`pool_bytes`](Self::pool_bytes) gives the memory.
     pub prefetch: usize,
-    /// When nothing has moved for this long, a warning and the statistics name the stage that stalls.
+    /// After this time without progress, a warning and the statistics name the stage that stalls.
     pub stall_after: Duration,
 }
 
 impl PipelineConfig {
-    /// Most threads that decode and augment: more than one for each core of any machine.
+    /// The largest number of workers.
     pub const MAX_WORKERS: usize = 1024;
 
-    /// The recipe's views for training, two if it lists none, epoch after epoch without end.
+    /// A configuration for training: the recipe's views, two if it lists none, for an unlimited number of epochs.
     pub fn training(recipe: Recipe, batch_size: usize, seed: u64) -> Self {
         Self {
             views: recipe.views_of_an_image().unwrap_or(2),
             recipe,
+            steps: CustomSteps::default(),
             format: Format::default(),
             operation: None,
             chosen: None,
@@ -94,7 +98,7 @@ impl PipelineConfig {
         }
     }
 
-    /// One plain view of every sample, once, in order.
+    /// A configuration for evaluation: one view of every sample without augmentation, once, in order.
     pub fn evaluation(recipe: &Recipe, batch_size: usize) -> Self {
         Self {
             views: 1,
@@ -105,13 +109,14 @@ impl PipelineConfig {
         }
     }
 
-    /// Checks what can be checked without data.
+    /// Checks everything that can be checked without data.
     ///
     /// # Errors
-    /// If the recipe contradicts itself or lists another number of views, there is no worker or no view, or there are more than
-    /// 1024 workers.
+    /// If the recipe is invalid, names other steps of your own than there are, or lists another number of views; if there
+    /// are no workers or views; or if there are more than 1024 workers.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.recipe.validate()?;
+        self.steps.check(&self.recipe)?;
         if self.workers == 0 {
             return Err(ConfigError::NoWorkers);
         }
@@ -130,8 +135,8 @@ impl PipelineConfig {
         Ok(())
     }
 
-    /// Memory that the pipeline's batches take at most, in bytes: those that wait, the two under way, and the one that the
-    /// consumer has. Each further one that the consumer keeps takes its own.
+    /// Memory of the pipeline's batches, at most, in bytes: those that wait, the two in progress, and the one that the
+    /// consumer holds. Each further batch that the consumer keeps adds to it.
     pub fn pool_bytes(&self) -> u64 {
         let share = self.batch_size as u64 / self.world.size.max(1);
         let pixel = 3 * self.format.dtype.bytes() as u64;
@@ -142,28 +147,28 @@ impl PipelineConfig {
         batch.saturating_mul((self.prefetch.max(1) as u64).saturating_add(IN_HAND + 1))
     }
 
-    /// The groups of an image's views, in their order.
+    /// The groups of an image's views, in order.
     pub fn groups(&self) -> Vec<ViewGroup> {
         self.recipe.groups(self.views)
     }
 
-    /// Refuses batches that do not fit into memory, as [`start`] does.
+    /// Checks that the batches fit into memory, as [`start`] does.
     ///
     /// # Errors
-    /// If they take more than can be had without swapping.
+    /// If they take more than the memory available without swapping.
     pub fn check_memory(&self) -> Result<(), ConfigError> {
         memory::check(self.pool_bytes(), memory::available())
     }
 
-    /// What this configuration draws from `shards`.
+    /// The samples that this configuration draws from `shards`.
     pub fn population(&self, shards: &ShardSet) -> Population {
         Population::of_shards(shards.first_samples()).choose(self.chosen.clone()).mix(self.mixture.clone())
     }
 
-    /// The sampler that this configuration makes for `shards`.
+    /// The sampler of this configuration for `shards`.
     ///
     /// # Errors
-    /// If batch, ranks, choice, mixture and data don't fit together.
+    /// If batch, ranks, choice, mixture and data do not fit together.
     pub fn sampler(&self, shards: &ShardSet) -> Result<Sampler, ConfigError> {
         let Self { part, batch_size, seed, order, last_batch, world, group, .. } = *self;
         let population = self.population(shards);
@@ -177,7 +182,7 @@ const IN_HAND: u64 = 2;
 /// Starts a pipeline over `shards`. Bad samples go to `quarantine`, which may be shared and outlives it.
 ///
 /// # Errors
-/// If the configuration cannot work or a thread cannot be started; nothing is left running then.
+/// If the configuration is invalid or a thread cannot be started. Nothing is left running then.
 pub fn start(
     shards: Arc<ShardSet>,
     quarantine: Arc<Quarantine>,

@@ -1,4 +1,4 @@
-//! The list of samples that could not be used, and the budget that says how many may be.
+//! The list of unusable samples, and the budget for their number.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::PipelineError;
 
-/// What to do with a sample that cannot be read or decoded.
+/// What to do with an unusable sample: one that cannot be read or decoded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OnBadSample {
-    /// Take another in its place (leave it out when evaluating), until more than this share of all samples is bad.
+    /// Replace it by another (leave it out in evaluation), until more than this share of all samples is bad.
     Skip {
-        /// 0 to 1; one bad sample is always allowed.
+        /// From 0 to 1. One bad sample is always allowed.
         budget: f64,
     },
-    /// Stop at the first.
+    /// Stop at the first one.
     Fail,
 }
 
@@ -26,12 +26,12 @@ impl Default for OnBadSample {
     }
 }
 
-/// A sample that could not be used.
+/// An unusable sample.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadSample {
     /// Its number in the shard set.
     pub sample: u64,
-    /// Shard, sample and key, for a person.
+    /// Shard, sample and key, as text.
     pub place: String,
     /// Byte offset of the image in its shard.
     pub offset: u64,
@@ -45,7 +45,7 @@ impl fmt::Display for BadSample {
     }
 }
 
-/// Collects bad samples over a whole run, over all pipelines that share it.
+/// Collects the bad samples of all pipelines that share it, over a whole run.
 pub struct Quarantine {
     policy: OnBadSample,
     samples: u64,
@@ -53,32 +53,32 @@ pub struct Quarantine {
 }
 
 impl Quarantine {
-    /// An empty list for a set of `samples` samples.
+    /// An empty list for a data set of `samples` samples.
     pub fn new(policy: OnBadSample, samples: u64) -> Self {
         Self { policy, samples, bad: Mutex::default() }
     }
 
-    /// Distinct bad samples so far, by number.
+    /// The distinct bad samples so far, ordered by number.
     pub fn list(&self) -> Vec<BadSample> {
         self.lock().values().cloned().collect()
     }
 
-    /// How many distinct samples are bad so far.
+    /// The number of distinct bad samples so far.
     pub fn len(&self) -> usize {
         self.lock().len()
     }
 
-    /// Whether every sample was usable so far.
+    /// Whether no bad sample was found so far.
     pub fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
-    /// Puts back what an earlier part of the run had found.
+    /// Restores the bad samples that an earlier part of the run found.
     pub fn restore(&self, bad: impl IntoIterator<Item = BadSample>) {
         self.lock().extend(bad.into_iter().map(|bad| (bad.sample, bad)));
     }
 
-    /// Whether the samples that were put back are within the budget, too.
+    /// Checks that the restored samples are within the budget.
     ///
     /// # Errors
     /// If they are not.

@@ -1,7 +1,7 @@
-//! Bounded queues between the stages that measure their own waiting.
+//! Bounded queues between the stages, which measure their waits.
 //!
 //! A queue is an [`async_channel`] with three counters: how long producers waited for room, how long consumers waited
-//! for an item, and how full it was found. Async stages await; worker threads and the blocking iterator block.
+//! for an item, and how full it was. Async stages await; worker threads and the blocking iterator block.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! The randomness of a view: a pure function of seed, epoch, sample and view.
 //!
-//! No state is carried from one view to the next, so the bytes of a batch do not depend on the number of workers or
-//! ranks, nor on where a run was resumed.
+//! No state passes from one view to the next, so the bytes of a batch do not depend on the number of workers or ranks,
+//! or on where a run was resumed.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// Random stream of one view: ChaCha8 whose 32-byte key is (seed, epoch, sample, view), four little-endian `u64`.
+/// The random stream of one view: ChaCha8 with the 32-byte key (seed, epoch, sample, view), four little-endian `u64`.
 #[derive(Debug, Clone)]
 pub struct ViewRng(ChaCha8Rng);
 
@@ -20,8 +20,8 @@ impl ViewRng {
         Self(ChaCha8Rng::from_seed(key))
     }
 
-    /// A stream of the same view, apart from this one: ChaCha8 of the same key, whose stream number is made of a step's name and how
-    /// many of that name come before it (FNV-1a, 64 bits).
+    /// An independent stream of the same view: ChaCha8 with the same key. Its stream number hashes a step's name and
+    /// the number of earlier steps of that name (FNV-1a, 64 bits).
     pub fn branch(&self, name: &str, before: u32) -> Self {
         let bytes = name.bytes().chain(before.to_le_bytes());
         let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
@@ -43,7 +43,7 @@ impl ViewRng {
         low + (high - low) * unit
     }
 
-    /// True with probability `p`: never for 0, always for 1.
+    /// Returns true with probability `p`: never for 0, always for 1.
     pub fn chance(&mut self, p: f64) -> bool {
         self.uniform(0.0, 1.0) < p
     }
@@ -51,7 +51,7 @@ impl ViewRng {
     /// An integer drawn uniformly from `0..n`, without bias (Lemire, <https://arxiv.org/abs/1805.10941>).
     ///
     /// # Panics
-    /// When `n` is 0.
+    /// If `n` is 0.
     pub fn below(&mut self, n: u32) -> u32 {
         assert!(n > 0, "no integer is below 0");
         let rejected_below = n.wrapping_neg() % n;
@@ -63,7 +63,7 @@ impl ViewRng {
         }
     }
 
-    /// The items in an order drawn uniformly from all orders (Fisher-Yates).
+    /// Shuffles the items uniformly (Fisher-Yates).
     pub fn shuffled<T, const N: usize>(&mut self, mut items: [T; N]) -> [T; N] {
         for last in (1..N).rev() {
             items.swap(last, self.below(last as u32 + 1) as usize);

@@ -1,11 +1,11 @@
-//! Which samples make up the batch at (seed, epoch, step, rank): a pure function, nothing stored.
+//! Which samples make up the batch at (seed, epoch, step, rank): a pure function that stores nothing.
 //!
-//! An epoch's order is a keyed bijection on `0..n`, so starting or resuming anywhere costs O(1) in time and memory, at any
-//! number of samples; in windows of shards, or a mixture, it costs O(shards) when the epoch starts. The global batch is
-//! drawn first and split over ranks after, so it depends on neither ranks nor workers.
+//! An epoch's order is a keyed bijection on `0..n`, so starting or resuming anywhere costs O(1) in time and memory for
+//! any number of samples. With windows of shards or a mixture, it costs O(shards) at the start of an epoch. The global
+//! batch is drawn first and then split over the ranks, so it depends neither on ranks nor on workers.
 //!
-//! - `population`: which samples there are; `sample_set`: some of them, in little memory.
-//! - `order`: position -> sample, and which shards an epoch needs when.
+//! - `population`: the samples to draw from; `sample_set`: a subset of them, in little memory.
+//! - `order`: position -> sample, and when an epoch needs which shards.
 //! - `permutation`, `shard_group`, `turns`, `mixture`: the parts of an order.
 
 mod mixture;
@@ -31,7 +31,7 @@ use self::population::Members;
 use self::shard_group::ShardGroup;
 use crate::error::ConfigError;
 
-/// Draws the global order of every epoch and cuts it into batches.
+/// Draws the global order of every epoch and divides it into batches.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     samples: u64,
@@ -55,34 +55,35 @@ pub enum Order {
     /// A new permutation each epoch. An unusable sample is replaced by another.
     #[default]
     Shuffled,
-    /// A new order of the shards each epoch, cut into windows of so many, and a new permutation of each window's samples: for
-    /// shards that cannot all be near at once. A window that holds all shards is [`Shuffled`](Self::Shuffled). Of a mixture,
-    /// each set has its own windows. An unusable sample is replaced by another of its window.
+    /// A new order of the shards each epoch, divided into windows, and a new permutation of each window's samples: for
+    /// data of which only some shards can be cached at a time. A window that holds all shards equals
+    /// [`Shuffled`](Self::Shuffled). Each set of a mixture has its own windows. An unusable sample is replaced by
+    /// another of its window.
     Windows {
-        /// Most shards of a window, at least 1.
+        /// Shards per window, at least 1.
         shards: usize,
     },
-    /// In the shards' order, for evaluation; of a mixture, each sample once. An unusable sample is left out.
+    /// The order of the shards, for evaluation. Each sample of a mixture comes once. An unusable sample is left out.
     Sequential,
 }
 
-/// What becomes of the samples at the end of an epoch that don't fill a batch.
+/// What happens to the last samples of an epoch that do not fill a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LastBatch {
     /// They are left out.
     #[default]
     Dropped,
-    /// They make a smaller batch, split over the ranks as evenly as it can be.
+    /// They make a smaller batch, split over the ranks as evenly as possible.
     Kept,
 }
 
-/// This process's place among those that train together.
+/// This process's place among the ranks that train together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct World {
-    /// Number of processes; divides the global batch.
+    /// Number of ranks; it divides the global batch.
     pub size: u64,
-    /// This process, `0..size`.
+    /// This process's rank, `0..size`.
     pub rank: u64,
 }
 
@@ -92,12 +93,13 @@ impl World {
 }
 
 impl Sampler {
-    /// A sampler over a part of `population` with a *global* batch of `batch_size`.
+    /// A sampler for a part of `population` with a *global* batch of `batch_size`.
     ///
     /// # Errors
-    /// If the part, the batch or the window is empty, the batch is larger than the part (where a smaller one is dropped) or not
-    /// divided by the world's size, the rank is not in the world, or the order is shuffled and there are more ranks than
-    /// samples; if the choice is one of another number of samples, or a set of the mixture has none.
+    /// If the part, the batch or the window is empty; if the batch is larger than the part (and smaller batches are
+    /// dropped) or not a multiple of the number of ranks; if the rank is out of range; if the order is shuffled and
+    /// there are more ranks than samples; if the choice is for another number of samples; or if a set of the mixture
+    /// has no sample.
     pub fn new(
         population: &Population,
         part: Part,
@@ -155,10 +157,11 @@ impl Sampler {
         })
     }
 
-    /// With epochs that end with a whole group of so many batches, at least 1 (0 means 1); what is left of them is left out.
+    /// Ends epochs with a whole group of `batches` batches, at least 1 (0 means 1). Batches outside whole groups are
+    /// left out.
     ///
     /// # Errors
-    /// If an epoch has fewer batches.
+    /// If an epoch has fewer batches than a group.
     pub fn in_groups_of(self, batches: u64) -> Result<Self, ConfigError> {
         let (group, all) = (batches.max(1), self.batches_per_epoch());
         if group > all {

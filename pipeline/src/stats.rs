@@ -1,4 +1,4 @@
-//! Where the time goes: every queue's waits, every worker's steps, and the name of the bottleneck.
+//! Where the time goes: the waits of every queue, the steps of every worker, and the bottleneck.
 
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,12 +9,13 @@ use crate::queue::Meter;
 pub use crate::queue::QueueStats;
 use crate::stages::work::WorkClock;
 
-/// Is told of each step of the workers' work: its name, when it began, and how long it took.
+/// A callback for each step of a worker: its name, start and duration.
 pub type Observer = fn(&'static str, Instant, Duration);
 
 static OBSERVER: OnceLock<Observer> = OnceLock::new();
 
-/// Tells `observer` of each step from now on, on the worker's thread, in all pipelines of the process. The first observer stays.
+/// Calls `observer` for each step from now on, on the worker's thread, in all pipelines of the process. Only the first
+/// observer is registered.
 pub fn observe(observer: Observer) {
     let _ = OBSERVER.set(observer);
 }
@@ -41,9 +42,9 @@ pub struct PipelineStats {
     pub decode_ms: f64,
     /// Time in `augment` (all views), summed over workers, in milliseconds.
     pub augment_ms: f64,
-    /// The queues, source to sink.
+    /// The queues, from source to sink.
     pub queues: Vec<QueueStats>,
-    /// The latest stall: which stage, on which sample, and how full every queue was. `None` if there was none.
+    /// The latest stall: the stage, its sample, and the fill level of every queue. `None` if there was none.
     pub stall: Option<String>,
 }
 
@@ -51,7 +52,7 @@ pub struct PipelineStats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bottleneck {
-    /// Whoever takes the batches: the pipeline is ahead.
+    /// The consumer of the batches: the pipeline is faster.
     Consumer,
     /// Reading the shards.
     Read,
@@ -65,7 +66,7 @@ pub enum Bottleneck {
 const CONSUMER_BOUND: f64 = 0.05;
 
 impl PipelineStats {
-    /// What was measured after `before`, which is an earlier measurement of the same pipeline.
+    /// The measurements since `before`, an earlier measurement of the same pipeline.
     pub fn since(&self, before: &Self) -> Self {
         let queues = self.queues.iter().zip(&before.queues).map(|(now, before)| now.since(before)).collect();
         Self {
@@ -79,7 +80,8 @@ impl PipelineStats {
         }
     }
 
-    /// The consumer, if it hardly ever waits for a batch; else the step that the workers spend most of their time in.
+    /// The consumer, if it hardly ever waits for a batch; otherwise the step in which the workers spend most of their
+    /// time.
     pub fn bottleneck(&self) -> Bottleneck {
         let waited_ms = self.queues.last().map_or(0.0, |queue| queue.get_wait_ms);
         if waited_ms < CONSUMER_BOUND * 1e3 * self.elapsed_s {
@@ -128,8 +130,8 @@ impl fmt::Display for PipelineStats {
     }
 }
 
-/// The measurements of a pipeline that another owner iterates over. They can be read from any thread, also after the
-/// pipeline has ended, and keep no part of it running.
+/// The measurements of a pipeline. They can be read from any thread, also after the pipeline has ended, and keep no
+/// part of it alive.
 #[derive(Clone)]
 pub struct Gauges(pub(crate) Arc<Meters>);
 

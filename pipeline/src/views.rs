@@ -1,12 +1,12 @@
-//! From an encoded image to its views: draw what will happen, decode what that needs, augment.
+//! From an encoded image to its views: draw the parameters, decode what they need, augment.
 
-use crate::augment::{Augmenter, Element, Layout, Plan, Recipe, ViewParams};
+use crate::augment::{Augmenter, CustomStepError, CustomSteps, Element, Layout, Plan, Recipe, ViewParams};
 use crate::decode::{DecodeError, DecodeLimits, Decoder, probe};
 use crate::image::RgbPart;
 use crate::instructions::Instructions;
 use crate::rng::ViewRng;
 
-/// Makes the views of one image after another, reusing its scratch memory. One per worker.
+/// Makes the views of one image after another, reusing its memory. Each worker has one.
 #[derive(Debug)]
 pub struct ViewMaker {
     recipe: Recipe,
@@ -14,10 +14,11 @@ pub struct ViewMaker {
     seed: u64,
     decoder: Decoder,
     augmenter: Augmenter,
+    steps: CustomSteps,
     params: Vec<ViewParams>,
 }
 
-/// An image decoded as far as its views need it.
+/// An image, decoded as far as its views need.
 #[derive(Debug)]
 pub struct DecodedViews<'a> {
     part: RgbPart<'a>,
@@ -26,39 +27,48 @@ pub struct DecodedViews<'a> {
 }
 
 impl ViewMaker {
-    /// A maker of `views` views of `recipe` an image; `seed` is the only source of randomness.
+    /// A maker of `views` views per image by `recipe`. `seed` is the only source of randomness.
     ///
     /// # Panics
-    /// If `views` is 0 (nobody would look at the image), or more than the recipe has.
+    /// If `views` is 0 or more than the recipe has.
     pub fn new(recipe: Recipe, views: usize, seed: u64) -> Self {
         assert!(views > 0, "an image is decoded for at least one view");
         Self {
             seed,
             decoder: Decoder::new(DecodeLimits::default()),
             augmenter: Augmenter::new(recipe.clone()),
+            steps: CustomSteps::default(),
             params: vec![ViewParams::default(); views],
             plan: Plan::new(&recipe),
             recipe,
         }
     }
 
-    /// The same maker, but it refuses images beyond `limits`.
+    /// The same maker, rejecting images beyond `limits`.
     pub fn with_limits(mut self, limits: DecodeLimits) -> Self {
         self.decoder.limits = limits;
         self
     }
 
-    /// The same maker, but it uses these instructions. The views are the same.
+    /// The same maker, limited to these instructions. The views are the same.
     pub fn with_instructions(mut self, instructions: Instructions) -> Self {
         self.decoder = Decoder::with_instructions(self.decoder.limits, instructions);
-        self.augmenter = Augmenter::with_instructions(self.recipe.clone(), instructions);
+        let augmenter = Augmenter::with_instructions(self.recipe.clone(), instructions);
+        self.augmenter = augmenter.with_steps(self.steps.clone());
+        self
+    }
+
+    /// The same maker, with the steps that its recipe names.
+    pub fn with_steps(mut self, steps: CustomSteps) -> Self {
+        self.augmenter = self.augmenter.with_steps(steps.clone());
+        self.steps = steps;
         self
     }
 
     /// Draws the views of sample number `sample` in epoch `epoch`, and decodes its file `bytes`.
     ///
     /// # Errors
-    /// If the bytes are no image that can be decoded within the limits.
+    /// If the bytes are not an image that can be decoded within the limits.
     pub fn decode(&mut self, bytes: &[u8], epoch: u64, sample: u64) -> Result<DecodedViews<'_>, DecodeError> {
         let info = probe(bytes)?;
         let (width, height) = (info.width as usize, info.height as usize);
@@ -72,11 +82,19 @@ impl ViewMaker {
 }
 
 impl DecodedViews<'_> {
-    /// Writes view number `view`: `3 x size x size` numbers, or `size x size x 3`.
+    /// Writes view number `view`, `3 x size x size` or `size x size x 3` elements.
+    ///
+    /// # Errors
+    /// If a step of one's own fails, or was not given.
     ///
     /// # Panics
     /// If there is no such view, or `out` has another length.
-    pub fn render<E: Element>(&mut self, view: usize, layout: Layout, out: &mut [E]) {
-        self.augmenter.view(self.part, &self.params[view], layout, out);
+    pub fn render<E: Element>(
+        &mut self,
+        view: usize,
+        layout: Layout,
+        out: &mut [E],
+    ) -> Result<(), CustomStepError> {
+        self.augmenter.view(self.part, &self.params[view], layout, out)
     }
 }

@@ -1,4 +1,4 @@
-//! Names the stage that holds everything up: a disk that no longer answers, a sample that takes for ever.
+//! Names a stage that stalls: a disk that no longer responds, a sample that never finishes.
 
 use std::fmt::Write;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use simsiam_pipeline::Instructions;
 use simsiam_pipeline::augment::{
-    Augmenter, Crop, Layout, Matrix, Motion, Operation, Recipe, ViewParams, Window,
+    Augmenter, Crop, Interpolation, Layout, Matrix, Motion, Operation, Recipe, ViewParams, Window,
 };
 use simsiam_pipeline::decode::{DecodeLimits, Decoder};
 use simsiam_pipeline::image::{Region, RgbImage, RgbPart, Scale, Wanted};
@@ -22,6 +22,12 @@ use simsiam_pipeline::rng::ViewRng;
 #[test]
 fn resize_is_pillows() {
     check("resize", 0);
+}
+
+#[test]
+fn bicubic_and_box_are_pillows() {
+    check("bicubic", 0);
+    check("box", 0);
 }
 
 #[test]
@@ -128,7 +134,7 @@ fn normalised_views_are_the_bytes_normalised() {
         let expected = golden.image(&case.expected);
         let plane = expected.width * expected.height;
         let mut view = vec![0.0; 3 * plane];
-        Augmenter::new(recipe).view(case.part(&golden), &params, Layout::Nchw, &mut view);
+        Augmenter::new(recipe).view(case.part(&golden), &params, Layout::Nchw, &mut view).unwrap();
         for (i, &byte) in expected.pixels.iter().enumerate() {
             let (pixel, channel) = (i / 3, i % 3);
             let value = (f32::from(byte) / 255.0 - mean[channel]) / std[channel];
@@ -187,7 +193,7 @@ fn check(op: &str, bound: u8) {
         let mut view = vec![0; 3 * recipe.size * recipe.size];
         for instructions in [Instructions::Detected, Instructions::Plain] {
             let mut augmenter = Augmenter::with_instructions(recipe.clone(), instructions);
-            augmenter.view(case.part(&golden), &params, Layout::Nhwc, &mut view);
+            augmenter.view(case.part(&golden), &params, Layout::Nhwc, &mut view).unwrap();
             let before = errors.max;
             errors.add(&view, golden.image(&case.expected).pixels);
             if errors.max > before {
@@ -259,6 +265,7 @@ struct Parameters {
     size: usize,
     resize: usize,
     denominator: Option<usize>,
+    interpolation: Interpolation,
     factor: f64,
     order: Option<[String; 4]>,
     brightness: f64,
@@ -308,14 +315,14 @@ impl Case {
         let whole = Region { top: 0, left: 0, height: source.height, width: source.width };
         let size = if given.size == 0 { source.width } else { given.size };
         let recipe = Recipe { size, ..Recipe::imagenet() };
-        if self.op == "evaluation" {
-            let crop = Some(Crop::ResizeCenter { resize: given.resize });
+        let interpolation = given.interpolation;
+        if given.resize > 0 {
+            let crop = Some(Crop::ResizeCenter { resize: given.resize, interpolation });
             let recipe = Recipe { crop, ..recipe.evaluation() };
             let params = recipe.draw(0, &mut ViewRng::new(0, 0, 0, 0), source.width, source.height);
             return (recipe, params);
         }
-        let mut window =
-            Window { source: whole, scaled_width: size, scaled_height: size, top: 0, left: 0, size };
+        let mut window = Window { interpolation, ..Window::whole(whole, size) };
         if given.width > 0 {
             let &Parameters { top, left, height, width, .. } = given;
             window.source = Region { top, left, height, width };
@@ -326,7 +333,7 @@ impl Case {
     fn operations(&self, size: usize) -> Vec<Operation> {
         let given = &self.parameters;
         match self.op.as_str() {
-            "resize" | "reduced" => vec![],
+            "resize" | "reduced" | "bicubic" | "box" => vec![],
             "view" => given.operations_of_a_view(),
             "gray" => vec![Operation::Gray],
             "flip" => vec![Operation::HorizontalFlip],

@@ -23,7 +23,7 @@ fn reduced_decoding_hardly_shows() {
             let mut decoded = maker.decode(&jpeg, 0, sample).unwrap();
             for view in 0..2 {
                 let mut pixels = [0u8; 3 * SIZE * SIZE];
-                decoded.render(view, Layout::Nhwc, &mut pixels);
+                decoded.render(view, Layout::Nhwc, &mut pixels).unwrap();
                 views.extend(pixels);
             }
         }

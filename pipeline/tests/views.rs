@@ -33,8 +33,8 @@ fn views(maker: &mut ViewMaker, file: &[u8], sample: u64) -> Vec<([u8; 3 * SIZE 
     let mut decoded = maker.decode(file, 0, sample).unwrap();
     let render = |view| {
         let (mut bytes, mut values) = ([0; 3 * SIZE * SIZE], vec![0.0; 3 * SIZE * SIZE]);
-        decoded.render(view, Layout::Nhwc, &mut bytes);
-        decoded.render(view, Layout::Nchw, &mut values);
+        decoded.render(view, Layout::Nhwc, &mut bytes).unwrap();
+        decoded.render(view, Layout::Nchw, &mut values).unwrap();
         (bytes, values)
     };
     (0..VIEWS).map(render).collect()
@@ -66,7 +66,7 @@ fn views_of_a_part_are_those_of_the_whole() {
                 let rng = &mut ViewRng::new(SEED, 0, sample, view as u64);
                 let mut expected = [0; 3 * SIZE * SIZE];
                 let params = recipe.draw(view, rng, whole.width, whole.height);
-                augmenter.view(whole.into(), &params, Layout::Nhwc, &mut expected);
+                augmenter.view(whole.into(), &params, Layout::Nhwc, &mut expected).unwrap();
                 assert!(found == expected, "{name}, sample {sample}, view {view}");
             }
         }
@@ -99,7 +99,7 @@ fn recipes_keep_their_bytes() {
                 let mut decoded = maker.decode(file, 0, sample).unwrap();
                 for (view, size) in sizes.iter().enumerate() {
                     let bytes = &mut bytes[..3 * size * size];
-                    decoded.render(view, Layout::Nhwc, bytes);
+                    decoded.render(view, Layout::Nhwc, bytes).unwrap();
                     checksum.update(bytes);
                 }
             }
@@ -119,9 +119,9 @@ fn a_small_view_is_that_of_a_maker_for_its_size_alone() {
     for (name, file) in files() {
         for sample in 0..4 {
             let mut decoded = maker.decode(&file, 0, sample).unwrap();
-            decoded.render(0, Layout::Nchw, &mut vec![0; 3 * 224 * 224]);
-            decoded.render(7, Layout::Nchw, &mut found);
-            of_small.decode(&file, 0, sample).unwrap().render(7, Layout::Nchw, &mut expected);
+            decoded.render(0, Layout::Nchw, &mut vec![0; 3 * 224 * 224]).unwrap();
+            decoded.render(7, Layout::Nchw, &mut found).unwrap();
+            of_small.decode(&file, 0, sample).unwrap().render(7, Layout::Nchw, &mut expected).unwrap();
             assert!(found == expected, "{name}, sample {sample}");
         }
     }

@@ -1,4 +1,4 @@
-"""torch's DataLoader with torchvision beside this loader, alternating: images/s into torch tensors, memory, start-up.
+"""Compares simsiam.Loader with torch's DataLoader and torchvision in alternating runs: images/s into torch tensors, memory, start-up.
 
 usage: python loader.py SHARD.tar... [--recipe imagenet|cifar10] [--workers N] [--runs 5] [--rust COMMAND] [--out NAME]
        python loader.py --quick       drawn images and short runs, to see that it works
@@ -154,16 +154,17 @@ def table(results, args):
     versions = ", ".join(f"{name} {version(name)}" for name in ("simsiam", "torch", "torchvision", "pillow"))
     lines = [
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {args.workers} workers, batches of "
-        f"{args.batch_size}, recipe {args.recipe}; {args.runs} runs each, alternating; medians (lowest to highest); {versions}.",
-        "", "| | images/s | memory, MiB | first batch, s | resumes | same for any workers |", "|---|---|---|---|---|---|",
+        f"{args.batch_size}, recipe {args.recipe}; {args.runs} alternating runs each; medians (lowest to highest); {versions}.",
+        "", "| | images/s | memory, MiB | first batch, s | resumes | same bytes for any workers |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
     for label, runs in results.items():
-        exact = "no | no" if label == "torch" else "in an epoch, exactly | yes"
+        exact = "no | no" if label == "torch" else "exactly, within an epoch | yes"
         cells = spread(runs, "images_per_s"), spread(runs, "memory_mib"), spread(runs, "start_s", 2)
         lines.append(f"| {LABELS[label]} | {' | '.join(cells)} | {exact} |")
-    lines += ["", f"This loader gives {rate('simsiam') / rate('torch'):.2f} times torch's rate."]
+    lines += ["", f"simsiam.Loader reaches {rate('simsiam') / rate('torch'):.2f} times the rate of torch's DataLoader"]
     if "rust" in results:
-        lines[-1] += f" It keeps {rate('simsiam') / rate('rust'):.3f} of the Rust pipeline's."
+        lines[-1] += f" and {rate('simsiam') / rate('rust'):.3f} times that of the Rust pipeline"
+    lines[-1] += "."
     return "\n".join(lines)
 
 

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use pyo3::PyErr;
 use pyo3::exceptions::{PyConnectionError, PyFileNotFoundError, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::{PyErr, Python};
 use simsiam_pipeline::choose::ChoiceError;
 use simsiam_pipeline::loader::LoaderError;
 use simsiam_pipeline::shards::ShardError;
@@ -61,14 +61,20 @@ fn choice(error: ChoiceError) -> PyErr {
     }
 }
 
-/// Samples that cannot be used are `OSError`, a remote shard that can no longer be fetched is its kind `ConnectionError`, a bug is
+/// A step of your own that failed is `RuntimeError`, from what it raised. Samples that cannot be used are `OSError`, a remote shard that can no longer be fetched is its kind `ConnectionError`, a bug is
 /// `RuntimeError`; all name the shard.
 pub(crate) fn pipeline(error: PipelineError) -> PyErr {
+    let text = error.to_string();
     match error {
-        PipelineError::BadSample(_) | PipelineError::BudgetExceeded { .. } => {
-            PyOSError::new_err(error.to_string())
+        PipelineError::Step { error, .. } => {
+            let raised = PyRuntimeError::new_err(text);
+            if let Ok(cause) = error.source.downcast::<PyErr>() {
+                Python::attach(|py| raised.set_cause(py, Some(*cause)));
+            }
+            raised
         }
-        PipelineError::Unreachable(_) => PyConnectionError::new_err(error.to_string()),
-        error => PyRuntimeError::new_err(error.to_string()),
+        PipelineError::BadSample(_) | PipelineError::BudgetExceeded { .. } => PyOSError::new_err(text),
+        PipelineError::Unreachable(_) => PyConnectionError::new_err(text),
+        _ => PyRuntimeError::new_err(text),
     }
 }

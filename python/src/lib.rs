@@ -2,11 +2,13 @@
 //!
 //! - `loader`: the loader and its epochs; `arguments`: from Python's values to shards, a recipe and settings.
 //! - `batch`: what an epoch gives; `array`: its memory, by the buffer protocol; `dlpack`: and by DLPack.
+//! - `custom`: steps of your own as callables.
 //! - `process`: what a fork must not touch; `torch`: PyTorch's worker processes; `error`: Python's own exceptions.
 
 mod arguments;
 mod array;
 mod batch;
+mod custom;
 mod dlpack;
 mod error;
 mod loader;
@@ -17,12 +19,22 @@ use pyo3::prelude::*;
 
 #[pymodule]
 mod _simsiam {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use super::array::Array;
     #[pymodule_export]
     use super::batch::Batch;
     #[pymodule_export]
     use super::loader::{Epoch, Loader};
+
+    /// Python's threads end before the interpreter does, and so must those that call it.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let close = wrap_pyfunction!(super::custom::close_steps, module)?;
+        module.py().import("atexit")?.call_method1("register", (close,))?;
+        Ok(())
+    }
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name")]

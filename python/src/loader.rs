@@ -18,7 +18,7 @@ use simsiam_pipeline::shards::Labels;
 use simsiam_pipeline::{LoaderState, PipelineConfig, World};
 
 use crate::process::OfProcess;
-use crate::{arguments, error, torch};
+use crate::{arguments, custom, error, torch};
 
 /// Streams augmented views of images, epoch by epoch: from folders, WebDataset tars, zips and Parquet files, on this machine,
 /// in buckets and on web servers.
@@ -75,6 +75,10 @@ use crate::{arguments, error, torch};
 ///     Whether the process may get a handler for SIGBUS with the first loader. With it a shard that shrinks while it is read gives bad
 ///     samples; every other SIGBUS goes to the handler that was there before, ``faulthandler``'s included. False: none is
 ///     installed, and samples are copied out of the shards by reading, with the same bytes and the same bad samples.
+/// steps:
+///     Steps of your own by the names that the recipe lists (``{"custom": {"name": "fog", "p": 0.5}}`` among a view's steps): callables
+///     ``step(view, rng)``, with a NumPy array of size x size x 3 bytes, which they change or in whose place they return another, and
+///     a ``numpy.random.Generator`` of this view alone. They run on the workers, one at a time for they hold the GIL.
 ///
 /// Raises
 /// ------
@@ -122,7 +126,7 @@ impl Loader {
     #[pyo3(signature = (
         shards, recipe=None, batch_size=256, workers=8, seed=0, rank=0, world_size=1, *, epoch=0, evaluation=false, views=None,
         shuffle=None, drop_last=None, layout="NCHW", dtype="float32", prefetch=4, on_bad_sample="skip", bad_sample_budget=0.01,
-        labels=Labels::Own, select=None, fraction=None, limit=None, cache_dir=None, cache_size=None, fault_handler=true
+        labels=Labels::Own, select=None, fraction=None, limit=None, cache_dir=None, cache_size=None, fault_handler=true, steps=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "Python has names for them")]
     fn new(
@@ -151,6 +155,7 @@ impl Loader {
         cache_dir: Option<PathBuf>,
         cache_size: Option<i128>,
         fault_handler: bool,
+        steps: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let batch_size: usize = arguments::whole("batch_size", batch_size, 1..=u64::MAX)?;
         let workers: usize = arguments::whole("workers", workers, 1..=PipelineConfig::MAX_WORKERS as u64)?;
@@ -212,6 +217,9 @@ impl Loader {
         if let Some(bytes) = cache_size {
             builder = builder.cache_size(bytes);
         }
+        for (name, step) in steps.as_ref().map(custom::steps).transpose()?.unwrap_or_default() {
+            builder = builder.step(name, step);
+        }
         let mut loader = py.detach(|| builder.build()).map_err(error::loader)?;
         for warning in loader.shards().warnings() {
             PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(warning)?, 1)?;
@@ -246,6 +254,7 @@ impl Loader {
         }
         arguments.set_item("cache_dir", cache_dir)?;
         arguments.set_item("fault_handler", fault_handler)?;
+        arguments.set_item("steps", steps)?;
         let running_in = AtomicU32::new(process_of_threads(&loader));
         let inner = Inner { loader: OfProcess::new(loader), is_restored: false, iteration: 0 };
         Ok(Self { inner: Mutex::new(inner), running_in, arguments: arguments.unbind() })

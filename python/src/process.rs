@@ -4,16 +4,18 @@ use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::process;
 
+use pyo3::Python;
+
 /// A value with threads or locks behind it.
 ///
 /// A forked child has a copy of the locks, perhaps held, but not the threads. There the value is leaked rather than
 /// dropped: dropping it would wait for ever.
-pub(crate) struct OfProcess<T> {
+pub(crate) struct OfProcess<T: Send> {
     value: ManuallyDrop<T>,
     process: u32,
 }
 
-impl<T> OfProcess<T> {
+impl<T: Send> OfProcess<T> {
     pub(crate) fn new(value: T) -> Self {
         Self { value: ManuallyDrop::new(value), process: process::id() }
     }
@@ -29,7 +31,7 @@ impl<T> OfProcess<T> {
     }
 }
 
-impl<T> Deref for OfProcess<T> {
+impl<T: Send> Deref for OfProcess<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -37,17 +39,20 @@ impl<T> Deref for OfProcess<T> {
     }
 }
 
-impl<T> DerefMut for OfProcess<T> {
+impl<T: Send> DerefMut for OfProcess<T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.value
     }
 }
 
-impl<T> Drop for OfProcess<T> {
+impl<T: Send> Drop for OfProcess<T> {
     fn drop(&mut self) {
-        if !self.is_foreign() {
-            // SAFETY: this is the only place that drops the value, and the last that sees it.
-            unsafe { ManuallyDrop::drop(&mut self.value) };
+        if self.is_foreign() {
+            return;
         }
+        // SAFETY: this is the only place that drops the value, and the last that sees it.
+        let drop = || unsafe { ManuallyDrop::drop(&mut self.value) };
+        // Its threads may wait for the interpreter, and are waited for.
+        Python::try_attach(|py| py.detach(drop));
     }
 }

@@ -102,7 +102,7 @@ impl Workers {
                 .with_context(|| shards.locate(sample).to_string())?;
             let decoded = Instant::now();
             for (view, size) in sizes.iter().enumerate() {
-                views.render(view, Layout::Nchw, &mut bench.view[..3 * size * size]);
+                views.render(view, Layout::Nchw, &mut bench.view[..3 * size * size])?;
             }
             bench.times.add(read - started, decoded - read, decoded.elapsed());
             Ok(())

@@ -14,49 +14,49 @@ use crate::config::{Device, Precision, Preset, Shuffle, Workers};
 /// `simsiam bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Images: folders of images, tars, zips, parquets, folders of these, globs or brace patterns; not for `--stage train`
+    /// Images: folders of images, tars, zips, Parquet files, folders of these, globs or brace patterns; not for `--stage train`
     #[arg(long, help_heading = topics::DATA, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub shards: Vec<String>,
     /// How they are read.
     #[command(flatten)]
     pub source: SourceArgs,
-    /// How an epoch's order is drawn, as for `train` [default: whole]
+    /// Order of an epoch, as for `train` [default: whole]
     #[arg(long, help_heading = topics::DATA)]
     pub shuffle: Option<Shuffle>,
     /// What to measure
     #[arg(long, default_value = "batches")]
     pub stage: Stage,
-    /// Whose views to make [default: cifar10 if the first image has at most 64 pixels a side, else imagenet]
+    /// Preset of the views [default: cifar10 if the first image has at most 64 pixels a side, else imagenet]
     #[arg(long)]
     pub preset: Option<Preset>,
-    /// Settings in a TOML file, as for `train`: the loader takes the recipe, `--stage train` network, device and precision
+    /// Settings in a TOML file, as for `train`: the loader uses its recipe; `--stage train`, its network, device and precision
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Augmentation, as for `train`: `byol`, `swav`, or a TOML file
     #[arg(long, value_name = "NAME|FILE", value_parser = recipe_table)]
     pub recipe: Option<toml::Table>,
-    /// Decode large JPEGs at a reduced size where crops allow it, as for `train`; 0 for never
+    /// Decode large JPEGs at a reduced size where crops allow it, as for `train`; 0 disables it
     #[arg(long, value_name = "GAP", value_parser = number::<f64>, allow_negative_numbers = true)]
     pub reducing_gap: Option<f64>,
     /// Encoder, for `--stage train`
     #[arg(long)]
     pub arch: Option<Arch>,
-    /// Where the model runs, for `--stage train` [default: cpu]
+    /// Device of the model, for `--stage train` [default: cpu]
     #[arg(long)]
     pub device: Option<Device>,
-    /// How numbers are multiplied, for `--stage train` [default: f32 on the CPU, tf32 on a GPU]
+    /// Precision of products, for `--stage train` [default: f32 on the CPU, tf32 on a GPU]
     #[arg(long)]
     pub precision: Option<Precision>,
-    /// Look for the largest batch that fits the GPU's memory, from --batch-size up, and measure that
+    /// Find the largest batch that fits the GPU's memory, from --batch-size up, and measure it
     #[arg(long)]
     pub largest_batch: bool,
-    /// Say where a training step's time goes, for `--stage train` on the CPU
+    /// Print where a training step's time goes, for `--stage train` on the CPU
     #[arg(long)]
     pub profile: bool,
-    /// Images a batch
+    /// Images per batch
     #[arg(long, default_value_t = 128, value_parser = within::<usize>(1, 1 << 30), allow_negative_numbers = true)]
     pub batch_size: usize,
-    /// Loaders that divide each batch among them, of which this is one; not for `--stage train`
+    /// Number of loaders that divide each batch, this one included; not for `--stage train`
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = within::<u64>(1, 1 << 20), allow_negative_numbers = true)]
     pub world_size: u64,
     /// This loader's number, from 0
@@ -65,7 +65,7 @@ pub struct BenchArgs {
     /// Decoding threads: a number, or `auto` for half the cores; not for `--stage train` [default: auto]
     #[arg(long, help_heading = topics::DATA)]
     pub workers: Option<Workers>,
-    /// Length of the measurement: a third of it decodes only, and a sixth of each part warms up
+    /// Length of the measurement; a third of it only decodes, and the first sixth of each part is warm-up
     #[arg(long, default_value_t = 12.0, value_parser = positive::<f64>, allow_negative_numbers = true)]
     pub seconds: f64,
     /// Print JSON

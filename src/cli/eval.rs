@@ -17,10 +17,10 @@ use crate::evaluate::subject::CheckpointChoice;
 pub struct EvalArgs {
     /// A run's folder, that of one of its checkpoints (RUN/checkpoints/step-N), or an encoder in a safetensors file
     pub run: PathBuf,
-    /// `newest`, `best` (by kNN), `untrained` or a step; several with commas between [default: newest]
+    /// `newest`, `best` (by kNN), `untrained` or a step; several, separated by commas [default: newest]
     #[arg(long, value_delimiter = ',', value_name = "WHICH")]
     pub checkpoint: Vec<CheckpointChoice>,
-    /// Labelled shards to learn from: the bank of kNN, the probe's examples [default: the run's]
+    /// Labelled shards to learn from: neighbours for kNN, training data for the probe [default: the run's]
     #[arg(long, help_heading = topics::DATA, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub train_shards: Option<Vec<String>>,
     /// Labelled shards to classify [default: the run's, else a tenth of the training shards, held out]
@@ -29,25 +29,25 @@ pub struct EvalArgs {
     /// How they are read.
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Whose output to judge
+    /// The part of the network whose output to evaluate
     #[arg(long, default_value = "backbone")]
     pub features: FeatureLayer,
-    /// Only this of the two
+    /// Run only this evaluation
     #[arg(long)]
     pub only: Option<Judge>,
-    /// Neighbours that vote [default: the run's]
+    /// Number of neighbours that vote [default: the run's]
     #[arg(long, help_heading = topics::KNN, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub knn_k: Option<usize>,
-    /// Votes weigh exp(similarity / temperature) [default: the run's]
+    /// Temperature of the votes, which weigh exp(similarity / temperature) [default: the run's]
     #[arg(long, help_heading = topics::KNN, value_parser = number::<f32>, allow_negative_numbers = true)]
     pub knn_temperature: Option<f32>,
     /// The linear probe's settings.
     #[command(flatten)]
     pub probe: ProbeArgs,
-    /// Decoding threads: a number or `auto`; they change the speed, never the result
+    /// Decoding threads: a number or `auto`; they affect the speed, never the result
     #[arg(long)]
     pub workers: Option<Workers>,
-    /// Print JSON, one line a result
+    /// Print JSON, one line per result
     #[arg(long)]
     pub json: bool,
 }
@@ -75,22 +75,22 @@ pub struct ProbeArgs {
     /// Recipe [default: lars for runs of the preset imagenet, else sgd]
     #[arg(long = "probe-recipe", id = "probe-recipe")]
     pub recipe: Option<ProbeOptimizer>,
-    /// What it learns from [default: cached]
+    /// Features that it learns from [default: cached]
     #[arg(long = "probe-features", id = "probe-features")]
     pub views: Option<ProbeViews>,
-    /// Passes over the data [default: the recipe's]
+    /// Epochs of training [default: the recipe's]
     #[arg(long = "probe-epochs", id = "probe-epochs", value_name = "EPOCHS", value_parser = within::<u64>(1, 1_000_000), allow_negative_numbers = true)]
     pub epochs: Option<u64>,
-    /// Images a step, at most all; the learning rate is probe-lr * batch / 256 [default: the recipe's]
+    /// Images per step, at most all; the learning rate is probe-lr * batch / 256 [default: the recipe's]
     #[arg(long = "probe-batch-size", id = "probe-batch-size", value_name = "IMAGES", value_parser = within::<usize>(1, 1 << 30), allow_negative_numbers = true)]
     pub batch_size: Option<usize>,
-    /// Learning rate at a batch of 256, or several with commas between: the best is reported [default: the recipe's]
+    /// Learning rate at a batch of 256, or several, separated by commas: the best is reported [default: the recipe's]
     #[arg(long = "probe-lr", id = "probe-lr", value_delimiter = ',', value_name = "LR", value_parser = positive::<f64>, allow_negative_numbers = true)]
     pub lr: Vec<f64>,
-    /// How the learning rate falls [default: cosine]
+    /// Learning rate schedule [default: cosine]
     #[arg(long = "probe-schedule", id = "probe-schedule")]
     pub schedule: Option<Schedule>,
-    /// Source of its initial weights, order and crops [default: the run's seed]
+    /// Seed of its initial weights, order and crops [default: the run's seed]
     #[arg(long = "probe-seed", id = "probe-seed", value_name = "SEED", value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub seed: Option<u64>,
 }

@@ -14,13 +14,13 @@ use crate::evaluate::subject::CheckpointChoice;
 pub struct FinetuneArgs {
     /// A run's folder, that of one of its checkpoints (RUN/checkpoints/step-N), or an encoder in a safetensors file
     pub run: PathBuf,
-    /// Share of the labels to learn from, the same of each class: `1%`, `10%`, `100%`
+    /// Share of the labels to learn from, the same for each class: `1%`, `10%`, `100%`
     #[arg(long, value_name = "SHARE")]
     pub labels: LabelShare,
-    /// What the classifier begins with; both say what the encoder is worth
+    /// Initial weights of the classifier; comparing both shows the value of the encoder
     #[arg(long, value_delimiter = ',', default_value = "encoder")]
     pub from: Vec<Beginning>,
-    /// How many times, with the seeds 0, 1, ..: another part of the labels, another order and other crops each time
+    /// Number of repetitions, with the seeds 0, 1, ..: each draws its own labels, order and crops
     #[arg(long, default_value_t = 3, value_parser = within::<u64>(1, 1000), allow_negative_numbers = true)]
     pub seeds: u64,
     /// `newest`, `best` (by kNN), `untrained` or a step [default: newest]
@@ -32,13 +32,13 @@ pub struct FinetuneArgs {
     /// Labelled shards to classify [default: the run's, else a tenth of the training shards, held out]
     #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub val_shards: Option<Vec<String>>,
-    /// Where indexes and copies go that cannot lie beside their sources [default: the user's cache folder]
+    /// Folder for indexes and copies that cannot be next to their sources [default: the user's cache folder]
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
-    /// Passes over the labelled images [default: 60 up to 2 %, 30 up to 20 %, else 20]
+    /// Epochs over the labelled images [default: 60 up to 2 %, 30 up to 20 %, else 20]
     #[arg(long, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub epochs: Option<u64>,
-    /// Images a step, at most all; the learning rate is base-lr * batch-size / 256
+    /// Images per step, at most all; the learning rate is base-lr * batch-size / 256
     #[arg(long, default_value_t = 64, value_parser = within::<usize>(2, 1 << 20), allow_negative_numbers = true)]
     pub batch_size: usize,
     /// Learning rate at a batch of 256 [default: 0.05 from the encoder, 0.2 from scratch]
@@ -47,10 +47,10 @@ pub struct FinetuneArgs {
     /// L2 penalty on the encoder's parameters [default: 0 from the encoder, 5e-4 from scratch]
     #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
-    /// Decoding threads: a number or `auto`; they change the speed, never the result
+    /// Decoding threads: a number or `auto`; they affect the speed, never the result
     #[arg(long)]
     pub workers: Option<Workers>,
-    /// Print JSON, one line for each beginning
+    /// Print JSON, one line per initialisation
     #[arg(long)]
     pub json: bool,
 }
@@ -58,7 +58,7 @@ pub struct FinetuneArgs {
 /// What a classifier begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Beginning {
-    /// The encoder as it was trained.
+    /// The trained encoder.
     Encoder,
     /// The same encoder with random weights.
     Scratch,

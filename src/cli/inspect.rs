@@ -13,7 +13,7 @@ use crate::config::values::{pattern, within};
 /// `simsiam inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// Images: folders of images, tars, zips, parquets, folders of these, globs or brace patterns
+    /// Images: folders of images, tars, zips, Parquet files, folders of these, globs or brace patterns
     #[arg(required = true, value_parser = pattern())]
     pub shards: Vec<String>,
     /// How they are read.
@@ -22,20 +22,22 @@ pub struct InspectArgs {
     /// Decode everything and list every bad sample
     #[arg(long, conflicts_with_all = ["statistics", "duplicates"])]
     pub verify: bool,
-    /// Print mean and standard deviation of the pixels instead, as the `[recipe]` of a --config file
+    /// Instead, print mean and standard deviation of the pixels, as the `[recipe]` of a --config file
     #[arg(long, conflicts_with = "duplicates")]
     pub statistics: bool,
-    /// Print the steps of a recipe instead, and how long each takes on these images: the preset's, `byol`, `swav`, or a TOML file's
+    /// Instead, print the steps of a recipe and how long each takes on these images: the preset's, `byol`, `swav`, or a TOML
+    /// file's
     #[arg(long, value_name = "NAME|FILE", num_args = 0..=1, default_missing_value = "preset", value_parser = recipe_to_inspect, conflicts_with_all = ["verify", "statistics", "duplicates"])]
     pub recipe: Option<toml::Table>,
-    /// Whose plain views --statistics takes, or what --recipe changes [default: cifar10 if the first image has at most 64 pixels a side, else imagenet]
+    /// Preset whose evaluation views --statistics uses, or whose recipe --recipe changes [default: cifar10 if the first image has
+    /// at most 64 pixels a side, else imagenet]
     #[arg(long)]
     pub preset: Option<Preset>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Print images that are nearly the same instead, by the features of a run's newest encoder, of a safetensors file of weights,
-    /// or in a file that `embed` wrote
+    /// Instead, print near-duplicates by features: of a run's newest encoder, of a safetensors file of weights, or in a file that
+    /// `embed` wrote
     #[arg(long, value_name = "RUN|FILE", help_heading = DUPLICATES)]
     pub duplicates: Option<PathBuf>,
     /// How duplicates are looked for.
@@ -49,10 +51,10 @@ pub struct DuplicateArgs {
     /// Validation shards: images that are also in SHARDS are listed first
     #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern(), requires = "duplicates")]
     pub val_shards: Option<Vec<String>>,
-    /// Their features, where --duplicates is a file that `embed` wrote
+    /// Features of the validation images, if --duplicates is a file that `embed` wrote
     #[arg(long, value_name = "FILE", requires_all = ["duplicates", "val_shards"])]
     pub val_features: Option<PathBuf>,
-    /// Least cosine similarity of features, above 0 and at most 1
+    /// Minimum cosine similarity of features, above 0 and at most 1
     #[arg(long, default_value_t = 0.95, value_name = "SIMILARITY", value_parser = similarity, allow_negative_numbers = true, requires = "duplicates")]
     pub threshold: f32,
     /// Pairs of each kind to list and to draw; --json lists all

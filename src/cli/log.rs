@@ -12,10 +12,10 @@ pub struct LogArgs {
     /// Print results, warnings and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Log what happens behind the progress lines; twice for debugging
+    /// Log the work behind the progress lines; twice for debugging
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// How progress and log are written
+    /// Format of progress and log
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 }

@@ -10,7 +10,7 @@ use crate::config::values::{whole, within};
 /// `simsiam preview`.
 #[derive(Debug, Args)]
 pub struct PreviewArgs {
-    /// A run's folder: its images and settings, which flags win over
+    /// A run's folder, for its images and settings; flags override them
     pub run: Option<PathBuf>,
     /// Settings, as for `train`.
     #[command(flatten)]
@@ -21,13 +21,13 @@ pub struct PreviewArgs {
     /// FILE.html, or FILE.png
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Which training step, from 1, as the log counts [default: the first]
+    /// The training step, from 1, as in the log [default: the first]
     #[arg(long, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub step: Option<u64>,
     /// The first step of this epoch, from 1
     #[arg(long, value_parser = whole::<u64>(1), allow_negative_numbers = true, conflicts_with = "step")]
     pub epoch: Option<u64>,
-    /// Images of the step to show
+    /// Number of images to show
     #[arg(long, default_value_t = 8, value_parser = within::<usize>(1, 1_000), allow_negative_numbers = true)]
     pub count: usize,
 }

@@ -12,7 +12,7 @@ pub struct ServeArgs {
     /// Folder of runs, or a run's folder
     #[arg(default_value = "runs")]
     pub dir: PathBuf,
-    /// Where to listen: HOST:PORT, or a port on 127.0.0.1. Other addresses than loopback need a token in SIMSIAM_TOKEN
+    /// Address to listen on: HOST:PORT, or a port on 127.0.0.1. Addresses other than loopback require a token in SIMSIAM_TOKEN
     #[arg(long, default_value = Address::DEFAULT)]
     pub address: Address,
 }

@@ -17,13 +17,14 @@ use crate::error::InputError;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = topics::DATA)]
 pub struct SourceArgs {
-    /// Where labels come from: `folders` (the first below the source), `parents`, `none`, or a CSV or TSV file [default: from the source itself]
+    /// Source of labels: `folders` (the first below the source), `parents`, `none`, or a CSV or TSV file [default: from the
+    /// source itself]
     #[arg(long, value_name = "FROM", value_parser = labels())]
     pub labels: Option<Labels>,
-    /// Where indexes and copies go that cannot lie beside their sources [default: the user's cache folder]
+    /// Folder for indexes and copies that cannot be next to their sources [default: the user's cache folder]
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
-    /// Most that shards from buckets and web servers take there, such as 200GB [default: 50GiB]
+    /// Maximum size of fetched shards there, such as 200GB [default: 50GiB]
     #[arg(long, value_name = "SIZE")]
     pub cache_size: Option<ByteSize>,
     /// Which of them.
@@ -35,13 +36,13 @@ pub struct SourceArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = topics::DATA)]
 pub struct ChoiceArgs {
-    /// Only images that a condition holds for: `label in [3, cat]`, `key like 'a*/*'`, `key in list.txt`, with and, or, not
+    /// Use only images that satisfy a condition: `label in [3, cat]`, `key like 'a*/*'`, `key in list.txt`, with and, or, not
     #[arg(long, value_name = "CONDITION")]
     pub select: Option<String>,
-    /// Only this share of each class of those; a smaller one is a part of a larger one
+    /// Of those, use only this share of each class; a smaller one is a subset of a larger one
     #[arg(long, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub fraction: Option<f64>,
-    /// Only so many of those, the classes in proportion; a smaller number is a part of a larger one
+    /// Of those, use only this many, with classes in proportion; a smaller number is a subset of a larger one
     #[arg(long, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub limit: Option<u64>,
 }

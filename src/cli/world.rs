@@ -8,7 +8,7 @@ use crate::world::{Launch, WorldChoice};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Several processes")]
 pub struct WorldArgs {
-    /// What processes that mpirun or srun has started together do
+    /// What processes started together by mpirun or srun do
     #[arg(long, global = true, value_name = "WHICH", default_value = "auto")]
     pub world: WorldChoice,
 }

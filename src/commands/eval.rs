@@ -209,11 +209,9 @@ fn refuse_idle_flags(args: &EvalArgs) -> Result<(), InputError> {
         || seed.is_some();
     match args.only {
         Some(Judge::Probe) if of_knn => {
-            Err(InputError::new("--knn-k and --knn-temperature with --only probe: kNN is not asked"))
+            Err(InputError::new("--knn-k and --knn-temperature have no effect with --only probe"))
         }
-        Some(Judge::Knn) if of_probe => {
-            Err(InputError::new("--probe-... with --only knn: there is no probe"))
-        }
+        Some(Judge::Knn) if of_probe => Err(InputError::new("--probe-... have no effect with --only knn")),
         _ => Ok(()),
     }
 }

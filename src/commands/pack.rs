@@ -22,7 +22,7 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         return Err(InputError::new(format!("--prefix {prefix}: {why}")).into());
     }
     if args.seed.is_some() && args.order == cli::PackedOrder::Name {
-        return Err(InputError::new("--seed is that of the shuffle, which --order name leaves out").into());
+        return Err(InputError::new("--seed has no effect with --order name, which does not shuffle").into());
     }
     let options = PackOptions {
         shard_bytes: args.shard_size << 20,
@@ -48,7 +48,7 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
     let is_folder = ShardSet::is_folder_of_images(&args.source);
     if args.labels.is_some() && !is_folder {
         return Err(
-            InputError::new("--labels is about folders: other sources have labels of their own").into()
+            InputError::new("--labels applies to folders: other sources have their own labels").into()
         );
     }
     let report = if is_folder && !args.choice.is_given() {

@@ -22,7 +22,7 @@ pub enum Predictor {
     FixedRandom,
 }
 
-/// What SimSiam's predictions are compared with.
+/// The targets of SimSiam's predictions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
@@ -32,11 +32,11 @@ pub enum Target {
     MovingAverage,
 }
 
-/// How long section 5's alternating optimisation keeps its targets' network.
+/// How long section 5's alternating optimisation keeps its target network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "toml::Value", try_from = "toml::Value")]
 pub enum AlternateSteps {
-    /// So many steps.
+    /// This many steps.
     Steps(u64),
     /// A pass over the data.
     Epoch,

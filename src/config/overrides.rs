@@ -21,38 +21,41 @@ use crate::error::InputError;
 #[derive(Clone, Debug, Default, Serialize, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct Overrides {
-    /// Images to train on: folders of images, tars, zips, parquets, folders of these, globs or brace patterns; none for the demo's own. PATH=0.7 OTHER=0.3 mixes sets
+    /// Images to train on: folders of images, tars, zips, Parquet files, folders of these, globs or brace patterns; without it,
+    /// the demo's own. PATH=0.7 OTHER=0.3 mixes sets
     #[arg(long, help_heading = topics::DATA, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     #[serde(default, deserialize_with = "list_or_mixture")]
     pub shards: Option<Vec<String>>,
     /// Labelled images for the kNN monitor [default: a tenth of the training data, at most 10,000, held out]
     #[arg(long, help_heading = topics::DATA, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub val_shards: Option<Vec<String>>,
-    /// Where labels come from: `folders` (the first below the source), `parents`, `none`, or a CSV or TSV file [default: from the source itself]
+    /// Source of labels: `folders` (the first below the source), `parents`, `none`, or a CSV or TSV file [default: from the
+    /// source itself]
     #[arg(long, help_heading = topics::DATA, value_name = "FROM", value_parser = labels())]
     pub labels: Option<Labels>,
-    /// Where indexes and copies go that cannot lie beside their sources [default: the user's cache folder]
+    /// Folder for indexes and copies that cannot be next to their sources [default: the user's cache folder]
     #[arg(long, help_heading = topics::DATA, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
-    /// Most that shards from buckets and web servers take there, such as 200GB [default: 50GiB]
+    /// Maximum size of fetched shards there, such as 200GB [default: 50GiB]
     #[arg(long, help_heading = topics::DATA, value_name = "SIZE")]
     pub cache_size: Option<ByteSize>,
-    /// Only images that a condition holds for: `label in [3, cat]`, `key like 'a*/*'`, `key in list.txt`, with and, or, not
+    /// Use only images that satisfy a condition: `label in [3, cat]`, `key like 'a*/*'`, `key in list.txt`, with and, or, not
     #[arg(long, help_heading = topics::DATA, value_name = "CONDITION")]
     pub select: Option<String>,
-    /// Only this share of each class of those; a smaller one is a part of a larger one
+    /// Of those, use only this share of each class; a smaller one is a subset of a larger one
     #[arg(long, help_heading = topics::DATA, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub fraction: Option<f64>,
-    /// Only so many of those, the classes in proportion; a smaller number is a part of a larger one
+    /// Of those, use only this many, with classes in proportion; a smaller number is a subset of a larger one
     #[arg(long, help_heading = topics::DATA, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub limit: Option<u64>,
-    /// How an epoch's order is drawn: `whole`, or `window=N` from N shards at a time, for shards that don't fit the cache [default: whole]
+    /// Order of an epoch: a `whole` shuffle, or `window=N` to shuffle N shards at a time, for shards that do not fit the cache
+    /// [default: whole]
     #[arg(long, help_heading = topics::DATA)]
     pub shuffle: Option<Shuffle>,
     /// Named set of values [default: demo without shards, cifar10 for --arch at 32 or images of at most 64 pixels, else imagenet]
     #[arg(long, help_heading = topics::RUN)]
     pub preset: Option<Preset>,
-    /// What the encoder learns by [default: simsiam]
+    /// Self-supervised method [default: simsiam]
     #[arg(long, help_heading = topics::METHOD)]
     pub method: Option<Method>,
     /// Encoder [default: the preset's]
@@ -61,34 +64,35 @@ pub struct Overrides {
     /// Height and width of the views, one that the encoder is compiled for [default: the preset's, 32 or 224]
     #[arg(long, help_heading = topics::NETWORK, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub size: Option<usize>,
-    /// Whether residual blocks begin as the identity, the scale of their last batch norm 0 [default: the method's authors']
+    /// Whether residual blocks start as the identity, with 0 as the scale of their last batch norm [default: the method's
+    /// authors']
     #[arg(long, help_heading = topics::NETWORK, value_name = "BOOL")]
     pub zero_init_residual: Option<bool>,
-    /// Whether batch norm sees the images of all ranks, where several train together (see docs/distributed.md) [default: true]
+    /// Whether batch norm uses the images of all ranks, if several train together (see docs/distributed.md) [default: true]
     #[arg(long, help_heading = topics::NETWORK, value_name = "BOOL")]
     pub sync_bn: Option<bool>,
-    /// Train to the same bits with 1, 2, 4 or 8 ranks; slower, on the CPU [default: false]
+    /// Give the same bits with 1, 2, 4 or 8 ranks; slower, CPU only [default: false]
     #[arg(long, help_heading = topics::NETWORK, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub deterministic: Option<bool>,
-    /// Passes over the data; with --resume it may be another number than before [default: the preset's]
+    /// Epochs of training; --resume may change it [default: the preset's]
     #[arg(long, help_heading = topics::OPTIMIZATION, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub epochs: Option<u64>,
-    /// Images a batch; the learning rate is base-lr * batch-size * accumulate / 256 [default: the preset's]
+    /// Images per batch; the learning rate is base-lr * batch-size * accumulate / 256 [default: the preset's]
     #[arg(long, help_heading = topics::OPTIMIZATION, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub batch_size: Option<usize>,
-    /// Batches a step, whose gradients are averaged for one update [default: 1]
+    /// Batches per step, whose gradients are averaged for one update [default: 1]
     #[arg(long, help_heading = topics::OPTIMIZATION, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub accumulate: Option<u64>,
-    /// Decoding threads: a number, or `auto` for half the cores; they change the speed, never the result [default: auto]
+    /// Decoding threads: a number, or `auto` for half the cores; they affect the speed, never the result [default: auto]
     #[arg(long, help_heading = topics::DATA)]
     pub workers: Option<Workers>,
-    /// The only source of randomness [default: 0]
+    /// Seed, the only source of randomness [default: 0]
     #[arg(long, help_heading = topics::OPTIMIZATION, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub seed: Option<u64>,
-    /// Where the model runs [default: cpu]
+    /// Device of the model [default: cpu]
     #[arg(long, help_heading = topics::NETWORK)]
     pub device: Option<Device>,
-    /// How numbers are multiplied [default: f32 on the CPU, tf32 on a GPU]
+    /// Precision of products [default: f32 on the CPU, tf32 on a GPU]
     #[arg(long, help_heading = topics::NETWORK)]
     pub precision: Option<Precision>,
     /// Learning rate at a batch of 256 [default: the preset's for sgd, 0.3 for lars, 0.001 for adamw]
@@ -97,7 +101,7 @@ pub struct Overrides {
     /// Epochs of linear warm-up [default: 0]
     #[arg(long, help_heading = topics::OPTIMIZATION, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub warmup_epochs: Option<u64>,
-    /// What moves the parameters; it brings its own base-lr and weight-decay [default: sgd; lars for barlow-twins and vicreg]
+    /// Optimiser, with its own defaults of base-lr and weight-decay [default: sgd; lars for barlow-twins and vicreg]
     #[arg(long, help_heading = topics::OPTIMIZATION)]
     pub optimizer: Option<Optimizer>,
     /// Momentum of sgd and lars; beta 1 of adamw [default: 0.9]
@@ -121,7 +125,7 @@ pub struct Overrides {
     /// Layers of projector and predictor that have batch norm [default: default]
     #[arg(long, help_heading = topics::ABLATIONS)]
     pub mlp_bn: Option<HeadNorm>,
-    /// What predictions and targets are compared by [default: cosine]
+    /// Similarity of predictions and targets [default: cosine]
     #[arg(long, help_heading = topics::ABLATIONS)]
     pub similarity: Option<Similarity>,
     /// Which views predict which [default: symmetric]
@@ -130,10 +134,10 @@ pub struct Overrides {
     /// Channels of the projections: 256, 512, 1024 or 2048 [default: the preset's]
     #[arg(long, help_heading = topics::ABLATIONS, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub projector_dim: Option<usize>,
-    /// Renew the targets' network only every N steps, or each `epoch`: the EM view [default: every step]
+    /// Renew the target network only every N steps, or each `epoch`: the EM view [default: every step]
     #[arg(long, value_name = "N", help_heading = topics::ABLATIONS)]
     pub alternate_steps: Option<AlternateSteps>,
-    /// What predictions are compared with; moving-average goes without predictor unless one is named [default: online]
+    /// Targets of the predictions; moving-average has no predictor unless one is named [default: online]
     #[arg(long, help_heading = topics::ABLATIONS)]
     pub target: Option<Target>,
     /// Momentum of moving targets [default: 0.8 of moving-average, 0.996 of byol, 0.999 or 0.99 (CIFAR) of mocov2]
@@ -145,31 +149,33 @@ pub struct Overrides {
     /// Keys in the queue of mocov2 [default: 65536, for small images 4096]
     #[arg(long, help_heading = topics::METHOD, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub queue: Option<usize>,
-    /// A number that the method alone is set by, such as barlow-twins' lambda=0.0051; a wrong key lists what there is
+    /// A setting that only this method has, such as barlow-twins' lambda=0.0051; an invalid key lists the valid ones
     #[arg(long = "method-setting", help_heading = topics::METHOD, value_name = "KEY=NUMBER")]
     pub method_settings: Option<MethodSettings>,
-    /// What to do when the outputs no longer tell images apart [default: warn]
+    /// What to do when the outputs collapse [default: warn]
     #[arg(long, help_heading = topics::EVALUATION)]
     pub on_collapse: Option<OnCollapse>,
     /// Epochs between kNN evaluations, 0 for none [default: 1 if the data is labelled]
     #[arg(long, help_heading = topics::EVALUATION, value_parser = whole::<u64>(0), allow_negative_numbers = true)]
     pub knn_every: Option<u64>,
-    /// End the run early: `knn>=55` (percent), `stale 10` (evaluations without a better kNN), or both; `never` takes a run's rules away [default: never]
+    /// End the run early: `knn>=55` (percent), `stale 10` (evaluations without a better kNN), or both; `never` removes a run's
+    /// rules [default: never]
     #[arg(long, help_heading = topics::EVALUATION, value_name = "RULE", value_delimiter = ',')]
     pub stop_when: Option<Vec<StopRule>>,
-    /// Train a linear classifier beside the encoder, which learns nothing from it, and log its accuracy; for labelled data [default: false]
+    /// Train a linear classifier along with the encoder, without affecting it, and log its accuracy; for labelled data [default:
+    /// false]
     #[arg(long, help_heading = topics::EVALUATION, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub online_probe: Option<bool>,
-    /// Neighbours that vote [default: the preset's]
+    /// Number of neighbours that vote [default: the preset's]
     #[arg(long, help_heading = topics::EVALUATION, value_parser = whole::<usize>(1), allow_negative_numbers = true)]
     pub knn_k: Option<usize>,
-    /// Votes weigh exp(similarity / temperature) [default: 0.1]
+    /// Temperature of the votes, which weigh exp(similarity / temperature) [default: 0.1]
     #[arg(long, help_heading = topics::EVALUATION, value_parser = number::<f32>, allow_negative_numbers = true)]
     pub knn_temperature: Option<f32>,
     /// What to do with a sample that cannot be read or decoded [default: skip]
     #[arg(long, help_heading = topics::DATA)]
     pub on_bad_sample: Option<BadSamplePolicy>,
-    /// Share of samples that may be unusable before the run stops; one may always be [default: 0.01]
+    /// Share of samples that may be unusable before the run stops; one always may [default: 0.01]
     #[arg(long, help_heading = topics::DATA, value_parser = number::<f64>, allow_negative_numbers = true)]
     pub bad_sample_budget: Option<f64>,
     /// Steps between log lines [default: 10]
@@ -193,7 +199,8 @@ pub struct Overrides {
     /// Augmentation: `byol` for BYOL's two recipes, `swav` for --multi-crop's, or a TOML file with what differs from the preset's [default: the preset's]
     #[arg(long, help_heading = topics::AUGMENTATION, value_name = "NAME|FILE", value_parser = recipe_table)]
     pub recipe: Option<toml::Table>,
-    /// Decode large JPEGs at 1/2, 1/4 or 1/8 where each crop still has so many times a view's width and height; 0 for never [default: the recipe's]
+    /// Decode large JPEGs at 1/2, 1/4 or 1/8 where each crop still has GAP times a view's width and height; 0 disables it
+    /// [default: the recipe's]
     #[arg(long, help_heading = topics::AUGMENTATION, value_name = "GAP", value_parser = number::<f64>, allow_negative_numbers = true)]
     pub reducing_gap: Option<f64>,
     /// Which of these values a file has set

@@ -24,7 +24,7 @@ pub enum Preset {
     Cifar10,
     /// ResNet-18 with the CIFAR stem at a quarter of the width, for CIFAR-10 on two cores in two hours.
     Cifar10Small,
-    /// ResNet-8 at 32 on procedural images, for two or three minutes of a small machine.
+    /// ResNet-8 at 32 on procedural images, for two or three minutes on a small machine.
     Demo,
 }
 

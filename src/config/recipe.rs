@@ -102,7 +102,7 @@ fn merge(into: &mut toml::Table, changes: toml::Table) {
 
 #[cfg(test)]
 mod tests {
-    use simsiam_pipeline::augment::{Crop, Step};
+    use simsiam_pipeline::augment::{Crop, Interpolation, Step};
 
     use super::*;
     use crate::config::{Preset, TrainConfig};
@@ -124,7 +124,8 @@ mod tests {
         let part = "preset = \"imagenet\"\n[recipe]\nflip_p = 0.25\ncrop.resize_center.resize = 256\n";
         let (found, preset) = (resolved(part).unwrap(), Recipe::imagenet());
         assert_eq!((found.blur, found.reducing_gap, found.flip_p), (preset.blur, preset.reducing_gap, 0.25));
-        assert_eq!(found.crop, Some(Crop::ResizeCenter { resize: 256 }));
+        let interpolation = Interpolation::Bilinear;
+        assert_eq!(found.crop, Some(Crop::ResizeCenter { resize: 256, interpolation }));
     }
 
     #[test]

@@ -60,6 +60,11 @@ impl TrainConfig {
                 error.field, error.found, error.expected
             )),
         })?;
+        if let Some((place, name)) = self.recipe.custom_steps().next() {
+            return Err(InputError::new(format!(
+                "recipe.{place}.custom: {name:?}: must be a built-in step here; steps of your own are for programs that embed the loader"
+            )));
+        }
         self.validate_sums(&check)?;
         self.validate_stop_rules(&check)?;
         self.validate_method(&check)?;

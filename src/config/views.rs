@@ -174,6 +174,13 @@ mod tests {
                 groups(Method::SwAv, &[(1, 32), (6, 16)]),
                 "recipe.views: 1 view of 32 x 32 and 6 of 16 x 16: must be at least 2 of 32 x 32, whose codes swav predicts",
             ),
+            (
+                small,
+                recipe(
+                    "[[views]]\ncount = 2\nsteps = [{ crop.resize_center.resize = 32 }, { custom.name = \"fog\" }]",
+                ),
+                "recipe.views[0].steps[1].custom: \"fog\": must be a built-in step here; steps of your own are for programs that embed the loader",
+            ),
             (small, groups(Method::SwAv, &[(2, 32), (6, 0)]), "recipe.views[1].size: 0: must be 1 to 4096"),
         ] {
             assert_eq!(resolved(arch, overrides).unwrap_err(), expected);

@@ -12,7 +12,7 @@ pub enum LogFormat {
     /// Lines for people, progress on standard output
     #[default]
     Text,
-    /// One JSON object a line on standard error, with timestamp, level, message and fields; no bars
+    /// One JSON object per line on standard error, with timestamp, level, message and fields; no bars
     Json,
 }
 

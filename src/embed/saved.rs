@@ -126,7 +126,7 @@ struct Tensors {
 impl Tensors {
     fn read(file: &mut File) -> io::Result<Self> {
         let no_tensors =
-            |cause: &dyn std::fmt::Display| io::Error::other(format!("no safetensors file ({cause})"));
+            |cause: &dyn std::fmt::Display| io::Error::other(format!("not a safetensors file ({cause})"));
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(|error| no_tensors(&error))?;
         let bytes = u64::from_le_bytes(length);
@@ -218,7 +218,7 @@ mod tests {
         for (name, bytes, expected) in [
             ("a.npy", &b"text"[..], "a.npy: no NumPy file of features"),
             ("b.safetensors", b"text", "b.safetensors: "),
-            ("c.safetensors", &[255; 64], "no safetensors file"),
+            ("c.safetensors", &[255; 64], "not a safetensors file"),
             ("d.safetensors", b"\x02\0\0\0\0\0\0\0{}", "holds no `features` of F32 with their `keys`"),
         ] {
             let path = dir.path().join(name);

@@ -1,9 +1,9 @@
-//! The matrix of confusions as a picture: a row for each class, darker where more of it was taken for the column's class.
+//! The confusion matrix as a picture: a row for each class, darker where more of it was taken for the column's class.
 
 use anyhow::Result;
 use image::Rgb;
 
-use crate::canvas::{BLACK, Canvas, LETTER, LETTER_HEIGHT, WHITE};
+use crate::canvas::{BLACK, Canvas, LETTER, LINE, WHITE, mixed};
 
 /// Side of the whole grid in pixels, about.
 const GRID: u32 = 480;
@@ -13,10 +13,8 @@ const LINED_CELL: u32 = 6;
 const MARGIN: u32 = 8;
 /// Longer class names are cut.
 const MAX_LABEL: usize = 14;
-/// Up to this number of classes, letters are twice as large.
-const FEW_CLASSES: u32 = 12;
 
-const LINE: Rgb<u8> = Rgb([208, 208, 208]);
+const GRID_COLOR: Rgb<u8> = Rgb([208, 208, 208]);
 /// Where all of a class went to one class.
 const FULL: Rgb<u8> = Rgb([8, 48, 107]);
 
@@ -31,58 +29,53 @@ pub fn confusion_png(confusion: &[Vec<u32>], names: &[String], title: &[String])
 fn draw(confusion: &[Vec<u32>], names: &[String], title: &[String]) -> Canvas {
     let classes = confusion.len() as u32;
     let side = (GRID / classes).clamp(MIN_CELL, GRID / 10);
-    let scale = if classes <= FEW_CLASSES { 2 } else { 1 };
-    let (letter, line) = (LETTER * scale, (LETTER_HEIGHT + 4) * scale);
     let labels: Vec<String> = names.iter().map(|name| name.chars().take(MAX_LABEL).collect()).collect();
     let width_of =
-        |texts: &[String]| letter * texts.iter().map(|t| t.chars().count()).max().unwrap_or(0) as u32;
+        |texts: &[String]| LETTER * texts.iter().map(|t| t.chars().count()).max().unwrap_or(0) as u32;
 
     let label_width = width_of(&labels);
-    let (left, top) = (2 * MARGIN + label_width, 2 * MARGIN + line * title.len() as u32 + label_width);
+    let (left, top) = (2 * MARGIN + label_width, 2 * MARGIN + LINE * title.len() as u32 + label_width);
     let width = (left + side * classes).max(MARGIN + width_of(title)) + MARGIN;
     let mut canvas = Canvas::new(width, top + side * classes + MARGIN);
 
     for (row, text) in (0..).zip(title) {
-        canvas.text(text, (MARGIN, MARGIN + row * line), scale, BLACK);
+        canvas.text(text, (MARGIN, MARGIN + row * LINE), BLACK);
     }
-    let centred = (side.saturating_sub(LETTER_HEIGHT * scale)) / 2;
-    for index in (0..classes).step_by(((LETTER_HEIGHT + 2) * scale).div_ceil(side) as usize) {
+    let centred = side.saturating_sub(LINE) / 2;
+    for index in (0..classes).step_by(LINE.div_ceil(side) as usize) {
         let (label, at) = (&labels[index as usize], index * side + centred);
-        let own_width = letter * label.chars().count() as u32;
-        canvas.text(label, (left - MARGIN / 2 - own_width, top + at), scale, BLACK);
-        canvas.text_upwards(label, (left + at, top - MARGIN / 2), scale, BLACK);
+        let own_width = LETTER * label.chars().count() as u32;
+        canvas.text(label, (left - MARGIN / 2 - own_width, top + at), BLACK);
+        canvas.text_upwards(label, (left + at, top - MARGIN / 2), BLACK);
     }
     for (y, counts) in (0..).zip(confusion) {
         let total: u32 = counts.iter().sum();
         for (x, &count) in (0..).zip(counts) {
             let share = if total == 0 { 0.0 } else { f64::from(count) / f64::from(total) };
-            cell(&mut canvas, (left + x * side, top + y * side), side, share, scale);
+            cell(&mut canvas, (left + x * side, top + y * side), side, share);
         }
     }
     canvas
 }
 
 /// A square that is darker the nearer the share is to 1, with its percents where they fit.
-fn cell(canvas: &mut Canvas, (x, y): (u32, u32), side: u32, share: f64, scale: u32) {
+fn cell(canvas: &mut Canvas, (x, y): (u32, u32), side: u32, share: f64) {
     if side >= LINED_CELL {
-        canvas.fill((x, y), (side, side), LINE);
+        canvas.fill((x, y), (side, side), GRID_COLOR);
         canvas.fill((x, y), (side - 1, side - 1), shade(share));
     } else {
         canvas.fill((x, y), (side, side), shade(share));
     }
     let text = format!("{:.0}", 100.0 * share);
-    let (width, height) = ((LETTER * text.len() as u32 - 1) * scale, LETTER_HEIGHT * scale);
-    let room = (3 * LETTER + 1) * scale;
-    if text != "0" && side >= room {
+    let width = LETTER * text.len() as u32;
+    if text != "0" && side > 3 * LETTER {
         let color = if share > 0.5 { WHITE } else { BLACK };
-        canvas.text(&text, (x + (side - width) / 2, y + (side - height) / 2), scale, color);
+        canvas.text(&text, (x + (side - width) / 2, y + (side - LINE) / 2), color);
     }
 }
 
 fn shade(share: f64) -> Rgb<u8> {
-    let mix =
-        |white: u8, full: u8| (f64::from(white) + (f64::from(full) - f64::from(white)) * share).round() as u8;
-    Rgb([0, 1, 2].map(|channel| mix(WHITE.0[channel], FULL.0[channel])))
+    mixed(WHITE, FULL, share)
 }
 
 #[cfg(test)]

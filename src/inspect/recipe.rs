@@ -46,8 +46,9 @@ pub struct StepReport {
     pub step: Step,
     /// How often it does something.
     pub probability: f64,
-    /// What a view takes longer for it, on average, in microseconds; of the crop, with normalising and writing.
-    pub microseconds: f64,
+    /// What a view takes longer for it, on average, in microseconds; of the crop, with normalising and writing. `None` of a custom
+    /// step, which only the program that embeds the loader has.
+    pub microseconds: Option<f64>,
 }
 
 impl RecipeReport {
@@ -61,20 +62,20 @@ impl RecipeReport {
             let [crop, rest @ ..] = &group.steps[..] else { panic!("a view has a crop") };
             let size = plan.size(group);
             let time = |steps: Vec<Step>| microseconds(&of_steps(recipe, size, steps), images);
-            let alone = time(vec![*crop]);
-            let of_step = |step: &Step| (time(vec![*crop, *step]) - alone).max(0.0);
+            let alone = time(vec![crop.clone()]);
+            let of_step = |step: &Step| (time(vec![crop.clone(), step.clone()]) - alone).max(0.0);
             let report = |step: &Step, microseconds| StepReport {
-                step: *step,
+                step: step.clone(),
                 probability: step.probability(),
                 microseconds,
             };
-            let mut steps = vec![report(crop, alone)];
-            steps.extend(rest.iter().map(|step| report(step, of_step(step))));
+            let mut steps = vec![report(crop, Some(alone))];
+            steps.extend(rest.iter().map(|step| report(step, is_built_in(step).then(|| of_step(step)))));
             ViewsReport {
                 count: (group.count < usize::MAX).then_some(group.count),
                 size,
                 steps,
-                microseconds: time(group.steps.clone()),
+                microseconds: time(group.steps.iter().filter(|step| is_built_in(step)).cloned().collect()),
             }
         };
         Self {
@@ -83,6 +84,10 @@ impl RecipeReport {
             views: plan.groups().iter().map(group).collect(),
         }
     }
+}
+
+fn is_built_in(step: &Step) -> bool {
+    !matches!(step, Step::Custom(_))
 }
 
 /// A recipe for one view.
@@ -105,7 +110,8 @@ fn microseconds(recipe: &Recipe, images: &[Decoded]) -> f64 {
         let begin = Instant::now();
         for ((width, height, pixels), params) in images.iter().zip(&drawn) {
             let image = RgbImage { width: *width, height: *height, pixels };
-            augmenter.view(image.into(), params, Layout::Nchw, &mut view);
+            let written = augmenter.view(image.into(), params, Layout::Nchw, &mut view);
+            written.expect("only a custom step can fail, and none is measured");
         }
         begin.elapsed().as_secs_f64() * 1e6 / images.len() as f64
     };
@@ -126,8 +132,9 @@ impl fmt::Display for RecipeReport {
             first += count.unwrap_or(0);
             write!(f, ": {size} x {size}\n  {:<18} {:>11}  {:>12}", "step", "probability", "time a view")?;
             for StepReport { step, probability, microseconds } in steps {
-                let name = step.name();
-                write!(f, "\n  {name:<18} {probability:>11.2}  {microseconds:>12.1}")?;
+                let (name, time) =
+                    (step.name(), microseconds.map_or("-".into(), |time| format!("{time:.1}")));
+                write!(f, "\n  {name:<18} {probability:>11.2}  {time:>12}")?;
             }
             write!(f, "\n  {:<18} {:>11}  {microseconds:>12.1}", "all", "")?;
         }
@@ -140,6 +147,8 @@ impl fmt::Display for RecipeReport {
 
 #[cfg(test)]
 mod tests {
+    use simsiam_pipeline::augment::NamedStep;
+
     use super::*;
 
     #[test]
@@ -159,6 +168,10 @@ mod tests {
         }
         let alike = RecipeReport::measure(&Recipe::cifar10(), &images);
         assert!(alike.to_string().contains("every view: 32 x 32\n"));
+        let mut with_custom = Recipe::cifar10().swav(16);
+        with_custom.views[0].steps.push(Step::Custom(NamedStep { name: "fog".into(), p: 0.5 }));
+        let with_custom = RecipeReport::measure(&with_custom, &images).to_string();
+        assert!(with_custom.contains("  fog                       0.50             -\n"), "{with_custom}");
         let multi_crop = RecipeReport::measure(&Recipe::cifar10().swav(16), &images).to_string();
         assert!(multi_crop.contains("views 3 to 8: 16 x 16\n"), "{multi_crop}");
     }

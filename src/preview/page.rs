@@ -16,6 +16,9 @@ use crate::html::Text;
 /// Longer side of an original on the page, in pixels; larger ones are scaled down.
 const LARGEST: u32 = 640;
 
+/// Colours of views in the style.
+const COLORS: usize = 7;
+
 const STYLE: &str = concat!(include_str!("page.css"), include_str!("cards.css"));
 
 /// The page.
@@ -65,8 +68,8 @@ fn write_card(html: &mut String, shown: &Shown) -> Result<()> {
     for (number, View { shown: [left, top, width, height], .. }) in shown.views.iter().enumerate() {
         write!(
             html,
-            "<rect class=\"view{}\" x=\"{left:.2}\" y=\"{top:.2}\" width=\"{width:.2}\" height=\"{height:.2}\"/>",
-            number % 2
+            "<rect{} x=\"{left:.2}\" y=\"{top:.2}\" width=\"{width:.2}\" height=\"{height:.2}\"/>",
+            look("box", number)
         )?;
     }
     writeln!(html, "</svg></div><figcaption>{width} &times; {height} pixels</figcaption></figure>")?;
@@ -81,9 +84,9 @@ fn write_view(html: &mut String, number: usize, view: &View) -> Result<()> {
     let [left, top, width, height] = view.shown;
     write!(
         html,
-        "<figure class=\"view view{}\"><img alt=\"view {}\" src=\"{}\"{}><figcaption><strong>view {}</strong>\
+        "<figure{}><img alt=\"view {}\" src=\"{}\"{}><figcaption><strong>view {}</strong>\
          <ol><li>crop {width:.0} &times; {height:.0} at {left:.0}, {top:.0}</li>",
-        number % 2,
+        look("view", number),
         number + 1,
         data_uri(&view.pixels)?,
         pixelated(&view.pixels),
@@ -94,6 +97,12 @@ fn write_view(html: &mut String, number: usize, view: &View) -> Result<()> {
     }
     html.push_str("</ol></figcaption></figure>\n");
     Ok(())
+}
+
+/// The attributes by which a view and its box are known: a colour, and a dashed line for every other one.
+fn look(class: &str, number: usize) -> String {
+    let odd = if number % 2 == 1 { " odd" } else { "" };
+    format!(" class=\"{class}{odd}\" style=\"--view: var(--view-{})\"", number % COLORS)
 }
 
 /// The attribute of images whose pixels are to be seen.
@@ -128,7 +137,7 @@ mod tests {
             "shard a&lt;b&gt;.tar, sample 3 &quot;x &amp; y&quot;",
             "&lt;script&gt;alert(1)&lt;/script&gt;",
             "<svg viewBox=\"0 0 20 10\"",
-            "<rect class=\"view1\" x=\"10.00\" y=\"1.00\" width=\"8.00\" height=\"6.00\"/>",
+            "<rect class=\"box odd\" style=\"--view: var(--view-1)\" x=\"10.00\" y=\"1.00\" width=\"8.00\" height=\"6.00\"/>",
             "<li>horizontal flip</li>",
         ] {
             assert!(html.contains(part), "{part}: {html}");

@@ -3,23 +3,28 @@
 use image::Rgb;
 
 use super::{Preview, Shown};
-use crate::canvas::{BLACK, Canvas, LETTER_HEIGHT, WHITE, fitted, shortened};
+use crate::canvas::{BLACK, Canvas, LINE, WHITE, fitted, shortened};
 
 /// Side of the square that an image is fitted into, in pixels.
 const TILE: u32 = 224;
 /// Pixels between things that belong together, and around a row.
 const GAP: u32 = 8;
 const MARGIN: u32 = 16;
-/// Pixels a pixel of a letter.
-const SCALE: u32 = 2;
-const LINE: u32 = (LETTER_HEIGHT + 3) * SCALE;
 /// Of a box and of the frame of what it shows.
 const THICKNESS: u32 = 3;
 
 const CARD: Rgb<u8> = Rgb([240, 240, 240]);
 const FAINT: Rgb<u8> = Rgb([80, 80, 80]);
-/// Colours of the first and the second view, and so on.
-const VIEWS: [Rgb<u8>; 2] = [Rgb([11, 107, 203]), Rgb([194, 65, 12])];
+/// Colours of the first view, the second, and so on: those of `page.css`.
+const VIEWS: [Rgb<u8>; 7] = [
+    Rgb([0, 114, 178]),
+    Rgb([213, 94, 0]),
+    Rgb([0, 128, 94]),
+    Rgb([176, 80, 140]),
+    Rgb([47, 143, 196]),
+    Rgb([168, 110, 0]),
+    Rgb([74, 74, 74]),
+];
 
 /// The picture.
 pub fn sheet(preview: &Preview) -> Canvas {
@@ -29,7 +34,7 @@ pub fn sheet(preview: &Preview) -> Canvas {
     let rows: u32 = heights.iter().map(|height| height + MARGIN).sum();
     let mut canvas = Canvas::new(inside + 2 * MARGIN, MARGIN + LINE + MARGIN + rows);
     let title = format!("step {}, epoch {}, seed {}", preview.step, preview.epoch, preview.seed);
-    canvas.text(&title, (MARGIN, MARGIN), SCALE, BLACK);
+    canvas.text(&title, (MARGIN, MARGIN), BLACK);
     let mut top = MARGIN + LINE + MARGIN;
     for (image, height) in preview.images.iter().zip(heights) {
         canvas.fill((MARGIN, top), (inside, height), CARD);
@@ -39,15 +44,15 @@ pub fn sheet(preview: &Preview) -> Canvas {
     canvas
 }
 
-/// Of a row: a line, the images, two lines for the crop and one for each operation.
+/// Of a row: a line, the images, a line for the number, the crop and each operation.
 fn height(shown: &Shown) -> u32 {
     let lines = shown.views.iter().map(|view| view.operations.len() as u32 + 2).max().unwrap_or(0);
     GAP + LINE + TILE + GAP + lines * LINE + GAP
 }
 
 fn draw(canvas: &mut Canvas, (left, top): (u32, u32), width: u32, shown: &Shown) {
-    let heading = shortened(format!("{} {}", shown.place, shown.class).trim_end(), width, SCALE);
-    canvas.text(&heading, (left, top), SCALE, BLACK);
+    let heading = shortened(format!("{} {}", shown.place, shown.class).trim_end(), width);
+    canvas.text(&heading, (left, top), BLACK);
     let top = top + LINE;
     let original = fitted(&shown.original, TILE);
     let corner = centred((left, top), original.dimensions());
@@ -70,10 +75,10 @@ fn draw(canvas: &mut Canvas, (left, top): (u32, u32), width: u32, shown: &Shown)
         );
         canvas.place(&pixels, (x, y));
         let [x, y, w, h] = view.shown;
-        let crop = [format!("crop {w:.0} x {h:.0}"), format!("at {x:.0}, {y:.0}")];
+        let crop = [format!("view {number}"), format!("crop {w:.0} x {h:.0} at {x:.0}, {y:.0}")];
         let mut below = top + TILE + GAP;
         for line in crop.iter().chain(&view.operations) {
-            canvas.text(&shortened(line, TILE, SCALE), (left, below), SCALE, FAINT);
+            canvas.text(&shortened(line, TILE), (left, below), FAINT);
             below += LINE;
         }
     }
@@ -95,7 +100,7 @@ mod tests {
         // The original of 20 x 10 is drawn at 220 x 110, in the middle of its tile.
         let (left, top) = centred((MARGIN + GAP, 2 * MARGIN + LINE + GAP + LINE), (220, 110));
         let at = |x: u32, y: u32| *image.get_pixel(left + x, top + y);
-        assert_eq!([at(0, 11), at(110, 11)], VIEWS);
+        assert_eq!([at(0, 11), at(110, 11)], VIEWS[..2]);
         assert_eq!(at(40, 40), Rgb([30, 60, 200]), "inside of the box is the image");
     }
 }

@@ -11,7 +11,7 @@ use super::plot;
 use super::{Group, Row, RunResult, Study};
 use crate::config::{Overrides, TrainConfig};
 
-/// Writes all of it anew.
+/// Rewrites all files.
 pub(super) fn write(
     out: &Path,
     study: Study,
@@ -20,8 +20,8 @@ pub(super) fn write(
 ) -> Result<()> {
     std::fs::write(out.join("report.json"), serde_json::to_string(&json(study, common, results)?)?)?;
     let mut text = format!(
-        "# {study}\n\nEach run has these settings, its row's, and else the preset's:\n\n```toml\n{}```\n\nThe loss, the std of z/|z| (as a multiple of 1/sqrt(d)) and the effective rank are means over the last \
-         tenth of the run; kNN is top-1 on the backbone's features. With several seeds: mean (least to most). The paper's \
+        "# {study}\n\nSettings of every run; its row adds its own, and the preset gives the rest:\n\n```toml\n{}```\n\nLoss, std of z/|z| (in multiples of 1/sqrt(d)) and effective rank are means over the last \
+         tenth of the run. kNN is top-1 on the backbone's features. With several seeds, cells are the mean (lowest to highest). The paper's \
          values are linear top-1 of ResNet-50 on ImageNet after 100 epochs.\n",
         toml::to_string(common)?
     );

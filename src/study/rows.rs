@@ -12,9 +12,9 @@ use crate::error::InputError;
 /// Which of the paper's experiments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Study {
-    /// Sections 4 and 5: what SimSiam can do without.
+    /// Sections 4 and 5: the ablations of SimSiam.
     Ablations,
-    /// Table 4: SimSiam beside SimCLR, MoCo v2, BYOL and SwAV.
+    /// Table 4 and beyond: SimSiam and the other methods.
     Methods,
 }
 

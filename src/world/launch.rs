@@ -14,7 +14,7 @@ use crate::process::host;
 pub enum WorldChoice {
     /// They train one run together
     Auto,
-    /// Each works for itself, as if it had been started by itself
+    /// Each works independently, as if it had been started alone
     Alone,
 }
 
@@ -91,7 +91,7 @@ impl Launch {
                 "but --dry-run is for one: start it by itself, or let each process do all of it with `--world alone`",
             ),
             Command::Train(_) if self.by == Launcher::Torchrun => refuse(
-                "but it is for NCCL, which is not there yet: start them with mpirun or srun (docs/distributed.md), or let each train \
+                "but it is for NCCL, which is not supported yet: start them with mpirun or srun (docs/distributed.md), or let each train \
                  for itself with `--world alone`",
             ),
             Command::Train(_) => Ok(()),

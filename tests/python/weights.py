@@ -1,10 +1,10 @@
-"""Whether weights mean the same in PyTorch, in ONNX Runtime and in this program: pooled features of 64 images by each.
+"""Checks that weights give the same features in PyTorch, ONNX Runtime and this program, on 64 images.
 
 usage: python3 tests/python/weights.py SIMSIAM [--archs resnet8,resnet18-cifar,resnet18,resnet50]
 Needs: torch, torchvision, safetensors, onnxruntime, numpy, Pillow. SIMSIAM is the program, such as target/debug/simsiam.
 
 For each architecture: random weights from PyTorch -> `simsiam import` -> `simsiam export` (the same bits, and torchvision misses only `fc`) -> `simsiam
-embed` and ONNX Runtime beside PyTorch. Ends with exit code 1 if a relative error is 1e-4 or more.
+embed` and ONNX Runtime compared with PyTorch. Ends with exit code 1 if a relative error is 1e-4 or more.
 """
 import argparse
 import pathlib

@@ -194,8 +194,8 @@ fn what_cannot_work_is_refused_and_leaves_nothing() {
         (&["--train-shards", "nowhere.tar"], "nowhere.tar"),
         (&["--probe-lr", "3,0"], "--probe-lr 0: must be a number above 0"),
         (&["--knn-k", "0"], "--knn-k 0: must be at least 1"),
-        (&["--only", "knn", "--probe-lr", "3"], "there is no probe"),
-        (&["--only", "probe", "--knn-k", "5"], "kNN is not asked"),
+        (&["--only", "knn", "--probe-lr", "3"], "have no effect with --only knn"),
+        (&["--only", "probe", "--knn-k", "5"], "have no effect with --only probe"),
     ] {
         let printed = refused(&mut eval(&fixture, arguments));
         assert!(printed.contains(expected), "{arguments:?}: {printed}");

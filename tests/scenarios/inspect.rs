@@ -276,7 +276,7 @@ fn what_cannot_work_is_refused() {
     for (arguments, expected) in [
         ("--duplicates nowhere", "--duplicates nowhere: there is no such run or file"),
         ("--duplicates empty", "empty holds no run"),
-        ("--duplicates text.txt", "text.txt: no safetensors file"),
+        ("--duplicates text.txt", "text.txt: not a safetensors file"),
         ("--duplicates run --contact-sheet sheet.jpg", "--contact-sheet sheet.jpg: must end in .png"),
         ("--duplicates run --threshold 1.5", "--threshold 1.5: must be a number above 0, at most 1"),
         (

@@ -17,7 +17,7 @@ fn a_killed_run_goes_on_to_the_same_bits() {
     child.kill().unwrap();
     child.wait().unwrap();
     let printed = succeed(resume(&fixture, "killed").args(["--workers", "2"]));
-    assert!(printed.contains("goes on after step"), "{printed}");
+    assert!(printed.contains("resumed after step"), "{printed}");
 
     assert_eq!(fixture.metrics("killed"), fixture.metrics("whole"));
     let steps = 2 * (180 / 8);
@@ -168,7 +168,7 @@ fn a_broken_checkpoint_is_passed_over() {
     let newest = fixture.path("run/checkpoints/step-000000050/model.safetensors");
     std::fs::write(&newest, &weights[..weights.len() / 2]).unwrap();
     let printed = succeed(&mut resume(&fixture, "run"));
-    assert!(printed.contains("checksum mismatch") && printed.contains("goes on after step 25"), "{printed}");
+    assert!(printed.contains("checksum mismatch") && printed.contains("resumed after step 25"), "{printed}");
     assert_eq!(fixture.weights("run", 50), weights);
 }
 

@@ -35,7 +35,7 @@ fn goes_on_exactly(fixture: &Fixture, run: &str) {
     std::fs::remove_dir_all(fixture.path(run).join("checkpoints/step-000000050")).unwrap();
     let mut command = crate::fixture::simsiam();
     let printed = succeed(command.arg("train").arg("--resume").arg(fixture.path(run)));
-    assert!(printed.contains("goes on after step 25"), "{run}: {printed}");
+    assert!(printed.contains("resumed after step 25"), "{run}: {printed}");
     assert!(fixture.weights(run, 50) == weights, "{run}: other weights");
     assert_eq!(fixture.metrics(run), metrics, "{run}");
 }

@@ -22,7 +22,7 @@ fn a_multi_crop_run_goes_on_to_the_same_bits_and_is_evaluated_as_any() {
     let mut resume = simsiam();
     resume.arg("train").arg("--resume").arg(fixture.path("run")).args(["--workers", "2"]);
     let printed = succeed(&mut resume);
-    assert!(printed.contains("goes on after step 6"), "{printed}");
+    assert!(printed.contains("resumed after step 6"), "{printed}");
     assert!(fixture.weights("run", 12) == weights);
     assert_eq!(fixture.metrics("run"), metrics);
 

@@ -37,7 +37,7 @@ fn the_encoder_is_the_same_bits_with_and_without_it_and_a_resume_is_exact() {
     // As if it had been killed in its second epoch.
     std::fs::remove_dir_all(probe.parent().unwrap()).unwrap();
     let printed = succeed(resume(&fixture, "with").args(["--workers", "2"]));
-    assert!(printed.contains("goes on after step 12"), "{printed}");
+    assert!(printed.contains("resumed after step 12"), "{printed}");
     assert_eq!((fixture.metrics("with"), std::fs::read(&probe).unwrap()), (metrics, whole));
 
     let printed = refused(resume(&fixture, "without").arg("--online-probe"));

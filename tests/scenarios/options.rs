@@ -8,7 +8,7 @@ fn a_finished_run_goes_on_for_more_epochs_at_the_rates_of_the_longer_run() {
     let fixture = Fixture::new();
     succeed(&mut fixture.train("run", &["--epochs", "2"]));
     let printed = succeed(resume(&fixture, "run").args(["--epochs", "4"]));
-    let said = "# 4 epochs instead of 2: the schedule is drawn anew over all of them; the learning rate after step 50 is 0.003906 \
+    let said = "# 4 epochs instead of 2: the schedule is recomputed for all of them; the learning rate after step 50 is 0.003906 \
                 instead of 0.000000";
     assert!(printed.contains(said), "{printed}");
     assert!(printed.contains("epoch 4/4 done"), "{printed}");
@@ -37,7 +37,7 @@ fn an_extended_run_that_is_killed_goes_on_to_the_same_bits() {
         std::fs::remove_dir_all(fixture.path(&format!("killed/checkpoints/step-{step:09}"))).unwrap();
     }
     let printed = succeed(&mut resume(&fixture, "killed"));
-    assert!(printed.contains("goes on after step 25"), "{printed}");
+    assert!(printed.contains("resumed after step 25"), "{printed}");
     assert_eq!(fixture.metrics("killed"), fixture.metrics("whole"));
     assert_eq!(fixture.weights("killed", 75), fixture.weights("whole", 75));
 }
@@ -158,7 +158,7 @@ fn each_optimizer_trains_and_goes_on_to_the_same_bits() {
             std::fs::remove_dir_all(fixture.path(&path)).unwrap();
         }
         let printed = succeed(&mut resume(&fixture, optimizer));
-        assert!(printed.contains("goes on after step 15"), "{printed}");
+        assert!(printed.contains("resumed after step 15"), "{printed}");
         assert!((fixture.metrics(optimizer), fixture.weights(optimizer, 50)) == whole, "{optimizer}");
     }
     let printed = refused(resume(&fixture, "lars").args(["--optimizer", "sgd"]));
@@ -206,7 +206,7 @@ fn a_run_that_accumulates_counts_updates_and_goes_on_to_the_same_bits() {
         std::fs::remove_dir_all(fixture.path(&format!("run/checkpoints/step-{step:09}"))).unwrap();
     }
     let printed = succeed(resume(&fixture, "run").args(["--workers", "2"]));
-    assert!(printed.contains("goes on after step 5"), "{printed}");
+    assert!(printed.contains("resumed after step 5"), "{printed}");
     assert!((fixture.metrics("run"), fixture.weights("run", 16)) == whole);
 
     let printed = refused(resume(&fixture, "run").args(["--accumulate", "2"]));

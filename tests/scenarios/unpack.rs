@@ -60,7 +60,7 @@ fn what_was_packed_comes_out_again() {
     let printed = refused(simsiam().arg("unpack").arg(fixture.path("train")).arg(&out));
     assert!(printed.contains("out: is not empty (found "), "{printed}");
     let printed = refused(simsiam().arg("unpack").arg(fixture.path("train")).arg(fixture.shard()));
-    assert!(printed.contains("train-000.tar: is no folder"), "{printed}");
+    assert!(printed.contains("train-000.tar: is not a folder"), "{printed}");
     let other = fixture.path("other");
     let printed =
         refused(simsiam().arg("unpack").arg(fixture.path("train")).arg(&other).args(["--limit", "0"]));

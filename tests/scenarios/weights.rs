@@ -89,8 +89,8 @@ fn files_that_hold_no_fitting_encoder_are_refused() {
     std::fs::write(fixture.path("cut"), &whole[..whole.len() / 2]).unwrap();
     for (file, more, expected) in [
         ("nowhere", vec![], "nowhere: No such file"),
-        ("text", vec![], "text: no safetensors file "),
-        ("cut", vec![], "cut: no safetensors file "),
+        ("text", vec![], "text: not a safetensors file "),
+        ("cut", vec![], "cut: not a safetensors file "),
         (model, vec!["--arch", "resnet50"], "holds a resnet8, not the resnet50 that --arch names"),
         (model, vec!["--preset", "imagenet"], "resnet8 at 224 was not compiled"),
     ] {

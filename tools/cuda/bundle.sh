@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts the program and the CUDA libraries that it loads into one folder, to run on a machine that has an NVIDIA driver (580
-# or later) and nothing else of CUDA.
+# Copies the program and the CUDA libraries that it loads into one folder, to run on a machine with an NVIDIA driver (580
+# or later) and no other part of CUDA.
 #
 # usage: tools/cuda/bundle.sh ROOT BINARY DIR    ROOT: a toolkit, or what root.sh made; then: DIR/simsiam doctor --device cuda
 set -euo pipefail

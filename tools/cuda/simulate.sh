@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs a program that was built with the feature `cuda` on a simulated GPU (tools/cuda/simulator): slow, strict, and on any
-# Linux machine with Rust. SIMULATOR_ORDER=early|late|mixed says when streams do their work, SIMULATOR_MIB how much memory
-# there is.
+# Runs a program built with the feature `cuda` on a simulated GPU (tools/cuda/simulator): slow and strict, on any Linux
+# machine with Rust. SIMULATOR_ORDER=early|late|mixed sets when streams run, SIMULATOR_MIB the size of the device's
+# memory.
 #
 # usage: tools/cuda/simulate.sh target/debug/simsiam doctor --device cuda --steps 4
 set -euo pipefail

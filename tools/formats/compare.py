@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every layout of image files that `images.py` makes and Pillow writes, through `simsiam unpack --format png` and through Pillow.
+"""Compares `simsiam unpack --format png` with Pillow on every layout of image files that `images.py` makes and Pillow writes.
 
     cargo build && python3 tools/formats/compare.py [WORD]     # needs numpy and Pillow 13; WORD lists the files whose line has it
 

@@ -1,4 +1,4 @@
-"""Image files of many layouts, made without any encoder's help: PNG, TIFF, BMP, GIF and PNM."""
+"""Image files of many layouts, made without an encoder: PNG, TIFF, BMP, GIF and PNM."""
 
 import itertools
 import struct

@@ -1,19 +1,19 @@
 use dfdx::prelude::*;
 
-/// The numbers of one update.
+/// Parameters of one update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWStep {
-    /// What the parameter is multiplied by: `1 - learning rate * weight decay`.
+    /// Factor of the parameter: `1 - learning rate * weight decay`.
     pub keep: f32,
-    /// How far the mean gradient goes towards the gradient: `1 - beta1`.
+    /// Weight of the gradient in the first moment: `1 - beta1`.
     pub first: f32,
-    /// How far the mean square goes towards the gradient's: `1 - beta2`.
+    /// Weight of the squared gradient in the second moment: `1 - beta2`.
     pub second: f32,
-    /// The learning rate over the first moment's bias correction.
+    /// The learning rate divided by the first moment's bias correction.
     pub rate: f32,
-    /// The root of the second moment's bias correction.
+    /// The square root of the second moment's bias correction.
     pub root: f32,
-    /// Added to the root of the corrected second moment.
+    /// Added to the square root of the corrected second moment.
     pub epsilon: f32,
 }
 

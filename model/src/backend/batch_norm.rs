@@ -2,10 +2,10 @@ use dfdx::prelude::*;
 
 use crate::collective::Ranks;
 
-/// What follows a normalisation, fused with it.
+/// The activation after a normalisation, fused with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
-    /// Nothing.
+    /// None.
     Identity,
     /// `max(0, .)`.
     Relu,
@@ -15,18 +15,18 @@ pub enum Activation {
 pub struct Normalization<'a, S: Shape, C: Shape, D: Storage<f32>> {
     /// `x`, of shape `batch x channels` or `batch x channels x height x width`.
     pub x: &'a Tensor<S, f32, D>,
-    /// Scale and shift, one of each a channel; `None` stands for 1 and 0.
+    /// Scale and shift, one of each per channel; `None` means 1 and 0.
     pub affine: Option<Affine<'a, C, D>>,
-    /// What is added before the activation.
+    /// A tensor to add before the activation.
     pub residual: Option<&'a Tensor<S, f32, D>>,
     /// The activation.
     pub activation: Activation,
 }
 
-/// Scale and shift, one of each a channel.
+/// Scale and shift, one of each per channel.
 pub type Affine<'a, C, D> = (&'a Tensor<C, f32, D>, &'a Tensor<C, f32, D>);
 
-/// What a batch's statistics are: both over batch and space, one number a channel.
+/// A batch's statistics over batch and space, one value per channel.
 pub struct BatchStatistics<C: Shape, D: Storage<f32>> {
     /// The mean.
     pub mean: Tensor<C, f32, D>,
@@ -34,11 +34,11 @@ pub struct BatchStatistics<C: Shape, D: Storage<f32>> {
     pub inv_std: Tensor<C, f32, D>,
 }
 
-/// What the backward pass needs of the forward pass.
+/// What the backward pass needs from the forward pass.
 pub struct BatchNormSaved<'a, S: Shape, C: Shape, D: Storage<f32>> {
     /// The input.
     pub x: &'a Tensor<S, f32, D>,
-    /// The output, where the activation can't be undone without it: after a residual sum.
+    /// The output, if the activation cannot be inverted without it: after a residual sum.
     pub y: Option<&'a Tensor<S, f32, D>>,
     /// The activation.
     pub activation: Activation,
@@ -50,7 +50,7 @@ pub struct BatchNormSaved<'a, S: Shape, C: Shape, D: Storage<f32>> {
 
 /// Where a normalisation's backward pass adds its results.
 pub struct BatchNormGradients<'a, D: Storage<f32>> {
-    /// `dL/dx`; `None` where the caller takes it from where `dL/dy` was.
+    /// `dL/dx`; `None` if the caller takes it from the memory of `dL/dy`.
     pub input: Option<&'a mut D::Vec>,
     /// `dL/dresidual`.
     pub residual: Option<&'a mut D::Vec>,
@@ -58,14 +58,14 @@ pub struct BatchNormGradients<'a, D: Storage<f32>> {
     pub affine: Option<(&'a mut D::Vec, &'a mut D::Vec)>,
 }
 
-/// Batch normalisation as PyTorch's, fused with a residual sum and an activation.
+/// Batch normalisation as in PyTorch, fused with a residual sum and an activation.
 pub trait BatchNormKernel: Storage<f32> {
-    /// `eps` of PyTorch's default.
+    /// PyTorch's default `eps`.
     const EPSILON: f32 = 1e-5;
     /// The weight of a new batch in the running statistics, PyTorch's default.
     const MOMENTUM: f32 = 0.1;
 
-    /// Normalises by the statistics of the batch, which is all ranks', and moves the running mean and (unbiased) variance towards them.
+    /// Normalises by the statistics of the batch over all ranks, and updates the running mean and (unbiased) variance.
     #[allow(clippy::type_complexity)]
     fn batch_norm_train<S: Shape, C: Shape>(
         &self,
@@ -83,7 +83,8 @@ pub trait BatchNormKernel: Storage<f32> {
         running_var: &Tensor<C, f32, Self>,
     ) -> Result<Tensor<S, f32, Self>, Self::Err>;
 
-    /// Adds the gradients, given `dL/dy`, and leaves `dL/dx` in its place. Those of scale and shift are of this rank's images.
+    /// Adds the gradients, given `dL/dy`, and leaves `dL/dx` in its place. Those of scale and shift cover only this
+    /// rank's images.
     fn batch_norm_backward<S: Shape, C: Shape>(
         &self,
         saved: &BatchNormSaved<'_, S, C, Self>,

@@ -43,15 +43,15 @@ impl Conv2dGeometry {
 
 /// Where a convolution's backward pass adds its results.
 pub struct Conv2dGradients<'a, D: Storage<f32>> {
-    /// `dL/dx`; `None` where nobody needs it, as for the network's first layer.
+    /// `dL/dx`; `None` if it is not needed, as in the network's first layer.
     pub input: Option<&'a mut D::Vec>,
     /// `dL/dw`.
     pub weight: &'a mut D::Vec,
-    /// Equal parts of the batch, whose `dL/dw` are added to separate values, one part's after the other's.
+    /// Number of equal parts of the batch; the `dL/dw` of each is added to its own section of `weight`.
     pub parts: usize,
 }
 
-/// Convolution without bias, `y[n, o] = sum over c of x[n, c] * w[o, c]` (cross-correlation, as everywhere).
+/// Convolution without bias, `y[n, o] = sum over c of x[n, c] * w[o, c]` (a cross-correlation, as in PyTorch).
 pub trait Conv2dKernel: Storage<f32> {
     /// `y`, of shape `output`.
     fn conv2d<X: Shape, W: Shape, Y: Shape>(

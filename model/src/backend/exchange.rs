@@ -2,9 +2,9 @@ use std::ops::Range;
 
 use dfdx::prelude::*;
 
-/// What [`Ranks`](crate::collective::Ranks) ask of a device beside its operations.
+/// What [`Ranks`](crate::collective::Ranks) need of a device besides its operations.
 pub trait ExchangeKernel: Storage<f32> {
-    /// Adds a range of values to `to`, which has as many.
+    /// Adds a range of values to `to`, which has the range's length.
     fn add_range(&self, values: &Self::Vec, range: Range<usize>, to: &mut Self::Vec)
     -> Result<(), Self::Err>;
 

@@ -3,11 +3,11 @@ use dfdx::prelude::*;
 /// How images are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// Single precision, `batch x channels x height x width`, a word of 4 bytes a value.
+    /// Single precision, `batch x channels x height x width`, one 4-byte word per value.
     #[default]
     F32,
-    /// bf16, `batch x height x width x channels`: a word holds two neighbouring channels of a pixel, the first in its low
-    /// half. An odd last channel has a partner that is 0.
+    /// bf16, `batch x height x width x channels`: a word holds two neighbouring channels of a pixel, the first in its
+    /// low half. With an odd number of channels, the last is paired with 0.
     Bf16,
 }
 
@@ -20,7 +20,7 @@ impl Format {
         }
     }
 
-    /// The format in which a pixel of so many channels takes `words`; a single channel is in [`Format::F32`].
+    /// The format in which a pixel of `channels` channels takes `words`; a single channel is always [`Format::F32`].
     pub const fn of(channels: usize, words: usize) -> Option<Self> {
         match words {
             _ if words == channels => Some(Self::F32),
@@ -39,12 +39,12 @@ impl Format {
     }
 }
 
-/// Images in the format that a device computes in.
+/// Conversion of images to the format that a device computes in.
 pub trait FormatKernel: Storage<f32> {
-    /// The format of the images that this device's convolutions are given.
+    /// The format of images that this device's convolutions take.
     fn image_format(&self) -> Format;
 
-    /// Images `batch x channels x size x size` in `x`'s format, as one of the shape `output` in its own.
+    /// Converts images `batch x channels x size x size` from the format of `x` to that of the shape `output`.
     fn convert<X: Shape, Y: Shape>(
         &self,
         channels: usize,
@@ -52,7 +52,7 @@ pub trait FormatKernel: Storage<f32> {
         output: Y,
     ) -> Result<Tensor<Y, f32, Self>, Self::Err>;
 
-    /// Adds a gradient in the format of the second shape, that of `y`, to one in the format of the first, that of `x`.
+    /// Adds a gradient in the format of the second shape, of `y`, to one in the format of the first, of `x`.
     fn convert_backward<X: Shape, Y: Shape>(
         &self,
         channels: usize,

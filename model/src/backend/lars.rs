@@ -1,6 +1,6 @@
 use dfdx::prelude::*;
 
-/// The numbers of one update.
+/// Parameters of one update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LarsStep {
     /// Learning rate.
@@ -9,7 +9,7 @@ pub struct LarsStep {
     pub momentum: f32,
     /// L2 penalty, added to the gradient.
     pub weight_decay: f32,
-    /// What the ratio of the norms is multiplied by.
+    /// Factor of the ratio of the norms.
     pub trust: f32,
 }
 

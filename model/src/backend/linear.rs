@@ -8,7 +8,7 @@ pub struct LinearGradients<'a, D: Storage<f32>> {
     pub weight: &'a mut D::Vec,
     /// `dL/db`, the sum of `dL/dy` over the batch.
     pub bias: Option<&'a mut D::Vec>,
-    /// Equal parts of the batch, whose gradients of the parameters are added to separate values, one part's after the other's.
+    /// Number of equal parts of the batch; the parameters' gradients of each are added to their own section.
     pub parts: usize,
 }
 

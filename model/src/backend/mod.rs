@@ -1,9 +1,9 @@
-//! The operations that a device must offer beside dfdx's own.
+//! The operations that a device must offer besides dfdx's own.
 //!
-//! Each trait is one operation: its forward pass, and a backward pass that **adds** to the gradients it is given. An
-//! empty gradient of a parameter stands for zeros: the first operation that adds to it makes it.
-//! Shapes are checked by the layers, so kernels are generic over them. [`cpu`] implements the traits for dfdx's
-//! `Cpu`, and with the feature `cuda` the module of that name does for dfdx's `Cuda`; nothing above this module changes.
+//! Each trait is one operation: its forward pass, and a backward pass that **adds** to the given gradients. A
+//! parameter's empty gradient stands for zeros; the first operation that adds to it allocates it. Shapes are checked by
+//! the layers, so kernels are generic over them. [`cpu`] implements the traits for dfdx's `Cpu`, and with the feature
+//! `cuda` the module `cuda` does so for dfdx's `Cuda`; nothing above this module changes.
 
 use std::fmt::Display;
 

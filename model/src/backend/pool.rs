@@ -1,6 +1,6 @@
 use dfdx::prelude::*;
 
-/// Sizes of a pooling over square images.
+/// Sizes of a pooling of square images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolGeometry {
     /// Channels of input and output.
@@ -13,11 +13,11 @@ pub struct PoolGeometry {
     pub kernel: usize,
     /// Distance between neighbouring windows.
     pub stride: usize,
-    /// Rows and columns of minus infinity on each side.
+    /// Rows and columns of minus infinity added on each side.
     pub pad: usize,
 }
 
-/// The largest value of each window. A tie belongs to the first in reading order, as in PyTorch.
+/// The largest value of each window. Ties go to the first in row-major order, as in PyTorch.
 pub trait MaxPoolKernel: Storage<f32> {
     /// `y`, of shape `output`.
     fn max_pool<X: Shape, Y: Shape>(

@@ -1,6 +1,6 @@
 use dfdx::prelude::*;
 
-/// Rows of a table that outlives a step, such as MoCo's queue.
+/// Rows of a table that persists across steps, such as MoCo's queue.
 pub trait RowsKernel: Storage<f32> {
     /// The rows with these numbers, `rows.len() x C`.
     fn gather_rows<const C: usize>(

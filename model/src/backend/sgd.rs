@@ -1,6 +1,6 @@
 use dfdx::prelude::*;
 
-/// The numbers of one update.
+/// Parameters of one update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SgdStep {
     /// Learning rate.

@@ -1,7 +1,7 @@
-//! Several processes, the *ranks*, that train one network on shares of each batch.
+//! Several processes, called *ranks*, that train one network on shares of each batch.
 //!
-//! A rank computes its own images' part of a step. What looks across the batch asks for the others' part of it, and each rank
-//! then computes the same from the whole:
+//! A rank computes its own images' part of a step. Operations that span the batch gather the other ranks' parts, and
+//! every rank computes the same result from the whole:
 //!
 //! | what | asks for |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | the losses, and how outputs spread | the projections of the whole batch, by [`Ranks::gather`] |
 //! | the update | the sum of all gradients, by [`Ranks::sum_gradients`] |
 //!
-//! The loss of a rank is therefore that of the global batch, and the ranks' gradients add up to its gradient: no loss, no method
-//! and no optimiser knows how many ranks there are.
+//! The loss of a rank is therefore that of the global batch, and the ranks' gradients add up to its gradient. No loss,
+//! method or optimiser knows the number of ranks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,25 +28,25 @@ pub use threads::Threads;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 
-/// The exchange among ranks: each operation is called by all of them, in the same order.
+/// Communication among ranks. All ranks call each operation, in the same order.
 ///
-/// An operation that cannot be completed does not return. No rank can go on without the others, so the implementation ends the
-/// process, and by that all of them.
+/// An operation that cannot complete does not return: no rank can continue without the others, so the implementation
+/// ends the process, and with it all ranks.
 pub trait Collective: fmt::Debug + Send + Sync {
-    /// This process, `0..size`.
+    /// This process's rank, `0..size`.
     fn rank(&self) -> usize;
 
     /// Number of processes.
     fn size(&self) -> usize;
 
-    /// Every rank's bytes, in the order of ranks: `size` times as many as are its own.
+    /// Gathers every rank's bytes in rank order: `size` times as many as `own`.
     fn all_gather(&self, own: &[u8], all: &mut [u8]);
 
-    /// Replaces the values by their sums over the ranks, added up in the engine's order: the same bits on every rank.
+    /// Replaces the values by their sums over the ranks, with the same bits on every rank.
     fn all_reduce(&self, values: &mut [f32]);
 }
 
-/// This process among its [`Collective`], and how sums over the batch are put in order. The default is a process alone.
+/// This process's place in its [`Collective`], and the order of sums over the batch. The default is a single process.
 #[derive(Clone, Debug, Default)]
 pub struct Ranks(Option<Arc<Group>>);
 
@@ -61,14 +61,15 @@ struct Group {
 /// The order in which sums over the batch are added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SumOrder {
-    /// Each rank's sum, and then the engine's order: the fastest. A number of ranks has results of its own, which differ from
-    /// those of another by rounding.
+    /// Each rank's sum, then the collective's order: the fastest. Results for different numbers of ranks differ by
+    /// rounding.
     Any,
-    /// The sums of [`FIXED_PARTS`] equal parts of the batch, neighbour by neighbour: the same bits for any number of ranks that divides them.
+    /// The sums of [`FIXED_PARTS`] equal parts of the batch, added pairwise: the same bits for any number of ranks that
+    /// divides them.
     Fixed,
 }
 
-/// The parts of a batch that [`SumOrder::Fixed`] adds up.
+/// Number of parts of a batch that [`SumOrder::Fixed`] adds up.
 pub const FIXED_PARTS: usize = 8;
 
 /// The one process of a run that is not divided.
@@ -95,7 +96,7 @@ impl Ranks {
     /// The ranks of a collective.
     ///
     /// # Panics
-    /// If [`FIXED_PARTS`] cannot be divided among them, where the order is fixed.
+    /// If the order is fixed and the number of ranks does not divide [`FIXED_PARTS`].
     pub fn new(collective: Arc<dyn Collective>, order: SumOrder) -> Self {
         let size = collective.size();
         assert!(
@@ -105,12 +106,12 @@ impl Ranks {
         Self(Some(Arc::new(Group { collective, order, batch_norm: true })))
     }
 
-    /// One process whose sums over the batch are in this order.
+    /// A single process with this order of sums.
     pub fn alone(order: SumOrder) -> Self {
         Self::new(Arc::new(Alone), order)
     }
 
-    /// This process, `0..size`.
+    /// This process's rank, `0..size`.
     pub fn rank(&self) -> usize {
         self.0.as_ref().map_or(0, |group| group.collective.rank())
     }
@@ -125,7 +126,7 @@ impl Ranks {
         self.rank() == 0
     }
 
-    /// The parts of this rank's share of the batch whose sums are kept apart, which must divide it.
+    /// Number of parts of this rank's share of the batch that are summed separately; it must divide the share.
     pub fn parts(&self) -> usize {
         match &self.0 {
             Some(group) if group.order == SumOrder::Fixed => FIXED_PARTS / group.collective.size(),
@@ -133,7 +134,7 @@ impl Ranks {
         }
     }
 
-    /// The same, but for batch norm, whose statistics are of each rank's images alone.
+    /// The same ranks, but with batch norm statistics of each rank's images alone.
     ///
     /// # Panics
     /// If the order of sums is fixed: the statistics would depend on the number of ranks.
@@ -154,7 +155,7 @@ impl Ranks {
         self.size() == 1 && self.parts() == 1
     }
 
-    /// Every rank's values, in the order of ranks; as many of each.
+    /// Every rank's values in rank order; all ranks give the same number.
     pub fn all_gather<T: bytemuck::Pod>(&self, own: &[T]) -> Vec<T> {
         let Some(group) = &self.0 else { return own.to_vec() };
         let mut all = vec![T::zeroed(); group.collective.size() * own.len()];
@@ -162,7 +163,7 @@ impl Ranks {
         all
     }
 
-    /// Every rank's text, in the order of ranks.
+    /// Every rank's text, in rank order.
     pub fn all_gather_text(&self, own: &str) -> Vec<String> {
         let lengths = self.all_gather(&[own.len() as u64]);
         let longest = lengths.iter().copied().max().unwrap_or_default() as usize;
@@ -176,8 +177,8 @@ impl Ranks {
         texts.collect()
     }
 
-    /// The rows of all ranks, `batch / size x C -> batch x C`. The gradient of this rank's rows is that of their places in the
-    /// result; the other ranks compute that of theirs.
+    /// Gathers the rows of all ranks, `batch / size x C -> batch x C`. This rank's rows get the gradient of their
+    /// places in the result; the other ranks compute theirs.
     pub fn gather<const C: usize, D: Backend, T: Tape<f32, D>>(
         &self,
         x: Features<D, C, T>,
@@ -197,7 +198,7 @@ impl Ranks {
         y.put_tape(tape)
     }
 
-    /// Replaces the gradients of all trained parameters by their sums over the ranks, and over the parts of a batch.
+    /// Replaces the gradients of all trained parameters by their sums over the ranks and over the parts of a batch.
     ///
     /// # Errors
     /// If the device fails.

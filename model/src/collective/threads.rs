@@ -2,7 +2,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::Collective;
 
-/// Ranks that are threads of this process, for tests and for trying things out.
+/// Ranks that are threads of this process, for tests and experiments.
 #[derive(Debug)]
 pub struct Threads {
     rank: usize,
@@ -25,7 +25,7 @@ struct Round {
 }
 
 impl Threads {
-    /// So many ranks, one for each thread.
+    /// A group of `size` ranks, one per thread.
     pub fn group(size: usize) -> Vec<Self> {
         let round = Mutex::new(Round { given: vec![None; size], taking: 0 });
         let table = Arc::new(Table { size, round, changed: Condvar::new() });

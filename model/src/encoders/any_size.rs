@@ -2,16 +2,16 @@ use crate::backend::Backend;
 use crate::module::Module;
 use crate::tensors::{Features, Taped, View};
 
-/// A network that is an [`Encoder`](super::Encoder) of several sizes, with one set of weights for all of them. The table of
-/// [`Arch`](crate::arch::Arch) says which, and makes it one by `any_size!`.
+/// A network that is an [`Encoder`](super::Encoder) for several image sizes, with one set of weights. The table of
+/// [`Arch`](crate::arch::Arch) lists the sizes and implements this trait by `any_size!`.
 pub trait AnySize<D: Backend, const FEATURES: usize>: Module<D> + Clone {
-    /// Heights and widths of the images that it is compiled for, ascending.
+    /// Heights and widths of the images that it is compiled for, in ascending order.
     const SIZES: &'static [usize];
 
     /// Evaluation, as [`Encoder::forward`](super::Encoder::forward).
     ///
     /// # Panics
-    /// If the images are of no size that it is compiled for.
+    /// If it is not compiled for the images' size.
     fn encode(&self, x: View<D>) -> Features<D, FEATURES>;
 
     /// Training, as [`Encoder::forward_mut`](super::Encoder::forward_mut).

@@ -7,8 +7,8 @@ use crate::init::InitRng;
 use crate::module::{NamedTensors, Visitor, VisitorMut};
 use crate::tensors::{Features, Taped, View};
 
-/// An encoder whose features have `FEATURES` channels; of which kind it is, and for images of which sizes, is no longer
-/// part of its type. What follows it, heads and methods, is compiled for each width of features alone.
+/// An encoder whose features have `FEATURES` channels. Its architecture and image sizes are not part of the type, so
+/// heads and methods are compiled only once per feature width.
 #[derive(Debug)]
 pub struct Backbone<const FEATURES: usize, D: Backend> {
     network: Box<dyn AnyEncoder<FEATURES, D>>,
@@ -16,7 +16,7 @@ pub struct Backbone<const FEATURES: usize, D: Backend> {
 }
 
 impl<const FEATURES: usize, D: Backend> Backbone<FEATURES, D> {
-    /// Builds `E`, whose full-size images are `size x size`; smaller views may be of any other of its sizes.
+    /// Builds `E` for full-size images of `size x size`; smaller views may have any other of its sizes.
     ///
     /// # Panics
     /// If `E` is not compiled for that size.
@@ -25,10 +25,10 @@ impl<const FEATURES: usize, D: Backend> Backbone<FEATURES, D> {
         Self { network: Box::new(E::new(dev, rng)), size }
     }
 
-    /// Evaluation: normalises by running statistics and records nothing.
+    /// Evaluation: normalises by the running statistics and records nothing on a tape.
     ///
     /// # Panics
-    /// If the images are not of a size that the encoder is compiled for.
+    /// If the encoder is not compiled for the images' size.
     pub fn forward(&self, x: View<D>) -> Features<D, FEATURES> {
         self.network.forward(x)
     }

@@ -5,7 +5,7 @@ use crate::layers::{Activation, ConvBn};
 use crate::module::{Module, NamedTensors, parts};
 use crate::tensors::{Images, Taped};
 
-/// Two 3x3 convolutions beside the identity: `y = relu(x + f(x))`, `batch x C x S x S`.
+/// Two 3x3 convolutions with an identity shortcut: `y = relu(x + f(x))`, `batch x C x S x S`.
 #[derive(Clone, Debug)]
 pub struct BasicBlock<const C: usize, D: Backend> {
     /// `conv1`, `bn1`.

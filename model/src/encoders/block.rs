@@ -4,7 +4,7 @@ use crate::init::InitRng;
 use crate::module::{Module, NamedTensors, Visitor, VisitorMut, joined};
 use crate::tensors::{Images, Taped};
 
-/// A piece of residual network, `batch x IN x S x S -> batch x OUT x S_OUT x S_OUT`.
+/// A block of a residual network, `batch x IN x S x S -> batch x OUT x S_OUT x S_OUT`.
 pub trait Block<D: Backend, const IN: usize, const OUT: usize, const S: usize, const S_OUT: usize>:
     Module<D>
 {
@@ -15,7 +15,7 @@ pub trait Block<D: Backend, const IN: usize, const OUT: usize, const S: usize, c
     fn forward_mut(&mut self, x: Images<D, IN, S, Taped<D>>) -> Images<D, OUT, S_OUT, Taped<D>>;
 }
 
-/// Blocks in a row: one that may change the shape, then `REST` that keep it. Named `0`, `1`, ...
+/// A sequence of blocks: one that may change the shape, then `REST` that keep it. Named `0`, `1`, ...
 #[derive(Clone, Debug)]
 pub struct Stage<F, R, const REST: usize> {
     /// The first block.

@@ -5,7 +5,8 @@ use crate::layers::{Activation, ConvBn};
 use crate::module::{Module, NamedTensors, parts};
 use crate::tensors::{Images, Taped};
 
-/// 1x1, 3x3 and 1x1 convolutions beside the identity, `batch x C x S x S`; the 3x3 has `MID` channels, `C = 4 MID`.
+/// 1x1, 3x3 and 1x1 convolutions with an identity shortcut, `batch x C x S x S`; the 3x3 has `MID` channels, `C = 4
+/// MID`.
 #[derive(Clone, Debug)]
 pub struct Bottleneck<const C: usize, const MID: usize, D: Backend> {
     /// `conv1`, `bn1`.

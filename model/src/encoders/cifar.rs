@@ -5,17 +5,17 @@ use crate::layers::{Activation, ConvBn, global_avg_pool};
 use crate::module::{Module, NamedTensors, parts};
 use crate::tensors::{Features, Images, Taped};
 
-/// He et al.'s ResNet for 32 x 32 images, also for 16 x 16, with `6 (REST + 1) + 2` layers: widths 16, 32, 64 and `REST + 1` basic
-/// blocks in each stage.
+/// He et al.'s ResNet for 32 x 32 images, and for 16 x 16, with `6 (REST + 1) + 2` layers: widths 16, 32 and 64, and
+/// `REST + 1` basic blocks per stage.
 #[derive(Clone, Debug)]
 pub struct CifarResNet<const REST: usize, D: Backend> {
     /// `conv1`, `bn1`: 3x3, stride 1.
     pub stem: ConvBn<3, 16, 3, 1, 1, D>,
-    /// 16 channels, of the images' size.
+    /// 16 channels, at the images' size.
     pub layer1: Stage<BasicBlock<16, D>, BasicBlock<16, D>, REST>,
-    /// 32 channels, of half the size.
+    /// 32 channels, at half the size.
     pub layer2: Stage<DownBasicBlock<16, 32, D>, BasicBlock<32, D>, REST>,
-    /// 64 channels, of a quarter of the size.
+    /// 64 channels, at a quarter of the size.
     pub layer3: Stage<DownBasicBlock<32, 64, D>, BasicBlock<64, D>, REST>,
 }
 

@@ -1,4 +1,4 @@
-//! Encoders: residual networks without their classifier.
+//! Encoders: residual networks without the classifier.
 //!
 //! | encoder | input | features | source |
 //! |---|---|---|---|
@@ -8,10 +8,10 @@
 //! | [`ResNet18`], [`ResNet34`] | 224, 160, 128, 96, 64 | 512 | torchvision |
 //! | [`ResNet50`] | 224, 160, 128, 96, 64 | 2048 | torchvision's v1.5: the stride is on the 3x3 |
 //!
-//! The input's size is part of the type [`Encoder`], because every layer's size follows from it when the program is
-//! compiled. No weight depends on it: one network is an encoder of all its sizes, [`AnySize`], and past the features neither
-//! network nor size shows any more: see [`Backbone`]. The scale of each residual block's last batch norm begins at 0, unless
-//! the [`InitRng`](crate::init::InitRng) says otherwise.
+//! The input's size is part of the type [`Encoder`], because every layer's size follows from it at compile time. No
+//! weight depends on it: one network is an encoder for all its sizes ([`AnySize`]). Past the features, neither
+//! architecture nor size is part of the type ([`Backbone`]). The scale of each residual block's last batch norm starts
+//! at 0, unless [`InitRng`](crate::init::InitRng) says otherwise.
 
 use crate::backend::Backend;
 use crate::module::Module;
@@ -41,7 +41,7 @@ pub use backbone::Backbone;
 
 /// A network that turns images, `batch x 3 x SIZE x SIZE`, into features, `batch x FEATURES`.
 pub trait Encoder<D: Backend, const SIZE: usize, const FEATURES: usize>: Module<D> + Clone {
-    /// Evaluation: normalises by running statistics and records nothing.
+    /// Evaluation: normalises by the running statistics and records nothing on a tape.
     fn forward(&self, x: Images<D, 3, SIZE>) -> Features<D, FEATURES>;
 
     /// Training: normalises by the batch's statistics and updates the running ones. The images get no gradient.

@@ -5,7 +5,7 @@ use crate::layers::{Activation, ConvBn, MaxPool2d, global_avg_pool};
 use crate::module::{Module, NamedTensors, parts};
 use crate::tensors::{Features, Images, Taped};
 
-/// A residual network of four stages behind a stem of `STEM` channels, as torchvision lays it out.
+/// A residual network of four stages after a stem of `STEM` channels, with torchvision's layout.
 #[derive(Clone, Debug)]
 pub struct ResNet<
     const STEM: usize,
@@ -22,11 +22,11 @@ pub struct ResNet<
     pub stem: ConvBn<3, STEM, KERNEL, STRIDE, PAD, D>,
     /// The first stage.
     pub layer1: L1,
-    /// The second stage, of half the size.
+    /// The second stage, at half the size.
     pub layer2: L2,
-    /// The third stage, of a quarter of the size.
+    /// The third stage, at a quarter of the size.
     pub layer3: L3,
-    /// The fourth stage, of an eighth of the size.
+    /// The fourth stage, at an eighth of the size.
     pub layer4: L4,
 }
 

@@ -9,8 +9,8 @@ use crate::tensors::{Features, Taped};
 
 /// A layer of a head, `batch x IN -> batch x OUT`.
 ///
-/// In PyTorch's `Sequential` it takes two places, that of the linear layer and that of the batch norm behind it; its
-/// tensors are named by them.
+/// It takes two places in PyTorch's `Sequential`, the linear layer's and the batch norm's; its tensors are named after
+/// them.
 #[derive(Clone, Debug)]
 pub enum Dense<const IN: usize, const OUT: usize, D: Backend> {
     /// A linear layer and batch norm.

@@ -1,4 +1,4 @@
-//! Projection and prediction heads: linear layers, each followed by batch norm or with a bias instead.
+//! Projection and prediction heads: linear layers, each with batch norm or a bias.
 
 mod dense;
 pub use dense::Dense;
@@ -9,18 +9,18 @@ pub use projector::Projector;
 mod predictor;
 pub use predictor::Predictor;
 
-/// Which layers of the heads have batch norm (Chen & He 2021, table 3). Those that have none have a bias.
+/// Which layers of the heads have batch norm (Chen & He 2021, table 3). The others have a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum HeadNorm {
     /// None.
     None,
-    /// The hidden ones.
+    /// The hidden layers.
     Hidden,
-    /// The hidden ones and the projector's output, there without scale and shift: SimSiam.
+    /// The hidden layers and the projector's output, there without scale and shift: SimSiam.
     Default,
-    /// The predictor's output too: unstable.
+    /// Also the predictor's output: unstable.
     All,
 }
 
@@ -38,11 +38,11 @@ impl HeadNorm {
     }
 }
 
-/// What of the heads is chosen when a program runs; their widths are types.
+/// Run-time settings of the heads. Their widths are part of the types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadConfig {
     /// Layers of the projector, 2 or 3.
     pub projector_layers: usize,
-    /// Where there is batch norm.
+    /// Which layers have batch norm.
     pub norm: HeadNorm,
 }

@@ -8,7 +8,7 @@ use crate::tensors::{Features, Taped};
 /// The prediction head, `batch x DIM -> batch x DIM` through `HIDDEN` channels: linear, batch norm, ReLU, then linear
 /// with bias.
 ///
-/// Tensors are named by their place in PyTorch's `Sequential`: `0.weight`, `1.weight`, ..., `3.bias`.
+/// Tensors are named after their place in PyTorch's `Sequential`: `0.weight`, `1.weight`, ..., `3.bias`.
 #[derive(Clone, Debug)]
 pub struct Predictor<const DIM: usize, const HIDDEN: usize, D: Backend> {
     /// `DIM -> HIDDEN`.
@@ -26,7 +26,7 @@ impl<const DIM: usize, const HIDDEN: usize, D: Backend> Predictor<DIM, HIDDEN, D
         }
     }
 
-    /// Training; evaluation has no use for predictions.
+    /// Training. Evaluation does not use predictions.
     pub fn forward_mut(&mut self, z: Features<D, DIM, Taped<D>>) -> Features<D, DIM, Taped<D>> {
         self.last.forward_mut(self.hidden.forward_mut(z, Activation::Relu), Activation::Identity)
     }

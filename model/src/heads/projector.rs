@@ -8,12 +8,12 @@ use crate::tensors::{Features, Taped};
 /// The projection head, `batch x FEATURES -> batch x DIM` through layers of `WIDTH` channels: two or three linear
 /// layers, with ReLU on all but the last.
 ///
-/// Tensors are named by their place in PyTorch's `Sequential`: `0.weight`, `1.weight`, ..., `6.weight`.
+/// Tensors are named after their place in PyTorch's `Sequential`: `0.weight`, `1.weight`, ..., `6.weight`.
 #[derive(Clone, Debug)]
 pub struct Projector<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> {
     /// The first layer.
     pub first: Dense<FEATURES, WIDTH, D>,
-    /// The middle layer of a head of three.
+    /// The middle layer of a three-layer head.
     pub middle: Option<Dense<WIDTH, WIDTH, D>>,
     /// The last layer.
     pub last: Dense<WIDTH, DIM, D>,

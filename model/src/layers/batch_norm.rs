@@ -33,7 +33,7 @@ pub struct BatchNorm2d<const C: usize, D: Backend> {
     pub weight: Channels<D, C>,
     /// The shift, beta.
     pub bias: Channels<D, C>,
-    /// What evaluation normalises by.
+    /// The statistics that evaluation normalises by.
     pub running: RunningStatistics<D>,
 }
 
@@ -61,7 +61,7 @@ pub struct BatchNorm1d<const C: usize, D: Backend> {
     pub weight: Channels<D, C>,
     /// The shift, beta.
     pub bias: Channels<D, C>,
-    /// What evaluation normalises by.
+    /// The statistics that evaluation normalises by.
     pub running: RunningStatistics<D>,
 }
 
@@ -85,16 +85,16 @@ pub struct BatchNorm1d<const C: usize, D: Backend> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct PlainBatchNorm1d<const C: usize, D: Backend> {
-    /// What evaluation normalises by.
+    /// The statistics that evaluation normalises by.
     pub running: RunningStatistics<D>,
 }
 
-/// Exponential means of the batches' statistics: `r = 0.9 r + 0.1 batch`, with the unbiased variance.
+/// Moving averages of the batches' statistics: `r = 0.9 r + 0.1 batch`, with the unbiased variance.
 #[derive(Clone, Debug)]
 pub struct RunningStatistics<D: Backend> {
-    /// The means, one a channel.
+    /// The means, one per channel.
     pub mean: Buffer<(usize,), D>,
-    /// The variances, one a channel.
+    /// The variances, one per channel.
     pub var: Buffer<(usize,), D>,
     ranks: Ranks,
 }

@@ -10,7 +10,7 @@ use crate::tensors::{Images, Stored, any_size, images_shape};
 
 /// Convolution without bias: `batch x IN x S x S -> batch x OUT x S' x S'`, `S' = (S + 2 PAD - KERNEL) / STRIDE + 1`.
 ///
-/// The output's size is checked when the program is compiled.
+/// The output's size is checked at compile time.
 /// ```
 /// # use dfdx::prelude::*;
 /// # use simsiam_model::{Images, Module, init::InitRng, layers::Conv2d};
@@ -48,7 +48,7 @@ pub struct Conv2d<
 > {
     /// The filters, `OUT x IN x KERNEL x KERNEL`.
     pub weight: Tensor<Rank4<OUT, IN, KERNEL, KERNEL>, f32, D>,
-    /// Among which the batch is divided.
+    /// The ranks that the batch is divided among.
     pub ranks: Ranks,
 }
 

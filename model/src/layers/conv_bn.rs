@@ -7,9 +7,9 @@ use crate::layers::{BatchNorm2d, Conv2d, batch_norm, conv2d};
 use crate::module::Module;
 use crate::tensors::{Images, Stored};
 
-/// A convolution and the batch norm that follows it: the pair that residual networks are made of.
+/// A convolution followed by batch norm, the building block of residual networks.
 ///
-/// It is no module of its own: PyTorch names the two side by side (`conv1`, `bn1`), and so does each block.
+/// It is not a module with a name: as in PyTorch, each block names the two layers separately (`conv1`, `bn1`).
 #[derive(Clone, Debug)]
 pub struct ConvBn<
     const IN: usize,
@@ -39,7 +39,7 @@ impl<
         Self { conv: Conv2d::new(dev, &rng.child(conv)), bn: BatchNorm2d::new(dev, &rng.child(bn)) }
     }
 
-    /// Builds the pair with which a residual block ends.
+    /// Builds the last pair of a residual block.
     pub fn last(dev: &D, rng: &InitRng, conv: &str, bn: &str) -> Self {
         let mut pair = Self::new(dev, rng, conv, bn);
         pair.bn.weight = rng.last_scale(dev);

@@ -28,7 +28,7 @@ use crate::tensors::{Channels, Features};
 pub struct Linear<const IN: usize, const OUT: usize, D: Backend> {
     /// `W`, `OUT x IN`.
     pub weight: Tensor<Rank2<OUT, IN>, f32, D>,
-    /// Among which the batch is divided.
+    /// The ranks that the batch is divided among.
     pub ranks: Ranks,
 }
 
@@ -63,7 +63,7 @@ pub struct BiasedLinear<const IN: usize, const OUT: usize, D: Backend> {
     pub weight: Tensor<Rank2<OUT, IN>, f32, D>,
     /// `b`.
     pub bias: Channels<D, OUT>,
-    /// Among which the batch is divided.
+    /// The ranks that the batch is divided among.
     pub ranks: Ranks,
 }
 

@@ -1,4 +1,4 @@
-//! Layers: parameters with compile-time shapes and an operation on dfdx's tape.
+//! Layers: parameters with shapes known at compile time, and an operation on dfdx's tape.
 
 mod conv2d;
 pub use conv2d::Conv2d;

@@ -7,19 +7,19 @@ use crate::init::InitRng;
 use crate::objective::{Loss, barlow_twins};
 use crate::tensors::{Features, Taped};
 
-/// What is chosen when a program runs.
+/// Run-time settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BarlowTwinsConfig {
     /// The projector, whose output has batch norm.
     pub heads: HeadConfig,
-    /// What the correlations of different channels weigh: 0.0051.
+    /// Weight of the correlations between different channels: 0.0051.
     pub lambda: f32,
-    /// What the whole loss is multiplied by.
+    /// Factor of the whole loss.
     pub scale: f32,
 }
 
-/// Barlow Twins (Zbontar et al. 2021): [`barlow_twins`] of two views' projections. The projector's last batch norm is what
-/// the paper calls the normalisation along the batch.
+/// Barlow Twins (Zbontar et al. 2021): the loss [`barlow_twins`] of two views' projections. The projector's last batch
+/// norm is the paper's normalisation along the batch dimension.
 pub type BarlowTwins<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D> =
     TwoViews<BarlowTwinsConfig, FEATURES, WIDTH, DIM, D>;
 

@@ -12,15 +12,15 @@ use crate::init::InitRng;
 use crate::module::{NamedTensors, parts};
 use crate::objective::{Spread, TargetGradient, negative_cosine};
 
-/// What is chosen when a program runs.
+/// Run-time settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ByolConfig {
     /// Projector and predictor.
     pub heads: HeadConfig,
     /// Which views predict which; symmetric in the paper.
     pub symmetry: Symmetry,
-    /// Momentum of the target network at the start, 0.996; it rises to 1 on a cosine. At 0, and with SimSiam's heads,
-    /// the target is the network itself, and this is SimSiam.
+    /// Momentum of the target network at the start, 0.996; it rises to 1 on a cosine schedule. At 0 the target is the
+    /// network itself; with SimSiam's heads, this is SimSiam.
     pub momentum: f64,
 }
 
@@ -33,7 +33,7 @@ pub struct Byol<const FEATURES: usize, const WIDTH: usize, const DIM: usize, con
     pub f: Branch<FEATURES, WIDTH, DIM, D>,
     /// The predictor `q`, SimSiam's `h`.
     pub h: Predictor<DIM, HIDDEN, D>,
-    /// The target network: follows `f`.
+    /// The target network, a moving average of `f`.
     pub target: Branch<FEATURES, WIDTH, DIM, D>,
     config: ByolConfig,
 }
@@ -41,7 +41,7 @@ pub struct Byol<const FEATURES: usize, const WIDTH: usize, const DIM: usize, con
 impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const HIDDEN: usize, D: Backend>
     Byol<FEATURES, WIDTH, DIM, HIDDEN, D>
 {
-    /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
+    /// Puts the method on an encoder. Its initial values depend only on `rng`'s seed and the parameters' names.
     pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, config: &ByolConfig, rng: &InitRng) -> Self {
         let f = Branch::new(encoder, dev, rng, &config.heads);
         let h = Predictor::new(dev, &rng.child("predictor"), config.heads.norm);

@@ -1,4 +1,4 @@
-//! What a program knows of a method, so that it need not know any by name.
+//! Describes a method, so that other code needs no method's name.
 
 use std::collections::BTreeMap;
 
@@ -12,29 +12,29 @@ use crate::init::InitRng;
 pub(super) trait Kind {
     /// Its name on the command line.
     const NAME: &'static str;
-    /// What it learns by, and its source, in a line.
+    /// A one-line description with its source.
     const ABOUT: &'static str;
-    /// Top-1 of a linear probe on ImageNet after 100 epochs, where table 4 of Chen & He 2021 has it.
+    /// Top-1 of a linear probe on ImageNet after 100 epochs, if it is in table 4 of Chen & He 2021.
     const REPORTED: &'static str = "";
-    /// Which of the settings that methods share it takes, by their keys; all take depth and batch norm of the projector.
+    /// Keys of the shared settings that it accepts. All methods accept depth and batch norm of the projector.
     const TAKES: &'static [&'static str] = &[];
-    /// Numbers that it alone is set by.
+    /// Settings that only this method has.
     const OWN: &'static [OwnSetting] = &[];
-    /// Channels of the projection `z` that it is compiled for.
+    /// The numbers of channels of the projection `z` that it is compiled for.
     const DIMS: &'static [usize];
     /// Whether parameters under `prototypes.` rest in the first epoch.
     const PROTOTYPES_REST_AT_FIRST: bool = false;
 
-    /// Its authors' settings: on images as large as ImageNet's, or on small ones as CIFAR-10's.
+    /// Its authors' settings, for data like ImageNet or for small images like CIFAR-10.
     fn defaults(scale: Scale) -> Defaults;
 
-    /// Refuses settings that contradict each other: a sentence with flags.
+    /// Rejects contradictory settings with a sentence that names the flags.
     fn check(settings: &Settings) -> Result<(), &'static str> {
         let _ = settings;
         Ok(())
     }
 
-    /// What usually helps when its outputs collapse, and where to read of it.
+    /// The usual remedies for a collapse of its outputs, and a paper to read.
     fn collapse_help(settings: &Settings) -> CollapseHelp;
 
     /// The method on an encoder.
@@ -49,16 +49,16 @@ pub(super) trait Kind {
     ) -> Box<dyn Method<D>>;
 }
 
-/// The size of the images and of the data that a recipe is for.
+/// The scale of images and data that a recipe is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// As ImageNet.
+    /// Like ImageNet.
     Large,
-    /// As CIFAR-10.
+    /// Like CIFAR-10.
     Small,
 }
 
-/// What a method's authors set; `None` is as the preset has it, or nothing.
+/// The settings of a method's authors. `None`: the preset's value, or not applicable.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Defaults {
     /// Layers of the projector.
@@ -71,15 +71,15 @@ pub struct Defaults {
     pub predictor_decays: bool,
     /// Learning rate of SGD at a batch of 256.
     pub base_lr: Option<f64>,
-    /// Whether it is trained by LARS unless another optimiser is named: its authors do, and SGD does not serve it.
+    /// Whether LARS is its default optimiser: its authors use it, and SGD does not train it well.
     pub lars: bool,
-    /// Whether residual blocks begin as the identity.
+    /// Whether residual blocks start as the identity.
     pub zero_init_residual: bool,
     /// Temperature of the loss's softmax.
     pub temperature: Option<f64>,
     /// Momentum of a moving average.
     pub target_momentum: Option<f64>,
-    /// Keys in a queue.
+    /// Number of keys in the queue.
     pub queue: Option<usize>,
 }
 
@@ -102,20 +102,20 @@ impl Defaults {
     }
 }
 
-/// A number that one method alone is set by.
+/// A numeric setting that only one method has.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OwnSetting {
     /// Its key.
     pub key: &'static str,
-    /// What it is.
+    /// Its description.
     pub about: &'static str,
     /// Its authors' value.
     pub default: f64,
-    /// The least and the most that it may be.
+    /// The allowed minimum and maximum.
     pub range: (f64, f64),
 }
 
-/// What is chosen of a method when a program runs.
+/// Run-time settings of a method.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Projector and predictor.
@@ -126,28 +126,28 @@ pub struct Settings {
     pub predictor: bool,
     /// Whether the targets are constants.
     pub stop_gradient: bool,
-    /// What predictions and targets are compared by.
+    /// The similarity of predictions and targets.
     pub similarity: Similarity,
     /// Which views predict which.
     pub symmetry: Symmetry,
-    /// Height and width of each view of an image, where the method takes views of several sizes and they are listed.
+    /// Height and width of each view, if the method takes views of several sizes and they are listed.
     pub view_sizes: Option<Vec<usize>>,
-    /// Images of the data, where each has an average of its projections as target.
+    /// Number of images in the data, if the target of each is the average of its projections.
     pub average_of: Option<usize>,
-    /// Steps that the targets' network is kept.
+    /// Steps after which the target network is renewed.
     pub copy_every: Option<u64>,
     /// Momentum of a moving average.
     pub target_momentum: Option<f64>,
     /// Temperature of the loss's softmax.
     pub temperature: Option<f64>,
-    /// Keys in a queue.
+    /// Number of keys in the queue.
     pub queue: Option<usize>,
-    /// The method's own numbers, by their keys.
+    /// The method's own settings, by key.
     pub own: BTreeMap<String, f64>,
 }
 
 impl Settings {
-    /// SimSiam's, and the defaults of all that it does not take.
+    /// SimSiam's settings, with defaults for those that it does not accept.
     pub fn new(projector_layers: usize, dim: usize) -> Self {
         Self {
             heads: HeadConfig { projector_layers, norm: HeadNorm::Default },
@@ -184,12 +184,12 @@ impl Settings {
     }
 }
 
-/// For those whose outputs collapse.
+/// Help for a collapse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CollapseHelp {
-    /// What usually helps.
+    /// The usual remedies.
     pub try_this: &'static str,
-    /// Where to read of it.
+    /// A paper to read.
     pub paper: &'static str,
 }
 
@@ -203,30 +203,31 @@ macro_rules! methods {
         }
 
         impl MethodName {
-            /// All of them, SimSiam first.
+            /// All methods, SimSiam first.
             pub const ALL: &[MethodName] = &[$(MethodName::$name),+];
 
-            /// As on the command line.
+            /// The name on the command line.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$name => <$kind>::NAME,)+ }
             }
 
-            /// What it learns by, and its source, in a line.
+            /// A one-line description with its source.
             pub fn about(self) -> &'static str {
                 match self { $(Self::$name => <$kind>::ABOUT,)+ }
             }
 
-            /// Top-1 of a linear probe on ImageNet after 100 epochs, where table 4 of Chen & He 2021 has it; else empty.
+            /// Top-1 of a linear probe on ImageNet after 100 epochs, if it is in table 4 of Chen & He 2021; otherwise
+            /// empty.
             pub fn reported(self) -> &'static str {
                 match self { $(Self::$name => <$kind>::REPORTED,)+ }
             }
 
-            /// Which of the settings that methods share it takes, by their keys.
+            /// Keys of the shared settings that it accepts.
             pub fn takes(self) -> &'static [&'static str] {
                 match self { $(Self::$name => <$kind>::TAKES,)+ }
             }
 
-            /// Numbers that it alone is set by.
+            /// Settings that only this method has.
             pub fn own_settings(self) -> &'static [OwnSetting] {
                 match self { $(Self::$name => <$kind>::OWN,)+ }
             }
@@ -246,15 +247,15 @@ macro_rules! methods {
                 match self { $(Self::$name => <$kind>::defaults(scale),)+ }
             }
 
-            /// Refuses settings that contradict each other.
+            /// Rejects contradictory settings.
             ///
             /// # Errors
-            /// If they do: a sentence with flags.
+            /// If they do: a sentence that names the flags.
             pub fn check(self, settings: &Settings) -> Result<(), &'static str> {
                 match self { $(Self::$name => <$kind>::check(settings),)+ }
             }
 
-            /// What usually helps when its outputs collapse, and where to read of it.
+            /// The usual remedies for a collapse of its outputs, and a paper to read.
             pub fn collapse_help(self, settings: &Settings) -> CollapseHelp {
                 match self { $(Self::$name => <$kind>::collapse_help(settings),)+ }
             }

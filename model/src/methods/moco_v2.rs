@@ -11,30 +11,30 @@ use crate::module::{NamedTensors, parts};
 use crate::objective::{Spread, info_nce, unit};
 use crate::tensors::Features;
 
-/// What is chosen when a program runs.
+/// Run-time settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MoCoV2Config {
     /// The projectors.
     pub heads: HeadConfig,
-    /// Whether both views ask for each other's key (as in table 4 of Chen & He 2021), or one.
+    /// Whether both views are queries for each other's key (as in table 4 of Chen & He 2021), or only one.
     pub symmetry: Symmetry,
-    /// 0.2 (Chen et al. 2020, "Improved baselines").
+    /// Temperature of the softmax: 0.2 (Chen et al. 2020, "Improved baselines").
     pub temperature: f32,
-    /// Keys of earlier images to compare with.
+    /// Number of keys of earlier images to compare with.
     pub queue: usize,
     /// Momentum of the key encoder: 0.999.
     pub momentum: f64,
 }
 
-/// MoCo v2 (Chen et al. 2020): [`info_nce`] of queries `f(x1)` against keys of `x2` from a moving average of `f`, and
-/// against a queue of earlier keys.
+/// MoCo v2 (Chen et al. 2020): the loss [`info_nce`] of queries `f(x1)`, with keys of `x2` from a moving average of `f`
+/// and a queue of earlier keys.
 ///
-/// On one device nothing shuffles the images between the batch norms of queries and keys, as MoCo does between devices.
+/// On one device, images are not shuffled between the batch norms of queries and keys, as MoCo does across devices.
 #[derive(Clone, Debug)]
 pub struct MoCoV2<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> {
     /// The query encoder with its projector.
     pub f: Branch<FEATURES, WIDTH, DIM, D>,
-    /// The key encoder: follows `f`.
+    /// The key encoder, a moving average of `f`.
     pub target: Branch<FEATURES, WIDTH, DIM, D>,
     /// Keys of earlier images, unit rows.
     pub queue: Queue<DIM, D>,
@@ -46,7 +46,7 @@ pub struct MoCoV2<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D
 impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
     MoCoV2<FEATURES, WIDTH, DIM, D>
 {
-    /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
+    /// Puts the method on an encoder. Its initial values depend only on `rng`'s seed and the parameters' names.
     pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, config: &MoCoV2Config, rng: &InitRng) -> Self {
         let f = Branch::new(encoder, dev, rng, &config.heads);
         let queue = Queue::new(dev, &rng.child("queue"), config.queue);

@@ -1,17 +1,17 @@
-//! Self-supervised methods: SimSiam, and those that it is compared with in table 4 of Chen & He 2021.
+//! Self-supervised methods: SimSiam, those of table 4 of Chen & He 2021, Barlow Twins and VICReg.
 //!
-//! | method | its equation | what keeps it from collapsing |
+//! | method | equation | prevents collapse by |
 //! |---|---|---|
 //! | [`SimSiam`] | `D(p1, sg(z2)) / 2 + D(p2, sg(z1)) / 2` | stop-gradient and predictor |
 //! | [`Byol`] | the same, `z` from a moving average of the network | momentum encoder and predictor |
-//! | [`SimClr`] | NT-Xent over the batch | other images of the batch |
-//! | [`MoCoV2`] | InfoNCE against a queue | a queue of other images, keys from a momentum encoder |
+//! | [`SimClr`] | NT-Xent over the batch | negatives in the batch |
+//! | [`MoCoV2`] | InfoNCE against a queue | negatives in a queue, with keys from a momentum encoder |
 //! | [`SwAv`] | swapped prediction of codes | codes that use all prototypes equally |
-//! | [`BarlowTwins`] | cross-correlation towards the identity | channels that must not repeat each other |
-//! | [`VicReg`] | variance, invariance, covariance | a variance that each channel must keep |
+//! | [`BarlowTwins`] | cross-correlation towards the identity | decorrelated channels |
+//! | [`VicReg`] | variance, invariance, covariance | a minimum variance of each channel |
 //!
-//! All are one trait, [`Method`], so that one training loop runs them. Each is one file, and one line of the table
-//! [`MethodName`]: what can be set, its authors' values, and what is to be checked stand beside its equation.
+//! All implement one trait, [`Method`], so one training loop runs them. Each is one file, with its equation, settings,
+//! published values and checks, and one line of the table [`MethodName`].
 
 use dfdx::prelude::*;
 
@@ -75,12 +75,12 @@ methods! {
     VicReg: vicreg::VicRegKind,
 }
 
-/// A network and what it minimises.
+/// A network and its loss.
 pub trait Method<D: Backend>: NamedTensors<D> {
     /// The encoder and projector that are trained.
     fn online(&self) -> &dyn Encoding<D>;
 
-    /// The same, to be trained by another loss.
+    /// The same, for training with another loss.
     fn online_mut(&mut self) -> &mut dyn Encoding<D>;
 
     /// Height and width of each view of an image that [`loss`](Self::loss) takes: two of full size.
@@ -88,12 +88,12 @@ pub trait Method<D: Backend>: NamedTensors<D> {
         vec![self.online().size(); 2]
     }
 
-    /// The training pass of a batch: every view goes through the network, one after the other, and the loss compares them.
-    /// Its tape begins with `grads`, the gradients of all trained parameters.
+    /// The training pass of a batch: the views pass through the network one after the other, and the loss compares
+    /// them. Its tape starts with `grads`, the gradients of all trained parameters.
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D>;
 
-    /// What is left to do once the parameters have been updated; `progress` is the share of all steps that are done,
-    /// `steps` their number.
+    /// Finishes a step after the parameters have been updated. `steps` is the number of steps done, `progress` their
+    /// share of all steps.
     fn end_step(&mut self, steps: u64, progress: f64) {
         let _ = (steps, progress);
     }
@@ -103,8 +103,8 @@ pub trait Method<D: Backend>: NamedTensors<D> {
         zero_grads(self, grads);
     }
 
-    /// Gradients of 0 for all trained parameters. A tape that begins with them keeps no other gradient after its backward
-    /// pass.
+    /// Zero gradients for all trained parameters. A tape that starts with them keeps no other gradient after its
+    /// backward pass.
     fn alloc_grads(&self) -> Gradients<f32, D> {
         let mut grads = Gradients::leaky();
         self.zero_grads(&mut grads);
@@ -114,24 +114,24 @@ pub trait Method<D: Backend>: NamedTensors<D> {
 
 /// Some views of the same images.
 ///
-/// With several ranks these are one rank's images, and the loss is that of all: what it compares is gathered first.
+/// With several ranks, these are one rank's images. The loss is that of the whole batch: its inputs are gathered first.
 pub struct Batch<'a, D: Backend> {
     /// The views, in the same order of images.
     pub views: Vec<View<D>>,
-    /// Which sample of the data each image is.
+    /// The sample number of each image.
     pub samples: &'a [usize],
-    /// Among which the batch is divided.
+    /// The ranks that the batch is divided among.
     pub ranks: &'a Ranks,
 }
 
-/// What a pass came to.
+/// The result of a training pass.
 pub struct StepLoss<D: Backend> {
     /// The loss.
     pub loss: Loss<D>,
-    /// How the projections of each full-size view spread.
+    /// The spread of each full-size view's projections.
     pub spreads: Vec<Spread>,
-    /// The loss that projections have which are the same for all images, where that is no minimum: a method that pushes
-    /// images apart and has learned something is below it. `None` where the loss cannot tell, since a collapse minimises it.
+    /// The loss if all images had the same projection, for methods that push images apart: one that has learned
+    /// something is below it. `None` if a collapse minimises the loss, so that the loss cannot detect it.
     pub equal_loss: Option<f64>,
 }
 

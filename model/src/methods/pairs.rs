@@ -2,12 +2,12 @@ use crate::backend::Backend;
 use crate::objective::{Loss, TargetGradient, channel_cross_entropy, negative_cosine};
 use crate::tensors::{Features, Taped};
 
-/// What a prediction and a target are compared by (Chen & He 2021, section 4.5).
+/// The similarity of a prediction and a target (Chen & He 2021, section 4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Similarity {
-    /// The cosine.
+    /// The cosine similarity.
     Cosine,
     /// The cross-entropy of their softmax over channels.
     CrossEntropy,
@@ -37,14 +37,14 @@ pub enum Symmetry {
     Symmetric,
     /// The first predicts the second.
     Asymmetric,
-    /// Two pairs of views, one asymmetric loss each: as much computed for predictions as in the symmetric loss.
+    /// Two pairs of views with one asymmetric loss each: as many predictions as in the symmetric loss.
     #[cfg_attr(feature = "clap", value(name = "asymmetric-2x"))]
     #[cfg_attr(feature = "serde", serde(rename = "asymmetric-2x"))]
     AsymmetricTwice,
 }
 
 impl Symmetry {
-    /// (the view that predicts, the view that is predicted).
+    /// Pairs of (predicting view, predicted view).
     pub fn pairs(self) -> &'static [(usize, usize)] {
         match self {
             Self::Symmetric => &[(0, 1), (1, 0)],
@@ -53,7 +53,7 @@ impl Symmetry {
         }
     }
 
-    /// Views of each image.
+    /// Number of views per image.
     pub fn views(self) -> usize {
         if self == Self::AsymmetricTwice { 4 } else { 2 }
     }

@@ -6,20 +6,20 @@ use crate::module::{Buffer, NamedTensors, parts};
 use crate::objective::unit;
 use crate::tensors::Features;
 
-/// Rows that outlive a step and go into checkpoints, but are not trained: `rows x C`. They begin with random directions,
-/// uniform in `+-sqrt(3 / C)` for a mean square length of 1, as the memory bank of Wu et al. 2018 does.
+/// Rows that persist across steps and in checkpoints, but are not trained: `rows x C`. They start with random
+/// directions, uniform in `+-sqrt(3 / C)` for a mean square length of 1, like the memory bank of Wu et al. 2018.
 #[derive(Clone, Debug)]
 pub struct Rows<const C: usize, D: Backend> {
     /// The rows.
     pub rows: Buffer<(usize, Const<C>), D>,
 }
 
-/// MoCo's queue: the newest keys, unit rows, `length x C`. It begins with random directions.
+/// MoCo's queue: the newest keys, unit rows, `length x C`. It starts with random directions.
 #[derive(Clone, Debug)]
 pub struct Queue<const C: usize, D: Backend> {
     /// The keys.
     pub keys: Buffer<(usize, Const<C>), D>,
-    /// The row that is overwritten next, a whole number.
+    /// The number of the row that is overwritten next.
     pub next: Buffer<Rank1<1>, D>,
 }
 

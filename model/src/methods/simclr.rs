@@ -7,16 +7,16 @@ use crate::init::InitRng;
 use crate::objective::{Loss, nt_xent};
 use crate::tensors::{Features, Taped};
 
-/// What is chosen when a program runs.
+/// Run-time settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SimClrConfig {
     /// The projector.
     pub heads: HeadConfig,
-    /// 0.1 on ImageNet, 0.5 on CIFAR-10 (Chen et al. 2020, appendix B).
+    /// Temperature of the softmax: 0.1 on ImageNet, 0.5 on CIFAR-10 (Chen et al. 2020, appendix B).
     pub temperature: f32,
 }
 
-/// SimCLR (Chen et al. 2020): [`nt_xent`] of two views' projections, `L(f(x1), f(x2))`.
+/// SimCLR (Chen et al. 2020): the loss [`nt_xent`] of two views' projections, `L(f(x1), f(x2))`.
 pub type SimClr<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D> =
     TwoViews<SimClrConfig, FEATURES, WIDTH, DIM, D>;
 

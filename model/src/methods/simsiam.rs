@@ -11,45 +11,45 @@ use crate::module::{NamedTensors, parts};
 use crate::objective::{Spread, TargetGradient, unit};
 use crate::tensors::Features;
 
-/// What is chosen when a program runs; sizes are types.
+/// Run-time settings. Sizes are part of the types.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SimSiamConfig {
     /// Projector and predictor.
     pub heads: HeadConfig,
     /// Whether there is a predictor (Chen & He 2021, section 4.2).
     pub predictor: bool,
-    /// What the targets are.
+    /// The targets of the predictions.
     pub targets: Targets,
-    /// What predictions and targets are compared by (section 4.5).
+    /// The similarity of predictions and targets (section 4.5).
     pub similarity: Similarity,
     /// Which views predict which (section 4.6).
     pub symmetry: Symmetry,
 }
 
-/// What the predictions are compared with.
+/// The targets of the predictions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Targets {
     /// The other view's projection.
     Online(TargetGradient),
-    /// The projection by a copy of the network that is renewed every so many steps: section 5's alternating
-    /// optimisation, which fixes `eta` while the network is trained on it. Renewed every step, it is SimSiam.
+    /// The projection by a copy of the network that is renewed every `every` steps: section 5's alternating
+    /// optimisation, which fixes `eta` while the network is trained. Renewed every step, this is SimSiam.
     Copy {
-        /// Steps.
+        /// Steps between renewals.
         every: u64,
     },
     /// A moving average of each image's projections over the epochs, `eta = m eta + (1 - m) z / |z|` (section 5, the
-    /// expectation over augmentations). The averages begin with random directions, which keep images apart before there
-    /// is anything to average. It takes `4 DIM` bytes for each image of the data.
+    /// expectation over augmentations). The averages start with random directions, which keep images apart until there
+    /// is something to average. They take `4 DIM` bytes per image of the data.
     Average {
         /// The momentum `m`, 0.8 in the paper.
         momentum: f32,
-        /// Images of the data.
+        /// Number of images in the data.
         images: usize,
     },
 }
 
 impl SimSiamConfig {
-    /// SimSiam as the paper has it: 3 layers of projector on ImageNet, 2 on CIFAR-10.
+    /// The paper's SimSiam: 3 projector layers on ImageNet, 2 on CIFAR-10.
     pub fn new(projector_layers: usize) -> Self {
         Self {
             heads: HeadConfig { projector_layers, norm: HeadNorm::Default },
@@ -103,9 +103,9 @@ pub struct SimSiam<
     pub f: Branch<FEATURES, WIDTH, DIM, D>,
     /// The predictor.
     pub h: Option<Predictor<DIM, HIDDEN, D>>,
-    /// The copy of `f` that makes the targets, where there is one.
+    /// The copy of `f` that computes the targets, if there is one.
     copy: Option<Branch<FEATURES, WIDTH, DIM, D>>,
-    /// The moving average of each image's directions, where there is one.
+    /// The moving average of each image's directions, if there is one.
     average: Option<Rows<DIM, D>>,
     config: SimSiamConfig,
 }
@@ -113,7 +113,7 @@ pub struct SimSiam<
 impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const HIDDEN: usize, D: Backend>
     SimSiam<FEATURES, WIDTH, DIM, HIDDEN, D>
 {
-    /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
+    /// Puts the method on an encoder. Its initial values depend only on `rng`'s seed and the parameters' names.
     ///
     /// # Panics
     /// If the projector's depth is neither 2 nor 3.

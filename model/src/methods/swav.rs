@@ -11,23 +11,24 @@ use crate::layers::Linear;
 use crate::module::{Module, NamedTensors, parts};
 use crate::objective::{Spread, sinkhorn, swapped_prediction, unit};
 
-/// What is chosen when a program runs; the values are those of Caron et al. 2020.
+/// Run-time settings, with the values of Caron et al. 2020.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SwAvConfig {
     /// The projector.
     pub heads: HeadConfig,
-    /// Height and width of each view: at least two as large as the encoder's images, and smaller ones.
+    /// Height and width of each view: at least two of full size, then smaller ones.
     pub view_sizes: Vec<usize>,
-    /// Of the softmax over prototypes: 0.1.
+    /// Temperature of the softmax over prototypes: 0.1.
     pub temperature: f32,
-    /// Entropy of the codes: 0.05.
+    /// Entropy weight of the codes: 0.05.
     pub epsilon: f32,
-    /// Iterations of Sinkhorn and Knopp: 3.
+    /// Sinkhorn-Knopp iterations: 3.
     pub iterations: usize,
 }
 
-/// SwAV (Caron et al. 2020): [`swapped_prediction`] of the codes of `K` prototypes, whose directions are trained with the
-/// network. Full-size views have codes and predict each other's; smaller ones, the paper's multi-crop, predict them only.
+/// SwAV (Caron et al. 2020): the loss [`swapped_prediction`] with the codes of `K` prototypes, whose directions are
+/// trained with the network. Full-size views have codes and predict each other's; smaller views (the paper's
+/// multi-crop) only predict.
 #[derive(Clone, Debug)]
 pub struct SwAv<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D: Backend> {
     /// Encoder and projector.
@@ -40,10 +41,10 @@ pub struct SwAv<const FEATURES: usize, const WIDTH: usize, const DIM: usize, con
 impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, const K: usize, D: Backend>
     SwAv<FEATURES, WIDTH, DIM, K, D>
 {
-    /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
+    /// Puts the method on an encoder. Its initial values depend only on `rng`'s seed and the parameters' names.
     ///
     /// # Panics
-    /// If fewer than two views are of full size.
+    /// If fewer than two views have full size.
     pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, config: &SwAvConfig, rng: &InitRng) -> Self {
         let full = config.view_sizes.iter().filter(|size| **size == encoder.size()).count();
         assert!(full >= 2, "codes are of two full-size views at least, not of {full}");

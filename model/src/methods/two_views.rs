@@ -10,7 +10,7 @@ use crate::module::{NamedTensors, parts};
 use crate::objective::{Loss, Spread};
 use crate::tensors::{Features, Taped};
 
-/// A loss of two views' projections: the settings of a method that is nothing more.
+/// A loss of two views' projections, with the settings of a method that consists of nothing else.
 pub trait PairLoss: Copy {
     /// The projector.
     fn heads(&self) -> &HeadConfig;
@@ -22,7 +22,7 @@ pub trait PairLoss: Copy {
         z2: Features<D, DIM, Taped<D>>,
     ) -> Loss<D>;
 
-    /// What it is if the projections of all images are the same: of so many images, with so many channels.
+    /// The loss if all images had the same projection, for this number of images and channels.
     fn of_equal(&self, images: usize, dim: usize) -> f64;
 }
 
@@ -37,7 +37,7 @@ pub struct TwoViews<L, const FEATURES: usize, const WIDTH: usize, const DIM: usi
 impl<L: PairLoss, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
     TwoViews<L, FEATURES, WIDTH, DIM, D>
 {
-    /// Puts the method on an encoder; its initial values are a function of `rng`'s seed and of the parameters' names.
+    /// Puts the method on an encoder. Its initial values depend only on `rng`'s seed and the parameters' names.
     pub fn new(encoder: Backbone<FEATURES, D>, dev: &D, loss: &L, rng: &InitRng) -> Self {
         Self { f: Branch::new(encoder, dev, rng, loss.heads()), loss: *loss }
     }

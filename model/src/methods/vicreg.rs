@@ -7,16 +7,16 @@ use crate::init::InitRng;
 use crate::objective::{Loss, VicRegWeights, vicreg};
 use crate::tensors::{Features, Taped};
 
-/// What is chosen when a program runs.
+/// Run-time settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VicRegConfig {
     /// The projector.
     pub heads: HeadConfig,
-    /// What the terms weigh: 25, 25 and 1.
+    /// Weights of the terms: 25, 25 and 1.
     pub weights: VicRegWeights,
 }
 
-/// VICReg (Bardes et al. 2022): [`vicreg`] of two views' projections.
+/// VICReg (Bardes et al. 2022): the loss [`vicreg`] of two views' projections.
 pub type VicReg<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D> =
     TwoViews<VicRegConfig, FEATURES, WIDTH, DIM, D>;
 

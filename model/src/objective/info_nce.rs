@@ -4,7 +4,7 @@ use super::{Loss, again, ranges, unit};
 use crate::backend::Backend;
 use crate::tensors::{Features, Taped};
 
-/// MoCo's InfoNCE (He et al. 2020, equation 1): each query against its own key and all keys of a queue,
+/// MoCo's InfoNCE (He et al. 2020, equation 1): each query is compared with its own key and with all keys of a queue,
 ///
 /// `L = mean of -log( exp(q . k / T) / (exp(q . k / T) + sum over the queue of exp(q . k' / T)) )`.
 ///

@@ -1,4 +1,4 @@
-//! What the methods minimise, one equation a file, and how a collapse is noticed.
+//! The losses of the methods, one equation per file, and the statistics that detect a collapse.
 
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ pub use vicreg::{VicRegWeights, vicreg};
 mod spread;
 pub use spread::Spread;
 
-/// A loss as a scalar with the tape of everything before it.
+/// A scalar loss with the tape of its computation.
 pub type Loss<D> = Tensor<Rank0, f32, D, Taped<D>>;
 
 /// Whether the gradient flows into the target `z`.
@@ -47,7 +47,7 @@ pub enum TargetGradient {
 pub fn unit<const DIM: usize, D: Backend, T: Tape<f32, D> + Merge<T>>(
     x: Features<D, DIM, T>,
 ) -> Features<D, DIM, T> {
-    /// Keeps the direction of a row of zeros, and its gradient, from being no number.
+    /// Avoids NaN in the direction of a zero row and in its gradient.
     const MIN_SQUARE: f32 = 1e-16;
     let shape = *x.shape();
     let norm = (x.with_empty_tape().square().sum::<_, Axis<1>>() + MIN_SQUARE).sqrt();

@@ -4,7 +4,7 @@ use super::{ranges, unit};
 use crate::backend::Backend;
 use crate::tensors::Features;
 
-/// How a batch's outputs spread over the sphere: what tells learning from collapse.
+/// The spread of a batch's outputs over the sphere, which distinguishes learning from collapse.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     /// The std of `z / |z|` over the batch (of the population, not of a sample), averaged over channels: figure 2 of the
@@ -13,14 +13,14 @@ pub struct Spread {
     /// The number of directions in which `z / |z|` varies: the participation ratio of the eigenvalues of its covariance
     /// over the batch, `(sum of l)^2 / sum of l^2`, from 1 to the smaller of `batch - 1` and `DIM`.
     ///
-    /// It is 1 when all outputs lie on one line. Batch norm keeps them from all being the same, since their mean is 0: a
-    /// network that collapses behind it sends nearly all images to one point and the few others opposite, and the std
-    /// stays above 0.
+    /// It is 1 when all outputs lie on one line. After batch norm their mean is 0, so they cannot all be equal: a
+    /// collapsed network maps nearly all images to one point and a few to the opposite point, and the std stays above
+    /// 0.
     pub effective_rank: f64,
 }
 
 impl Spread {
-    /// Of the outputs `z`, at least one.
+    /// The spread of the outputs `z`, at least one.
     pub fn of<D: Backend, const DIM: usize, T: Tape<f32, D>>(z: &Features<D, DIM, T>) -> Self {
         let z = unit(z.retaped::<NoneTape>());
         let shape = *z.shape();

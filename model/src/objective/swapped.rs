@@ -13,7 +13,7 @@ use crate::tensors::{Features, Taped};
 /// as many. With two views and two codes this is equation 2.
 ///
 /// # Panics
-/// If there are not at least two codes, and as many views.
+/// If there are fewer than two codes, or fewer views than codes.
 pub fn swapped_prediction<const K: usize, D: Backend>(
     scores: Vec<Features<D, K, Taped<D>>>,
     codes: &[Features<D, K>],
@@ -32,7 +32,8 @@ pub fn swapped_prediction<const K: usize, D: Backend>(
 }
 
 /// The codes of a batch's scores, `batch x K -> batch x K`: the transport plan between samples and prototypes that uses
-/// all prototypes equally, with entropy `epsilon`, by `iterations` of Sinkhorn and Knopp (equation 4). Each row sums to 1.
+/// all prototypes equally, with entropy weight `epsilon`, after `iterations` Sinkhorn-Knopp iterations (equation 4).
+/// Each row sums to 1.
 pub fn sinkhorn<const K: usize, D: Backend>(
     scores: &Features<D, K>,
     epsilon: f32,

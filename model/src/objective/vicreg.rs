@@ -4,18 +4,18 @@ use super::{Loss, again, gram};
 use crate::backend::Backend;
 use crate::tensors::{Features, Taped};
 
-/// What the terms of [`vicreg`] weigh.
+/// Weights of the terms of [`vicreg`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VicRegWeights {
-    /// Of the distance of the two views.
+    /// Of the squared distance of the two views.
     pub invariance: f32,
-    /// Of what a channel's standard deviation lacks of 1.
+    /// Of the amount by which a channel's standard deviation is below 1.
     pub variance: f32,
     /// Of the squares of the covariances.
     pub covariance: f32,
 }
 
-/// VICReg (Bardes et al. 2022, equations 1 to 6), with its means as the authors' code takes them:
+/// VICReg (Bardes et al. 2022, equations 1 to 6), with the means of the authors' code:
 ///
 /// `L = invariance mean (z1 - z2)^2 + variance (v(z1) + v(z2)) / 2 + covariance (c(z1) + c(z2))`, where
 /// `v(z) = mean over channels of max(0, 1 - sqrt(Var z + 1e-4))` and

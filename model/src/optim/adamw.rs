@@ -6,16 +6,16 @@ use super::{Kept, Memory, Rule};
 use crate::backend::{AdamWStep, Backend};
 use crate::module::{AnyTensor, Step};
 
-/// At step `t`, from 1: `p = (1 - rate weight_decay) p`, `m = beta1 m + (1 - beta1) g`, `s = beta2 s + (1 - beta2) g^2`, and
-/// `p = p - rate m' / (sqrt(s') + epsilon)` with `m' = m / (1 - beta1^t)` and `s' = s / (1 - beta2^t)`. All parameters decay,
-/// biases and batch norm's too, as PyTorch's do when they are one group.
+/// At step `t`, from 1: `p = (1 - rate weight_decay) p`, `m = beta1 m + (1 - beta1) g`, `s = beta2 s + (1 - beta2)
+/// g^2`, and `p = p - rate m' / (sqrt(s') + epsilon)` with `m' = m / (1 - beta1^t)` and `s' = s / (1 - beta2^t)`. All
+/// parameters decay, including biases and batch norm's, as in PyTorch with one parameter group.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWConfig {
-    /// Decay of the mean gradient, and of the mean squared gradient: 0.9 and 0.999.
+    /// Decay rates of the mean gradient and of the mean squared gradient: 0.9 and 0.999.
     pub betas: (f64, f64),
-    /// Added to the root: 1e-8.
+    /// Added to the square root: 1e-8.
     pub epsilon: f32,
-    /// Decay of all parameters, times the rate: 0.01 in PyTorch.
+    /// Weight decay of all parameters, multiplied by the rate: 0.01 in PyTorch.
     pub weight_decay: f64,
 }
 

@@ -6,9 +6,9 @@ use super::{Kept, Memory, Rule};
 use crate::backend::{Backend, LarsStep, SgdStep};
 use crate::module::{AnyTensor, Step};
 
-/// `u = g + weight_decay p`, `v = momentum v + trust |p| / |u| u`, `p = p - rate v`, with the norms of the whole tensor; the
-/// ratio is 1 where either norm is 0. Tensors of one dimension, which are biases and batch norm's parameters, have neither the
-/// ratio nor weight decay: `v = momentum v + g`.
+/// `u = g + weight_decay p`, `v = momentum v + trust |p| / |u| u`, `p = p - rate v`, with the norms of the whole
+/// tensor; the ratio is 1 where either norm is 0. One-dimensional tensors (biases and batch norm's parameters) have
+/// neither the ratio nor weight decay: `v = momentum v + g`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LarsConfig {
     /// Momentum: 0.9.

@@ -1,6 +1,6 @@
-//! Optimisers: SGD with momentum, LARS and AdamW, with a learning rate for each group of parameters.
+//! Optimisers: SGD with momentum, LARS and AdamW, with a learning rate per group of parameters.
 //!
-//! Each is a [`Rule`] in a file of its own; what is kept of each parameter, and how a checkpoint names it, is the same for all.
+//! Each is a [`Rule`] in its own file. Keeping its state, and saving it in checkpoints, is the same for all.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +22,11 @@ pub use adamw::AdamWConfig;
 /// The learning rates of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LearningRates {
-    /// Of encoder and projector.
+    /// Rate of encoder and projector.
     pub base: f32,
-    /// Of parameters under `predictor.`, which SimSiam's recipe does not decay.
+    /// Rate of the parameters under `predictor.`, which SimSiam's recipe keeps constant.
     pub predictor: f32,
-    /// Of parameters under `prototypes.`, which SwAV does not train in the first epoch.
+    /// Rate of the parameters under `prototypes.`, which SwAV does not train in the first epoch.
     pub prototypes: f32,
 }
 
@@ -51,12 +51,12 @@ pub(crate) fn is_trained(name: &str) -> bool {
     name.split('.').next() != Some("target")
 }
 
-/// How a parameter moves by its gradient.
+/// The update rule of an optimiser.
 pub trait Rule<D: Backend>: Clone {
-    /// Its name and what it keeps of each parameter.
+    /// Its name, and the state that it keeps of each parameter.
     fn memory(&self) -> Memory;
 
-    /// A step of one parameter.
+    /// Updates one parameter.
     ///
     /// # Errors
     /// If the device fails.
@@ -69,32 +69,32 @@ pub trait Rule<D: Backend>: Clone {
     ) -> Result<(), D::Err>;
 }
 
-/// What a rule keeps of each parameter.
+/// The state that a rule keeps of each parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// The rule's name, for errors.
     pub rule: &'static str,
-    /// Running values, one for each of the parameter's: how a checkpoint continues the parameter's name for each.
+    /// Tensors with a value per element of the parameter: the suffix of each one's name in a checkpoint.
     pub values: &'static [&'static str],
-    /// Whether the steps of each parameter are counted, and how a checkpoint continues the name for them.
+    /// The suffix of the step count's name in a checkpoint, if the steps of each parameter are counted.
     pub steps: Option<&'static str>,
 }
 
-/// What is kept of one parameter.
+/// The state of one parameter.
 #[derive(Clone, Debug)]
 pub struct Kept<D: Backend> {
-    /// The running values, in the order of [`Memory::values`].
+    /// The tensors, in the order of [`Memory::values`].
     pub values: Vec<Tensor<(usize,), f32, D>>,
-    /// Steps done, where they are counted.
+    /// Steps done, if they are counted.
     pub steps: u64,
 }
 
-/// One of the rules.
+/// One of the update rules.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OptimizerConfig {
     /// Stochastic gradient descent with momentum.
     Sgd(SgdConfig),
-    /// SGD with a rate for each layer.
+    /// SGD with layer-wise adaptive rates.
     Lars(LarsConfig),
     /// Adam with decoupled weight decay.
     AdamW(AdamWConfig),
@@ -124,7 +124,7 @@ impl<D: Backend> Rule<D> for OptimizerConfig {
     }
 }
 
-/// Moves a network's parameters by a rule. A parameter whose rate is 0 rests: what is kept of it stays as it is, as with a
+/// Updates a network's parameters by a rule. A parameter whose rate is 0 is skipped and its state unchanged, like a
 /// PyTorch parameter without gradient.
 #[derive(Clone, Debug)]
 pub struct Optimizer<D: Backend, R = OptimizerConfig> {
@@ -132,16 +132,16 @@ pub struct Optimizer<D: Backend, R = OptimizerConfig> {
     kept: BTreeMap<String, Kept<D>>,
 }
 
-/// An optimiser that is SGD.
+/// An SGD optimiser.
 pub type Sgd<D> = Optimizer<D, SgdConfig>;
 
 impl<D: Backend, R: Rule<D>> Optimizer<D, R> {
-    /// An optimiser at rest.
+    /// A new optimiser without state.
     pub fn new(rule: R) -> Self {
         Self { rule, kept: BTreeMap::new() }
     }
 
-    /// One step of all of the model's parameters.
+    /// Updates all of the model's parameters once.
     ///
     /// # Errors
     /// If the device fails.
@@ -170,7 +170,7 @@ impl<D: Backend, R: Rule<D>> Optimizer<D, R> {
         })
     }
 
-    /// What is kept, by parameter name, for a checkpoint.
+    /// The state by parameter name, for a checkpoint.
     pub fn export(&self) -> Vec<NamedTensor> {
         let Memory { values, steps, .. } = self.rule.memory();
         let mut tensors = Vec::new();
@@ -187,11 +187,12 @@ impl<D: Backend, R: Rule<D>> Optimizer<D, R> {
         tensors
     }
 
-    /// Puts back what [`export`](Self::export) gave: all of `model`'s parameters, or none (an optimiser at rest).
+    /// Restores what [`export`](Self::export) gave: the state of all of `model`'s parameters, or none (a new
+    /// optimiser).
     ///
     /// # Errors
-    /// If the values are those of another rule, one is missing or has another length, or a name is left over. Nothing has
-    /// changed then.
+    /// If the values belong to another rule, one is missing or has another length, or a name is left over. Nothing
+    /// changes then.
     pub fn import<M: NamedTensors<D> + ?Sized>(
         &mut self,
         model: &M,

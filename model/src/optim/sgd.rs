@@ -6,12 +6,12 @@ use super::{Kept, Memory, Rule};
 use crate::backend::{Backend, SgdStep};
 use crate::module::{AnyTensor, Step};
 
-/// `v = momentum v + (g + weight_decay p)`, `p = p - rate v`; `v` begins at 0, so the first `v` is the gradient.
+/// `v = momentum v + (g + weight_decay p)`, `p = p - rate v`; `v` starts at 0, so the first `v` is the gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SgdConfig {
     /// Momentum: 0.9 in both recipes.
     pub momentum: f32,
-    /// L2 penalty on all parameters, batch norm's and biases too: 1e-4 on ImageNet, 5e-4 on CIFAR-10.
+    /// L2 penalty on all parameters, including biases and batch norm's: 1e-4 on ImageNet, 5e-4 on CIFAR-10.
     pub weight_decay: f32,
 }
 

@@ -127,7 +127,7 @@ mod tests {
         let recipe = Recipe { size, ..Recipe::imagenet() };
         let params = recipe.draw(0, &mut ViewRng::new(4, 0, 9, 0), 60, 50);
         let mut out = vec![E::zeroed(); 3 * size * size];
-        Augmenter::with_cpu(recipe, cpu).view(image.into(), &params, layout, &mut out);
+        Augmenter::with_cpu(recipe, cpu).view(image.into(), &params, layout, &mut out).unwrap();
         out
     }
 

@@ -41,7 +41,14 @@ impl ViewGroup {
 
     /// As in `2 views of 224 x 224 and 6 of 96 x 96`.
     pub fn listed(groups: &[Self]) -> String {
-        let Some((first, rest)) = groups.split_first() else { return "no views".into() };
+        let mut sizes: Vec<Self> = Vec::new();
+        for group in groups {
+            match sizes.last_mut() {
+                Some(last) if last.size == group.size => last.count += group.count,
+                _ => sizes.push(*group),
+            }
+        }
+        let Some((first, rest)) = sizes.split_first() else { return "no views".into() };
         let mut text = first.to_string();
         for (number, Self { count, size }) in rest.iter().enumerate() {
             let before = if number + 1 == rest.len() { " and" } else { "," };
@@ -88,7 +95,7 @@ mod tests {
         let alike = Recipe::cifar10().groups(3);
         assert_eq!(ViewGroup::listed(&alike), "3 views of 32 x 32");
         let of_byol = Recipe::cifar10().byol().groups(2);
-        assert_eq!(ViewGroup::listed(&of_byol), "1 view of 32 x 32 and 1 of 32 x 32");
+        assert_eq!(ViewGroup::listed(&of_byol), "2 views of 32 x 32");
     }
 
     #[test]

@@ -16,11 +16,13 @@ mod affine;
 mod blur;
 mod color;
 mod cpu;
+mod custom;
 mod element;
 mod erase;
 mod format;
 mod groups;
 mod hue;
+mod interpolation;
 mod levels;
 mod needed;
 mod noise;
@@ -37,9 +39,13 @@ mod step;
 mod validate;
 
 pub use affine::{Matrix, Motion};
+pub use custom::{
+    CustomStep, CustomStepError, CustomSteps, CustomStepsError, CustomView, NamedStep, StepPlace,
+};
 pub use element::Element;
 pub use format::{Dtype, Format, Layout, PixelsMut};
 pub use groups::{ViewGroup, Views};
+pub use interpolation::Interpolation;
 pub use operation::Operation;
 pub use params::{JitterOp, ViewParams, Window};
 pub use plan::Plan;
@@ -49,6 +55,7 @@ pub use validate::RecipeError;
 
 use crate::image::RgbPart;
 use crate::instructions::Instructions;
+use crate::rng::ViewRng;
 use blur::Blur;
 use cpu::Cpu;
 use normalise::Normaliser;
@@ -70,6 +77,9 @@ pub struct Augmenter {
     /// A plane, or where its pixels come from, for the operations that cannot work in place.
     copy: Vec<u8>,
     sources: Vec<u32>,
+    /// The recipe's, where steps of one's own are named.
+    views: Vec<Views>,
+    steps: CustomSteps,
 }
 
 impl Augmenter {
@@ -93,10 +103,21 @@ impl Augmenter {
             copy: Vec::new(),
             sources: Vec::new(),
             view: Planes::default(),
+            views: recipe.views,
+            steps: CustomSteps::default(),
         }
     }
 
+    /// The same augmenter, with the steps that its recipe names.
+    pub fn with_steps(mut self, steps: CustomSteps) -> Self {
+        self.steps = steps;
+        self
+    }
+
     /// Writes a view: normalised numbers, or RGB bytes as they are, channels first or last.
+    ///
+    /// # Errors
+    /// If a step of one's own fails, or was not given.
     ///
     /// # Panics
     /// When `out` has not `3 * size * size` elements for the window's size, or `part` does not hold what [`Recipe::needed`] says.
@@ -106,26 +127,28 @@ impl Augmenter {
         params: &ViewParams,
         layout: Layout,
         out: &mut [E],
-    ) {
-        self.render(&part, params);
+    ) -> Result<(), CustomStepError> {
+        self.render(&part, params)?;
         E::write(self, layout, out);
+        Ok(())
     }
 
     /// Everything but the last step, which depends on what is made of the view. A flip is done while the image is resized, if what
     /// comes before it cannot tell left from right.
-    fn render(&mut self, part: &RgbPart<'_>, params: &ViewParams) {
+    fn render(&mut self, part: &RgbPart<'_>, params: &ViewParams) -> Result<(), CustomStepError> {
         let operations = &params.operations;
         let asymmetric = operations.iter().position(|operation| !operation.is_symmetric());
         let flip = asymmetric.filter(|at| operations[*at] == Operation::HorizontalFlip);
         self.resizer.resize(part, &params.window, flip.is_some(), &mut self.view);
         for (at, operation) in operations.iter().enumerate() {
             if Some(at) != flip {
-                self.apply(params.window.size, operation);
+                self.apply(params.window.size, operation)?;
             }
         }
+        Ok(())
     }
 
-    fn apply(&mut self, size: usize, operation: &Operation) {
+    fn apply(&mut self, size: usize, operation: &Operation) -> Result<(), CustomStepError> {
         let (cpu, view) = (self.cpu, &mut self.view);
         match operation {
             Operation::Brightness(factor) => color::brightness(cpu, view, *factor),
@@ -147,7 +170,20 @@ impl Augmenter {
             }
             Operation::Erase(area) => erase::erase(view, size, area, self.mean),
             Operation::Noise { sigma, seed } => noise::add(view, *sigma, *seed),
+            Operation::Custom { place, seed } => self.custom(size, *place, *seed)?,
         }
+        Ok(())
+    }
+
+    fn custom(&mut self, size: usize, place: StepPlace, seed: u64) -> Result<(), CustomStepError> {
+        let name = self.views[place.group].steps[place.step].name();
+        let rng = ViewRng::new(seed, 0, 0, 0);
+        let mut view = CustomView { pixels: self.view.bytes_mut(), size, rng };
+        let outcome = match self.steps.get(name) {
+            Some(step) => step.apply(&mut view),
+            None => Err("no step of this name was given".into()),
+        };
+        outcome.map_err(|source| CustomStepError { name: name.into(), place, source })
     }
 }
 
@@ -155,7 +191,6 @@ impl Augmenter {
 mod tests {
     use super::*;
     use crate::image::{Region, RgbImage};
-    use crate::rng::ViewRng;
 
     #[test]
     fn one_pixel_and_narrow_images_become_views() {
@@ -167,7 +202,7 @@ mod tests {
             for sample in 0..50 {
                 let params = recipe.draw(0, &mut ViewRng::new(0, 0, sample, 0), width, height);
                 let mut out = [f32::NAN; 3 * 16 * 16];
-                augmenter.view(image.into(), &params, Layout::Nchw, &mut out);
+                augmenter.view(image.into(), &params, Layout::Nchw, &mut out).unwrap();
                 assert!(out.iter().all(|value| value.is_finite()));
             }
         }
@@ -184,8 +219,8 @@ mod tests {
             let [mut found, mut expected] = [[0; 24 * 24 * 3]; 2];
             for sample in 0..40 {
                 let mut fresh = Augmenter::with_cpu(recipe.clone(), Cpu::Plain);
-                fresh.view(image.into(), &params(sample), Layout::Nhwc, &mut expected);
-                used.view(image.into(), &params(sample), Layout::Nhwc, &mut found);
+                fresh.view(image.into(), &params(sample), Layout::Nhwc, &mut expected).unwrap();
+                used.view(image.into(), &params(sample), Layout::Nhwc, &mut found).unwrap();
                 assert_eq!(found, expected, "{cpu:?}");
             }
         }
@@ -205,8 +240,8 @@ mod tests {
                 let pixels = &pixels[(top * whole.width + left) * 3..];
                 let part = RgbPart { top, left, width, height, pixels, ..whole };
                 let [mut found, mut expected] = [[0; 16 * 16 * 3]; 2];
-                augmenter.view(whole, &params, Layout::Nhwc, &mut expected);
-                augmenter.view(part, &params, Layout::Nhwc, &mut found);
+                augmenter.view(whole, &params, Layout::Nhwc, &mut expected).unwrap();
+                augmenter.view(part, &params, Layout::Nhwc, &mut found).unwrap();
                 assert_eq!(found, expected);
             }
         }
@@ -222,7 +257,7 @@ mod tests {
         let mut epoch = |augmenter: &mut Augmenter| {
             for sample in 0..300 {
                 let params = recipe.draw(0, &mut ViewRng::new(2, 0, sample, 0), 80, 60);
-                augmenter.view(image.into(), &params, Layout::Nchw, &mut out);
+                augmenter.view(image.into(), &params, Layout::Nchw, &mut out).unwrap();
             }
             (augmenter.resizer.capacities(), augmenter.blur.capacities())
         };

@@ -4,6 +4,7 @@ use std::fmt;
 
 #[cfg(doc)]
 use super::Step;
+use super::StepPlace;
 use super::affine::Matrix;
 use crate::image::Region;
 
@@ -51,6 +52,13 @@ pub enum Operation {
         /// Key of the noise's own stream.
         seed: u64,
     },
+    /// What a step of your own does, with a generator of this seed.
+    Custom {
+        /// Which step.
+        place: StepPlace,
+        /// Key of its stream.
+        seed: u64,
+    },
 }
 
 impl Operation {
@@ -70,7 +78,11 @@ impl Operation {
             | Self::Autocontrast
             | Self::Equalize
             | Self::VerticalFlip => true,
-            Self::HorizontalFlip | Self::Affine(_) | Self::Erase(_) | Self::Noise { .. } => false,
+            Self::HorizontalFlip
+            | Self::Affine(_)
+            | Self::Erase(_)
+            | Self::Noise { .. }
+            | Self::Custom { .. } => false,
         }
     }
 }
@@ -100,6 +112,7 @@ impl fmt::Display for Operation {
                 write!(f, "erase {width} x {height} at {left}, {top}")
             }
             Self::Noise { sigma, .. } => write!(f, "noise {sigma:.3}"),
+            Self::Custom { place, .. } => write!(f, "custom {place}"),
         }
     }
 }

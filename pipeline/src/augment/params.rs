@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ColorJitter, Crop, Operation, Plan, Recipe};
+use super::{ColorJitter, Crop, Interpolation, Operation, Plan, Recipe};
 use crate::image::Region;
 use crate::rng::ViewRng;
 
@@ -33,12 +33,20 @@ pub struct Window {
     pub left: usize,
     /// Side of the view, in pixels.
     pub size: usize,
+    /// The filter of the resize.
+    pub interpolation: Interpolation,
 }
 
 impl Window {
+    /// All of `source`, resized bilinearly to `size` x `size`.
+    pub fn whole(source: Region, size: usize) -> Self {
+        let interpolation = Interpolation::Bilinear;
+        Self { source, scaled_width: size, scaled_height: size, top: 0, left: 0, size, interpolation }
+    }
+
     /// What the view shows: left, top, width and height in pixels of the image.
     pub fn shown(&self) -> [f64; 4] {
-        let Self { source, scaled_width, scaled_height, top, left, size } = *self;
+        let Self { source, scaled_width, scaled_height, top, left, size, .. } = *self;
         let across = source.width as f64 / scaled_width as f64;
         let down = source.height as f64 / scaled_height as f64;
         let (left, top) = (source.left as f64 + left as f64 * across, source.top as f64 + top as f64 * down);
@@ -82,20 +90,19 @@ impl Default for ViewParams {
     /// One pixel, as it is.
     fn default() -> Self {
         let source = Region { top: 0, left: 0, height: 1, width: 1 };
-        let window = Window { source, scaled_width: 1, scaled_height: 1, top: 0, left: 0, size: 1 };
-        Self { window, operations: Vec::new() }
+        Self { window: Window::whole(source, 1), operations: Vec::new() }
     }
 }
 
 impl Crop {
     pub(super) fn draw(self, rng: &mut ViewRng, (width, height): (usize, usize), size: usize) -> Window {
-        match self {
-            Self::RandomResized { scale, ratio } => {
-                let source = random_resized_crop(rng, width, height, scale, ratio);
-                Window { source, scaled_width: size, scaled_height: size, top: 0, left: 0, size }
+        let window = match self {
+            Self::RandomResized { scale, ratio, .. } => {
+                Window::whole(random_resized_crop(rng, width, height, scale, ratio), size)
             }
-            Self::ResizeCenter { resize } => resize_center(width, height, resize, size),
-        }
+            Self::ResizeCenter { resize, .. } => resize_center(width, height, resize, size),
+        };
+        Window { interpolation: self.interpolation(), ..window }
     }
 }
 
@@ -157,12 +164,11 @@ fn resize_center(width: usize, height: usize, resize: usize, size: usize) -> Win
     let (scaled_width, scaled_height) =
         if width <= height { (resize, scaled_long) } else { (scaled_long, resize) };
     Window {
-        source: Region { top: 0, left: 0, height, width },
         scaled_width,
         scaled_height,
         top: half_to_even(scaled_height - size),
         left: half_to_even(scaled_width - size),
-        size,
+        ..Window::whole(Region { top: 0, left: 0, height, width }, size)
     }
 }
 
@@ -304,6 +310,7 @@ mod tests {
             top: 16,
             left: 58,
             size: 224,
+            interpolation: Interpolation::Bilinear,
         };
         let still = ViewParams { window, operations: vec![] };
         assert!(draws.iter().all(|params| *params == still), "{:?}", draws[0]);

@@ -1,7 +1,7 @@
 //! A recipe made ready to draw from.
 
 use super::step::Chance;
-use super::{Recipe, Step, ViewParams, Views};
+use super::{Recipe, Step, StepPlace, ViewParams, Views};
 use crate::rng::ViewRng;
 
 /// The steps of each view of a recipe, and which random numbers they draw: the version of its streams.
@@ -54,12 +54,16 @@ impl Plan {
     /// # Panics
     /// When there is no such view.
     pub fn group(&self, view: usize) -> &Views {
+        &self.groups[self.group_number(view)]
+    }
+
+    fn group_number(&self, view: usize) -> usize {
         let mut before = 0usize;
-        let group = self.groups.iter().find(|group| {
+        let number = self.groups.iter().position(|group| {
             before = before.saturating_add(group.count);
             view < before
         });
-        group.expect("a recipe has steps for each view that is asked for")
+        number.expect("a recipe has steps for each view that is asked for")
     }
 
     /// Side of the views of a group, in pixels.
@@ -74,14 +78,15 @@ impl Plan {
     pub fn draw(&self, view: usize, rng: &mut ViewRng, image: (usize, usize), params: &mut ViewParams) {
         assert!(image.0 > 0 && image.1 > 0, "an image has pixels");
         params.operations.clear();
-        let group = self.group(view);
-        let (steps, size) = (&group.steps, self.size(group));
+        let group = self.group_number(view);
+        let (steps, size) = (&self.groups[group].steps, self.size(&self.groups[group]));
         for (number, step) in steps.iter().enumerate() {
+            let place = StepPlace { group, step: number };
             match self.streams {
-                Streams::OfTheView => step.draw(rng, size, image, params),
+                Streams::OfTheView => step.draw(place, rng, size, image, params),
                 Streams::OfEachStep => {
                     let before = steps[..number].iter().filter(|other| other.name() == step.name()).count();
-                    step.draw(&mut rng.branch(step.name(), before as u32), size, image, params);
+                    step.draw(place, &mut rng.branch(step.name(), before as u32), size, image, params);
                 }
             }
         }
@@ -108,7 +113,7 @@ mod tests {
     use crate::augment::{Crop, Operation};
 
     fn crop() -> Step {
-        Step::Crop(Crop::RandomResized { scale: (0.2, 1.0), ratio: (0.75, 1.33) })
+        Step::Crop(Crop::random_resized((0.2, 1.0)))
     }
 
     fn drawn(steps: Vec<Step>) -> Vec<ViewParams> {
@@ -125,7 +130,7 @@ mod tests {
     fn an_added_step_changes_only_what_comes_out_of_it() {
         let rotate = Step::Rotate { p: 0.5, degrees: 20.0 };
         let noise = Step::GaussianNoise { p: 0.5, sigma: 0.1 };
-        let before = drawn(vec![crop(), rotate, noise]);
+        let before = drawn(vec![crop(), rotate.clone(), noise.clone()]);
         let after = drawn(vec![crop(), Step::Invert(Chance { p: 0.5 }), noise, rotate]);
         for (before, after) in before.iter().zip(&after) {
             assert_eq!(before.window, after.window);
@@ -144,7 +149,7 @@ mod tests {
     #[test]
     fn steps_of_one_name_draw_apart() {
         let rotate = Step::Rotate { p: 1.0, degrees: 20.0 };
-        for params in drawn(vec![crop(), rotate, rotate]) {
+        for params in drawn(vec![crop(), rotate.clone(), rotate]) {
             assert_ne!(params.operations[0], params.operations[1]);
         }
     }

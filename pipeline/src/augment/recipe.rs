@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Dtype;
 use super::params::JitterOp;
 use super::step::Chance;
-use super::{Step, Views, normalise};
+use super::{Interpolation, Step, Views, normalise};
 
 /// An augmentation recipe. Any serde format holds one; what is left out is not done.
 ///
@@ -72,11 +72,17 @@ pub enum Crop {
         scale: (f64, f64),
         /// Width over height of the box, smallest and largest; drawn log-uniformly.
         ratio: (f64, f64),
+        /// The filter of the resize; bilinear if left out.
+        #[serde(default, skip_serializing_if = "Interpolation::is_bilinear")]
+        interpolation: Interpolation,
     },
     /// torchvision's `Resize` and `CenterCrop`, for evaluation.
     ResizeCenter {
         /// Length in pixels to which the shorter side is resized; at least the view's size.
         resize: usize,
+        /// The filter of the resize; bilinear if left out.
+        #[serde(default, skip_serializing_if = "Interpolation::is_bilinear")]
+        interpolation: Interpolation,
     },
 }
 
@@ -111,6 +117,31 @@ pub struct GaussianBlur {
     pub sigma: (f64, f64),
 }
 
+impl Crop {
+    /// torchvision's `RandomResizedCrop(size, scale)`: boxes of 3:4 to 4:3, bilinear.
+    pub fn random_resized(scale: (f64, f64)) -> Self {
+        let ratio = (3.0 / 4.0, 4.0 / 3.0);
+        Self::RandomResized { scale, ratio, interpolation: Interpolation::Bilinear }
+    }
+
+    /// The filter of its resize.
+    pub fn interpolation(&self) -> Interpolation {
+        match *self {
+            Self::RandomResized { interpolation, .. } | Self::ResizeCenter { interpolation, .. } => {
+                interpolation
+            }
+        }
+    }
+
+    /// The same crop with another filter.
+    pub fn with_interpolation(mut self, filter: Interpolation) -> Self {
+        let (Self::RandomResized { interpolation, .. } | Self::ResizeCenter { interpolation, .. }) =
+            &mut self;
+        *interpolation = filter;
+        self
+    }
+}
+
 impl Recipe {
     /// The fields that hold steps, which `views` take the place of.
     pub const STEP_FIELDS: [&str; 5] = ["crop", "color_jitter", "grayscale_p", "blur", "flip_p"];
@@ -119,7 +150,7 @@ impl Recipe {
     pub fn imagenet() -> Self {
         Self {
             size: 224,
-            crop: Some(Crop::RandomResized { scale: (0.2, 1.0), ratio: (3.0 / 4.0, 4.0 / 3.0) }),
+            crop: Some(Crop::random_resized((0.2, 1.0))),
             color_jitter: Some(ColorJitter {
                 p: 0.8,
                 brightness: 0.4,
@@ -150,11 +181,12 @@ impl Recipe {
     }
 
     /// The view without randomness that goes with this recipe: the shorter side resized to 256/224 of the view's size
-    /// (to the size itself for views under 64 pixels), its centre, the same normalisation and the same `reducing_gap`.
+    /// (to the size itself for views under 64 pixels), its centre, the same interpolation, normalisation and
+    /// `reducing_gap`.
     pub fn evaluation(&self) -> Self {
         let resize = if self.size >= 64 { (self.size * 256 + 112) / 224 } else { self.size };
         Self {
-            crop: Some(Crop::ResizeCenter { resize }),
+            crop: Some(Crop::ResizeCenter { resize, interpolation: self.interpolation() }),
             color_jitter: None,
             grayscale_p: 0.0,
             blur: None,
@@ -168,9 +200,18 @@ impl Recipe {
     /// `main_lincls.py`): torchvision's `RandomResizedCrop` with its defaults and a flip, the same normalisation.
     pub fn crop_and_flip(&self) -> Self {
         Self {
-            crop: Some(Crop::RandomResized { scale: (0.08, 1.0), ratio: (3.0 / 4.0, 4.0 / 3.0) }),
+            crop: Some(Crop::random_resized((0.08, 1.0)).with_interpolation(self.interpolation())),
             flip_p: 0.5,
             ..self.evaluation()
+        }
+    }
+
+    /// That of the first view's crop.
+    fn interpolation(&self) -> Interpolation {
+        let listed = self.views.first().and_then(|views| views.steps.first());
+        match (self.crop, listed) {
+            (Some(crop), _) | (None, Some(&Step::Crop(crop))) => crop.interpolation(),
+            _ => Interpolation::default(),
         }
     }
 
@@ -189,7 +230,7 @@ impl Recipe {
             ColorJitter { p: 0.8, brightness: 0.4, contrast: 0.4, saturation: 0.2, hue: 0.1, order: None };
         let view = |blur_p: f64, solarize_p: f64| {
             let mut steps = vec![
-                Step::Crop(Crop::RandomResized { scale: (0.08, 1.0), ratio: (3.0 / 4.0, 4.0 / 3.0) }),
+                Step::Crop(Crop::random_resized((0.08, 1.0))),
                 Step::HorizontalFlip(Chance { p: 0.5 }),
                 Step::ColorJitter(jitter),
                 Step::Grayscale(Chance { p: 0.2 }),
@@ -215,7 +256,7 @@ impl Recipe {
             ColorJitter { p: 0.8, brightness: 0.8, contrast: 0.8, saturation: 0.8, hue: 0.2, order: None };
         let group = |count: usize, size: Option<usize>, scale: (f64, f64)| {
             let mut steps = vec![
-                Step::Crop(Crop::RandomResized { scale, ratio: (3.0 / 4.0, 4.0 / 3.0) }),
+                Step::Crop(Crop::random_resized(scale)),
                 Step::HorizontalFlip(Chance { p: 0.5 }),
                 Step::ColorJitter(jitter),
                 Step::Grayscale(Chance { p: 0.2 }),
@@ -247,8 +288,9 @@ mod tests {
 
     #[test]
     fn evaluation_resizes_to_torchvisions_sizes() {
-        assert_eq!(Recipe::imagenet().evaluation().crop, Some(Crop::ResizeCenter { resize: 256 }));
-        assert_eq!(Recipe::cifar10().evaluation().crop, Some(Crop::ResizeCenter { resize: 32 }));
+        let center = |resize| Crop::ResizeCenter { resize, interpolation: Interpolation::Bilinear };
+        assert_eq!(Recipe::imagenet().evaluation().crop, Some(center(256)));
+        assert_eq!(Recipe::cifar10().evaluation().crop, Some(center(32)));
     }
 
     #[test]

@@ -7,11 +7,11 @@ use super::erase;
 use super::params::ViewParams;
 use super::policy::{MAGNITUDES, rand_augment, trivial_augment};
 use super::validate::Check;
-use super::{ColorJitter, Crop, GaussianBlur, Operation, RecipeError};
+use super::{ColorJitter, Crop, GaussianBlur, NamedStep, Operation, RecipeError, StepPlace};
 use crate::rng::ViewRng;
 
 /// One step of a view, as it stands in a recipe's list. Probabilities that are left out are 1.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Step {
@@ -116,6 +116,8 @@ pub enum Step {
     },
     /// torchvision's `TrivialAugmentWide` (Müller & Hutter 2021).
     TrivialAugment {},
+    /// A step of your own.
+    Custom(NamedStep),
 }
 
 /// The probability of a step that has nothing else.
@@ -127,7 +129,7 @@ pub struct Chance {
     pub p: f64,
 }
 
-fn always() -> f64 {
+pub(super) fn always() -> f64 {
     1.0
 }
 
@@ -136,8 +138,8 @@ fn unscaled() -> (f64, f64) {
 }
 
 impl Step {
-    /// As in a recipe.
-    pub fn name(&self) -> &'static str {
+    /// As in a recipe; of a step of your own, the name that you gave it.
+    pub fn name(&self) -> &str {
         match self {
             Self::Crop(_) => "crop",
             Self::ColorJitter(_) => "color_jitter",
@@ -158,6 +160,7 @@ impl Step {
             Self::GaussianNoise { .. } => "gaussian_noise",
             Self::RandAugment { .. } => "rand_augment",
             Self::TrivialAugment {} => "trivial_augment",
+            Self::Custom(NamedStep { name, .. }) => name,
         }
     }
 
@@ -178,14 +181,17 @@ impl Step {
             | Self::Rotate { p, .. }
             | Self::Affine { p, .. }
             | Self::Erase { p, .. }
-            | Self::GaussianNoise { p, .. } => p,
+            | Self::GaussianNoise { p, .. }
+            | Self::Custom(NamedStep { p, .. }) => p,
             Self::Crop(_) | Self::Shift { .. } | Self::RandAugment { .. } | Self::TrivialAugment {} => 1.0,
         }
     }
 
-    /// Draws what it does to a view of `size` of an image of `image` (width, height), and adds that to `params`.
+    /// Draws what it does, at its `place` in the recipe, to a view of `size` of an image of `image` (width, height), and adds that to
+    /// `params`.
     pub(super) fn draw(
         &self,
+        place: StepPlace,
         rng: &mut ViewRng,
         size: usize,
         image: (usize, usize),
@@ -242,6 +248,7 @@ impl Step {
                 (0..operations).filter_map(|_| rand_augment(rng, size, magnitude)).for_each(add);
             }
             Self::TrivialAugment {} => trivial_augment(rng, size).into_iter().for_each(add),
+            Self::Custom(_) => add(Operation::Custom { place, seed: rng.word() }),
         }
     }
 
@@ -290,6 +297,12 @@ impl Step {
                 check.value("operations", operations, *operations <= 100, "at most 100")?;
                 check.value("magnitude", magnitude, *magnitude < MAGNITUDES, "0 to 30")
             }
+            Self::Custom(NamedStep { name, .. }) => check.value(
+                "name",
+                &format_args!("{name:?}"),
+                !name.is_empty(),
+                "the name of a step of your own",
+            ),
             Self::Grayscale(_)
             | Self::HorizontalFlip(_)
             | Self::VerticalFlip(_)

@@ -73,7 +73,8 @@ impl Recipe {
             let size = size.unwrap_or(self.size);
             check.value("size", &size, (1..=4096).contains(&size), "1 to 4096")?;
             for (number, step) in steps.iter().enumerate() {
-                let check = check.at(&format!("steps[{number}].{}", step.name()));
+                let kind = if matches!(step, Step::Custom(_)) { "custom" } else { step.name() };
+                let check = check.at(&format!("steps[{number}].{kind}"));
                 step.validate(&check, size)?;
             }
             let is_crop = |step: &Step| matches!(step, Step::Crop(_));
@@ -88,11 +89,11 @@ impl Recipe {
 impl Crop {
     pub(super) fn validate(&self, check: &Check, size: usize) -> Result<(), RecipeError> {
         match self {
-            Self::RandomResized { scale, ratio } => {
+            Self::RandomResized { scale, ratio, .. } => {
                 check.range("scale", *scale, f64::MIN_POSITIVE, 1.0, "0 < min <= max <= 1")?;
                 check.range("ratio", *ratio, 1e-3, 1e3, "0.001 <= min <= max <= 1000")
             }
-            Self::ResizeCenter { resize } => {
+            Self::ResizeCenter { resize, .. } => {
                 let allowed = (size..=16_384).contains(resize);
                 check.value("resize", resize, allowed, "at least the size, at most 16384")
             }
@@ -181,14 +182,18 @@ pub struct RecipeError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::augment::Chance;
+    use crate::augment::{Chance, Interpolation, NamedStep};
 
     #[test]
     fn senseless_values_are_named() {
         let good = Recipe::imagenet();
         let jitter = good.color_jitter.unwrap();
-        let crop = |scale, ratio| Recipe { crop: Some(Crop::RandomResized { scale, ratio }), ..good.clone() };
-        let crop_step = Step::Crop(Crop::ResizeCenter { resize: 224 });
+        let interpolation = Interpolation::Bilinear;
+        let crop = |scale, ratio| Recipe {
+            crop: Some(Crop::RandomResized { scale, ratio, interpolation }),
+            ..good.clone()
+        };
+        let crop_step = Step::Crop(Crop::ResizeCenter { resize: 224, interpolation });
         let plain = good.evaluation();
         let of_size = |size, steps| Recipe {
             crop: None,
@@ -216,7 +221,7 @@ mod tests {
                 "augmentation crop.ratio: 0 to 1, expected 0.001 <= min <= max <= 1000",
             ),
             (
-                Recipe { crop: Some(Crop::ResizeCenter { resize: 100 }), ..good.clone() },
+                Recipe { crop: Some(Crop::ResizeCenter { resize: 100, interpolation }), ..good.clone() },
                 "augmentation crop.resize: 100, expected at least the size, at most 16384",
             ),
             (
@@ -248,15 +253,19 @@ mod tests {
                 "augmentation flip_p: beside `views`, expected a step of the views that it is for",
             ),
             (
-                views(vec![crop_step, Step::Solarize { p: 1.0, threshold: 300.0 }]),
+                views(vec![crop_step.clone(), Step::Solarize { p: 1.0, threshold: 300.0 }]),
                 "augmentation views[0].steps[1].solarize.threshold: 300, expected 0 to 256",
+            ),
+            (
+                views(vec![crop_step.clone(), Step::Custom(NamedStep { name: String::new(), p: 1.0 })]),
+                "augmentation views[0].steps[1].custom.name: \"\", expected the name of a step of your own",
             ),
             (
                 views(vec![Step::Invert(Chance { p: 2.0 })]),
                 "augmentation views[0].steps[0].invert.p: 2, expected a probability, 0 to 1",
             ),
             (
-                views(vec![Step::TrivialAugment {}, crop_step]),
+                views(vec![Step::TrivialAugment {}, crop_step.clone()]),
                 "augmentation views[0].steps: trivial_augment, crop, expected a crop first, and no other",
             ),
             (good.swav(0), "augmentation views[1].size: 0, expected 1 to 4096"),

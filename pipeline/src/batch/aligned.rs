@@ -1,4 +1,4 @@
-//! The pixels of one group of views of a batch.
+//! Aligned memory for the pixels of one group of views of a batch.
 
 /// Zeroed bytes that begin at a multiple of 64: a cache line, and what JAX asks of memory that it is to take as it is.
 pub(super) struct AlignedBytes {

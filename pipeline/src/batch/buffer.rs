@@ -1,4 +1,4 @@
-//! One batch's memory, and the hand-out of disjoint parts of it to workers.
+//! The memory of one batch, divided among the workers that fill it.
 
 use std::cell::UnsafeCell;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Batches and the buffers they live in: filled in place by the workers, pooled, never allocated in steady state.
+//! Batches and their buffers: pooled, filled in place by the workers, never allocated in steady state.
 
 mod aligned;
 mod buffer;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::augment::{Element, Format, Layout};
 
-/// Augmented images on their way to the model. Its memory goes back to the pool when it is dropped.
+/// A batch of augmented images. Dropping it returns its memory to the pool.
 pub struct Batch {
     epoch: u64,
     step: u64,
@@ -27,12 +27,12 @@ impl Batch {
         Self { epoch, step, buffer: Some(buffer), pool }
     }
 
-    /// The epoch that this batch belongs to, from 0.
+    /// The epoch of this batch, from 0.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// Its place in the epoch, from 0.
+    /// The step within the epoch, from 0.
     pub fn step(&self) -> u64 {
         self.step
     }
@@ -56,7 +56,7 @@ impl Batch {
         self.buffer().shape().views()
     }
 
-    /// What its views are written as.
+    /// Element type and layout of the views.
     pub fn format(&self) -> Format {
         self.buffer().shape().format
     }
@@ -73,17 +73,16 @@ impl Batch {
         }
     }
 
-    /// One view of every image: RGB numbers in the view's [`shape`](Self::shape), normalised unless they are bytes.
+    /// One view of every image: RGB values in the view's [`shape`](Self::shape), normalised unless they are bytes.
     ///
     /// # Panics
-    /// If `view` is not less than [`Batch::views`], or the batch is made of other numbers than `E`
-    /// ([`Format::dtype`]).
+    /// If `view` is not less than [`Batch::views`], or the batch's elements are not of type `E` ([`Format::dtype`]).
     pub fn view<E: Element>(&self, view: usize) -> &[E] {
         self.check::<E>();
         bytemuck::cast_slice(self.buffer().bytes(view))
     }
 
-    /// The memory of one view, for programs that know types only at run time; it begins at a multiple of 64 bytes.
+    /// The memory of one view, for programs that know types only at run time; aligned to 64 bytes.
     ///
     /// # Panics
     /// If `view` is not less than [`Batch::views`].
@@ -96,7 +95,7 @@ impl Batch {
         self.buffer().records().iter().map(|record| record.sample)
     }
 
-    /// The class of each image, where its shard has one.
+    /// The label of each image, if it has one.
     pub fn labels(&self) -> impl ExactSizeIterator<Item = Option<u32>> + '_ {
         self.buffer().records().iter().map(|record| record.label)
     }

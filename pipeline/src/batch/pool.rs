@@ -1,4 +1,4 @@
-//! Free buffers, kept for the next batches.
+//! A pool of free buffers for the next batches.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! What every buffer of a pipeline has in common.
+//! The dimensions that all buffers of a pipeline share.
 
 use std::sync::Arc;
 

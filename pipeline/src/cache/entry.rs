@@ -1,4 +1,4 @@
-//! A complete file, and the record that says so.
+//! A complete file in the cache, and its record.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

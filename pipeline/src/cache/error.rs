@@ -1,4 +1,4 @@
-//! Why the cache cannot give or take a file.
+//! Errors of the cache.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Which object an entry is of.
+//! The key of an entry: its object and version.
 
 use xxhash_rust::xxh3::xxh3_128;
 

@@ -1,4 +1,4 @@
-//! What is in the folder, and who may change it now.
+//! The folder's contents, and the lock that guards changes.
 
 use std::fs::{self, File, TryLockError};
 use std::io;

@@ -1,4 +1,4 @@
-//! A folder of files with a limit in bytes, shared by processes.
+//! A cache folder with a size limit, shared by processes.
 //!
 //! ```text
 //! claim(key) -> Held                                    the file is there
@@ -7,9 +7,9 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `key` | [`Key`]: which object, and which version of it |
-//! | `entry` | a complete file and what is known of it; [`Held`] |
-//! | `ledger` | who may change the folder now, what is in it, what goes first |
+//! | `key` | [`Key`]: an object and its version |
+//! | `entry` | a complete file and its metadata; [`Held`] |
+//! | `ledger` | the folder's lock, its contents and the order of eviction |
 //! | `reservation` | [`Reservation`]: a file that is being written |
 //!
 //! An entry is a folder, named after its key's hash, with the file under its own name and a small record. While it is

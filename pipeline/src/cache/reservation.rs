@@ -1,4 +1,4 @@
-//! A file that is being written.
+//! A file of the cache that is being written.
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};

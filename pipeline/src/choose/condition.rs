@@ -1,4 +1,4 @@
-//! Conditions, and the samples that they hold for.
+//! Evaluates conditions on samples.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;

@@ -1,4 +1,4 @@
-//! Which samples of a data set to use: those that a condition holds for, a fraction of each class, a number of samples.
+//! Selects samples of a data set: by a condition, as a fraction of each class, or by number.
 //!
 //! - `parse`, `condition`: the language of [`Choice::select`]; `share`: fractions and limits.
 //!
@@ -10,8 +10,8 @@
 //! key in list.txt                      keys by a file that has one in a line, with or without its extension
 //! not (label = cat and key not like 'train/*') or label not in [dog, 7]
 //! ```
-//! `and` binds closer than `or`, and `not` closest. A word of digits is a label's number, any other the name of a class; what is in
-//! quotes is a name, too.
+//! `not` binds tighter than `and`, and `and` tighter than `or`. A word of digits is a label; any other word, and any
+//! quoted text, is the name of a class.
 
 mod condition;
 mod parse;
@@ -29,7 +29,7 @@ use crate::inspect::grouped;
 use crate::sampler::SampleSet;
 use crate::shards::ShardSet;
 
-/// Which samples to use. The default is all.
+/// Which samples to use; by default, all.
 ///
 /// ```
 /// use simsiam_pipeline::choose::Choice;
@@ -44,24 +44,25 @@ use crate::shards::ShardSet;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Choice {
-    /// Those that this condition holds for, in [this module's language](self).
+    /// Keeps the samples that satisfy this condition, in [this module's language](self).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub select: Option<String>,
-    /// Of those, this share of each class, at least one sample; 0 to 1, more than 0. The samples without a label are a class. What is
-    /// drawn depends on the samples' keys alone, and a smaller fraction is a part of a larger one.
+    /// Of those, keeps this share of each class, at least one sample; more than 0, at most 1. Samples without a label
+    /// count as a class. The draw depends only on the samples' keys, and a smaller fraction is a subset of a larger
+    /// one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fraction: Option<f64>,
-    /// Of those, at most so many, at least 1, with each class's share to less than one sample. Drawn as the fraction is: a smaller
-    /// number is a part of a larger one.
+    /// Of those, keeps at most this many, at least 1; each class keeps its share to within one sample. Drawn like the
+    /// fraction: a smaller number is a subset of a larger one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
 }
 
-/// What samples are chosen by. A [`ShardSet`] is one.
+/// What a choice is made from: labels, class names and keys. [`ShardSet`] implements it.
 pub trait Catalog {
     /// Number of samples.
     fn samples(&self) -> u64;
-    /// The label of a sample, if it has one.
+    /// The sample's label, if it has one.
     fn label(&self, sample: u64) -> Option<u32>;
     /// The names of the classes, if they have any; entry `i` names label `i`.
     fn class_names(&self) -> Option<&[String]>;
@@ -87,12 +88,12 @@ impl Catalog for ShardSet {
     }
 }
 
-/// The samples of a choice.
+/// The chosen samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chosen {
     /// Their numbers.
     pub samples: SampleSet,
-    /// What was chosen, in a line: `5,000 of 50,000 samples (fraction 0.1), all 10 classes`.
+    /// A summary in one line: `5,000 of 50,000 samples (fraction 0.1), all 10 classes`.
     pub summary: String,
 }
 
@@ -100,17 +101,17 @@ pub struct Chosen {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ChoiceError {
-    /// The condition cannot be read.
+    /// The condition does not parse.
     #[error("select: expected {expected} at character {at}, found {found}")]
     Syntax {
-        /// What could stand there.
+        /// What was expected.
         expected: &'static str,
-        /// Where, counted from 1.
+        /// The position in characters, from 1.
         at: usize,
-        /// What stands there.
+        /// What was found there.
         found: String,
     },
-    /// A pattern cannot be read.
+    /// A pattern is invalid.
     #[error("select: the pattern {pattern:?}: {cause}")]
     Pattern {
         /// The pattern.
@@ -126,7 +127,7 @@ pub enum ChoiceError {
         /// Why.
         source: std::io::Error,
     },
-    /// No sample has a label that is asked for.
+    /// No sample has the class that the condition names.
     #[error("select: no sample is of the class {class}; there are {there}")]
     NoSuchClass {
         /// The name or number.
@@ -134,7 +135,7 @@ pub enum ChoiceError {
         /// The first few classes.
         there: String,
     },
-    /// No key is one of those asked for.
+    /// No key matches a pattern or a list.
     #[error("select: no key is {what}; keys are {there}")]
     NoSuchKey {
         /// `like` the pattern, or `in` the file.
@@ -142,30 +143,30 @@ pub enum ChoiceError {
         /// The first few keys.
         there: String,
     },
-    /// The condition's parts hold for some samples each, but for none together.
-    #[error("select: none of the {samples} samples is as {select:?} says")]
+    /// Each part of the condition holds for some samples, but no sample satisfies the whole.
+    #[error("select: none of the {samples} samples satisfies {select:?}")]
     NoSample {
         /// The condition.
         select: String,
         /// Samples in the data.
         samples: u64,
     },
-    /// There is no such share.
-    #[error("fraction: {fraction} of the samples cannot be taken, only more than 0 and at most 1")]
+    /// The fraction is not in its range.
+    #[error("fraction: {fraction}: must be above 0, at most 1")]
     Fraction {
         /// The share.
         fraction: f64,
     },
-    /// No sample is left.
-    #[error("limit: 0 samples are none to use")]
+    /// The limit is 0.
+    #[error("limit: 0: must be at least 1")]
     Limit,
 }
 
 impl Choice {
-    /// Checks what can be checked without data.
+    /// Checks everything that can be checked without data.
     ///
     /// # Errors
-    /// If the condition cannot be read, or the fraction or limit is out of range.
+    /// If the condition does not parse, or the fraction or limit is out of range.
     pub fn validate(&self) -> Result<(), ChoiceError> {
         if let Some(select) = &self.select {
             parse::condition(select)?;
@@ -179,11 +180,12 @@ impl Choice {
         }
     }
 
-    /// The samples of `catalog` that this choice is; `None` if it is all, for nothing is set. Takes about 32 bytes of memory a sample
+    /// The chosen samples of `catalog`; `None` for all, if nothing is set. Takes about 32 bytes of memory per sample
     /// while it works.
     ///
     /// # Errors
-    /// As [`validate`](Self::validate); or if a list cannot be read, a class, pattern or list is no sample's, or no sample is left.
+    /// As [`validate`](Self::validate); or if a list cannot be read, a class, pattern or list matches no sample, or no
+    /// sample is left.
     pub fn of(&self, catalog: &impl Catalog) -> Result<Option<Chosen>, ChoiceError> {
         self.validate()?;
         if *self == Self::default() {

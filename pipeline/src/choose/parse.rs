@@ -1,4 +1,4 @@
-//! From the text of a condition to its tree.
+//! Parses a condition into its tree.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! A fraction of each class, and so many samples of all.
+//! Selects a fraction of each class, or a number of samples.
 
 use std::collections::BTreeMap;
 

@@ -169,7 +169,7 @@ fn what_nobody_has_is_refused_with_what_there_is() {
     assert!(pattern.starts_with("select: no key is like \"n01*\"; keys are \"even/n00\", \"odd/n01\", "));
     assert!(pattern.ends_with(", ... (12 in all)"), "{pattern}");
     let none = select("label = cat and label = dog", &pets()).unwrap_err();
-    assert_eq!(none, "select: none of the 12 samples is as \"label = cat and label = dog\" says");
+    assert_eq!(none, "select: none of the 12 samples satisfies \"label = cat and label = dog\"");
 }
 
 fn share(fraction: Option<f64>, limit: Option<u64>, catalog: &Listing) -> BTreeSet<u64> {
@@ -272,10 +272,9 @@ fn a_choice_says_what_it_chose() {
 fn shares_out_of_range_are_refused() {
     for fraction in [0.0, -0.1, 1.01, f64::NAN] {
         let choice = Choice { fraction: Some(fraction), ..Choice::default() };
-        let expected =
-            format!("fraction: {fraction} of the samples cannot be taken, only more than 0 and at most 1");
+        let expected = format!("fraction: {fraction}: must be above 0, at most 1");
         assert_eq!(choice.validate().unwrap_err().to_string(), expected);
     }
     let none = Choice { limit: Some(0), ..Choice::default() };
-    assert_eq!(none.validate().unwrap_err().to_string(), "limit: 0 samples are none to use");
+    assert_eq!(none.validate().unwrap_err().to_string(), "limit: 0: must be at least 1");
 }

@@ -1,4 +1,4 @@
-//! Every pixel layout to RGB, with the rules of Pillow's `convert("RGB")` (Convert.c, Unpack.c).
+//! Converts every pixel layout to RGB, by the rules of Pillow's `convert("RGB")` (Convert.c, Unpack.c).
 
 /// Gray to RGB.
 pub(super) fn gray(gray: &[u8], rgb: &mut [u8]) {

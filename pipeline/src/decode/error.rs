@@ -1,4 +1,4 @@
-//! Why bytes did not become an image.
+//! Why an image could not be decoded.
 
 use std::fmt;
 
@@ -6,33 +6,33 @@ use thiserror::Error;
 
 use super::ImageFormat;
 
-/// Why bytes did not become an image. Messages name what was found, not where: the caller knows shard and key.
+/// Why an image could not be decoded. Messages do not name the place; the caller knows shard and key.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum DecodeError {
-    /// No known format starts like this.
+    /// The first bytes match no known format.
     #[error("not an image (starts with {0})")]
     NotAnImage(FirstBytes),
-    /// A format of images that is known by its first bytes, and not read.
-    #[error("{0}, which is not read; convert it to JPEG or PNG")]
+    /// An image format that is recognised but not supported.
+    #[error("{0}, which is not supported; convert it to JPEG or PNG")]
     OtherImage(&'static str),
-    /// A file that is known by its first bytes, and holds no image.
+    /// A file of a recognised type that is not an image.
     #[error("{0}, not an image")]
     OtherFile(&'static str),
-    /// There are no bytes at all.
+    /// The file is empty.
     #[error("empty file")]
     Empty,
     /// The file ends before the image does.
     #[error("truncated {0}")]
     Truncated(ImageFormat),
-    /// The format is known, this variant of it is not read.
+    /// A variant of a supported format that is not supported.
     #[error("unsupported {format}: {reason}")]
     Unsupported {
         /// Format of the file.
         format: ImageFormat,
-        /// The feature that is not read.
+        /// The unsupported feature.
         reason: String,
     },
-    /// The bytes contradict their format.
+    /// The file violates its format.
     #[error("malformed {format}: {reason}")]
     Malformed {
         /// Format of the file.
@@ -47,10 +47,10 @@ pub enum DecodeError {
     Disputed {
         /// Format of the file.
         format: ImageFormat,
-        /// How much of it differs.
+        /// Percentage of the values that differ.
         percent: f64,
     },
-    /// The header gives no pixels.
+    /// The header declares an image without pixels.
     #[error("zero-size {format} ({width} x {height})")]
     ZeroSize {
         /// Format of the file.
@@ -60,7 +60,7 @@ pub enum DecodeError {
         /// Height in pixels.
         height: u32,
     },
-    /// The header asks for more pixels than [`DecodeLimits`](super::DecodeLimits) allows.
+    /// The header declares more pixels than [`DecodeLimits`](super::DecodeLimits) allows.
     #[error("{format} too large ({width} x {height} pixels, limit {max_pixels} in all)")]
     TooLarge {
         /// Format of the file.
@@ -69,7 +69,7 @@ pub enum DecodeError {
         width: u32,
         /// Height in pixels.
         height: u32,
-        /// The limit that was in force.
+        /// The limit.
         max_pixels: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! Names of files that are known by their first bytes and not read, for error texts.
+//! Recognises unsupported files by their first bytes and names their types, for error messages.
 
 use super::DecodeError;
 
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn images_of_other_formats_are_named() {
-        let not_read = |name: &str| format!("{name}, which is not read; convert it to JPEG or PNG");
+        let not_read = |name: &str| format!("{name}, which is not supported; convert it to JPEG or PNG");
         for (bytes, name) in [
             (media(&[b"avif", b"\0\0\0\0", b"mif1"]), "AVIF"),
             (media(&[b"mif1", b"\0\0\0\0", b"miaf", b"avif"]), "AVIF"),

@@ -1,9 +1,8 @@
-//! Encoded bytes become RGB pixels, those of Pillow's `Image.open(file).convert("RGB")`.
+//! Decodes images to RGB, with the pixels of Pillow's `Image.open(file).convert("RGB")`.
 //!
-//! JPEGs go through the project's own decoder, which can also decode a part of an image or a smaller one, and every other
-//! format through `still`. Gray, CMYK and YCCK, 16-bit, palette and
-//! alpha inputs are converted with Pillow's rules: alpha is dropped, not blended. EXIF orientation is NOT
-//! applied, as torchvision's `ImageFolder` loader does not apply it either.
+//! The project's own decoder reads JPEGs, and can decode a region or a reduced size; `still` reads every other format.
+//! Gray, CMYK and YCCK, 16-bit, palette and alpha inputs are converted with Pillow's rules: alpha is dropped, not
+//! blended. EXIF orientation is NOT applied, as torchvision's `ImageFolder` loader does not apply it either.
 
 mod convert;
 mod error;
@@ -19,10 +18,10 @@ use crate::image::{Region, RgbImage, RgbPart, Scale, Wanted};
 use crate::instructions::Instructions;
 use jpeg::JpegDecoder;
 
-/// How large an image a [`Decoder`] accepts.
+/// The largest image that a [`Decoder`] accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeLimits {
-    /// Most pixels (width times height) of an image; a header that asks for more is refused before anything is
+    /// Maximum number of pixels (width times height). A header that declares more is rejected before anything is
     /// allocated. The default, 178,956,970, is where Pillow raises its decompression bomb error.
     pub max_pixels: u64,
 }
@@ -37,7 +36,7 @@ impl Default for DecodeLimits {
 /// rest of the run.
 const KEPT_BYTES: usize = 64 << 20;
 
-/// Decodes one image after another into the same scratch memory. One per worker.
+/// Decodes images one after another, reusing its memory. Each worker has one.
 #[derive(Debug)]
 pub struct Decoder {
     pub(crate) limits: DecodeLimits,
@@ -54,12 +53,12 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// A decoder that refuses images beyond `limits`.
+    /// A decoder that rejects images beyond `limits`.
     pub fn new(limits: DecodeLimits) -> Self {
         Self::with_instructions(limits, Instructions::Detected)
     }
 
-    /// A decoder that uses these instructions. The pixels are the same.
+    /// A decoder limited to these instructions. The pixels are the same.
     pub fn with_instructions(limits: DecodeLimits, instructions: Instructions) -> Self {
         Self {
             limits,
@@ -73,18 +72,17 @@ impl Decoder {
     /// Decodes an image file to RGB.
     ///
     /// # Errors
-    /// When the bytes are not a whole image of a known format within the limits.
+    /// If the bytes are not a complete image of a supported format within the limits.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<RgbImage<'_>, DecodeError> {
         let info = probe(bytes)?;
         let RgbPart { width, height, pixels, .. } = self.decode_known(bytes, &info, &Wanted::WHOLE)?;
         Ok(RgbImage { width, height, pixels })
     }
 
-    /// Decodes an image file and asks a second decoder, where there is one that is known to read files of its kind:
-    /// zune-jpeg, for ordinary JPEGs.
+    /// Decodes an image file and, for ordinary JPEGs, compares the pixels with those of a second decoder, zune-jpeg.
     ///
     /// # Errors
-    /// As [`decode`](Self::decode), and when the two differ by more than their rounding in 1 % of the values.
+    /// As [`decode`](Self::decode), and if more than 1 % of the values differ by more than rounding.
     pub fn verify(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
         let info = probe(bytes)?;
         let RgbPart { width, height, pixels, .. } = self.decode_known(bytes, &info, &Wanted::WHOLE)?;
@@ -99,14 +97,13 @@ impl Decoder {
         }
     }
 
-    /// Decodes a part of an image file to RGB, with the very pixels that the whole image would have there.
+    /// Decodes a region of an image file to RGB. Its pixels equal those of the whole image.
     ///
-    /// From a JPEG only that part is decoded. At a reduced scale its pixels are those that libjpeg's reduced
-    /// transforms give (Pillow's `Image.draft`). From every other file the part is cut out of the whole image, at full
-    /// scale.
+    /// Of a JPEG, only the region is decoded. At a reduced scale, pixels are those of libjpeg's reduced transforms
+    /// (Pillow's `Image.draft`). Of every other file, the region is cropped from the whole image at full scale.
     ///
     /// # Errors
-    /// As [`decode`](Self::decode); damage below the part goes unnoticed.
+    /// As [`decode`](Self::decode), but damage below the region goes unnoticed.
     pub fn decode_part(&mut self, bytes: &[u8], wanted: &Wanted) -> Result<RgbPart<'_>, DecodeError> {
         let info = probe(bytes)?;
         self.decode_known(bytes, &info, wanted)

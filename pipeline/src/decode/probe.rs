@@ -1,4 +1,4 @@
-//! Format, size and colours from the header alone, without decoding a pixel.
+//! Reads format, size and colours from the header, without decoding a pixel.
 
 use std::fmt;
 
@@ -13,15 +13,15 @@ pub struct ImageInfo {
     pub width: u32,
     /// Height in pixels, as stored.
     pub height: u32,
-    /// How the pixels are coded.
+    /// The colour coding.
     pub color: Color,
-    /// Bits of a sample, before conversion to 8.
+    /// Bits per sample, before conversion to 8.
     pub bits: u8,
     /// Whether it is a progressive JPEG.
     pub progressive: bool,
 }
 
-/// The formats that are told apart.
+/// The supported formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ImageFormat {
     /// JPEG.
@@ -40,7 +40,7 @@ pub enum ImageFormat {
     Pnm,
 }
 
-/// How a file codes its pixels.
+/// The colour coding of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Color {
     /// One luminance channel.
@@ -60,7 +60,7 @@ pub enum Color {
 /// Reads the header of an image file.
 ///
 /// # Errors
-/// When the bytes are no image, end before the header does, or have a header without pixels.
+/// If the bytes are not an image, end within the header, or declare an image without pixels.
 pub fn probe(bytes: &[u8]) -> Result<ImageInfo, DecodeError> {
     let info = match ImageFormat::of(bytes)? {
         ImageFormat::Jpeg => jpeg::probe(bytes)?,

@@ -1,4 +1,4 @@
-//! Counts what shards hold and, on request, decodes all of it.
+//! Counts the contents of shards and, on request, decodes every image.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,14 +16,14 @@ mod report;
 mod table;
 mod tally;
 
-/// How to look at a set of shards.
+/// How to inspect a set of shards.
 #[derive(Debug, Clone)]
 pub struct InspectOptions {
-    /// Decode every image and compare every checksum, instead of reading the images' headers.
+    /// Decodes every image and compares every checksum, instead of reading only headers.
     pub verify: bool,
-    /// Only these samples. Default: all.
+    /// The samples to inspect. Default: all.
     pub chosen: Option<SampleSet>,
-    /// Threads that read and decode. Default: as many as the machine has cores.
+    /// Threads that read and decode. Default: the number of cores.
     pub threads: usize,
 }
 
@@ -34,21 +34,21 @@ impl Default for InspectOptions {
     }
 }
 
-/// How far [`inspect`] has come.
+/// The progress of [`inspect`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InspectProgress {
-    /// Samples looked at.
+    /// Samples inspected so far.
     pub done: u64,
-    /// Samples to look at.
+    /// Samples to inspect.
     pub total: u64,
-    /// Bad ones among `done`.
+    /// Bad samples among `done`.
     pub bad: u64,
 }
 
 /// Samples that a thread takes at a time: tens of milliseconds of decoding.
 const CHUNK: u64 = 64;
 
-/// Looks at every sample of `set` that was chosen, and calls `progress` every now and then from this thread.
+/// Inspects the chosen samples of `set`, and calls `progress` from time to time on this thread.
 pub fn inspect(
     set: &ShardSet,
     options: &InspectOptions,

@@ -1,4 +1,4 @@
-//! Counts over some of the samples, which add up to those over all.
+//! Counts over a part of the samples, which are merged into the total.
 
 use std::collections::BTreeMap;
 

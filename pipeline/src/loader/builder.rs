@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Loader;
-use crate::augment::{Dtype, Layout, Recipe};
+use crate::augment::{CustomStep, Dtype, Layout, Recipe};
 use crate::choose::{Choice, ChoiceError, Chosen};
 use crate::error::ConfigError;
 use crate::operation::ViewOperation;
@@ -151,7 +151,14 @@ impl LoaderBuilder {
         self
     }
 
-    /// A step of your own, after the recipe's. A [`LoaderState`](super::LoaderState) does not record it.
+    /// A step of your own on a view's bytes, which the recipe lists by this name; [`build`](Self::build) fails if it does not. A
+    /// [`LoaderState`](super::LoaderState) records the name, not what the step does.
+    pub fn step(mut self, name: impl Into<String>, step: Arc<dyn CustomStep>) -> Self {
+        self.config.steps.insert(name, step);
+        self
+    }
+
+    /// An operation of your own on finished views, after the recipe's steps and the normalisation. A [`LoaderState`](super::LoaderState) does not record it.
     pub fn operation(mut self, operation: Arc<dyn ViewOperation>) -> Self {
         self.config.operation = Some(operation);
         self

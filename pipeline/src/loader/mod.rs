@@ -157,8 +157,8 @@ impl Loader {
         }
     }
 
-    /// Goes on where the loader of `state` was, with its seed. Workers and ranks may differ. A step of your own
-    /// ([`LoaderBuilder::operation`]) is not in the state: give this loader the same.
+    /// Goes on where the loader of `state` was, with its seed. Workers and ranks may differ. Steps and operations of
+    /// your own ([`LoaderBuilder::step`], [`LoaderBuilder::operation`]) are not in the state: give this loader the same.
     ///
     /// # Errors
     /// If it was another version, batch size, order, part, choice, recipe or data, or treated the last batch in another way; nothing is

@@ -1,4 +1,4 @@
-//! From an image file to the bytes that go into the shard.
+//! Converts an image file to the bytes that are written to the shard.
 
 use std::panic;
 

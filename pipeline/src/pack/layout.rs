@@ -1,4 +1,4 @@
-//! Which class an image has, by the folders that it lies in.
+//! Determines the class of an image by its folders.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::path::Path;
 use super::walk::{Found, FoundImage};
 use super::{PackError, SkippedFile};
 
-/// What the class of an image is.
+/// How the class of an image is determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClassFolders {
-    /// The first folder below the source: `cat` for `SRC/cat/indoors/x.jpg`.
+    /// By the first folder below the source: `cat` for `SRC/cat/indoors/x.jpg`.
     Top,
-    /// The folder that the image lies in: `cat/indoors`.
+    /// By the folder that holds the image: `cat/indoors`.
     Parent,
-    /// Nothing: images have no labels.
+    /// No classes: images have no labels.
     None,
 }
 

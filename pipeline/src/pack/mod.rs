@@ -5,14 +5,14 @@
 //! SRC/n01443537/sub/y.png                     n01443537/sub/y.png, ...             (label 1)
 //!                           OUT/classes.txt:   n01440764, n01443537
 //! ```
-//! Labels are numbered in the order of the class folders' names, as torchvision's `ImageFolder` numbers them. Images that lie in the
-//! source itself have no labels. What could be meant in several ways (folders within folders, `SRC/train/CLASS` beside `SRC/val/CLASS`,
-//! images beside folders) is an error that says so, unless [`PackOptions::classes`] settles it.
+//! Labels are numbered in the order of the class folders' names, as in torchvision's `ImageFolder`. Images directly in
+//! the source have no label. An ambiguous layout (nested folders, both `SRC/train/CLASS` and `SRC/val/CLASS`, images
+//! next to folders) is an error, unless [`PackOptions::classes`] resolves it.
 //!
-//! Links are followed. Links that lead nowhere or back, pipes, sockets and devices are left out and listed, as are files that are no
-//! images; names that begin with a dot are passed over.
+//! Links are followed. Dangling and circular links, pipes, sockets, devices and files that are not images are left out
+//! and listed. Names that begin with a dot are ignored.
 //!
-//! The same source, options and order give the same bytes, in whatever order the file system lists the files.
+//! The same source, options and order give the same bytes, whatever order the file system lists the files in.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,20 +37,21 @@ mod walk;
 /// How to write shards.
 #[derive(Debug, Clone)]
 pub struct PackOptions {
-    /// A shard is closed once it holds this many bytes. Default: 256 MiB, enough to read one after the other at full disk speed.
+    /// Size at which a shard is closed, in bytes. Default: 256 MiB, large enough to read shards at full disk speed.
     pub shard_bytes: u64,
     /// The order of the images in the shards.
     pub order: PackOrder,
-    /// Images whose longer side exceeds this many pixels are scaled down to it. Default: never.
+    /// The longest side of an image, in pixels; larger images are scaled down to it. Default: no limit.
     pub max_side: Option<u32>,
-    /// JPEG quality, 1 to 100, that every image is encoded anew with. Default: images that need not be scaled are copied
-    /// byte for byte, and the others encoded at quality 95.
+    /// JPEG quality, 1 to 100, at which every image is re-encoded. Default: images that need no scaling are copied byte
+    /// for byte, and the others are encoded at quality 95.
     pub quality: Option<u8>,
-    /// What the class of an image is. Default: the source's folders are the classes, if each has images of its own.
+    /// How the class of an image is determined. Default: the source's folders are the classes, if each has images of
+    /// its own.
     pub classes: Option<ClassFolders>,
-    /// Names begin with this: `train` gives `train-000.tar`.
+    /// Prefix of the shards' names: `train` gives `train-000.tar`.
     pub prefix: String,
-    /// Threads that read and encode. Default: as many as the machine has cores.
+    /// Threads that read and encode. Default: the number of cores.
     pub threads: usize,
 }
 
@@ -72,16 +73,16 @@ impl Default for PackOptions {
 /// The order in which images are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PackOrder {
-    /// As good as any other: neighbours in a shard are of all classes.
+    /// A random order, so that neighbours in a shard are of all classes.
     Shuffled {
-        /// Tells shuffles apart.
+        /// Selects the shuffle.
         seed: u64,
     },
-    /// That of the names, folder by folder: training on the shards is then the same as on the folder itself.
+    /// The order of the names, folder by folder: training on the shards equals training on the folder itself.
     Names,
 }
 
-/// How far [`pack`] has come.
+/// The progress of [`pack`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackProgress {
     /// Images packed or skipped.
@@ -92,13 +93,14 @@ pub struct PackProgress {
     pub bytes: u64,
 }
 
-/// Packs the images of `source` into shards in `out`, which is created if need be.
+/// Packs the images of `source` into shards in `out`, which is created if it does not exist.
 ///
-/// Each shard appears only when it is complete. Files that are no images, whatever their names, are left out and listed. Images
-/// that cannot be decoded are packed as they are when nothing is to be re-encoded, and left out otherwise.
+/// Each shard appears only when it is complete. Files that are not images, whatever their names, are left out and
+/// listed. Images that cannot be decoded are packed unchanged if nothing is re-encoded, and left out otherwise.
 ///
 /// # Errors
-/// No images; `out` holds shards already; an option out of range; none of the images can be decoded; I/O.
+/// If there are no images; if `out` already holds shards; if an option is out of range; if no image can be decoded;
+/// I/O.
 pub fn pack(
     source: &Path,
     out: &Path,
@@ -109,11 +111,11 @@ pub fn pack(
     write(source::list(source, out, options.classes)?, encoding, out, options, progress)
 }
 
-/// Packs the samples of a set that were chosen, whatever sources it has, with its labels and class names; as [`pack`], but that
-/// samples which cannot be read are left out, too, and that [`PackOrder::Names`] is the set's own order.
+/// Packs the chosen samples of a set, of any source, with its labels and class names. As [`pack`], but unreadable
+/// samples are also left out, and [`PackOrder::Names`] is the set's own order.
 ///
 /// # Errors
-/// `out` holds shards already; an option out of range; none of the samples can be used; I/O.
+/// If `out` already holds shards; if an option is out of range; if no sample is usable; I/O.
 pub fn pack_set(
     set: &ShardSet,
     chosen: Option<&SampleSet>,

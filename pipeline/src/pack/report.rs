@@ -1,4 +1,4 @@
-//! What packing wrote, left out, or stopped at.
+//! Results and errors of packing.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::shards::ShardError;
 
-/// What [`pack`](super::pack) wrote.
+/// The result of [`pack`](super::pack).
 #[derive(Debug, Clone, Serialize)]
 pub struct PackReport {
     /// Names of the classes; the position of a name is its label.
@@ -18,7 +18,7 @@ pub struct PackReport {
     pub images: u64,
     /// Bytes of all shards.
     pub bytes: u64,
-    /// Images that could not be decoded, where that was asked for.
+    /// Images that could not be decoded for re-encoding.
     pub skipped: Vec<SkippedFile>,
     /// Other files in the source that are in no shard.
     pub others: Vec<SkippedFile>,
@@ -31,7 +31,7 @@ pub struct PackReport {
 pub struct SkippedFile {
     /// The file.
     pub path: PathBuf,
-    /// Why it could not be used.
+    /// Why it was left out.
     pub cause: String,
 }
 
@@ -50,17 +50,17 @@ pub enum PackError {
     NoImages {
         /// The source folder.
         path: PathBuf,
-        /// What it has instead.
+        /// The other files in it.
         others: Vec<SkippedFile>,
     },
-    /// The folders of the source are parts of a data set.
+    /// The folders of the source are parts of a data set, such as `train` and `val`.
     #[error("{}: {parts} are parts of a data set rather than classes; pack each by itself: {commands}", .path.display())]
     Parts {
         /// The source folder.
         path: PathBuf,
         /// The parts.
         parts: String,
-        /// What packs them.
+        /// The commands that pack them.
         commands: String,
     },
     /// Images lie beside folders with images.
@@ -87,10 +87,10 @@ pub enum PackError {
         path: PathBuf,
         /// The first such image.
         first: PathBuf,
-        /// What can be meant, and the flag or command for it.
+        /// The possible meanings, with the flag or command for each.
         choices: String,
     },
-    /// The target holds shards already.
+    /// The target already holds shards.
     #[error("{}: already holds shards (found {found})", .path.display())]
     NotEmpty {
         /// The target folder.
@@ -98,7 +98,7 @@ pub enum PackError {
         /// Name of the first shard there.
         found: String,
     },
-    /// An option out of its range.
+    /// An option is out of range.
     #[error("{name} must be {range}, not {found}")]
     Option {
         /// The option.

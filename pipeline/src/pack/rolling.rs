@@ -1,4 +1,4 @@
-//! A new shard whenever the last one is full.
+//! Starts a new shard when the current one is full.
 
 use std::fs;
 use std::path::{Path, PathBuf};

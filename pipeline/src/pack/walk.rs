@@ -1,4 +1,4 @@
-//! Finds the images below a folder, and says of every other file why it is none.
+//! Finds the images below a folder, and gives the reason for every other file.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, FileType};

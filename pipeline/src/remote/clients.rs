@@ -1,4 +1,4 @@
-//! A client for each bucket, one for all web servers, and what their errors mean.
+//! A client per bucket, one for all web servers, and the meaning of their errors.
 
 use std::collections::HashMap;
 use std::env;

@@ -1,4 +1,4 @@
-//! The protocols of buckets, and what their users are told.
+//! The protocols of buckets, and their advice for users.
 
 /// Whose protocol a bucket speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-//! What can go wrong between here and an object.
+//! Errors of access to objects.
 
 use crate::cache::CacheError;
 
@@ -57,10 +57,10 @@ pub(crate) enum Cause {
     #[error("the server answered {status}{}", named(.code))]
     Refused { status: u16, code: Option<String> },
     /// An answer that cannot be what was asked for.
-    #[error("the server's answer makes no sense: {0}")]
+    #[error("the server's response is invalid: {0}")]
     BadAnswer(String),
     /// The whole object came where a part of it was asked for. Whoever downloads knows another way.
-    #[error("the server does not send parts of a file")]
+    #[error("the server does not support range requests")]
     NoRanges,
     /// Another version of the object than was listed.
     #[error("the object has changed since it was listed: start again")]

@@ -1,4 +1,4 @@
-//! From patterns to objects.
+//! Resolves patterns to objects.
 
 use futures_util::TryStreamExt;
 use futures_util::stream::FuturesOrdered;

@@ -1,4 +1,4 @@
-//! Where an object is, said without secrets.
+//! The URL of an object, displayed without secrets.
 
 use std::fmt::{self, Display, Formatter};
 

@@ -7,14 +7,14 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `location`, `object` | [`Location`]: a URL that is shown without secrets; [`RemoteObject`]: of known length and version |
+//! | `location`, `object` | [`Location`]: a URL that displays without secrets; [`RemoteObject`]: an object of known length and version |
 //! | `list`, `download` | patterns to objects; objects to bytes |
-//! | `retry` | trying again, within limits |
-//! | `clients`, `cloud`, `wire` | a client a bucket, and what servers' answers mean |
-//! | `task` | [`Task`]: work in the background, awaited or waited for |
+//! | `retry` | retries within limits |
+//! | `clients`, `cloud`, `wire` | a client per bucket, and the meaning of servers' responses |
+//! | `task` | [`Task`]: background work, to await or to block on |
 //!
-//! All work is done by a runtime of two threads, which starts with the first task. Each wait has a limit: for a connection, for
-//! the next byte, for a number of tries.
+//! A runtime of two threads does all work; it starts with the first task. Connections, single reads and the number of
+//! attempts have limits.
 
 use std::io;
 use std::ops::Range;

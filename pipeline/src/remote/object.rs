@@ -1,4 +1,4 @@
-//! One object, as it was when it was listed.
+//! One object, as listed.
 
 use object_store::ObjectMeta;
 

@@ -1,4 +1,4 @@
-//! Trying again, within limits.
+//! Retries within limits.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Work that goes on in the background.
+//! Background work.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

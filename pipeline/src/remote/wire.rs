@@ -1,7 +1,7 @@
-//! What goes to servers and comes from them, on the way through object_store.
+//! Requests to servers and their responses, on the way through object_store.
 //!
-//! An answer that says no becomes a [`Refusal`] here, before object_store makes a text of it with the URL and the answer's
-//! body, which may hold signatures. It comes back out of the errors' chain as a value.
+//! An error response becomes a [`Refusal`] here, before object_store turns it into a text with the URL and the
+//! response's body, which may contain signatures. It is recovered from the error chain as a value.
 
 use std::error::Error;
 
@@ -33,7 +33,7 @@ pub(super) enum Refusal {
         region: Option<String>,
     },
     /// The whole object came where a part was asked for.
-    #[error("the server does not send parts of a file")]
+    #[error("the server does not support range requests")]
     NoRanges,
     /// The machine's own cloud gave no credentials, or there is none.
     #[error("no credentials")]

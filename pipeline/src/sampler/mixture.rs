@@ -1,4 +1,4 @@
-//! Sets of shards that an epoch draws from in proportion.
+//! Sets of shards that an epoch draws from in given proportions.
 
 use std::sync::Arc;
 
@@ -8,20 +8,20 @@ use thiserror::Error;
 use super::shard_group::ShardGroup;
 use super::turns::Turns;
 
-/// Shards that are drawn from with a weight of their own.
+/// A set of shards with its own weight.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MixtureSet {
-    /// What errors call it.
+    /// Its name in errors.
     pub name: String,
-    /// Its share of the samples drawn, in relation to the other sets' weights.
+    /// Its share of the samples drawn, relative to the other sets' weights.
     pub weight: f64,
 }
 
-/// In which proportion an epoch draws from which shards. Clones share it.
+/// The proportions in which an epoch draws from sets of shards. Clones share them.
 ///
-/// Each prefix of an epoch has the weights' proportions to less than one sample a set. Weights are taken as the nearest fractions
-/// with one denominator of at most 65,536, so 0.7 and 0.3, or 2 and 1, are exact.
+/// Every prefix of an epoch has the weights' proportions to within one sample per set. Weights are rounded to fractions
+/// with a common denominator of at most 65,536, so 0.7 and 0.3, or 2 and 1, are exact.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mixture {
     sets: Arc<[MixtureSet]>,
@@ -46,7 +46,7 @@ pub enum MixtureError {
         /// Its weight.
         weight: f64,
     },
-    /// So small a share has no fraction.
+    /// The weight's share is too small.
     #[error("the weight {weight} of {name} is less than 1/{least} of all weights together", least = Mixture::LEAST_SHARE)]
     SmallWeight {
         /// The set.
@@ -54,7 +54,7 @@ pub enum MixtureError {
         /// Its weight.
         weight: f64,
     },
-    /// It is not known which set each shard is in.
+    /// The mixture was made for another number of shards.
     #[error("{shards} shards cannot be mixed by the sets of {of}")]
     Shards {
         /// Shards in the data.
@@ -62,7 +62,7 @@ pub enum MixtureError {
         /// Shards whose sets are known.
         of: usize,
     },
-    /// A shard is in a set that there is not.
+    /// A shard's set does not exist.
     #[error("shard {shard} is in set {set} of {sets}, which are numbered from 0")]
     NoSuchSet {
         /// The shard's number.
@@ -72,7 +72,7 @@ pub enum MixtureError {
         /// Number of sets.
         sets: usize,
     },
-    /// Nothing can be drawn from a set.
+    /// A set has no samples.
     #[error("{name} has no sample to draw, so its weight cannot be kept")]
     EmptySet {
         /// The set.
@@ -81,13 +81,13 @@ pub enum MixtureError {
 }
 
 impl Mixture {
-    /// A set has at least one in so many of all samples drawn.
+    /// The smallest share of a set is one in this many samples.
     pub const LEAST_SHARE: u64 = Cycle::LONGEST / 2;
 
     /// The mixture of `sets`; shard `i` is in the set `set_of_shard[i]`.
     ///
     /// # Errors
-    /// If there is no set, or a weight is not a number greater than 0 or too small, or a shard is in no set.
+    /// If there is no set, a weight is not a number greater than 0 or is too small, or a shard is in no set.
     pub fn new(sets: Vec<MixtureSet>, set_of_shard: Vec<usize>) -> Result<Self, MixtureError> {
         if sets.is_empty() {
             return Err(MixtureError::NoSets);

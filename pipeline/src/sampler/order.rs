@@ -49,7 +49,7 @@ struct MixedSet {
 pub struct ShardUse {
     /// Its number.
     pub shard: usize,
-    /// The positions that may draw from it: it is not needed before the first of them, nor after the last.
+    /// The positions that may draw from it. It is not needed before the first or after the last of them.
     pub positions: Range<u64>,
 }
 
@@ -113,8 +113,8 @@ impl EpochOrder {
         }
     }
 
-    /// The `attempt`-th stand-in for an unusable sample at `position`: a function of the epoch and position alone, so
-    /// that a batch with a bad sample is the same for any number of workers. It is of the same window and set.
+    /// The `attempt`-th replacement for an unusable sample at `position`, from the same window and set. It depends only
+    /// on epoch and position, so a batch with a bad sample is the same for any number of workers.
     pub fn substitute(&self, position: u64, attempt: u32) -> u64 {
         let draw = hash(hash(self.substitutes, position), u64::from(attempt));
         match &self.walk {
@@ -127,8 +127,8 @@ impl EpochOrder {
         }
     }
 
-    /// The shards that are needed at `position` or behind it, by when they first are: what to fetch next, and until when to keep
-    /// it. A shard of a mixture is named once for each time that it is needed. Costs O(shards).
+    /// The shards that are needed at `position` or later, in the order of their first use: what to fetch next, and how
+    /// long to keep it. A shard of a mixture appears once for each time that it is needed. Costs O(shards).
     pub fn shards_ahead(&self, position: u64) -> Vec<ShardUse> {
         let mut uses: Vec<ShardUse> = match &self.walk {
             Walk::Windows(windows) => uses_of(windows).collect(),

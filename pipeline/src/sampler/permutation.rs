@@ -1,4 +1,4 @@
-//! Random orders that are computed, not stored (a Feistel network with cycle walking, Black & Rogaway 2002).
+//! Random permutations that are computed, not stored (a Feistel network with cycle walking, Black & Rogaway 2002).
 
 /// A keyed bijection on `0..n`.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! Which samples there are to draw from, and which of them a pipeline streams.
+//! The samples to draw from, and those that a pipeline streams.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use super::mixture::Mixture;
 use super::permutation::Permutation;
 use super::sample_set::SampleSet;
 
-/// The samples of a run: those of its shards, or some of them, each as often as the others or in proportions. Clones share it.
+/// The samples of a run: all or some of its shards' samples, drawn equally often or in the proportions of a mixture.
+/// Clones share them.
 #[derive(Clone, Debug)]
 pub struct Population {
     /// The number of the first sample of each shard; one more entry holds the total.
@@ -19,27 +20,27 @@ pub struct Population {
 }
 
 impl Population {
-    /// All of `samples` samples, which lie in one shard as far as the order is concerned.
+    /// All of `samples` samples, treated as one shard.
     pub fn all(samples: u64) -> Self {
         Self::of_shards([0, samples])
     }
 
-    /// All samples of shards. `first_samples` has the number of each shard's first sample, and behind them the total.
+    /// All samples of shards. `first_samples` has the number of each shard's first sample, followed by the total.
     pub fn of_shards(first_samples: impl Into<Arc<[u64]>>) -> Self {
         Self { first_samples: first_samples.into(), chosen: None, mixture: None }
     }
 
-    /// Only these of its samples, if any are given.
+    /// Restricts the population to `chosen`, if given.
     pub fn choose(self, chosen: Option<SampleSet>) -> Self {
         Self { chosen, ..self }
     }
 
-    /// With these proportions where a shuffled epoch draws from it, if any are given.
+    /// Draws in these proportions in a shuffled epoch, if given.
     pub fn mix(self, mixture: Option<Mixture>) -> Self {
         Self { mixture, ..self }
     }
 
-    /// Number of samples to draw from: those chosen.
+    /// Number of chosen samples.
     pub fn len(&self) -> u64 {
         self.chosen.as_ref().map_or_else(|| self.samples(), SampleSet::len)
     }
@@ -49,7 +50,8 @@ impl Population {
         self.len() == 0
     }
 
-    /// Identifies the choice and the mixture; `None` if there is neither. The same samples, chosen in other words, are the same.
+    /// Identifies the choice and the mixture; `None` without either. Two conditions that choose the same samples have
+    /// the same fingerprint.
     pub fn fingerprint(&self) -> Option<u64> {
         let Self { chosen, mixture, .. } = self;
         (chosen.is_some() || mixture.is_some()).then(|| {
@@ -79,8 +81,8 @@ impl Population {
     }
 }
 
-/// Which samples a pipeline streams. The split is drawn once, from the number of samples alone, so that every run and
-/// every evaluation of the same shards holds out the same samples.
+/// Which samples a pipeline streams. The split depends only on the number of samples, so every run and every evaluation
+/// of the same shards holds out the same samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Part {

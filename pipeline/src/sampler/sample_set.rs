@@ -1,11 +1,11 @@
-//! A set of sample numbers in little memory: Elias and Fano's code (Elias 1974; Fano 1971).
+//! A compact set of sample numbers, in the Elias-Fano code (Elias 1974; Fano 1971).
 
 use std::sync::Arc;
 
 /// Some of the samples of a data set, by number.
 ///
-/// `m` samples of `n` take about `2 + log2(n / m)` bits each, whatever `n` is: 0.7 bytes each for a tenth of the samples, 1.1 for a
-/// hundredth. Clones share them.
+/// `m` samples of `n` take about `2 + log2(n / m)` bits each, for any `n`: 0.7 bytes each for a tenth of the samples,
+/// 1.1 for a hundredth. Clones share the memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SampleSet {
     of: u64,
@@ -23,7 +23,7 @@ pub struct SampleSet {
 const BLOCK: usize = 8;
 
 impl SampleSet {
-    /// The set of `numbers`, which ascend, out of `0..of`.
+    /// The set of `numbers`, in ascending order, out of `0..of`.
     pub fn new(numbers: &[u64], of: u64) -> Self {
         debug_assert!(numbers.is_sorted_by(|a, b| a < b) && numbers.last().is_none_or(|&last| last < of));
         let len = numbers.len() as u64;
@@ -59,7 +59,7 @@ impl SampleSet {
         self.len == 0
     }
 
-    /// Samples of the data set that these are some of.
+    /// Number of samples in the whole data set.
     pub fn of(&self) -> u64 {
         self.of
     }
@@ -83,7 +83,7 @@ impl SampleSet {
         [&[self.of, self.len], &*self.low, &*self.high].concat()
     }
 
-    /// How many of the set's numbers are less than `number`.
+    /// Number of elements less than `number`.
     pub fn before(&self, number: u64) -> u64 {
         first_where(self.len, |i| self.get(i) >= number)
     }

@@ -1,4 +1,4 @@
-//! Shards that samples are drawn from together, and windows of them.
+//! Groups of shards that samples are drawn from together, and windows of them.
 
 use std::ops::Range;
 use std::sync::Arc;

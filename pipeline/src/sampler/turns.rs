@@ -1,4 +1,4 @@
-//! Turns dealt out by shares, so that at no time is anyone a whole turn ahead or behind.
+//! Distributes turns by shares, so that no party is ever a whole turn ahead or behind.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

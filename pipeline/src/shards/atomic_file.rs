@@ -1,4 +1,4 @@
-//! A file that appears under its name complete or not at all.
+//! Writes files atomically: a file appears under its name complete or not at all.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -14,7 +14,7 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Makes the temporary file.
+    /// Creates the temporary file.
     ///
     /// # Errors
     /// If the folder does not exist or cannot be written.
@@ -28,10 +28,10 @@ impl AtomicFile {
         Ok(AtomicFile { file, temporary, target: target.to_owned() })
     }
 
-    /// Writes a whole file: on the disk and under its name, or not there.
+    /// Writes a whole file atomically and durably.
     ///
     /// # Errors
-    /// If the file cannot be made or written, or the name belongs to a folder.
+    /// If the file cannot be created or written, or `target` is a folder.
     pub fn write_all_to(target: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = Self::create(target)?;
         file.write_all(bytes)?;
@@ -47,11 +47,11 @@ impl AtomicFile {
         self.file.sync_all()
     }
 
-    /// Puts the file under its name, over any file that had it, and waits until the name is on the disk (on Unix, and where
-    /// the file system can be asked for that).
+    /// Renames the file to its final name, replacing any file of that name, and waits until the name is on the disk (on
+    /// Unix, if the file system supports it).
     ///
     /// # Errors
-    /// If the name belongs to a folder, the folder cannot be written, or the disk fails.
+    /// If the target is a folder, its folder is not writable, or the disk fails.
     pub fn persist(self) -> io::Result<()> {
         self.rename()?;
         sync_names(folder_of(&self.target))

@@ -1,4 +1,4 @@
-//! The names of the classes, and the labels that they stand for.
+//! Class names, and the labels that they stand for.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,4 +1,4 @@
-//! The bytes of a file: in a memory map, or copied out of the file where no fault handler is wanted.
+//! The bytes of a file: memory-mapped, or copied where no fault handler may be installed.
 
 use std::borrow::Cow;
 use std::fs::{self, File};
@@ -10,15 +10,15 @@ use super::ShardError;
 use super::error::ReadCause;
 use super::mapping::{FileStamp, Mapping, mtime_ns, open_file};
 
-/// How the bytes of shards and of their indexes are reached. The samples are the same, and so are the errors.
+/// How the bytes of shards and their indexes are accessed. Samples and errors are the same with both.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Access {
-    /// Through memory maps. The first one installs a handler for SIGBUS, as [`shards`](super) says.
+    /// By memory maps. The first one installs a SIGBUS handler, as described in [`shards`](super).
     #[default]
     Mapped,
-    /// By reading: no handler is installed. Each sample is copied, each shard holds a descriptor, indexes stay in memory, a tar
-    /// without a fresh index is in memory as a whole while it is indexed, and Parquet files are unpacked into the cache folder.
-    /// Where there is no SIGBUS (on Windows), this is [`Mapped`](Self::Mapped).
+    /// By reading, without a handler. Each sample is copied, each shard keeps a file descriptor open, indexes stay in
+    /// memory, a tar without a fresh index is loaded whole while it is indexed, and Parquet files are unpacked into the
+    /// cache folder. On Windows, which has no SIGBUS, this equals [`Mapped`](Self::Mapped).
     Copied,
 }
 

@@ -1,4 +1,4 @@
-//! What can be wrong with a shard as a whole, and with one sample of it.
+//! Errors of a shard as a whole, and of one of its samples.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,12 @@ pub enum ShardError {
         /// The path after brace expansion.
         path: PathBuf,
     },
-    /// A link to a file that is not there.
+    /// A dangling link.
     #[error("{}: a link to {}, which does not exist", .path.display(), .target.display())]
     Dangling {
         /// The link.
         path: PathBuf,
-        /// What it points to.
+        /// Its target.
         target: PathBuf,
     },
     /// A glob or a folder holds no shard and no image.
@@ -49,10 +49,10 @@ pub enum ShardError {
     /// A remote shard could not be listed or fetched.
     #[error("{0}")]
     Remote(String),
-    /// Weights that make no mixture.
+    /// Invalid weights of a mixture.
     #[error(transparent)]
     Mixture(#[from] MixtureError),
-    /// A table of labels that cannot be understood.
+    /// An invalid table of labels.
     #[error("labels {}: {cause}", .path.display())]
     BadTable {
         /// The table.
@@ -60,10 +60,10 @@ pub enum ShardError {
         /// What is wrong with it.
         cause: String,
     },
-    /// A pattern that cannot be understood.
+    /// An invalid pattern.
     #[error("{pattern}: {cause}")]
     BadPattern {
-        /// The pattern as it was given.
+        /// The pattern, as given.
         pattern: String,
         /// What is wrong with it.
         cause: String,
@@ -73,19 +73,19 @@ pub enum ShardError {
     NotTar {
         /// The shard.
         path: PathBuf,
-        /// Where in the shard, in bytes.
+        /// Offset in the shard, in bytes.
         offset: u64,
-        /// What stands there.
+        /// What was found there.
         found: String,
     },
-    /// A file of another kind, by how it begins.
+    /// A file of another type, recognised by its first bytes.
     #[error("shard {}: not a tar archive but {what}; {advice}", .path.display())]
     Foreign {
         /// The shard.
         path: PathBuf,
-        /// What it is.
+        /// The type.
         what: &'static str,
-        /// What makes a shard of it.
+        /// How to convert it to a shard.
         advice: String,
     },
     /// A Parquet file without a column of images.
@@ -93,13 +93,13 @@ pub enum ShardError {
     NoImageColumn {
         /// The file.
         path: PathBuf,
-        /// The columns that it has.
+        /// The columns that were found.
         cause: String,
     },
-    /// There is no folder for what has to be unpacked or fetched.
+    /// There is no cache folder to unpack or fetch into.
     #[error("there is no cache folder for what has to be fetched or unpacked: --cache-dir names one")]
     NoCache,
-    /// A zip or a parquet that its reader cannot make sense of.
+    /// A damaged or invalid zip or Parquet file.
     #[error("{}: not a {what} that can be read: {cause}", .path.display())]
     Damaged {
         /// The file.
@@ -114,50 +114,50 @@ pub enum ShardError {
     Truncated {
         /// The shard.
         path: PathBuf,
-        /// Where the member that is cut short begins, in bytes.
+        /// Offset of the truncated member, in bytes.
         offset: u64,
         /// What is missing.
         found: String,
     },
-    /// A valid archive that uses something this reader does not map.
+    /// A valid archive with a feature that is not supported.
     #[error("shard {}: not supported ({found} at offset {offset})", .path.display())]
     Unsupported {
         /// The shard.
         path: PathBuf,
-        /// Where in the shard, in bytes.
+        /// Offset in the shard, in bytes.
         offset: u64,
         /// What was found.
         found: String,
     },
-    /// The archive is sound and holds no image.
+    /// A valid archive without images.
     #[error("shard {}: no images among its {members} members{unused}", .path.display())]
     NoImages {
         /// The shard.
         path: PathBuf,
         /// Regular files in the archive.
         members: u64,
-        /// Which images it has that cannot be used, behind a separator.
+        /// The unusable images in it, after a separator.
         unused: String,
     },
-    /// A key that would not be read back as it was written.
+    /// A key that would be read back differently.
     #[error("shard {}: key {key:?} cannot be stored ({cause})", .path.display())]
     BadKey {
-        /// The shard that is written.
+        /// The shard being written.
         path: PathBuf,
-        /// The refused key.
+        /// The rejected key.
         key: String,
-        /// The rule that it breaks.
+        /// The violated rule.
         cause: &'static str,
     },
-    /// A label that would be read back as none.
+    /// A label that would be read back as missing.
     #[error("shard {}: the label {} of key {key:?} cannot be stored (it stands for none)", .path.display(), u32::MAX)]
     BadLabel {
-        /// The shard that is written.
+        /// The shard being written.
         path: PathBuf,
         /// The key of the sample.
         key: String,
     },
-    /// The operating system refused.
+    /// An operation of the system failed.
     #[error("cannot {action} {}", .path.display())]
     Io {
         /// The file or folder.
@@ -184,21 +184,21 @@ impl ShardError {
     }
 }
 
-/// Why the bytes of one sample could not be handed out.
+/// Why the bytes of a sample could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{at}: {cause}")]
 pub struct ReadError {
     /// The sample.
     pub at: Location<'static>,
-    /// What happened to it.
+    /// The cause.
     pub cause: ReadCause,
 }
 
-/// What happened to the bytes of a sample since the shard was indexed.
+/// Why the bytes of a sample are not those that were indexed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadCause {
-    /// Someone cut the file while it was mapped.
+    /// The file was truncated while it was mapped.
     #[error("the shard shrank from {expected} to {found} bytes while in use")]
     Shrunk {
         /// Size when the shard was opened, in bytes.
@@ -206,15 +206,15 @@ pub enum ReadCause {
         /// Size now, in bytes.
         found: u64,
     },
-    /// The pages could not be brought in, though the file is as long as before.
+    /// Pages could not be loaded, although the file has its full length.
     #[error("the system could not read these bytes from the disk")]
     Unreadable,
     /// The bytes differ from those that were indexed.
     #[error("the bytes changed (crc32 {found:08x}, indexed as {expected:08x})")]
     Checksum {
-        /// crc32 in the index.
+        /// CRC-32 in the index.
         expected: u32,
-        /// crc32 of the bytes now.
+        /// CRC-32 of the bytes now.
         found: u32,
     },
     /// A file of a folder is longer or shorter than when the folder was listed.
@@ -222,19 +222,19 @@ pub enum ReadCause {
     Resized {
         /// Size in the index, in bytes.
         expected: u64,
-        /// What was read of it now; at most one byte more.
+        /// Bytes read now: at most one more than expected.
         found: u64,
     },
     /// The system could not open or read the file.
     #[error("{0}")]
     Io(String),
-    /// A remote shard could not be fetched. Another attempt may well succeed: it is no fault of the sample.
+    /// A remote shard could not be fetched. The sample is not at fault, and another attempt may succeed.
     #[error("{0}")]
     Unreachable(String),
-    /// What is compressed does not give what the archive says.
+    /// Compressed data does not inflate to what the archive declares.
     #[error("cannot be inflated: {0}")]
     Inflate(&'static str),
-    /// The mapped index itself was overwritten while in use.
+    /// The mapped index was overwritten while in use.
     #[error("the index changed while in use")]
     Index,
     /// No sample has this number.

@@ -1,13 +1,13 @@
-//! Page faults that the file behind a mapping can no longer answer.
+//! Handles faults on mapped pages that the file no longer has.
 //!
-//! Touching a mapped page behind the end of its file, or one that the disk fails to deliver, raises SIGBUS,
-//! which ends the process. A handler, installed with the first mapping, looks the address up in a fixed table of
-//! this crate's mappings. If it is in one of them, pages of zeros take the place of the rest of that mapping, the table
-//! remembers from where on, and the load that faulted runs again. Any other fault goes to the handler that was
-//! there before, such as Rust's own, which reports stack overflows.
+//! Access to a mapped page past the end of its file, or one that the disk cannot deliver, raises SIGBUS, which ends the
+//! process. A handler, installed with the first mapping, looks up the address in a fixed table of this crate's
+//! mappings. If one contains it, pages of zeros replace the rest of that mapping, the table records where they begin,
+//! and the faulting load is repeated. Any other fault goes to the previous handler, such as Rust's own, which reports
+//! stack overflows.
 //!
-//! A handler may only use what is async-signal-safe: here atomics in a static table, and the system call `mmap`. It leaves `errno`
-//! as it was.
+//! A handler may only use async-signal-safe operations: here atomics in a static table, and the system call `mmap`. It
+//! restores `errno`.
 
 use std::io;
 use std::ptr;

@@ -6,23 +6,23 @@ use std::path::Path;
 
 use serde::Serialize;
 
-/// Something in a shard that became no sample and no label, or a peculiarity of the archive.
+/// An image or a label in a shard that belongs to no sample, or a peculiarity of the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding<'a> {
-    /// Which of the things that can be found.
+    /// The kind of finding.
     pub kind: FindingKind,
-    /// The shard, as it was named by the patterns.
+    /// The shard, as named by the patterns.
     pub shard: Cow<'a, Path>,
-    /// Name of the member; empty where the archive itself is meant.
+    /// Name of the member; empty if the finding is about the archive.
     pub member: Cow<'a, str>,
-    /// Where the contents begin in the shard, in bytes.
+    /// Offset of the contents in the shard, in bytes.
     pub offset: u64,
-    /// What was found there, in words; perhaps nothing.
+    /// A description of what was found; may be empty.
     pub found: Cow<'a, str>,
 }
 
 impl Finding<'_> {
-    /// The same finding, free of the set that it came from.
+    /// The same finding, which does not borrow from its set.
     pub fn into_owned(self) -> Finding<'static> {
         Finding {
             kind: self.kind,
@@ -47,40 +47,40 @@ impl fmt::Display for Finding<'_> {
     }
 }
 
-/// What can be found. The order is that of the index's file.
+/// The kinds of findings, in the order of the index file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FindingKind {
-    /// An image that is taken for a further one of a sample, because a key ends at the first dot.
+    /// An image that counts as another one of a sample, because a key ends at the first dot.
     DottedName,
-    /// A further image of a sample.
+    /// Another image of a sample that has one.
     SecondImage,
-    /// An image whose name begins with a dot, so that it has no key.
+    /// An image whose name begins with a dot, and which therefore has no key.
     HiddenName,
-    /// An image without an extension, so without a key.
+    /// An image without an extension, and therefore without a key.
     NoExtension,
-    /// A link under an image's name.
+    /// A link with an image's name.
     Link,
-    /// An image of a format that cannot be read.
+    /// An image in an unsupported format.
     UnreadFormat,
     /// A label that is neither a number nor a name.
     NotALabel,
-    /// A `.json` that cannot be parsed, beside an image without another label.
+    /// A `.json` that cannot be parsed, next to an image without another label.
     NotJson,
-    /// Two labels of one sample that are not the same.
+    /// Two different labels of one sample.
     LabelsDiffer,
-    /// A label with no image of its key in the shard.
+    /// A label whose key no image in the shard has.
     NoImage,
     /// A label whose key several images have.
     ManyImages,
-    /// A label that is one name too many.
+    /// A class name beyond the limit on their number.
     TooManyNames,
-    /// An archive without the zeros at its end.
+    /// An archive without an end marker.
     EndsEarly,
-    /// Something behind the end of the archive that is no other archive.
+    /// Data after the end of the archive that is not another archive.
     Trailing,
-    /// An archive that begins behind the end of another.
+    /// An archive that follows another in the same file.
     Joined,
     /// An image or a folder that cannot be opened or followed.
     Unreadable,
@@ -91,9 +91,9 @@ pub enum FindingKind {
 /// What a finding is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// Images that are in no sample.
+    /// Images that belong to no sample.
     Image,
-    /// Labels that no sample has.
+    /// Labels that belong to no sample.
     Label,
     /// Archives.
     Shard,
@@ -121,7 +121,7 @@ impl FindingKind {
         FindingKind::UnclearFolders,
     ];
 
-    /// What it is about.
+    /// The subject of this kind.
     pub fn subject(self) -> Subject {
         match self {
             Self::DottedName
@@ -142,7 +142,7 @@ impl FindingKind {
         }
     }
 
-    /// What to do about it, where that is not plain.
+    /// What to do about it, if that is not obvious.
     pub fn advice(self) -> Option<&'static str> {
         match self {
             Self::DottedName => Some(

@@ -1,15 +1,15 @@
-//! What identifies the images of a set, whatever holds them.
+//! Identifies the images of a set, independently of the files that hold them.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Identifies images in their order: the same ones give the same fingerprint in a tar, a zip, a folder or a bucket, cut into
-/// any number of shards. Names and labels are no part of it.
+/// Identifies images in order. The same images have the same fingerprint in a tar, a zip, a folder or a bucket, in any
+/// number of shards. Names and labels do not affect it.
 ///
-/// It is made of the images' lengths and, where the index has them, of their CRC-32: a folder's is made of lengths alone, so that
-/// its files need not be read. Written as `samples-lengths-checksums`.
+/// It hashes the images' lengths and, if the index has them, their CRC-32. A folder's index has only lengths, so its
+/// files need not be read. Displays as `samples-lengths-checksums`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Fingerprint {
@@ -55,12 +55,12 @@ impl Fingerprint {
         self.checksums = self.checksums.zip(other.checksums).map(|(hash, behind)| join(hash, behind));
     }
 
-    /// Eight hexadecimal digits of the lengths' hash, for names: the same from whatever source.
+    /// Eight hexadecimal digits of the lengths' hash, for file names; the same for any source.
     pub fn short(&self) -> String {
         format!("{:08x}", self.lengths >> 29)
     }
 
-    /// Whether both may be of the same images: as many, of the same lengths, and of the same checksums where both know them.
+    /// Whether both may belong to the same images: equal numbers, lengths and, where both have them, checksums.
     pub fn matches(&self, other: &Fingerprint) -> bool {
         let same_checksums = self.checksums.zip(other.checksums).is_none_or(|(one, another)| one == another);
         (self.samples, self.lengths) == (other.samples, other.lengths) && same_checksums
@@ -118,7 +118,7 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// A text that is no fingerprint.
+/// A text that is not a fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a fingerprint of images (`samples-lengths-checksums`)")]
 pub struct BadFingerprint;

@@ -1,4 +1,4 @@
-//! What a file is that is no tar, told by how it begins.
+//! Recognises files that are not tars by their first bytes.
 
 use std::path::Path;
 

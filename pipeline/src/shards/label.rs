@@ -1,4 +1,4 @@
-//! A sample's label: a `.cls` member, or failing that what its `.json` says.
+//! A sample's label: from its `.cls` member, otherwise from its `.json`.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! A file in memory, read-only, that survives the file's being cut short.
+//! A read-only memory map of a file, which survives truncation of the file.
 
 use std::fs::{self, File};
 use std::io;

@@ -1,5 +1,6 @@
-//! Images where they lie, as one numbered sequence of samples: WebDataset tars, zips, Parquet files and folders, indexed once, and
-//! mapped and read without a copy where they can be. What is different about each kind is in `sources`.
+//! Reads images from WebDataset tars, zips, Parquet files and folders as one numbered sequence of samples. Each source
+//! is indexed once; its bytes are memory-mapped and read without a copy where possible. `sources` has what differs
+//! between the kinds.
 //!
 //! ```text
 //! patterns -> paths -> source and index (sidecar, or what the source lists) -> ShardSet::read -> EncodedSample
@@ -10,44 +11,46 @@
 //! | `set` | [`ShardSet`]: all shards as one numbered sequence |
 //! | `sample` | [`EncodedSample`] and its [`Location`] |
 //! | `shard` | [`Shard`]: one source and its index |
-//! | `near` | which remote shards are fetched |
+//! | `near` | fetching and releasing remote shards |
 //! | `open` | opens and indexes many sources in parallel |
-//! | `pattern`, `classes` | which files, also by WebDataset's `shardindex.json`; the names of the classes |
-//! | `index` | the sidecar's format, and where it lives |
-//! | `name`, `label`, `labels` | what names and labels say; labels from folders and tables |
-//! | `fingerprint` | [`Fingerprint`]: the same images, whatever holds them |
-//! | `finding`, `warnings` | [`Finding`]: what became no sample, and the lines that say so |
-//! | `foreign` | what a file is that is no tar |
+//! | `pattern`, `classes` | patterns to files, also by WebDataset's `shardindex.json`; the names of the classes |
+//! | `index` | the format and location of the sidecar |
+//! | `name`, `label`, `labels` | parses names and labels; labels from folders and tables |
+//! | `fingerprint` | [`Fingerprint`]: identifies the images, independently of their files |
+//! | `finding`, `warnings` | [`Finding`]: images and labels in no sample, and the warnings about them |
+//! | `foreign` | recognises files of other types |
 //! | `contents` | a file's bytes, by [`Access`] |
 //! | `mapping`, `fault` | the memory map, and what happens when its file shrinks |
-//! | `writer`, `atomic_file` | [`ShardWriter`]; [`AtomicFile`]: complete or not there |
+//! | `writer`, `atomic_file` | [`ShardWriter`]; [`AtomicFile`]: appears complete or not at all |
 //!
 //! # What a sample is
-//! In a folder or a zip, an image file; in a Parquet file, a row. In a tar, consecutive members with the same key, which is the path up to the first dot of the base name. The rest is
-//! the extension: the image is the first member whose extension is `jpg`, `jpeg`, `jpe`, `jfif`, `pjpeg`, `png`, `webp`, `gif`, `bmp`,
-//! `dib`, `tif`, `tiff`, `ppm`, `pgm`, `pbm`, `pnm`, `pam` or `img` in any case, or failing that ends in one of them (`left.jpg`), or
-//! failing that is an image whatever its extension. `cls` is the label, a decimal number or the name of a class. Without `cls`, it
-//! is what stands under `label` or `cls` of the object in `json`, if there is one and they don't differ. A label that lies elsewhere
-//! in the shard counts if exactly one sample has its key. Other members are ignored. An extension that comes twice under one key
-//! begins another sample, so keys need not be unique. That covers what the `webdataset` package, Hugging Face and img2dataset write.
+//! In a folder or a zip, a sample is an image file; in a Parquet file, a row. In a tar, it is a run of members with the
+//! same key: the path up to the first dot of the base name. The rest of the name is the extension. The image is the
+//! first member whose extension is `jpg`, `jpeg`, `jpe`, `jfif`, `pjpeg`, `png`, `webp`, `gif`, `bmp`, `dib`, `tif`,
+//! `tiff`, `ppm`, `pgm`, `pbm`, `pnm`, `pam` or `img` (in upper or lower case); otherwise the first whose extension
+//! ends in one of them (`left.jpg`); otherwise the first member that is an image. `cls` is the label, a decimal number
+//! or the name of a class. Without `cls`, the label is the value of `label` or `cls` in `json`, if they do not differ.
+//! A label elsewhere in the shard counts if exactly one sample has its key. Other members are ignored. A repeated
+//! extension under one key starts another sample, so keys need not be unique. This covers the files that the
+//! `webdataset` package, Hugging Face and img2dataset write.
 //!
-//! Images and labels that end up in no sample are [`Finding`]s: the index keeps them.
+//! Images and labels that belong to no sample are recorded in the index as [`Finding`]s.
 //!
 //! # Memory maps and SIGBUS
-//! Reading a mapped page that its file no longer has, because someone cut the file or because a disk failed, raises SIGBUS, which ends
-//! most programs. Here it makes bad samples: with the first map, a handler for SIGBUS is installed in the process. It handles faults
-//! in this crate's own maps, and gives every other one to the handler that was there before, Rust's and Python's included. It is
-//! never removed. A handler that is installed after it should do as much, or do without this crate's: without it, a shard
-//! that shrinks ends the process.
+//! Reading a mapped page that the file no longer has, because the file was truncated or a disk failed, raises SIGBUS,
+//! which ends most programs. Here it results in bad samples: the first map installs a SIGBUS handler in the process.
+//! The handler handles faults in this crate's own maps and passes any other to the previous handler, including Rust's
+//! and Python's. It is never removed. A handler that is installed later must pass other faults on in the same way; if
+//! it does not, a shard that shrinks ends the process.
 //!
-//! A program that wants no handler opens its shards with [`Access::Copied`] ([`Loader`](crate::Loader):
-//! [`fault_handler(false)`](crate::loader::LoaderBuilder::fault_handler)). Nothing is mapped then, and bad samples are the same.
-//! The cost is one system call for each sample, and what [`Access::Copied`] names.
+//! A program can do without the handler by opening its shards with [`Access::Copied`] ([`Loader`](crate::Loader):
+//! [`fault_handler(false)`](crate::loader::LoaderBuilder::fault_handler)). Then nothing is mapped, and the same samples
+//! are bad. This costs one system call per sample, and what [`Access::Copied`] lists.
 //!
 //! # Names as labels
-//! They are the lines of `classes.txt`, where there is one; otherwise the classes are all names of the set in their order, so that
-//! the number of a class does not depend on the shard. [`OpenOptions::class_names`] gives another set's, for the same numbers in both.
-//! Beside labels that are numbers, a name is one only if `classes.txt` has it.
+//! Class names are the lines of `classes.txt`, if there is one. Otherwise they are all names in the set, sorted, so a
+//! class has the same number in every shard. [`OpenOptions::class_names`] takes the names of another set, so that both
+//! use the same numbers. In a set with numeric labels, a name counts as a label only if `classes.txt` lists it.
 
 pub use self::atomic_file::AtomicFile;
 pub(crate) use self::classes::FILE_NAME as CLASSES_FILE;

@@ -1,4 +1,4 @@
-//! What a member's name says: its key, and whether it is an image.
+//! Parses a member's name: its key, and whether it is an image.
 
 use std::cmp::Ordering;
 

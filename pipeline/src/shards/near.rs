@@ -1,4 +1,4 @@
-//! Which remote shards are near, and whether the cache has room for those that an order needs.
+//! Fetches remote shards ahead, and checks that the cache has room for those that an order needs.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! Opens the sources of a set, several at a time, and indexes those that have no fresh index yet.
+//! Opens the sources of a set in parallel, and indexes those without a fresh index.
 
 use std::fs::{self, File};
 use std::io::Read;

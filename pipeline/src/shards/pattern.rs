@@ -1,4 +1,4 @@
-//! From patterns to the paths of shards.
+//! Resolves patterns to the paths of shards.
 
 use std::collections::HashSet;
 use std::fs;

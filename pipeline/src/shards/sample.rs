@@ -1,4 +1,4 @@
-//! One sample: its bytes, and its place for error texts.
+//! One sample: its bytes, and its location for error messages.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,29 +9,29 @@ use serde::Serialize;
 use super::error::ReadError;
 use super::shard::Shard;
 
-/// An encoded image: as it lies in a mapping, without a copy, where its source is mapped.
+/// An encoded image, borrowed from its mapping without a copy if its source is mapped.
 #[derive(Debug, Clone)]
 pub struct EncodedSample<'a> {
     /// The image file, byte for byte.
     pub bytes: Cow<'a, [u8]>,
-    /// What the source says its class is; a name is numbered.
+    /// The label; a class name is given as its number.
     pub label: Option<u32>,
     pub(super) shard: &'a Shard,
     pub(super) position: u64,
 }
 
 impl EncodedSample<'_> {
-    /// The sample's name: in a tar what its members have in common, up to the first dot of the base name; in a folder or a zip the
-    /// path without the extension; a parquet's is the row's path, or its number.
+    /// The sample's name. In a tar: what its members' names have in common, up to the first dot of the base name. In a
+    /// folder or a zip: the path without the extension. In a Parquet file: the row's path, or its number.
     pub fn key(&self) -> String {
         self.shard.key(self.position)
     }
 
-    /// Whether [`bytes`](Self::bytes) still are what was indexed.
+    /// Checks that [`bytes`](Self::bytes) are still those that were indexed.
     ///
-    /// Call it after decoding: when a file is overwritten or truncated under its mapping, the bytes change while they are
-    /// read (those that are gone read as zeros), and what was made of them is to be thrown away. Costs one crc32
-    /// over bytes that are in the cache; nothing where they are a copy.
+    /// Call it after decoding. If the file is overwritten or truncated while it is mapped, the bytes change while they
+    /// are read (lost ones read as zeros), and the decoded image must be discarded. Costs one CRC-32 over cached bytes,
+    /// or nothing if they are a copy.
     ///
     /// # Errors
     /// The shard shrank, the disk failed, or the bytes were overwritten.
@@ -59,21 +59,21 @@ impl EncodedSample<'_> {
     }
 }
 
-/// Where a sample lies. Displays as ``shard train-003.tar, sample 1042 "n0144"``.
+/// The location of a sample. Displays as ``shard train-003.tar, sample 1042 "n0144"``.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Location<'a> {
-    /// The shard, as it was named by the patterns; empty for a number that no sample has.
+    /// The shard, as named by the patterns; empty for a number that no sample has.
     pub shard: Cow<'a, Path>,
     /// The sample's number within the shard, from 0.
     pub sample: u64,
-    /// Where its image begins in the shard, in bytes.
+    /// Offset of its image in the shard, in bytes.
     pub offset: u64,
     /// Its key.
     pub key: String,
 }
 
 impl Location<'_> {
-    /// The same place, free of the set that it came from.
+    /// The same location, which does not borrow from its set.
     pub fn into_owned(self) -> Location<'static> {
         Location {
             shard: Cow::Owned(self.shard.into_owned()),

@@ -18,30 +18,31 @@ use crate::sampler::Mixture;
 /// How to open a set of shards.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
-    /// Where indexes go when a shard's own folder is read-only, and what has to be unpacked or fetched. `None`:
+    /// The folder for indexes of shards in read-only folders, and for unpacked or fetched data. `None`:
     /// `$XDG_CACHE_HOME/simsiam`, or `~/.cache/simsiam`.
     pub cache_dir: Option<PathBuf>,
-    /// Most bytes that fetched shards take there. Default: 50 GiB.
+    /// Maximum size of the fetched shards there, in bytes. Default: 50 GiB.
     pub cache_size: u64,
-    /// Threads that index shards, at most one a shard. Default: as many as the machine has cores.
+    /// Threads that index shards, at most one per shard. Default: the number of cores.
     pub threads: usize,
-    /// The classes that labels stand for, as [`ShardSet::class_names`] of another set gives them: names by their place, and numbers
-    /// by the name that these shards' own `classes.txt` has for them. `None`: those of `classes.txt`, or of these shards.
+    /// The class names, as [`ShardSet::class_names`] of another set gives them. A name is numbered by its position in
+    /// the list; a numeric label, by the name that these shards' own `classes.txt` gives it. `None`: the names of
+    /// `classes.txt`, or of these shards.
     pub class_names: Option<Vec<String>>,
     /// Where labels come from. Default: from the source itself.
     pub labels: Labels,
-    /// Memory maps, or copies without a fault handler. Default: memory maps.
+    /// By memory maps, or by copies without a fault handler. Default: memory maps.
     pub access: Access,
-    /// Told how far indexing is, from any thread. Default: nobody.
+    /// Receives the progress of indexing, from any thread. Default: none.
     pub progress: IndexProgress,
 }
 
-/// Who is told how far indexing is: bytes read, and bytes of the shards that have to be.
+/// A callback for the progress of indexing: bytes read, and total bytes of the shards to index.
 #[derive(Clone, Default)]
 pub struct IndexProgress(Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
 
 impl IndexProgress {
-    /// Calls `told(done, total)` every now and then, `total` growing as shards without a fresh index are met.
+    /// Calls `told(done, total)` from time to time; `total` grows as shards without a fresh index are found.
     pub fn new(told: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(told)))
     }
@@ -74,10 +75,10 @@ impl Default for OpenOptions {
     }
 }
 
-/// Shards and folders of images, their samples numbered from 0 to [`len`](Self::len).
+/// A set of shards and folders of images, with samples numbered from 0 to [`len`](Self::len).
 ///
-/// The order is that of the shards' paths, then that of the tar; it does not depend on how the patterns were
-/// written. Everything is read-only, so one set serves all threads.
+/// Samples are ordered by the shards' paths, then by their order in the shard, independently of the patterns' order.
+/// The set is read-only, so all threads can share it.
 #[derive(Debug)]
 pub struct ShardSet {
     pub(super) shards: Vec<Shard>,
@@ -110,27 +111,28 @@ impl std::fmt::Debug for BeforeRead {
 }
 
 impl ShardSet {
-    /// The files that the patterns name, in the order of their samples; see [`open`](Self::open).
+    /// The files that the patterns match, in the order of their samples; see [`open`](Self::open).
     ///
     /// # Errors
-    /// A path or pattern that names nothing.
+    /// If a path or pattern matches nothing.
     pub fn paths<P: AsRef<str>>(patterns: &[P]) -> Result<Vec<PathBuf>, ShardError> {
         Ok(pattern::resolve(patterns, &OpenOptions::default())?.shards)
     }
 
-    /// Whether a pattern is a folder, and not one of shards.
+    /// Whether a pattern is a folder of images rather than of shards.
     pub fn is_folder_of_images(pattern: &str) -> bool {
         pattern::is_folder_of_images(Path::new(pattern))
     }
 
-    /// Opens everything that the patterns name, and indexes what has no fresh index yet.
+    /// Opens everything that the patterns match, and indexes shards without a fresh index.
     ///
-    /// A pattern is a tar, a zip or a Parquet file; a folder of these, or of images; a glob, or any of these with braces:
-    /// `train-{000..003}.tar`, `{train,extra}-*.tar`; or the `.json` file in which WebDataset's `widsindex` lists shards. What several
-    /// patterns name is used once. With weights (`photos/=0.7 paintings/=0.3`) each pattern is a set of a [mixture](Self::mixture).
+    /// A pattern is a tar, a zip or a Parquet file; a folder of these, or of images; a glob, or any of these with
+    /// braces: `train-{000..003}.tar`, `{train,extra}-*.tar`; or the `.json` file in which WebDataset's `widsindex`
+    /// lists shards. A file that several patterns match is used once. With weights (`photos/=0.7 paintings/=0.3`) each
+    /// pattern is a set of a [mixture](Self::mixture).
     ///
     /// # Errors
-    /// A path or pattern that names nothing; a source that is damaged, of no known kind or holds no image; I/O.
+    /// If a path or pattern matches nothing; if a source is damaged, of unknown type or without images; I/O.
     pub fn open<P: AsRef<str>>(patterns: &[P], options: &OpenOptions) -> Result<ShardSet, ShardError> {
         let resolved = pattern::resolve(patterns, options)?;
         // Where several shards are bad, the first in order is the one to be named.
@@ -142,10 +144,11 @@ impl ShardSet {
         Ok(Self { mixture, ..Self::of(shards, &resolved, options)? })
     }
 
-    /// As [`open`](Self::open), but past shards that cannot be opened: the set of the others, unmixed, and what is wrong with each.
+    /// As [`open`](Self::open), but skips shards that cannot be opened: returns the set of the others, without a
+    /// mixture, and the error of each skipped shard.
     ///
     /// # Errors
-    /// If no shard can be opened, the first's error; or a path or pattern names nothing.
+    /// The first shard's error if none can be opened; or if a path or pattern matches nothing.
     pub fn open_usable<P: AsRef<str>>(
         patterns: &[P],
         options: &OpenOptions,
@@ -188,26 +191,26 @@ impl ShardSet {
         })
     }
 
-    /// The proportions that the patterns' weights say, `photos/=0.7 paintings/=0.3`; `None` where they have none.
+    /// The mixture that the patterns' weights define, such as `photos/=0.7 paintings/=0.3`; `None` without weights.
     pub fn mixture(&self) -> Option<&Mixture> {
         self.mixture.as_ref()
     }
 
-    /// Samples in all shards together; at least 1.
+    /// Number of samples in all shards; at least 1.
     pub fn len(&self) -> u64 {
         self.first_samples.last().copied().unwrap_or(0)
     }
 
-    /// Never true of an opened set: a shard without images is an error.
+    /// Always false: a shard without images is an error.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A view of a sample's bytes in a mapping, or a copy where they are in none, checked against what the index knows of them.
-    /// Waits for the disk where they are files of a folder.
+    /// A sample's bytes, borrowed from a mapping or copied, and checked against the index. Waits for the disk if they
+    /// are a file of a folder.
     ///
     /// # Errors
-    /// The bytes are no longer those that were indexed, or cannot be read; or there is no such sample.
+    /// If the bytes are not those that were indexed or cannot be read, or if there is no such sample.
     pub fn read(&self, sample: u64) -> Result<EncodedSample<'_>, ReadError> {
         self.read_into(sample, Vec::new())
     }
@@ -239,7 +242,7 @@ impl ShardSet {
         shard.peek(position, Vec::new())
     }
 
-    /// Asks the system to bring a sample's pages into memory, and returns at once.
+    /// Asks the system to load a sample's pages into memory, without waiting.
     pub fn read_ahead(&self, sample: u64) {
         if let Some((shard, position)) = self.find(sample) {
             shard.read_ahead(position);
@@ -257,14 +260,14 @@ impl ShardSet {
         self.shards.iter().all(|shard| shard.labelled() == shard.samples())
     }
 
-    /// The names of the classes; entry `i` names label `i`: the lines of the `classes.txt` beside the shards, of several folders
-    /// joined, and labels that are names.
+    /// The class names; entry `i` names label `i`. They are the lines of `classes.txt` in the shards' folders, joined
+    /// over several folders, and the labels that are names.
     pub fn class_names(&self) -> Option<&[String]> {
         self.classes.names.as_deref()
     }
 
-    /// Whether a label means the same class in `other`, as far as can be told. Not where the one has numbers and the other has
-    /// names that no list has.
+    /// Whether a label means the same class in `other`, as far as is known. False if one has numbers and the other has
+    /// names that are in no list.
     pub fn shares_labels_with(&self, other: &ShardSet) -> bool {
         let has_names = |set: &Self| set.shards.iter().any(|shard| !shard.names().is_empty());
         let has_numbers = |set: &Self| set.shards.iter().any(|shard| shard.numbered() > 0);
@@ -272,14 +275,14 @@ impl ShardSet {
         !differ(self, other) && !differ(other, self)
     }
 
-    /// What is to be said of these shards, in a line each: images and labels that no sample has, archives that end early, and the
-    /// [notes](Self::notes). The same each time that they are opened.
+    /// Warnings about these shards, one line each: images and labels that belong to no sample, archives that end early,
+    /// and the [notes](Self::notes). They are the same each time the shards are opened.
     pub fn warnings(&self) -> Vec<String> {
         warnings::of_findings(&self.shards).into_iter().chain(self.notes()).collect()
     }
 
-    /// What is to be said of these shards besides the [findings](Shard::findings): class names that cannot be read or numbered, and
-    /// compressed tars beside them.
+    /// Warnings besides the [findings](Shard::findings): class names that cannot be read or numbered, and compressed
+    /// tars in the same folders.
     pub fn notes(&self) -> Vec<String> {
         let beside =
             [warnings::of_compressed(&self.compressed), warnings::of_images_beside(&self.images_beside)];
@@ -291,7 +294,7 @@ impl ShardSet {
         self.find(sample).map_or(0, |(shard, position)| shard.encoded_bytes(position))
     }
 
-    /// Where a sample lies, for error texts. A number out of range gives an empty place.
+    /// The location of a sample, for error messages; empty if the number is out of range.
     pub fn locate(&self, sample: u64) -> Location<'_> {
         match self.find(sample) {
             Some((shard, position)) => shard.locate(position),
@@ -304,15 +307,15 @@ impl ShardSet {
         self.shards.iter()
     }
 
-    /// Identifies the images, in whatever they lie; cheap.
+    /// Identifies the images, independently of the files that hold them. Cheap to compute.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut fingerprint = Fingerprint::EMPTY;
         self.shards.iter().for_each(|shard| fingerprint.append(&shard.fingerprint()));
         fingerprint
     }
 
-    /// Samples of this set that `other` has, too, wherever they are: those with the length and the CRC-32 of one of its samples.
-    /// Where an index does not have the latter, images whose length occurs in both sets are read.
+    /// Number of samples of this set that `other` also has: those whose length and CRC-32 equal those of one of its
+    /// samples. If an index has no CRC-32, the images whose lengths occur in both sets are read.
     pub fn shared_with(&self, other: &ShardSet) -> u64 {
         let lengths: HashSet<u32> = other.images().map(|(_, length, _)| length).collect();
         let mut own: HashMap<(u32, u32), (u64, bool)> = HashMap::new();
@@ -352,7 +355,7 @@ impl ShardSet {
         ReadError { at, cause: ReadCause::OutOfRange { len: self.len() } }
     }
 
-    /// The number of each shard's first sample, and behind them the total.
+    /// The number of each shard's first sample, followed by the total.
     pub fn first_samples(&self) -> &[u64] {
         &self.first_samples
     }

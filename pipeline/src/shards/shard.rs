@@ -12,7 +12,7 @@ use super::name;
 use super::sample::{EncodedSample, Location};
 use crate::sources::{Indexed, Opened, Source};
 
-/// One source of a set: a tar, a zip, a parquet or a folder, and where its samples lie.
+/// One source of a set, a tar, zip, Parquet file or folder, with the index of its samples.
 #[derive(Debug)]
 pub struct Shard {
     path: PathBuf,
@@ -34,29 +34,29 @@ impl Shard {
         Shard { path, source, index, unlabelled, named_labels, renumbered: None }
     }
 
-    /// The file or folder, as the patterns named it.
+    /// The file or folder, as named by the patterns.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Samples in this shard; at least 1.
+    /// Number of samples in this shard; at least 1.
     pub fn samples(&self) -> u64 {
         self.index.samples()
     }
 
-    /// Samples that have a label.
+    /// Number of samples with a label.
     pub fn labelled(&self) -> u64 {
         let names = self.names().iter().zip(&self.named_labels);
         let named = names.filter(|(_, label)| label.is_some()).map(|((_, samples), _)| samples);
         self.numbered() + named.sum::<u64>()
     }
 
-    /// How often indexing found each kind of thing that became no sample or no label, of those that it found.
+    /// The number of findings of each kind that occurred.
     pub fn finding_counts(&self) -> impl Iterator<Item = (FindingKind, u64)> {
         self.index.finding_counts().filter(|(kind, _)| self.tells(*kind))
     }
 
-    /// What indexing found besides samples: the first 10,000 of each kind.
+    /// The findings of indexing: the first 10,000 of each kind.
     pub fn findings(&self) -> impl Iterator<Item = Finding<'_>> {
         let findings = self.index.findings().filter(|(kind, ..)| self.tells(*kind));
         findings.map(|(kind, offset, member, found)| Finding {

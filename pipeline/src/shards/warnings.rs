@@ -1,4 +1,4 @@
-//! What was found in the shards of a set, in a line for each subject.
+//! Warnings about the findings in a set, one line per subject.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -8,9 +8,9 @@ use tar::{Builder, EntryType, Header};
 use super::ShardError;
 use super::atomic_file::AtomicFile;
 
-/// Writes one shard, which appears under its name only when it is [finished](Self::finish).
+/// Writes one shard. The file appears under its name only when it is [finished](Self::finish).
 ///
-/// The same samples give the same bytes: members carry no time, owner or anything else of the machine.
+/// The same samples give the same bytes: members record no time, owner or other property of the machine.
 pub struct ShardWriter {
     path: PathBuf,
     archive: Builder<BufWriter<AtomicFile>>,
@@ -19,10 +19,10 @@ pub struct ShardWriter {
 }
 
 impl ShardWriter {
-    /// Begins a shard at `path`, in a folder that exists.
+    /// Starts a shard at `path`, in an existing folder.
     ///
     /// # Errors
-    /// The folder cannot be written.
+    /// If the folder cannot be written.
     pub fn create(path: &Path) -> Result<ShardWriter, ShardError> {
         let file = AtomicFile::create(path).map_err(ShardError::io("create", path))?;
         let archive = Builder::new(BufWriter::with_capacity(1 << 20, file));
@@ -31,12 +31,13 @@ impl ShardWriter {
 
     /// Adds a sample: the image as `key.extension` and, with a label, `key.cls`.
     ///
-    /// The extension is written as it is: [`ShardSet`](super::ShardSet) passes over samples whose extension is not that of an
-    /// [image](super#what-a-sample-is).
+    /// The extension is written unchanged. [`ShardSet`](super::ShardSet) skips samples whose extension is not that of
+    /// an [image](super#what-a-sample-is).
     ///
     /// # Errors
-    /// A key that is empty or whose base name has a dot, for it would be read back as another; the key of the sample before,
-    /// for both would be read back as one; the label `u32::MAX`, which stands for none; I/O.
+    /// If the key is empty or has a dot in its base name (it would be read back as another key); if it equals the
+    /// previous sample's key (both would be read back as one sample); if the label is `u32::MAX`, which means none;
+    /// I/O.
     pub fn append(
         &mut self,
         key: &str,
@@ -56,15 +57,15 @@ impl ShardWriter {
         }
     }
 
-    /// Bytes of the members so far, with their headers and padding.
+    /// Bytes written so far, including headers and padding.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Closes the archive, waits until it is on the disk, and puts it under its name.
+    /// Completes the archive, waits until it is on the disk, and gives it its name.
     ///
     /// # Errors
-    /// I/O; there is no shard then.
+    /// I/O; then no shard is left.
     pub fn finish(self) -> Result<(), ShardError> {
         let ShardWriter { path, archive, .. } = self;
         let finish = || {

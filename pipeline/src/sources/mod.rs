@@ -1,16 +1,17 @@
-//! Where the bytes of samples lie. A new kind of source is a file here and a line in [`KINDS`].
+//! The kinds of sources. A new kind takes a file here and a line in [`KINDS`].
 //!
 //! | file | source |
 //! |---|---|
 //! | `tar` | a WebDataset tar, mapped |
-//! | `zip` | a zip of images: stored members mapped, deflated ones inflated |
-//! | `parquet` | a Hugging Face parquet: plain values mapped, compressed ones unpacked once into the cache folder |
+//! | `zip` | a zip of images; stored members are mapped, deflated ones inflated |
+//! | `parquet` | a Hugging Face Parquet file; plain values are mapped, compressed ones unpacked once into the cache folder |
 //! | `folder` | a folder of image files, listed once, read file by file |
-//! | `remote` | a tar, a zip or a parquet in a bucket or on a web server, fetched into the cache folder |
-//! | `plain_file` | what the kinds whose samples lie in one file as they are have in common |
+//! | `remote` | a tar, zip or Parquet file in a bucket or on a web server, fetched into the cache folder |
+//! | `plain_file` | the common part of kinds whose samples are stored verbatim in one file |
 //!
-//! A kind lists its samples in an [`Index`], once: offset, length, checksum, label and key of each. From then on a source is its index
-//! and a way from a record to bytes, [`Source::fetch`]; what numbers, order, labels and errors are is the same for all ([`crate::shards`]).
+//! A kind lists its samples once, in an [`Index`]: offset, length, checksum, label and key of each. After that, a
+//! source is its index and a way to get a record's bytes, [`Source::fetch`]. Numbering, order, labels and errors are
+//! the same for all kinds ([`crate::shards`]).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -34,13 +35,13 @@ mod zip;
 
 /// A kind of source: how one is known, and how it is opened.
 pub(crate) trait Kind: Sync {
-    /// Whether what lies at `path` is one. `head` is how a file begins; `None` for a folder.
+    /// Whether the file or folder at `path` is of this kind. `head` is the beginning of a file; `None` for a folder.
     fn claims(&self, path: &Path, head: Option<&[u8]>) -> bool;
 
-    /// Maps or lists it, and indexes it where there is no fresh index yet.
+    /// Maps or lists the source, and indexes it if it has no fresh index.
     ///
     /// # Errors
-    /// It is damaged, holds no image, or cannot be read.
+    /// If it is damaged, has no images or cannot be read.
     fn open(&self, path: &Path, opening: &Opening<'_>) -> Result<Opened, ShardError>;
 }
 
@@ -55,14 +56,14 @@ pub(crate) struct Opened {
 
 /// From records to bytes. One source serves all threads.
 pub(crate) trait Source: fmt::Debug + Send + Sync {
-    /// Size of all that the source holds, in bytes.
+    /// Size of the source, in bytes.
     fn bytes(&self) -> u64;
 
-    /// Asks the system to bring a sample's bytes into memory, and returns at once.
+    /// Asks the system to load a sample's bytes into memory, without waiting.
     fn read_ahead(&self, sample: Indexed<'_>);
 
-    /// Whether [`fetch`](Self::fetch) may wait for a disk or a network for longer than a page fault takes, so that it is the read
-    /// stage that calls it, and no worker.
+    /// Whether [`fetch`](Self::fetch) may wait for a disk or a network for longer than a page fault. Then the read
+    /// stage calls it instead of a worker.
     fn waits(&self) -> bool {
         false
     }
@@ -72,37 +73,38 @@ pub(crate) trait Source: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Room that it takes in the cache, where it is remote, in bytes.
+    /// Size in the cache, in bytes, if it is remote.
     fn cached_bytes(&self) -> u64 {
         0
     }
 
-    /// Begins to fetch it, where it is remote, and returns at once.
+    /// Starts to fetch it if it is remote, without waiting.
     fn bring_near(&self) {}
 
-    /// Lets go of what was fetched, which may make room for others; samples that are read later fetch it again.
+    /// Releases fetched data, so that others can take its place in the cache. Reading another sample fetches it again.
     fn let_go(&self) {}
 
     /// A sample's bytes: borrowed from a mapping, or in `buffer`, whose contents are overwritten.
     ///
     /// # Errors
-    /// They are not those that were indexed, or cannot be read.
+    /// If they are not those that were indexed, or cannot be read.
     fn fetch(&self, sample: Indexed<'_>, buffer: Vec<u8>) -> Result<Cow<'_, [u8]>, ReadCause>;
 
-    /// Whether what was read of borrowed bytes until now came from the source; reads none of them.
+    /// Checks that the borrowed bytes read so far came from the source, without reading any.
     ///
     /// # Errors
-    /// It did not.
+    /// If they did not.
     fn check_borrowed(&self, _sample: Indexed<'_>) -> Result<(), ReadCause> {
         Ok(())
     }
 
-    /// Why the bytes of a sample may be others than those that were indexed, where that is known.
+    /// Why the bytes of a sample may differ from those that were indexed, if known.
     fn why_changed(&self) -> Option<ReadCause> {
         None
     }
 
-    /// The ends of the files' names (`jpg`, `left.png`), by the samples' offsets, where the index's keys don't have them.
+    /// The extensions of the files' names (`jpg`, `left.png`) by the samples' offsets, if the index's keys do not
+    /// include them.
     fn extensions(&self) -> HashMap<u64, String> {
         HashMap::new()
     }

@@ -1,4 +1,4 @@
-//! Samples that lie in one file as they are.
+//! Samples that are stored verbatim in one file.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

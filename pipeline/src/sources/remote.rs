@@ -1,9 +1,9 @@
 //! Shards in buckets and on web servers: fetched whole into the cache folder, and read there as files of their kind.
 //!
-//! The index of a shard stays in the cache folder when the shard itself has to go, so that a set of any size opens without a fetch
-//! from the second time on; and the first time, too, where the indexes lie beside the shards (`train-000.tar.idx`, as `simsiam inspect`
-//! leaves them beside local ones). A shard is held in the cache, safe from other processes, from its first sample until the read stage
-//! says that it is not needed any more.
+//! The index of a shard stays in the cache folder when the shard itself is evicted, so a set of any size opens without
+//! a fetch from the second time on. With indexes next to the shards (`train-000.tar.idx`, as `simsiam inspect` writes
+//! them for local shards), this holds for the first time too. A shard is locked in the cache from its first sample
+//! until the read stage no longer needs it.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 //! Zip archives of images: stored members are read in place, deflated ones are inflated by the worker that decodes them.
 //!
-//! The central directory has everything that the index needs (with zip64, too), so that indexing touches no image. Samples are in the
-//! order of their names, as those of the folder that was zipped. Encrypted members and those of other compressions are no samples.
+//! The central directory (also zip64's) has everything that the index needs, so indexing reads no image. Samples are in
+//! the order of their names, like those of the zipped folder. Encrypted members and those with other compression
+//! methods are not samples.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::{Chunk, FinishedChunk};
-use crate::augment::PixelsMut;
+use crate::augment::{CustomStepError, PixelsMut};
 use crate::batch::SlotWriter;
 use crate::error::PipelineError;
 use crate::operation::{self, FinishedView};
@@ -63,6 +63,8 @@ enum Failure {
     Sample(String),
     /// Its shard cannot be fetched.
     Unreachable(String),
+    /// A step of the consumer's own failed.
+    Step(CustomStepError),
 }
 
 impl From<ReadCause> for Failure {
@@ -117,7 +119,8 @@ impl Worker {
             quarantine,
             clock,
             config: config.clone(),
-            maker: ViewMaker::new(config.recipe.clone(), config.views, config.seed),
+            maker: ViewMaker::new(config.recipe.clone(), config.views, config.seed)
+                .with_steps(config.steps.clone()),
         }
     }
 
@@ -138,6 +141,10 @@ impl Worker {
                 match failure {
                     Failure::Sample(cause) => self.quarantine.add(self.bad(sample, cause))?,
                     Failure::Unreachable(cause) => return Err(PipelineError::Unreachable(cause)),
+                    Failure::Step(error) => {
+                        let place = self.shards.locate(sample).to_string();
+                        return Err(PipelineError::Step { place, error: Box::new(error) });
+                    }
                 }
                 if self.config.order == Order::Sequential || attempt == MAX_SUBSTITUTES {
                     break;
@@ -177,11 +184,12 @@ impl Worker {
         for view in 0..self.config.views {
             let (layout, size) = (self.config.format.layout, slots.size(view));
             let mut pixels = slots.view_mut(slot, view);
-            match &mut pixels {
+            let rendered = match &mut pixels {
                 PixelsMut::U8(out) => views.render(view, layout, out),
                 PixelsMut::F16(out) => views.render(view, layout, out),
                 PixelsMut::F32(out) => views.render(view, layout, out),
-            }
+            };
+            rendered.map_err(Failure::Step)?;
             if let Some(operation) = &self.config.operation {
                 let label = encoded.label;
                 let rng = operation::stream(self.config.seed, epoch, sample, view);

@@ -1,4 +1,4 @@
-//! The folder that is filled.
+//! The target folder.
 
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};

@@ -30,21 +30,21 @@ mod report;
 /// How to write images.
 #[derive(Debug, Clone)]
 pub struct UnpackOptions {
-    /// What is written of each image.
+    /// The format of the written images.
     pub format: UnpackFormat,
-    /// Only these samples. Default: all.
+    /// The samples to write. Default: all.
     pub chosen: Option<SampleSet>,
-    /// Threads that read and decode. Default: as many as the machine has cores.
+    /// Threads that read and decode. Default: the number of cores.
     pub threads: usize,
 }
 
-/// What is written of each image.
+/// The format of the written images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnpackFormat {
-    /// The file as it was packed, byte for byte, with its own extension.
+    /// The original file, byte for byte, with its own extension.
     #[default]
     Original,
-    /// The decoded pixels, those that augmentation sees, as a PNG.
+    /// The decoded pixels, as augmentation receives them, as a PNG.
     Png,
 }
 
@@ -55,20 +55,20 @@ impl Default for UnpackOptions {
     }
 }
 
-/// How far [`unpack`] has come.
+/// The progress of [`unpack`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnpackProgress {
     /// Samples written or left out.
     pub done: u64,
-    /// Samples that were asked for.
+    /// Samples to write.
     pub total: u64,
 }
 
-/// Writes the images of `set` into `out`, which is made if need be: in a folder for each class, images without a label in
-/// `out` itself. Images that cannot be used are left out and listed.
+/// Writes the images of `set` into `out`, which is created if it does not exist: into a folder per class, or into `out`
+/// itself for images without a label. Unusable images are left out and listed.
 ///
 /// # Errors
-/// `out` holds something already, or cannot be written.
+/// If `out` is not empty or cannot be written.
 pub fn unpack(
     set: &ShardSet,
     out: &Path,

@@ -1,4 +1,4 @@
-//! Where an image goes: names that any file can have, below the target whatever the key is.
+//! The paths of images: valid file names below the target for any key.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};

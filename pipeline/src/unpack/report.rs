@@ -1,4 +1,4 @@
-//! What unpacking wrote, left out, or stopped at.
+//! Results and errors of unpacking.
 
 use std::path::PathBuf;
 
@@ -8,14 +8,14 @@ use super::folder::Written;
 use crate::inspect::UnusableSample;
 use crate::shards::{Location, ShardError};
 
-/// What [`unpack`](super::unpack) wrote.
+/// The result of [`unpack`](super::unpack).
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct UnpackReport {
     /// Files written.
     pub images: u64,
-    /// Those in class folders.
+    /// Files written into class folders.
     pub labelled: u64,
-    /// Those whose name is not their key's: another file had it already, or no file can have it.
+    /// Files with a changed name, because another file had the key's name or it is not valid as a file name.
     pub renamed: u64,
     /// Images that could not be read, decoded or named.
     pub left_out: Vec<UnusableSample>,
@@ -37,7 +37,7 @@ impl UnpackReport {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnpackError {
-    /// The target holds something, which might be overwritten or taken for unpacked images.
+    /// The target is not empty: its files could be overwritten, or be mistaken for unpacked images.
     #[error("{}: is not empty (found {found})", .path.display())]
     NotEmpty {
         /// The target folder.
@@ -45,8 +45,8 @@ pub enum UnpackError {
         /// The first name in it.
         found: String,
     },
-    /// The target is no folder.
-    #[error("{}: is no folder", .path.display())]
+    /// The target is not a folder.
+    #[error("{}: is not a folder", .path.display())]
     NotAFolder {
         /// The target.
         path: PathBuf,

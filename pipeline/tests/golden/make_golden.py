@@ -17,6 +17,7 @@ import numpy as np
 import PIL
 import torchvision
 from PIL import Image, ImageDraw, ImageFilter
+from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
 HERE = Path(__file__).parent
@@ -96,6 +97,13 @@ def resize_cases(golden):
     golden.case("resize", source, F.resized_crop(source, 5, 9, 80, 100, [64, 64]), top=5, left=9, height=80, width=100, size=64)
 
 
+def reduced_box(denominator, left, top, width, height):
+    """The whole pixels of a reduced image that a box touches, and the box within them."""
+    right, bottom = (left + width) / denominator, (top + height) / denominator
+    outer = (left // denominator, top // denominator, math.ceil(right), math.ceil(bottom))
+    return outer, (left / denominator - outer[0], top / denominator - outer[1], right - outer[0], bottom - outer[1])
+
+
 def reduced_cases(golden):
     """Boxes of an image that was decoded at a fraction of its size; the filter sees the pixels that the box touches."""
     for number, (denominator, left, top, width, height, size) in enumerate([
@@ -104,14 +112,41 @@ def reduced_cases(golden):
         (8, 3, 5, 780, 570, 32), (8, 77, 91, 300, 400, 24), (8, 1, 1, 6, 6, 16), (8, 100, 6, 640, 594, 33),
     ]):
         source = picture(101, 75, 900 + number)
-        right, bottom = (left + width) / denominator, (top + height) / denominator
-        outer = (left // denominator, top // denominator, math.ceil(right), math.ceil(bottom))
-        box = (left / denominator - outer[0], top / denominator - outer[1], right - outer[0], bottom - outer[1])
+        outer, box = reduced_box(denominator, left, top, width, height)
         expected = source.crop(outer).resize((size, size), Image.Resampling.BILINEAR, box=box)
         golden.case(
             "reduced", source, expected,
             top=top, left=left, height=height, width=width, size=size, denominator=denominator,
         )
+
+
+def interpolation_cases(golden):
+    """The other filters: boxes at odd places, edges of black and white (a cubic filter overshoots), reduced images, evaluation."""
+    board = Image.fromarray((np.indices((60, 80)).sum(0) // 5 % 2 * 255).astype(np.uint8)).convert("RGB")
+    sources = [  # (left, top, width, height)
+        (picture(137, 91, 137 * 1000 + 91), [(0, 0, 137, 91), (13, 7, 64, 70), (60, 45, 70, 1), (1, 1, 9, 6)]),
+        (picture(32, 32, 32 * 1000 + 32), [(0, 0, 32, 32), (5, 3, 20, 20), (12, 10, 14, 15), (31, 31, 1, 1)]),
+        (board, [(0, 0, 80, 60), (3, 4, 31, 29), (7, 1, 8, 50)]),
+    ]
+    for name in ("bicubic", "box"):
+        mode = InterpolationMode[name.upper()]
+        for source, boxes in sources:
+            for left, top, w, h in boxes:
+                for size in (24, 33):
+                    expected = F.resized_crop(source, top, left, h, w, [size, size], mode)
+                    golden.case(name, source, expected, top=top, left=left, height=h, width=w, size=size, interpolation=name)
+        for denominator, left, top, w, h, size in [(2, 13, 7, 101, 70, 24), (4, 3, 1, 9, 290, 16), (8, 77, 91, 300, 400, 24)]:
+            source = picture(101, 75, 900)
+            outer, box = reduced_box(denominator, left, top, w, h)
+            expected = source.crop(outer).resize((size, size), Image.Resampling[name.upper()], box=box)
+            golden.case(
+                name, source, expected, top=top, left=left, height=h, width=w, size=size, denominator=denominator,
+                interpolation=name,
+            )
+        for width, height, resize, size in [(137, 91, 37, 32), (33, 50, 32, 32)]:
+            source = picture(width, height, width * 1000 + height)
+            expected = F.center_crop(F.resize(source, resize, mode), [size, size])
+            golden.case(name, source, expected, resize=resize, size=size, interpolation=name)
 
 
 def evaluation_cases(golden):
@@ -243,8 +278,6 @@ def without_segment(jpeg, marker):
 
 def decode_cases(golden):
     (HERE / "files").mkdir(exist_ok=True)
-    for old in (HERE / "files").iterdir():
-        old.unlink()
     source = picture(61, 45, 21)
     gray = source.convert("L")
     cmyk = source.convert("CMYK")
@@ -328,6 +361,7 @@ def main():
     reduced_cases(golden)
     level_cases(golden)
     affine_cases(golden)
+    interpolation_cases(golden)
     (HERE / "pixels.bin").write_bytes(golden.pixels)
     versions = {"pillow": PIL.__version__, "torchvision": torchvision.__version__.split("+")[0]}
     cases = ",\n".join(json.dumps(case) for case in golden.cases)

@@ -1,11 +1,12 @@
 //! The loader that other programs embed: epochs, state, formats, and a step of their own.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
-use simsiam_pipeline::augment::PixelsMut;
+use simsiam_pipeline::augment::{Chance, Crop, CustomStep, CustomView, NamedStep, PixelsMut, Step, Views};
 use simsiam_pipeline::loader::{LoaderBuilder, StateError};
 use simsiam_pipeline::{
     Dtype, FinishedView, LastBatch, Layout, Loader, LoaderState, Order, Part, Recipe, ViewOperation, World,
@@ -215,6 +216,88 @@ fn an_evaluation_may_be_repeated() {
 }
 
 /// Replaces every number by one that tells what the operation was given.
+/// Writes a random byte over a view, or fails.
+#[derive(Debug)]
+struct Paint {
+    fails: bool,
+}
+
+impl CustomStep for Paint {
+    fn apply(&self, view: &mut CustomView<'_>) -> Result<(), Box<dyn Error + Send + Sync>> {
+        if self.fails {
+            return Err("out of paint".into());
+        }
+        assert_eq!(view.pixels.len(), 3 * view.size * view.size);
+        view.pixels.fill(view.rng.below(256) as u8);
+        Ok(())
+    }
+}
+
+/// A list whose step `paint` comes last, or before an inversion.
+fn painted(fixture: &Fixture, after: &[Step]) -> LoaderBuilder {
+    let crop = Step::Crop(Crop::random_resized((0.2, 1.0)));
+    let paint = Step::Custom(NamedStep { name: "paint".into(), p: 0.5 });
+    let steps = [&[crop, paint], after].concat();
+    let views = vec![Views { count: 2, size: None, steps }];
+    let recipe = Recipe { crop: None, views, ..Recipe::cifar10().evaluation() };
+    Loader::training([fixture.pattern()], recipe, 8).seed(42).dtype(Dtype::U8)
+}
+
+#[test]
+fn a_custom_step_runs_at_its_place_with_its_own_stream() {
+    let fixture = Fixture::new(16, &[]);
+    let first = |builder: LoaderBuilder, workers| {
+        let builder = builder.workers(workers).step("paint", Arc::new(Paint { fails: false }));
+        builder.build().unwrap().epoch(0).unwrap().next().unwrap().unwrap()
+    };
+    let last = first(painted(&fixture, &[]), 1);
+    let inverted = first(painted(&fixture, &[Step::Invert(Chance { p: 1.0 })]), 3);
+    let mut colours = Vec::new();
+    for view in 0..2 {
+        let pairs = last.view::<u8>(view).chunks(3072).zip(inverted.view::<u8>(view).chunks(3072));
+        for (before, after) in pairs {
+            assert!(before.iter().zip(after).all(|(before, after)| *before == 255 - after));
+            colours.extend(before.iter().all(|value| *value == before[0]).then_some(before[0]));
+        }
+    }
+    colours.sort_unstable();
+    colours.dedup();
+    assert!((4..=12).contains(&colours.len()), "half of 16 views, each of its own: {colours:?}");
+    let again = first(painted(&fixture, &[]), 3);
+    assert!((0..2).all(|view| again.view::<u8>(view) == last.view::<u8>(view)));
+}
+
+#[test]
+fn a_custom_step_that_fails_ends_the_epoch_with_its_name_and_place() {
+    let fixture = Fixture::new(16, &[]);
+    let builder = painted(&fixture, &[]).step("paint", Arc::new(Paint { fails: true }));
+    let mut loader = builder.build().unwrap();
+    for _ in 0..2 {
+        let mut batches = loader.epoch(0).unwrap();
+        let error = batches.next().unwrap().err().expect("it fails").to_string();
+        assert!(error.contains("shard "), "{error}");
+        assert!(
+            error.ends_with("custom step `paint` (augmentation views[0].steps[1]): out of paint"),
+            "{error}"
+        );
+        assert!(batches.next().is_none());
+    }
+    assert!(loader.quarantine().list().is_empty(), "nothing is wrong with the images");
+}
+
+#[test]
+fn custom_steps_are_those_that_the_recipe_names() {
+    let fixture = Fixture::new(16, &[]);
+    let error = |builder: LoaderBuilder| builder.build().err().expect("they differ").to_string();
+    let missing = error(painted(&fixture, &[]));
+    assert!(
+        missing.starts_with("augmentation views[0].steps[1]: no custom step `paint` was given"),
+        "{missing}"
+    );
+    let unnamed = error(loader(&fixture).step("paint", Arc::new(Paint { fails: false })));
+    assert!(unnamed.starts_with("custom step `paint` is not in the recipe"), "{unnamed}");
+}
+
 #[derive(Debug)]
 struct Stamp;
 

@@ -1,5 +1,5 @@
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypedDict, final, type_check_only
 
@@ -135,6 +135,10 @@ class Loader:
         Whether the process may get a handler for SIGBUS with the first loader. With it a shard that shrinks while it is read gives bad
         samples; every other SIGBUS goes to the handler that was there before, ``faulthandler``'s included. False: none is
         installed, and samples are copied out of the shards by reading, with the same bytes and the same bad samples.
+    steps:
+        Steps of your own by the names that the recipe lists (``{"custom": {"name": "fog", "p": 0.5}}`` among a view's steps): callables
+        ``step(view, rng)``, with a NumPy array of size x size x 3 bytes, which they change or in whose place they return another, and
+        a ``numpy.random.Generator`` of this view alone. They run on the workers, one at a time for they hold the GIL.
 
     Raises
     ------
@@ -169,6 +173,7 @@ class Loader:
         cache_dir: _Path | None = None,
         cache_size: int | None = None,
         fault_handler: bool = True,
+        steps: dict[str, Callable[[Any, Any], Any]] | None = None,
     ) -> Self: ...
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]: ...
     def __iter__(self) -> Epoch: ...

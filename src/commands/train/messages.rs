@@ -45,7 +45,7 @@ pub(super) fn introduce(
             "# this run is finished by --stop-when '{rule}', after step {step}; another rule, or `never`, lets it go on"
         ));
     } else if counters.step > 0 {
-        console.line(format_args!("# goes on after step {step}"));
+        console.line(format_args!("# resumed after step {step}"));
     }
 }
 
@@ -69,8 +69,10 @@ pub(super) fn conclude(console: &Console, outcome: &Outcome, run: &Run) {
     }
     match outcome {
         Outcome::Interrupted(_) => {
-            console
-                .line(format_args!("interrupted and saved; go on with: {} train --resume {path}", program()));
+            console.line(format_args!(
+                "interrupted and saved; continue with: {} train --resume {path}",
+                program()
+            ));
         }
         Outcome::Collapsed(_) => {
             console.line(format_args!("stopped after the collapse, and saved in {path}"));
@@ -102,7 +104,7 @@ pub(super) fn new_schedule(config: &TrainConfig, before: u64, step: u64, steps_p
         Schedule::new(&config, steps_per_epoch).at(step).base
     };
     format!(
-        "# {} instead of {before}: the schedule is drawn anew over all of them; the learning rate after step {} is {:.6} instead of {:.6}",
+        "# {} instead of {before}: the schedule is recomputed for all of them; the learning rate after step {} is {:.6} instead of {:.6}",
         counted(config.epochs, "epoch"),
         thousands(step),
         rate(config.epochs),
@@ -123,7 +125,7 @@ pub(super) fn warn_of_memory(config: &TrainConfig, processes: usize) {
     {
         let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
         tracing::warn!(
-            "a step of {} images with {} takes about {:.0} GiB, and {:.1} can be had: a smaller --batch-size, --arch or --preset fits",
+            "a step of {} images with {} needs about {:.0} GiB, but {:.1} are free: use a smaller --batch-size, --arch or --preset",
             images,
             config.arch,
             gib(needed),

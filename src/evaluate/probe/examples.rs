@@ -14,7 +14,7 @@ use crate::data::Source;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProbeViews {
-    /// The plain view of each image: features are computed once and kept in memory
+    /// The evaluation view of each image: features are computed once and kept in memory
     Cached,
     /// A new random crop and flip of each image in each epoch, as the paper does; every epoch runs the encoder
     Augmented,

@@ -35,9 +35,9 @@ pub enum ProbeOptimizer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// As a cosine to 0
+    /// A cosine to 0
     Cosine,
-    /// To a tenth after 60 % and to a hundredth after 80 % of the epochs
+    /// A tenth after 60 % and a hundredth after 80 % of the epochs
     Steps,
 }
 

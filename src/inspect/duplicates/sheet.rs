@@ -6,16 +6,13 @@ use simsiam_pipeline::decode::Decoder;
 use super::origin::ImageSet;
 use super::pixels::decoded;
 use super::report::{Duplicate, Kind, Pairs, Report};
-use crate::canvas::{BLACK, Canvas, LETTER_HEIGHT, WHITE, fitted, shortened};
+use crate::canvas::{BLACK, Canvas, LINE, WHITE, fitted, shortened};
 
 /// Side of the square that an image is fitted into, in pixels.
 const TILE: u32 = 160;
 /// Pixels between things that belong together, and around a card.
 const GAP: u32 = 8;
 const MARGIN: u32 = 16;
-/// Pixels a pixel of a letter.
-const SCALE: u32 = 2;
-const LINE: u32 = (LETTER_HEIGHT + 3) * SCALE;
 /// A card has a line above its two images and two lines below each.
 const CARD: (u32, u32) = (2 * TILE + 3 * GAP, TILE + 3 * LINE + 4 * GAP);
 const COLUMNS: u32 = 4;
@@ -39,12 +36,7 @@ pub fn contact_sheet(report: &Report, top: usize, own: &ImageSet, val: Option<&I
             Kind::Val => ("validation", [val, val]),
         };
         let shown = list.pairs.len().min(top);
-        canvas.text(
-            &format!("{title}: {shown} of {} pairs", list.pairs.len()),
-            (MARGIN, above),
-            SCALE,
-            BLACK,
-        );
+        canvas.text(&format!("{title}: {shown} of {} pairs", list.pairs.len()), (MARGIN, above), BLACK);
         above += LINE + MARGIN;
         for (place, pair) in (0..).zip(&list.pairs[..shown]) {
             let mut image =
@@ -68,7 +60,7 @@ fn draw_pair(
 ) {
     canvas.fill((left, top), CARD, CARD_COLOR);
     let heading = format!("{number}: {:.4} {:.2} {}", pair.similarity, pair.correlation, pair.remark());
-    canvas.text(&heading, (left + GAP, top + GAP), SCALE, BLACK);
+    canvas.text(&heading, (left + GAP, top + GAP), BLACK);
     let top = top + GAP + LINE;
     let class_color = if pair.labels_differ() { WARNING } else { FAINT };
     for ((side, image), place) in (0..).zip(images).zip(&pair.images) {
@@ -79,12 +71,7 @@ fn draw_pair(
             let centred = (left + (TILE - image.width()) / 2, top + (TILE - image.height()) / 2);
             canvas.place(&image, centred);
         }
-        canvas.text(&shortened(&place.at.key, TILE, SCALE), (left, top + TILE + GAP), SCALE, BLACK);
-        canvas.text(
-            &shortened(&place.class(), TILE, SCALE),
-            (left, top + TILE + GAP + LINE),
-            SCALE,
-            class_color,
-        );
+        canvas.text(&shortened(&place.at.key, TILE), (left, top + TILE + GAP), BLACK);
+        canvas.text(&shortened(&place.class(), TILE), (left, top + TILE + GAP + LINE), class_color);
     }
 }

@@ -182,7 +182,7 @@ fn a_rank_that_is_killed_or_stands_still_ends_all() {
             let told = "error: rank 1 on ";
             let told: Vec<_> = printed.lines().filter(|line| line.starts_with(told)).collect();
             let [told] = told[..] else { panic!("{printed}") };
-            assert!(told.contains(" has given no sign of life for 3 s; rank 0 on "), "{told}");
+            assert!(told.contains(" has not responded for 3 s; rank 0 on "), "{told}");
         }
     }
 }
@@ -203,7 +203,7 @@ fn a_signal_to_one_rank_saves_all_and_they_go_on() {
     let printed = text(&output);
     assert_eq!(output.status.code(), Some(130), "{printed}");
     assert_eq!(printed.matches("\nsaved step-").count(), 1, "{printed}");
-    assert_eq!(printed.matches("interrupted and saved; go on with: ").count(), 1, "{printed}");
+    assert_eq!(printed.matches("interrupted and saved; continue with: ").count(), 1, "{printed}");
     assert!(has_ended(&run));
     succeed(&mut ranks(2, &resume(&fixture, "run")).unwrap());
     assert_eq!(fixture.metrics("run"), fixture.metrics("whole"));

@@ -1,12 +1,12 @@
-//! Which of the processor's instructions the kernels use: a limit for comparing them, for the bits are the same.
+//! Limits the instruction set of the kernels. Results have the same bits with each; the limit serves comparisons.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// A set of instructions that kernels are written for, from what every processor has upwards.
+/// The instruction sets that kernels are written for, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Instructions {
-    /// Those of every processor of the target.
+    /// The target's baseline.
     Scalar,
     /// AVX2 with fused multiply-add.
     Avx2,
@@ -26,7 +26,7 @@ impl Instructions {
         Self::Scalar
     }
 
-    /// Keeps all kernels of this process to this set from now on, or to the best that the processor has below it.
+    /// Limits all kernels of this process to this set from now on, or to the best lower set that the processor has.
     pub fn limit(self) {
         MOST.store(self as u8, Ordering::Relaxed);
     }

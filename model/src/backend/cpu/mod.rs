@@ -1,7 +1,7 @@
 //! The operations on dfdx's `Cpu`, on rayon's current pool.
 //!
-//! Work is cut into parts by the shapes alone, never by the number of threads, and partial sums are added in a fixed
-//! order: results are the same bits for any number of threads.
+//! Work is divided by shapes alone, never by the number of threads, and partial sums are added in a fixed order.
+//! Results have the same bits for any number of threads.
 
 use std::cell::Cell;
 
@@ -52,14 +52,15 @@ mod adamw;
 
 mod feed;
 
-/// How the CPU computes.
+/// The CPU's precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// Single precision.
     #[default]
     F32,
-    /// Images between layers, and the factors of convolutions and linear layers, rounded to bf16; sums, statistics and
-    /// parameters in single precision. It halves the memory of images and takes more time than [`Precision::F32`].
+    /// Images between layers, and the factors of convolutions and linear layers, are rounded to bf16; sums, statistics
+    /// and parameters are in single precision. This halves the memory of images and takes more time than
+    /// [`Precision::F32`].
     Bf16,
 }
 
@@ -67,7 +68,7 @@ thread_local! {
     static PRECISION: Cell<Precision> = const { Cell::new(Precision::F32) };
 }
 
-/// Does `work` on a CPU that computes in `precision` meanwhile, for this thread.
+/// Runs `work` on a CPU that computes in `precision`, on this thread.
 pub fn in_precision<R>(precision: Precision, work: impl FnOnce(&Cpu) -> R) -> R {
     /// Also when the work panics.
     struct Restored(Precision);

@@ -1,4 +1,4 @@
-//! Gradients of the parts of a batch, kept apart: see [`SumOrder::Fixed`](crate::collective::SumOrder::Fixed).
+//! Separate gradients of the parts of a batch: see [`SumOrder::Fixed`](crate::collective::SumOrder::Fixed).
 
 /// Adds the gradient of each of `parts` equal parts of the batch, of `len` values, to its own range of `gradient`, which may be
 /// empty before. `inputs` are values of the batch's images, one image's after the other's.

@@ -1,7 +1,7 @@
 //! The product of two matrices, on the calling thread.
 //!
-//! The right factor is packed into panels as wide as a register tile, the left one into panels as high; a left factor
-//! whose rows are contiguous is read where it is.
+//! The right factor is packed into panels of a register tile's width, the left one into panels of its height. A left
+//! factor with contiguous rows is read in place.
 
 use std::cell::RefCell;
 use std::ops::Range;

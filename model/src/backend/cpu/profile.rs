@@ -1,7 +1,7 @@
-//! Where a step's time goes: calls, time, arithmetic and traffic of each operation and shape.
+//! Profiles a step: calls, time, arithmetic and memory traffic of each operation and shape.
 //!
-//! Off until [`start`] or [`observe`] is called; then an operation pays for two looks at the clock and one at a table, else for the
-//! load of one flag.
+//! Off until [`start`] or [`observe`] is called. Then an operation costs two clock readings and a table look-up;
+//! otherwise, the load of one flag.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -22,7 +22,7 @@ pub struct OperationProfile {
     pub operation: &'static str,
     /// Its sizes, such as `128x16x32x32 -> 16, 3x3`.
     pub shape: String,
-    /// What its calls add up to.
+    /// The totals of its calls.
     pub totals: Totals,
 }
 
@@ -31,11 +31,11 @@ pub struct OperationProfile {
 pub struct Totals {
     /// Number of calls.
     pub calls: u64,
-    /// Time on the clock.
+    /// Wall-clock time.
     pub time: Duration,
-    /// Additions and multiplications that the definition asks for.
+    /// Additions and multiplications by the operation's definition.
     pub flops: f64,
-    /// Bytes of the operands that must be read and results that must be written, once each.
+    /// Bytes of the operands and results, counted once each.
     pub bytes: f64,
 }
 
@@ -47,22 +47,22 @@ pub(super) struct Work {
     pub(super) values: usize,
 }
 
-/// Is told of each call of an operation: its name, when it began, and how long it took.
+/// A callback for each call of an operation: its name, start and duration.
 pub type Observer = fn(&'static str, Instant, Duration);
 
-/// Tells `observer` of each call from now on, on the thread of the call. The first observer stays.
+/// Calls `observer` for each call from now on, on the thread of the call. Only the first observer is registered.
 pub fn observe(observer: Observer) {
     let _ = OBSERVER.set(observer);
     LISTENERS.fetch_or(IS_OBSERVED, Ordering::Relaxed);
 }
 
-/// Empties the table and begins to record.
+/// Clears the table and starts recording.
 pub fn start() {
     table().clear();
     LISTENERS.fetch_or(TABLE_IS_ON, Ordering::Relaxed);
 }
 
-/// Ends recording and returns the table, the longest time first.
+/// Stops recording and returns the table, longest time first.
 pub fn stop() -> Vec<OperationProfile> {
     LISTENERS.fetch_and(!TABLE_IS_ON, Ordering::Relaxed);
     let entries = std::mem::take(&mut *table()).into_iter();

@@ -1,4 +1,4 @@
-//! The elements of a CPU tensor as one slice, and new ones that are written once.
+//! The elements of a CPU tensor as one slice, and new tensors whose elements are written once.
 
 use std::mem::MaybeUninit;
 

@@ -1,4 +1,4 @@
-//! bf16 on the device: images in the device's format, and what products take of parameters and features.
+//! bf16 on the device: images in the device's format, and the factors of products.
 
 use dfdx::prelude::*;
 use dfdx::tensor::CudaError;

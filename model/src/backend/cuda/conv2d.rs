@@ -1,4 +1,4 @@
-//! Convolution by cuDNN, whose fastest way is looked for once for each shape and direction.
+//! Convolution by cuDNN, whose fastest algorithm is searched once per shape and direction.
 
 use std::collections::HashMap;
 use std::ptr::from_ref;

@@ -8,7 +8,7 @@ use dfdx::tensor::CudaError;
 
 use super::runtime::locked;
 
-/// Why there is no device to train on.
+/// Why the device cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A library is missing, or lacks a function.
@@ -16,21 +16,21 @@ pub enum StartError {
     Library {
         /// The library.
         file: &'static str,
-        /// What the loader says.
+        /// The loader's message.
         cause: String,
         /// What to install.
         advice: &'static str,
     },
-    /// The driver knows an older CUDA than the program was built for.
+    /// The driver supports only an older CUDA than the program needs.
     #[error("the NVIDIA driver knows CUDA {found}, this program needs 13.0: install driver 580 or later")]
     OldDriver {
-        /// What it knows.
+        /// The version that it supports.
         found: String,
     },
-    /// There is none, or it can't be used.
+    /// There is no device, or it cannot be used.
     #[error("no CUDA device can be used ({0}): is there an NVIDIA GPU, and does `nvidia-smi` list it?")]
     NoDevice(String),
-    /// Something on the device doesn't work.
+    /// The device failed at the start.
     #[error("the CUDA device failed to start: {0}")]
     Device(String),
 }
@@ -50,19 +50,19 @@ impl StartError {
     }
 }
 
-/// A device's failure in the middle of its work.
+/// A failure of the device while it works.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DeviceError {
     /// Its memory is full.
     #[error("the GPU's memory is full: lower --batch-size")]
     OutOfMemory,
-    /// Anything else.
+    /// Any other failure.
     #[error("{0}")]
     Failed(String),
 }
 
 impl DeviceError {
-    /// What the text of a panic or of dfdx's error means; `None` if it is not the device's.
+    /// The error that the text of a panic or of a dfdx error stands for; `None` if it is not the device's.
     pub fn of(text: &str) -> Option<Self> {
         const SIGNS: [&str; 4] = ["the device failed", "CUDA_ERROR", "CUBLAS_STATUS", "CUDNN_STATUS"];
         const FULL: [&str; 4] =
@@ -84,9 +84,9 @@ pub(super) fn of_driver(what: &str, error: DriverError) -> CudaError {
     }
 }
 
-/// Runs what computes on the device. Its operators panic when it fails, as dfdx's do; those panics become errors here, and
-/// others go on. Where the device can no longer even free memory, so that a second panic would abort the program, it says
-/// the first's text and exits with code 1.
+/// Runs work on the device. Its operators panic when it fails, like dfdx's; those panics become errors here, and others
+/// are resumed. If the device can no longer even free memory, so that a second panic would abort the program, it prints
+/// the first panic's text and exits with code 1.
 ///
 /// # Errors
 /// If the device fails.

@@ -1,4 +1,4 @@
-//! Batches go to the device from pinned memory, on a stream of their own, while the last step computes.
+//! Sends batches to the device from pinned memory, on a separate stream, while the previous step computes.
 
 use std::iter::once;
 use std::ptr::null_mut;

@@ -1,9 +1,9 @@
-//! The functions of CUDA that dfdx is linked to, found when the program starts instead of before it.
+//! Loads the CUDA functions that dfdx is linked to at run time, instead of at program start.
 //!
-//! dfdx's cudarc names libcuda, libcublas and libnvrtc to the linker: a program so made does not start where one of them is
-//! missing, not even to say so. Here each function that it calls is defined once more, as a jump to where [`load`] found
-//! it; the linker takes these, and the program needs none of the libraries to start. Before [`load`], and for a library
-//! that is missing, the jump leads to a function that returns an error.
+//! dfdx's cudarc links libcuda, libcublas and libnvrtc: such a program does not start if one of them is missing, not
+//! even to report it. Here each function that it calls is defined again, as a jump to the address that [`load`] found.
+//! The linker uses these definitions, so the program starts without the libraries. Before [`load`], and for a missing
+//! library, the jump leads to a function that returns an error.
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering};

@@ -1,7 +1,7 @@
 //! The operations on dfdx's `Cuda`: convolution by cuDNN, the linear layer by cuBLAS, the rest by the project's own
-//! kernels, all on the stream that dfdx computes on, so that everything is in order.
+//! kernels, all on dfdx's stream, and therefore in order.
 //!
-//! [`start`] gives the device; there is one a process. docs/cuda.md says how it is built and what was tried how.
+//! [`start`] gives the device, one per process. docs/cuda.md describes how to build it and how it was tested.
 
 mod late;
 
@@ -38,7 +38,7 @@ mod adamw;
 
 mod feed;
 
-/// How products are computed.
+/// The precision of products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Single precision throughout.

@@ -1,4 +1,4 @@
-//! Batch norm: sums in parts of a channel, then a block for each channel, then every value.
+//! Batch norm: sums over parts of a channel, then a block per channel, then every value.
 
 use super::{Layout, Queue, Values, ValuesMut, count, grid_of, launch};
 use crate::backend::{Activation, Format};

@@ -1,4 +1,4 @@
-//! Images, filters and matrices between single precision and bf16.
+//! Converts images, filters and matrices between single precision and bf16.
 
 use super::{Layout, Queue, Values, ValuesMut, grid_of, launch};
 use crate::backend::Format;

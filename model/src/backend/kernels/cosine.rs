@@ -1,4 +1,4 @@
-//! [`CosineKernel`](crate::backend::CosineKernel)'s sums, a block of threads a row.
+//! [`CosineKernel`](crate::backend::CosineKernel)'s sums, with a block of threads per row.
 
 use super::{Queue, Values, ValuesMut, count, launch};
 

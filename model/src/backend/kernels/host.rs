@@ -1,4 +1,4 @@
-//! The kernels as C++ on the host, compiled once for all tests; skipped with a line where there is no compiler.
+//! The kernels compiled as C++ on the host, once for all tests; without a compiler, tests print a line and skip.
 
 use std::ffi::c_void;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The update of [`LarsKernel`](crate::backend::LarsKernel): first the norms' parts, then the update.
+//! The update of [`LarsKernel`](crate::backend::LarsKernel): partial norms first, then the update.
 
 use super::{Queue, THREADS, Values, ValuesMut, count, grid_of, launch};
 use crate::backend::LarsStep;

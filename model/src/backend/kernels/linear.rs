@@ -1,4 +1,4 @@
-//! The linear layer: its three products as cuBLAS takes them, and the kernels for its bias.
+//! The linear layer: the arguments of its three products for cuBLAS, and the kernels of its bias.
 
 use super::{Queue, Values, ValuesMut, count, grid_of, launch};
 

@@ -1,7 +1,7 @@
-//! How the kernels of `model/cuda/*.cu` are launched: the only place that knows their arguments and grids.
+//! Launches the kernels of `model/cuda/*.cu`: the only code that knows their arguments and grids.
 //!
-//! A [`Queue`] is a device's, or the host's: in the tests the same sources are compiled as C++, so that indices, barriers,
-//! arguments and grids are tried against the CPU's operations without a GPU.
+//! A [`Queue`] belongs to a device or to the host. In tests, the same sources are compiled as C++, so indices,
+//! barriers, arguments and grids are compared with the CPU's operations without a GPU.
 
 mod values;
 pub(crate) use values::{Values, ValuesMut};

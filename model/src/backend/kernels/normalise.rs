@@ -1,4 +1,4 @@
-//! Bytes of [`Pixels`](crate::backend::Pixels) become values on the device.
+//! Converts bytes of [`Pixels`](crate::backend::Pixels) to values on the device.
 
 use super::{Queue, Values, ValuesMut, count, grid_of, launch};
 use crate::backend::Levels;

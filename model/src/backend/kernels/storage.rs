@@ -1,4 +1,5 @@
-//! Where a dfdx CUDA tensor's values are: its storage is private, but what `Debug` writes of it begins with the pointer.
+//! Finds the address of a dfdx CUDA tensor's values. Its storage is private, but its `Debug` output begins with the
+//! pointer.
 
 use std::fmt::{self, Debug, Write};
 

@@ -1,8 +1,8 @@
 //! Ranks that are processes, started by `mpirun` or another launcher of MPI.
 //!
-//! No thread blocks in MPI: an operation is begun, and then asked for until it is done. A thread of its own, the
-//! [`pulse`], can therefore tell the others that this process lives, whatever its main thread is busy with, and
-//! notices when one of them no longer does. One thread at a time calls MPI.
+//! No thread blocks in MPI: an operation is started and then polled. A separate thread, the [`pulse`], can therefore
+//! send heartbeats whatever the main thread does, and notices when another rank stops sending them. One thread at a
+//! time calls MPI.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ pub use trouble::{Member, StartError, Trouble};
 mod wait;
 use wait::Wait;
 
-/// A rank of those that a launcher of MPI started.
+/// A rank started by an MPI launcher.
 pub struct Mpi {
     shared: Arc<Shared>,
     pulse: Mutex<Option<JoinHandle<()>>>,
@@ -63,12 +63,12 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 const ABORT: Duration = Duration::from_secs(5);
 
 impl Mpi {
-    /// Joins the ranks that were started together. A rank that gives no sign of life for `silence` ends all; `tell` is
-    /// told why before that, by the rank that notices.
+    /// Joins the ranks that were started together. If a rank sends no heartbeat for `silence`, the rank that notices
+    /// calls `tell` with the reason and ends all.
     ///
     /// # Errors
-    /// If this process joined before, or MPI cannot be used from two threads. Where MPI cannot reach the other ranks, it
-    /// ends the process itself.
+    /// If this process has already joined, or MPI cannot be used from two threads. If MPI cannot reach the other ranks,
+    /// it ends the process itself.
     pub fn start(
         silence: Duration,
         tell: impl Fn(&Trouble) + Send + Sync + 'static,
@@ -109,7 +109,7 @@ impl Mpi {
         Ok(Self { shared, pulse: Mutex::new(Some(pulse)) })
     }
 
-    /// The machine of each rank.
+    /// The host of each rank.
     pub fn hosts(&self) -> &[String] {
         &self.shared.hosts
     }
@@ -125,7 +125,7 @@ impl Mpi {
         end_all(engine, code)
     }
 
-    /// Waits until all ranks have come to their end, and leaves MPI. Called once, by the thread that started it.
+    /// Waits until all ranks have finished, and finalises MPI. Called once, by the thread that started it.
     pub fn finish(&self) {
         self.shared.is_over.store(true, Ordering::Relaxed);
         let pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner).take();

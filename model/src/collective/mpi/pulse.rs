@@ -1,5 +1,5 @@
-//! Signs of life: each rank tells rank 0 every second how many operations it has begun, and rank 0 tells each. A rank that has
-//! told nothing for long is gone; rank 0 notices that of all others, and the others that of rank 0.
+//! Heartbeats: every second, each rank tells rank 0 how many operations it has started, and rank 0 tells each rank. A
+//! rank without a heartbeat for too long is lost; rank 0 watches all others, and the others watch rank 0.
 
 use std::time::{Duration, Instant};
 
@@ -91,7 +91,7 @@ impl Pulse {
             .all(|line| line.has_parted && *line.outgoing.value == FAREWELL && line.outgoing.is_done())
     }
 
-    /// A rank that has given no sign of life for so long, and since when.
+    /// A rank that has not responded for so long, and since when.
     pub(super) fn silent(&self, silence: Duration) -> Option<(usize, Duration)> {
         // That rank 0 is gone is seen by all others: one a second, so that one speaks.
         let silence = silence + Duration::from_secs(self.rank.saturating_sub(1).min(4) as u64);

@@ -1,11 +1,11 @@
 use std::fmt;
 
-/// A process of those that were started together.
+/// One of the processes that were started together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Its number, from 0.
     pub rank: usize,
-    /// The machine that it runs on.
+    /// The host that it runs on.
     pub host: String,
 }
 
@@ -15,35 +15,35 @@ impl fmt::Display for Member {
     }
 }
 
-/// What is told of ranks that wait for each other. All but [`Late`](Self::Late) end the run.
+/// Trouble among ranks that wait for each other. All kinds except [`Late`](Self::Late) end the run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
-    /// A rank is alive, but does not come to what the others wait in.
+    /// A rank is alive, but has not reached the operation that the others wait in.
     #[error("{waiting} has waited for {late} for {seconds} s; it is alive")]
     Late {
-        /// Who waits.
+        /// The waiting rank.
         waiting: Member,
-        /// For whom.
+        /// The rank that it waits for.
         late: Member,
-        /// For how long.
+        /// The time in seconds.
         seconds: u64,
     },
-    /// A rank no longer tells that it is alive: it was stopped, its machine is gone, or the network between.
-    #[error("{silent} has given no sign of life for {seconds} s; {ending} ends the run")]
+    /// A rank sends no heartbeats: it was stopped, or its machine or the network failed.
+    #[error("{silent} has not responded for {seconds} s; {ending} ends the run")]
     Silent {
-        /// Who is gone.
+        /// The silent rank.
         silent: Member,
-        /// Who noticed.
+        /// The rank that noticed.
         ending: Member,
-        /// For how long.
+        /// The time in seconds.
         seconds: u64,
     },
-    /// MPI refuses an operation.
+    /// An MPI operation failed.
     #[error("{member}: MPI failed: {text}")]
     Failed {
-        /// Where.
+        /// The rank.
         member: Member,
-        /// What MPI says.
+        /// MPI's message.
         text: String,
     },
 }
@@ -51,13 +51,13 @@ pub enum Trouble {
 /// Why a process cannot be a rank.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
-    /// It was one already.
+    /// It has already joined.
     #[error("MPI was started before in this process")]
     Again,
-    /// MPI must be usable from any one thread at a time.
+    /// MPI does not allow calls from more than one thread.
     #[error("this MPI lets only the main thread call it; MPI_THREAD_SERIALIZED is needed")]
     Threads,
-    /// The thread that tells the others.
+    /// The heartbeat thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(String),
 }

@@ -1,4 +1,4 @@
-//! The weights of the antialiased triangle filter.
+//! The weights of an antialiased filter.
 
 use super::{Axis, ONE};
 
@@ -22,21 +22,19 @@ impl Filter {
     /// Plans the filter along `axis`, its positions in reverse order if `reversed` (Resample.c, `precompute_coeffs` and
     /// `normalize_coeffs_8bpc`).
     pub(super) fn plan(&mut self, axis: &Axis, reversed: bool) {
-        let inverse_support = 1.0 / axis.support();
+        let inverse_stretch = 1.0 / axis.stretch();
         let seen = axis.taps(axis.shown.start).start;
         self.spans.clear();
         self.weights.clear();
         for number in axis.shown.clone() {
             let position = if reversed { axis.shown.start + axis.shown.end - 1 - number } else { number };
             let (center, taps) = (axis.center(position), axis.taps(position));
-            let weight = |x: usize| {
-                let distance = (x as f64 - center + 0.5) * inverse_support;
-                (1.0 - distance.abs()).max(0.0)
-            };
+            let weight = |x: usize| axis.interpolation.weight((x as f64 - center + 0.5) * inverse_stretch);
             let total = taps.clone().map(weight).sum::<f64>();
             let begin = self.weights.len();
             for x in taps.clone() {
-                self.weights.push((0.5 + weight(x) / total * f64::from(ONE)) as i32);
+                let weight = weight(x) / total * f64::from(ONE);
+                self.weights.push((weight + 0.5f64.copysign(weight)) as i32);
             }
             self.spans.push(Span { first: taps.start - seen, begin, end: self.weights.len() });
         }

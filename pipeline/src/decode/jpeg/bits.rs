@@ -1,4 +1,4 @@
-//! Bits of entropy-coded data, most significant first.
+//! A reader of the bits of entropy-coded data, most significant first.
 
 /// Reads a segment of entropy-coded data without its stuffed zeros, so that a refill has no byte to look at.
 #[derive(Debug, Clone)]

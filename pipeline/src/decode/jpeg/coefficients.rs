@@ -1,4 +1,4 @@
-//! The coefficients of an image whose pixels need more than one scan, and their way to pixels when all are there.
+//! The coefficients of an image with more than one scan, and their conversion to pixels.
 
 use super::entropy::Damage;
 use super::free_oversized;

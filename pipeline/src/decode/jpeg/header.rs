@@ -1,4 +1,4 @@
-//! What stands before and between the pixels: size and colours for everyone, frame and scan headers for the decoder.
+//! Parses JPEG headers: size and colours for all callers, frame and scan headers for the decoder.
 
 use super::markers::{self, Part};
 use super::tables::Tables;

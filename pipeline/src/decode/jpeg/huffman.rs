@@ -1,5 +1,5 @@
-//! Huffman tables (ITU-T T.81, annex C) as one look-up that gives run, length and, where it fits, the value itself; and as
-//! another, for AC codes, that passes over two symbols at once.
+//! Huffman tables (ITU-T T.81, annex C) as a look-up table that gives run, length and, if it fits, the value itself;
+//! and as another, for AC codes, that skips two symbols at once.
 
 use std::ops::Deref;
 

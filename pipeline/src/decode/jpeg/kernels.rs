@@ -1,4 +1,4 @@
-//! The inner loops as one set for each instruction set, chosen once an image.
+//! The inner loops, one set per instruction set, chosen once per image.
 
 use super::bits::Bits;
 use super::entropy::{Coder, Damage, LongBlock};

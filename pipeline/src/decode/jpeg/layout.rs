@@ -1,4 +1,4 @@
-//! Which blocks of an image a part of it needs, and where their samples lie.
+//! The blocks that a region of an image needs, and the places of their samples.
 
 use std::ops::Range;
 

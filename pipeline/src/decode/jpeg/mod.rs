@@ -1,8 +1,9 @@
-//! JPEG, as libjpeg-turbo's default path decodes it, whole or in part: every file of 8 bits that is Huffman-coded, sequential or
+//! Decodes JPEGs like libjpeg-turbo's default path, whole or in part: every Huffman-coded file of 8 bits, sequential or
 //! progressive, in one scan or many, with one, three or four components.
 //!
-//! `header -> unstuff -> sequential (entropy -> idct -> rows (upsample -> color))` where a scan has everything; otherwise
-//! `(header -> unstuff -> scans (entropy))... -> coefficients (smooth -> idct -> rows)`. `second_opinion` asks zune-jpeg.
+//! `header -> unstuff -> sequential (entropy -> idct -> rows (upsample -> color))` if a scan has all components;
+//! otherwise `(header -> unstuff -> scans (entropy))... -> coefficients (smooth -> idct -> rows)`. `second_opinion`
+//! asks zune-jpeg.
 
 mod bits;
 mod coefficients;

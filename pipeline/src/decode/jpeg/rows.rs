@@ -1,4 +1,4 @@
-//! Samples of a decoded MCU row become rows of RGB.
+//! Converts the samples of a decoded MCU row to rows of RGB.
 
 use std::ops::Range;
 

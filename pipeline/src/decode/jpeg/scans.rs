@@ -1,4 +1,4 @@
-//! One of several scans: what it says of the coefficients is added to them.
+//! Decodes one of several scans into the coefficients.
 
 use super::coefficients::{AlignedBlock, Coefficients};
 use super::entropy::progressive::{self, Band};

@@ -1,4 +1,4 @@
-//! What zune-jpeg makes of a file, to hold the own decoder's pixels against.
+//! Decodes a file with zune-jpeg, for comparison with the project's decoder.
 
 use std::panic;
 

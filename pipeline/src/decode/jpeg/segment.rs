@@ -1,4 +1,4 @@
-//! The data between two restart markers, as far as it is read.
+//! The data between two restart markers, and how far it has been read.
 
 use super::bits::Bits;
 use super::entropy::Damage;

@@ -1,5 +1,5 @@
-//! A scan that has everything: the MCUs of the part are decoded straight to samples, those before it passed over, and it ends
-//! with the last that the part needs.
+//! Decodes a scan with all components: MCUs of the region are decoded directly to samples, those before it are skipped,
+//! and decoding ends with the last one that the region needs.
 
 use super::entropy::{Coder, Damage, LongBlock};
 use super::idct;

@@ -1,6 +1,6 @@
-//! Coefficients that a progressive file does not have, or not to the last bit, are estimated from the DC of a block and of the 24
-//! around it, as libjpeg-turbo does (jdcoefct.c, `decompress_smooth_data`, after ITU-T T.81, K.8): so the preview that a
-//! file's first scans make shows no blocks.
+//! Estimates missing or imprecise coefficients of a progressive file from the DC of a block and of the 24 around it, as
+//! libjpeg-turbo does (jdcoefct.c, `decompress_smooth_data`, after ITU-T T.81, K.8). A preview from a file's first
+//! scans therefore shows no blocks.
 
 use super::coefficients::{Coefficients, Grid};
 use super::header::{Frame, MOST_COMPONENTS, Scan};

@@ -1,5 +1,5 @@
-//! The Huffman tables that a file without any is read with (ITU-T T.81, K.3.3): the frames of Motion JPEG have none of their
-//! own. Each has the number of codes of the lengths 1 to 16, then their symbols.
+//! The standard Huffman tables (ITU-T T.81, K.3.3), for files without tables, such as frames of Motion JPEG. Each has
+//! the number of codes of the lengths 1 to 16, then their symbols.
 
 /// Differences of DC, luma (table K.3).
 #[rustfmt::skip]

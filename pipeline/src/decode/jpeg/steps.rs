@@ -1,4 +1,4 @@
-//! The order of coefficients in a file, and what they are multiplied by.
+//! The zig-zag order of coefficients and their quantisation steps.
 
 use super::idct::slot;
 

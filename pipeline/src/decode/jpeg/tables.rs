@@ -1,4 +1,4 @@
-//! The tables of a file, kept from one file to the next: most files of a data set bring the same ones.
+//! The tables of a file, kept for the next file: most files of a data set have the same ones.
 
 use super::huffman::{AcTable, Class, HuffmanTable};
 use super::steps::Steps;

@@ -1,4 +1,4 @@
-//! Entropy-coded data without its stuffed zeros and restart markers, in one quick pass before it is decoded.
+//! Removes stuffed zeros and restart markers from entropy-coded data, in one fast pass before decoding.
 
 use super::super::free_oversized;
 use super::entropy::Damage;

@@ -1,4 +1,4 @@
-//! The first frame of a GIF, on its screen.
+//! The first frame of a GIF, on its logical screen.
 
 use std::io::ErrorKind;
 

@@ -1,8 +1,8 @@
-//! Every format but JPEG.
+//! Decoders for every format except JPEG.
 //!
-//! PNG and WebP go through the `image` crate, GIF and TIFF through the crates `gif` and `tiff`, whose indices and samples
-//! become RGB here; BMP and PNM are read here. The rules are Pillow's, which `image` does not have: how 5 bits become 8, what a
-//! frame does not cover, what an associated alpha means.
+//! The `image` crate decodes PNG and WebP; the crates `gif` and `tiff` decode GIF and TIFF to indices and samples,
+//! which are converted to RGB here; BMP and PNM are read here. The rules are Pillow's, which `image` does not follow:
+//! how 5 bits become 8, what a frame does not cover, what associated alpha means.
 
 mod bmp;
 mod gif;

@@ -1,4 +1,4 @@
-//! PBM, PGM, PPM and PAM, as Pillow's PpmImagePlugin reads them (PAM, which it does not read, by the same rules).
+//! PBM, PGM, PPM and PAM, as Pillow's PpmImagePlugin reads them (and PAM, which it does not read, by the same rules).
 
 use super::super::{Color, DecodeError, ImageFormat, ImageInfo};
 

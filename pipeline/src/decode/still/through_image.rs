@@ -1,4 +1,4 @@
-//! PNG and WebP, through the `image` crate.
+//! PNG and WebP, by the `image` crate.
 
 use std::io::{Cursor, ErrorKind};
 

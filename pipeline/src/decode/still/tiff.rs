@@ -1,4 +1,4 @@
-//! TIFF: the layouts that Pillow reads too and that are known to come out right; every other one is refused by name.
+//! TIFF: the layouts that Pillow also reads and that are known to decode correctly. Others are rejected by name.
 
 use std::io::{Cursor, ErrorKind};
 use std::mem;

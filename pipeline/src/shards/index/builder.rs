@@ -1,4 +1,4 @@
-//! Makes an index, one sample at a time.
+//! Builds an index, one sample at a time.
 
 use std::collections::BTreeMap;
 

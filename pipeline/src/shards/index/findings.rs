@@ -1,4 +1,4 @@
-//! What indexing found, as the index keeps it: how often each kind was found, then the findings one behind the other.
+//! The findings in an index: the number of each kind, then the findings in sequence.
 //!
 //! ```text
 //! counts    u64 for each kind

@@ -1,4 +1,4 @@
-//! The index's bytes.
+//! The binary format of an index.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -31,7 +31,7 @@ pub(super) const UNKNOWN: u64 = u64::MAX;
 /// Why an index is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Stale {
-    #[error("is no shard index")]
+    #[error("is not a shard index")]
     Foreign,
     #[error("is damaged")]
     Corrupt,

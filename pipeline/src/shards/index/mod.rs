@@ -1,7 +1,7 @@
-//! Where the samples of one shard lie.
+//! The index of one shard: where its samples are.
 //!
-//! The index has one form, in memory as on the disk, and is used where it lies: opening the mapped sidecar of a
-//! million samples costs one pass over it, and its pages can be dropped again.
+//! The index has the same form in memory and on disk and is used in place: opening the mapped sidecar of a million
+//! samples costs one pass over it, and the system can reclaim its pages.
 //!
 //! ```text
 //! header    120 bytes, see `format::Header`
@@ -12,9 +12,8 @@
 //! findings  what became no sample, see `findings`; nothing in most shards
 //! state     what the source keeps to tell whether it has changed; nothing for a file
 //! ```
-//! Numbers are little-endian. The label `u32::MAX` stands for none; where the offset's highest bit is set, the label is the place
-//! of a name, and where the next ones are, the checksum is not known, and the bytes don't lie there
-//! as they are.
+//! Numbers are little-endian. The label `u32::MAX` means none. The offset's highest bit marks a label that is the
+//! position of a name; the next bits mark an unknown checksum, and bytes that are not stored verbatim.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! The file that holds a shard's index, and where it lives.
+//! The file of a shard's index, and its location.
 
 use std::env;
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! Where labels come from that the source itself does not have: the folders of its images, or a table.
+//! Labels that the source itself does not have: from the folders of its images, or from a table.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,15 +20,15 @@ mod table;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", from = "String")]
 pub enum Labels {
-    /// What a tar or a parquet says; of folders and zips, the folders that hold the images, where these can only be classes: every
-    /// image lies in one, and each has images of its own.
+    /// The labels in a tar or a Parquet file. For folders and zips, the folders that hold the images, if these are
+    /// clearly classes: every image lies in one, and each has images of its own.
     #[default]
     Own,
     /// The first folder below the source: `cat` for `photos/cat/indoors/x.jpg`.
     Folders,
     /// The folder that the image lies in: `cat/indoors`.
     Parents,
-    /// Nothing: no image has one.
+    /// No labels.
     None,
     /// A table (CSV or TSV) of files and labels.
     Table(PathBuf),

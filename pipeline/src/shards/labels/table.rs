@@ -1,4 +1,4 @@
-//! A table of files and their labels: CSV, or TSV, with or without a line of titles.
+//! A table of files and their labels: CSV or TSV, with or without a header.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,4 +1,4 @@
-//! Brace expansion as in the shell: `{a,b}`, `{000..120}`, nested and side by side.
+//! Brace expansion as in the shell: `{a,b}`, `{000..120}`, nested and in sequence.
 
 /// More shards than this are surely a mistake in a range.
 const MOST: usize = 1_000_000;

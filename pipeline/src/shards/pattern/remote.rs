@@ -1,4 +1,4 @@
-//! Patterns of shards that are not on this machine.
+//! Patterns of remote shards.
 
 use std::path::{Path, PathBuf};
 

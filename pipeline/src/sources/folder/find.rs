@@ -1,4 +1,4 @@
-//! Whether a folder is one of images, without listing all of it.
+//! Checks whether a folder holds images, without listing all of it.
 
 use std::fs::{self, File};
 use std::io::Read;

@@ -1,4 +1,5 @@
-//! Lists the images below a folder, with several threads: where a look at a file takes long, as on a network, they wait side by side.
+//! Lists the images below a folder with several threads, which wait in parallel where access to a file is slow, as on a
+//! network.
 
 use std::collections::HashSet;
 use std::fs::{self, DirEntry, Metadata};

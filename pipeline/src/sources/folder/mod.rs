@@ -1,9 +1,9 @@
 //! A folder of image files, flat or nested: listed once, and read file by file.
 //!
-//! Its index holds the path and the size of every image, in the order of names, folder by folder, as `tar --sort=name` and
-//! torchvision's `ImageFolder` have it. It stays fresh as long as no folder's time of change is another: opening a million files costs a
-//! look at each folder, and none at a file. The files themselves are looked at when they are read; one that has another size than when
-//! it was listed is a bad sample, and the folder is listed anew the next time.
+//! Its index holds the path and size of every image, in the order of names, folder by folder, as in `tar --sort=name`
+//! and torchvision's `ImageFolder`. It stays fresh until the modification time of a folder changes, so opening a
+//! million files checks each folder but no file. Files are checked when they are read: one whose size has changed is a
+//! bad sample, and the next start lists the folder again.
 
 use std::borrow::Cow;
 use std::fs::File;

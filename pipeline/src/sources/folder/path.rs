@@ -1,4 +1,4 @@
-//! Names of files as bytes, and back.
+//! Converts file names to bytes and back.
 
 use std::ffi::OsStr;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What an index keeps of the folders that were listed: when each was last changed.
+//! The state of the listed folders in an index: when each was last modified.
 //!
 //! ```text
 //! time of the last change i64, in nanoseconds since 1970; length of the path u16; the path below the root

@@ -1,4 +1,4 @@
-//! Which columns of a Parquet file matter.
+//! Finds the relevant columns of a Parquet file.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,10 @@
 //! Parquet files of images, as Hugging Face's `datasets` and pyarrow write them.
 //!
-//! A value of a column that is not compressed lies in the file as it is, in a plain page or in the dictionary's: the index has its place,
-//! and samples are read from the mapping in any order, without a copy. `datasets` leaves its columns of images uncompressed. Of a file
-//! whose pages are compressed no value can be had without unpacking all that stand before it in its page: such a file is unpacked
-//! once, into a file in the cache folder, which is read from then on; and so is every file that is not mapped.
+//! The values of an uncompressed column are stored verbatim, in a plain page or a dictionary page: the index has their
+//! places, and samples are read from the mapping in any order, without a copy. `datasets` leaves image columns
+//! uncompressed. A value in a compressed page is only accessible by unpacking all values before it in the page. Such a
+//! file is therefore unpacked once into a file in the cache folder, which is read from then on. So is every file that
+//! is not mapped.
 //!
 //! | file | what it does |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Goes through the rows of a Parquet file.
+//! Iterates over the rows of a Parquet file.
 
 use std::path::Path;
 

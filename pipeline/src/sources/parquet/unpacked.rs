@@ -1,4 +1,4 @@
-//! A Parquet file whose pages are compressed, or that is not mapped: its images, one behind the other, in a file of the cache folder.
+//! The images of a Parquet file with compressed pages, or without a mapping, in sequence in a file of the cache folder.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;

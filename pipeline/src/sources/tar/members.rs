@@ -1,8 +1,8 @@
-//! Reads the members of a tar archive that lies in memory, without copying any of it.
+//! Reads the members of a tar archive in memory without copying.
 //!
-//! Read are ustar with its prefix field, GNU long names and base-256 sizes, and pax headers (`path` and `size`,
-//! of the next member and global). Every header's checksum is verified. An archive that was joined to the end of another, as by
-//! `cat`, is read on.
+//! It reads ustar with its prefix field, GNU long names and base-256 sizes, and pax headers (`path` and `size`, of the
+//! next member and global). Every header's checksum is verified. An archive that was appended to another, as by `cat`,
+//! is also read.
 
 use std::borrow::Cow;
 

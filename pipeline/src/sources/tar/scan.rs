@@ -1,4 +1,4 @@
-//! Groups the members of a tar to samples.
+//! Groups the members of a tar into samples.
 
 use std::mem;
 

@@ -1,4 +1,4 @@
-//! Batch norm of features: the channels of a row are neighbours, and a block of them is done at a time.
+//! Batch norm of features: the channels of a row are contiguous and are processed in blocks.
 
 use std::mem::MaybeUninit;
 

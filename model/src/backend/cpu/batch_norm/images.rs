@@ -1,6 +1,6 @@
-//! Batch norm of images: a channel is one plane of each image. Planes are read in the order in which they lie, twice:
-//! for the statistics, and for the results. That is faster than to gather a channel's planes, which are far apart, for
-//! a core's cache to hold.
+//! Batch norm of images: a channel is one plane of each image. Planes are read in memory order, twice: for the
+//! statistics and for the results. That is faster than keeping a channel's planes, which are far apart, in a core's
+//! cache.
 
 use std::mem::MaybeUninit;
 

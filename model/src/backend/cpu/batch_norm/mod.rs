@@ -1,5 +1,4 @@
-//! Batch norm: the statistics, and then the results, of images plane after plane, of features a block of channels after
-//! the other.
+//! Batch norm: statistics, then results. Images are processed plane by plane, features by blocks of channels.
 
 use std::mem::MaybeUninit;
 

@@ -1,4 +1,4 @@
-//! Images with their padding, laid out so that what a filter tap meets under neighbouring windows are neighbours.
+//! Images with their padding, laid out so that the values under a filter tap of neighbouring windows are contiguous.
 
 use crate::backend::cpu::transpose::transpose;
 

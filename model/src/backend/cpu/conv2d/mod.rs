@@ -1,8 +1,8 @@
 //! Convolution as products of matrices whose right factor is the image itself.
 //!
-//! Images are copied into a frame with their padding, laid out so that the pixels under one filter tap of neighbouring
-//! windows are neighbours. No matrix of windows is made: a vector of the right factor is a run of the frame, and which
-//! run depends on the windows (a start) and on the tap (an offset).
+//! Images are copied into a padded frame, laid out so that the pixels under one filter tap of neighbouring windows are
+//! contiguous. No im2col matrix is built: a vector of the right factor is a run of the frame, at a start that depends
+//! on the windows plus an offset that depends on the tap.
 
 use std::mem::MaybeUninit;
 

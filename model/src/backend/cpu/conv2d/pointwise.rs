@@ -1,5 +1,5 @@
-//! 1x1 convolution without padding. The channels of an image are the rows of a matrix already, so each of the three
-//! products is one of plain matrices, in which images of few pixels stand side by side.
+//! 1x1 convolution without padding. The channels of an image are already the rows of a matrix, so all three products
+//! are plain matrix products. Images of few pixels are placed side by side.
 
 use std::borrow::Cow;
 use std::mem::MaybeUninit;

@@ -1,9 +1,9 @@
 //! The inner loop of every product: a tile of sums that stays in registers.
 //!
 //! `sums[r][c] = sum over k of left[r][k] right[k][c]`. The left factor's values are broadcast, the right one's are
-//! loaded as vectors of neighbouring columns. Where a vector lies is a start plus an offset that depends on `k` alone,
-//! so the same loop reads packed panels, and windows of an image where they are. Each sum is a chain of fused
-//! multiply-adds in the order of `k`: results are the same bits on every instruction set.
+//! loaded as vectors of neighbouring columns. A vector's address is a start plus an offset that depends only on `k`, so
+//! the same loop reads packed panels and, in place, windows of an image. Each sum is a chain of fused multiply-adds in
+//! the order of `k`, so results have the same bits on every instruction set.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;

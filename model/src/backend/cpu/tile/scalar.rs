@@ -1,4 +1,4 @@
-//! The tile as plain loops: what the others are held against, and what runs where there is no other.
+//! The tile in scalar loops: the reference for tests of the others, and the fallback.
 
 use super::{Kernel, Store, Sums};
 

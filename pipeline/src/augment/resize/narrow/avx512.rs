@@ -97,7 +97,8 @@ impl Table {
                 for (channel, [low, middle, high]) in sums.into_iter().enumerate() {
                     let upper = _mm512_add_epi32(_mm512_slli_epi32::<8>(high), middle);
                     let sum = _mm512_add_epi32(_mm512_slli_epi32::<8>(upper), low);
-                    let bytes = _mm512_cvtusepi32_epi8(_mm512_srli_epi32::<PRECISION_BITS>(sum));
+                    let level = _mm512_srai_epi32::<PRECISION_BITS>(sum);
+                    let bytes = _mm512_cvtusepi32_epi8(_mm512_max_epi32(level, _mm512_setzero_si512()));
                     let start = y * target.row_stride + channel * target.channel_stride + left;
                     let out = &mut target.bytes[start..start + width];
                     match <&mut [u8; POSITIONS]>::try_from(&mut *out) {

@@ -1,4 +1,4 @@
-//! Component rows to interleaved RGB, with libjpeg's fixed-point conversion (jdcolor.c), to the bit.
+//! Converts component rows to interleaved RGB with libjpeg's fixed-point arithmetic (jdcolor.c), bit for bit.
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;

@@ -1,4 +1,4 @@
-//! The conversions in plain arithmetic: what the vector kernel is tested against.
+//! The conversions in scalar code, the reference for tests of the SIMD kernel.
 
 use crate::decode::convert::{rgb_from_ycc, without_ink};
 

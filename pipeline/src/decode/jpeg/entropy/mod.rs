@@ -1,5 +1,5 @@
-//! A block of coefficients out of the Huffman-coded bits (ITU-T T.81, F.2.2), decoded or only passed over; and what a
-//! progressive scan adds to a block (annex G).
+//! Decodes or skips a block of Huffman-coded coefficients (ITU-T T.81, F.2.2), and refines a block by a progressive
+//! scan (annex G).
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod bmi2;

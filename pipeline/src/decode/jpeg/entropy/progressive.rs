@@ -1,8 +1,8 @@
-//! What a progressive scan adds to a block (ITU-T T.81, G.1.2): a first approximation of DC or of a band of AC coefficients, or
-//! one more bit of those that are known.
+//! Decodes a block of a progressive scan (ITU-T T.81, G.1.2): a first approximation of DC or of a band of AC
+//! coefficients, or one more bit of known ones.
 //!
-//! Each stored block has a set of the zig-zag indices at which it is not 0, a bit each. So a refinement finds the
-//! coefficients that it corrects, and counts zeros, without a look at the block.
+//! Each stored block has a bit set of the zig-zag indices of its non-zero coefficients. A refinement thereby finds the
+//! coefficients to correct, and counts zeros, without reading the block.
 
 use super::{Damage, difference, read_apart};
 use crate::decode::jpeg::bits::Bits;

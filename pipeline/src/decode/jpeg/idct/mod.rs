@@ -1,7 +1,7 @@
-//! The inverse DCT of libjpeg's default path (jidctint.c, and jidctred.c for reduced sizes), to the bit.
+//! The inverse DCT of libjpeg's default path (jidctint.c, and jidctred.c for reduced sizes), bit for bit.
 //!
-//! Coefficients and what stands between the two passes are 16 bits wide, as in libjpeg-turbo's SIMD code: wider ones
-//! occur in damaged files only.
+//! Coefficients and intermediate values are 16 bits wide, as in libjpeg-turbo's SIMD code; wider ones occur only in
+//! damaged files.
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;

@@ -1,4 +1,4 @@
-//! The transforms in plain arithmetic: what the vector kernels are tested against.
+//! The transforms in scalar code, the reference for tests of the SIMD kernels.
 
 use super::{Block, CONST_BITS, PASS1_BITS, Steps, dequantised, slot};
 

@@ -1,7 +1,8 @@
-//! Chroma to the size of luma by libjpeg's triangle filter ("fancy upsampling", jdsample.c), to the bit.
+//! Upsamples chroma by libjpeg's triangle filter ("fancy upsampling", jdsample.c), bit for bit.
 //!
-//! A wide row has two samples for each of the narrow one: 3/4 of the nearer neighbour and 1/4 of the farther; beyond its
-//! ends the row repeats. Between rows it is the same, so that in both directions it is 9/16, 3/16, 3/16 and 1/16.
+//! A wide row has two samples per sample of the narrow one: 3/4 of the nearer neighbour plus 1/4 of the farther one;
+//! the ends are repeated. The same applies between rows, so in both directions the weights are 9/16, 3/16, 3/16 and
+//! 1/16.
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;

@@ -1,4 +1,4 @@
-//! The filters in plain arithmetic: what the vector kernel is tested against.
+//! The filters in scalar code, the reference for tests of the SIMD kernel.
 
 use super::Rounding;
 

@@ -1,4 +1,4 @@
-//! Labels that stand apart from their images, as where all images come first and all labels after them.
+//! Labels that are not next to their images, for example if all images come first and then all labels.
 
 use std::collections::HashMap;
 use std::mem;

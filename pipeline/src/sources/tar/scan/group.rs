@@ -1,4 +1,4 @@
-//! Consecutive members with the same key: what their sample's image and label are.
+//! Consecutive members with the same key: finds the image and label of their sample.
 
 use std::collections::BTreeSet;
 use std::mem;

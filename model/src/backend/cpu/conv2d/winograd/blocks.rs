@@ -1,4 +1,4 @@
-//! What is transformed and multiplied at a time, and how the transformed values lie.
+//! The blocks that are transformed and multiplied together, and the layout of the transformed values.
 
 use std::ops::Range;
 

@@ -181,9 +181,11 @@ impl<'w> Winograd<'w> {
         let products = sized(values, to.len());
         let offsets: Vec<u32> = (0..inputs).map(|input| (input * columns) as u32).collect();
         let chains: Vec<Depth<'_>> = offsets.chunks(CHAIN).map(Depth::new).collect();
+        let mut sums = Sums::new();
         for (place, filters) in filters.chunks_exact(inputs * columns).enumerate() {
             let left = Rows { values: &patches[from.at(place)..], count: tiles, stride: from.width, step: 1 };
-            multiply_place(kernel, left, filters, &chains, &mut products[to.at(place)..], columns);
+            let products = &mut products[to.at(place)..];
+            multiply_place(kernel, left, filters, &chains, (products, columns), &mut sums);
         }
         vectorized(
             #[inline(always)]
@@ -199,10 +201,9 @@ fn multiply_place<K: Kernel>(
     left: Rows<'_>,
     right: &[f32],
     chains: &[Depth<'_>],
-    products: &mut [f32],
-    columns: usize,
+    (products, columns): (&mut [f32], usize),
+    sums: &mut Sums,
 ) {
-    let mut sums = Sums::new();
     for column in (0..columns).step_by(K::COLUMNS) {
         let width = K::COLUMNS.min(columns - column);
         let starts: [usize; VECTORS] = std::array::from_fn(|v| column + v * K::LANES);
@@ -211,7 +212,7 @@ fn multiply_place<K: Kernel>(
             let (mut first, mut store) = (tile * left.stride, Store::Overwrite);
             for chain in chains {
                 let rows = Rows { values: &left.values[first..], count, ..left };
-                multiply_onto(kernel, rows, right, &starts[..width / K::LANES], *chain, store, &mut sums);
+                multiply_onto(kernel, rows, right, &starts[..width / K::LANES], *chain, store, sums);
                 (first, store) = (first + chain.len(), Store::Add);
             }
             vectorized(

@@ -1,4 +1,4 @@
-//! From transformed tiles, whose neighbours are channels, back to images.
+//! Transforms tiles in channels-last layout back to images.
 
 use std::mem::MaybeUninit;
 
@@ -70,10 +70,13 @@ unsafe fn scatter(
         let count = SQUARE.min(channels - first);
         for x in (0..pixels).step_by(SQUARE) {
             let width = SQUARE.min(pixels - x);
-            let mut square = [[0.0f32; SQUARE]; SQUARE];
-            for (p, pixel) in square.iter_mut().enumerate().take(width) {
-                *pixel = *from[(x + p) * LANES + first..].first_chunk().expect("pixels have all lanes");
-            }
+            let square = std::array::from_fn(
+                #[inline(always)]
+                |p| match p < width {
+                    true => *from[(x + p) * LANES + first..].first_chunk().expect("pixels have all lanes"),
+                    false => [0.0; SQUARE],
+                },
+            );
             for (c, line) in transposed(&square).iter().enumerate().take(count) {
                 let to = &mut to[(first + c) * plane + x..];
                 // SAFETY: as the caller promises.

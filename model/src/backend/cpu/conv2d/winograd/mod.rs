@@ -1,5 +1,5 @@
-//! 3x3 convolution with stride 1 by Winograd's minimal filtering F(4x4, 3x3): sixteen outputs take 36 multiplications a
-//! channel instead of 144 (Lavin & Gray 2015, section 4.1).
+//! 3x3 convolution with stride 1 by Winograd's minimal filtering F(4x4, 3x3): sixteen outputs take 36 multiplications
+//! per channel instead of 144 (Lavin & Gray 2015, section 4.1).
 //!
 //! `Y = A^T [(G g G^T) . (B^T d B)] A` for each 6x6 patch `d`; the products over channels become one matrix product for
 //! each of the 36 places of a patch. Summed in chains of at most 32 channels the error (of uniform noise, rms 7e-7 of the

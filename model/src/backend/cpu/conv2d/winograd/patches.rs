@@ -1,4 +1,4 @@
-//! From images, whose channels are planes, to transformed patches, whose neighbours are channels.
+//! Transforms images, whose channels are planes, to patches in channels-last layout.
 
 use std::ops::Range;
 
@@ -78,18 +78,19 @@ fn gather(from: &[f32], plane: usize, channels: usize, positions: &[u32], to: &m
     for first in (0..channels).step_by(SQUARE) {
         let count = SQUARE.min(channels - first);
         for (p, positions) in positions.chunks(SQUARE).enumerate() {
-            let mut square = [[0.0f32; SQUARE]; SQUARE];
             let at = |c: usize| (first + c) * plane + p * SQUARE;
-            if (count, positions.len()) == (SQUARE, SQUARE) {
-                square = std::array::from_fn(
+            let square = if (count, positions.len()) == (SQUARE, SQUARE) {
+                std::array::from_fn(
                     #[inline(always)]
                     |c| *from[at(c)..].first_chunk().expect("a run of pixels lies inside its plane"),
-                );
+                )
             } else {
+                let mut square = [[0.0f32; SQUARE]; SQUARE];
                 for (c, line) in square.iter_mut().enumerate().take(count) {
                     line[..positions.len()].copy_from_slice(&from[at(c)..][..positions.len()]);
                 }
-            }
+                square
+            };
             let square = transposed(&square);
             for (position, pixel) in positions.iter().zip(&square) {
                 to[*position as usize + first..][..SQUARE].copy_from_slice(pixel);
