@@ -111,7 +111,7 @@ fn every_configuration_is_one_that_training_takes() {
     for (place, text) in blocks.iter().filter(|(_, text)| !text.starts_with("[dependencies]")) {
         std::fs::write(&path, text).unwrap();
         let errors: Vec<_> = uses.iter().map_while(|flags| resolve(flags).err()).collect();
-        assert!(errors.len() < uses.len(), "{place}: {errors:#?}");
+        assert!(errors.len() < uses.len(), "{place}: {}", errors[0]);
         count += 1;
     }
     assert!(count > 5, "only {count} blocks were found");

@@ -80,8 +80,9 @@ pub(super) fn configurations(page: &Path) -> Vec<(String, String)> {
         }
         is_open = goes_on;
     });
-    let is_toml =
-        |text: &str| text.starts_with('[') || text.lines().next().is_some_and(|line| line.contains(" = "));
+    // An indented block may be anything else: a step of a recipe, a formula.
+    let is_setting = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+    let is_toml = |text: &str| text.starts_with('[') || text.lines().next().is_some_and(is_setting);
     blocks.retain(|(_, text)| is_toml(text));
     blocks
 }
