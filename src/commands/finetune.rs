@@ -10,7 +10,7 @@ use simsiam_pipeline::shards::AtomicFile;
 
 use crate::cli::finetune::{Beginning, FinetuneArgs, LabelShare};
 use crate::config::{Overrides, ShardFlags};
-use crate::console::{Console, thousands};
+use crate::console::{Console, counted};
 use crate::data::KnnData;
 use crate::error::InputError;
 use crate::evaluate::class_count;
@@ -158,12 +158,12 @@ impl fmt::Display for FinetuneReport {
             .fold((f64::MAX, f64::MIN), |(least, most), top1| (least.min(*top1), most.max(*top1)));
         write!(
             f,
-            "from {:<7}  {} labels ({} %)  top-1 {:.2} % ({least:.2} to {most:.2} over {} seeds)",
+            "from {:<7}  {} ({} %)  top-1 {:.2} % ({least:.2} to {most:.2} over {})",
             self.from,
-            thousands(self.images),
+            counted(self.images, "label"),
             100.0 * self.labels,
             mean(&self.top1),
-            self.top1.len()
+            counted(self.top1.len() as u64, "seed")
         )
     }
 }

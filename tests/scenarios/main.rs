@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod accessibility;
 mod bad_input;
 mod bench;
+mod browser;
 mod command_line;
 mod console;
 mod device;
 #[cfg(unix)]
 mod distributed;
+mod docs;
 mod evaluation;
 mod faults;
 mod finetune;

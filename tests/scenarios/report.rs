@@ -1,6 +1,6 @@
 //! `simsiam report` and `simsiam runs`, on runs that are whole, going on and broken.
 
-mod browser;
+mod reader;
 mod samples;
 
 use std::fs;
