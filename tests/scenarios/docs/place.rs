@@ -62,7 +62,10 @@ impl Drawn {
             fs::create_dir_all(link.parent().unwrap()).unwrap();
             symlink(self.dir.path().join(target), link).unwrap();
         }
-        symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("zoo"), place.join("zoo")).unwrap();
+        // A copy: results are written beside an encoder.
+        let encoder = Path::new("zoo/simsiam-resnet18-cifar-w16-cifar10.safetensors");
+        fs::create_dir(place.join("zoo")).unwrap();
+        fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(encoder), place.join(encoder)).unwrap();
         place
     }
 }
