@@ -92,7 +92,8 @@ pub enum Crop {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColorJitter {
-    /// Probability that a view is jittered.
+    /// Probability that a view is jittered; 1 if left out.
+    #[serde(default = "super::step::always")]
     pub p: f64,
     /// Strength of the brightness change.
     pub brightness: f64,
@@ -111,7 +112,8 @@ pub struct ColorJitter {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GaussianBlur {
-    /// Probability that a view is blurred.
+    /// Probability that a view is blurred; 1 if left out.
+    #[serde(default = "super::step::always")]
     pub p: f64,
     /// Smallest and largest standard deviation, in pixels of the view.
     pub sigma: (f64, f64),
@@ -291,6 +293,20 @@ mod tests {
         let center = |resize| Crop::ResizeCenter { resize, interpolation: Interpolation::Bilinear };
         assert_eq!(Recipe::imagenet().evaluation().crop, Some(center(256)));
         assert_eq!(Recipe::cifar10().evaluation().crop, Some(center(32)));
+    }
+
+    #[test]
+    fn a_probability_left_out_is_one() {
+        let step = |text: &str| toml::from_str::<Step>(text).unwrap();
+        for text in [
+            "color_jitter = { brightness = 0.4, contrast = 0.4, saturation = 0.4, hue = 0.1 }",
+            "gaussian_blur.sigma = [0.1, 2.0]",
+            "grayscale = {}",
+            "rotate.degrees = 3.0",
+            "custom.name = \"fog\"",
+        ] {
+            assert_eq!(step(text).probability(), 1.0, "{text}");
+        }
     }
 
     #[test]
