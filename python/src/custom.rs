@@ -50,6 +50,12 @@ pub(crate) fn close_steps(py: Python<'_>) {
     });
 }
 
+/// The threads of the parent are not in a forked child. For `os.register_at_fork`.
+#[pyfunction]
+pub(crate) fn forget_threads() {
+    INSIDE.store(0, SeqCst);
+}
+
 /// Counts this thread among those inside the interpreter, as long as it lives.
 struct Inside;
 

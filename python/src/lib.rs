@@ -20,6 +20,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _simsiam {
     use pyo3::prelude::*;
+    use pyo3::types::IntoPyDict;
 
     #[pymodule_export]
     use super::array::Array;
@@ -31,8 +32,14 @@ mod _simsiam {
     /// Python's threads end before the interpreter does, and so must those that call it.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
         let close = wrap_pyfunction!(super::custom::close_steps, module)?;
-        module.py().import("atexit")?.call_method1("register", (close,))?;
+        py.import("atexit")?.call_method1("register", (close,))?;
+        // Where processes fork.
+        if let Ok(register) = py.import("os")?.getattr("register_at_fork") {
+            let forget = wrap_pyfunction!(super::custom::forget_threads, module)?;
+            register.call((), Some(&[("after_in_child", forget)].into_py_dict(py)?))?;
+        }
         Ok(())
     }
 

@@ -77,11 +77,21 @@ def test_steps_are_those_that_the_recipe_names(make_loader):
         make_loader(recipe=PAINTED, steps={"paint": 3})
 
 
-@pytest.mark.parametrize("end", ["del batches, loader", "loader.close()", "pass", "raise SystemExit(0)"])
+@pytest.mark.parametrize("end", ["del batches, loader", "loader.close()", "pass", "raise SystemExit(0)", "fork()"])
 def test_a_running_loader_ends_with_the_program(shards, end):
     program = f"""
+        import os
+        import sys
         import time
         import simsiam
+
+        def fork():
+            for _ in range(20):  # now and then in the midst of a step
+                child = os.fork()
+                if child == 0:
+                    sys.exit(0)
+                assert os.waitpid(child, 0)[1] == 0
+                time.sleep(0.0007)
 
         def slow(view, rng):
             time.sleep(0.001)
