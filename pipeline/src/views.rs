@@ -14,7 +14,6 @@ pub struct ViewMaker {
     seed: u64,
     decoder: Decoder,
     augmenter: Augmenter,
-    steps: CustomSteps,
     params: Vec<ViewParams>,
 }
 
@@ -37,7 +36,6 @@ impl ViewMaker {
             seed,
             decoder: Decoder::new(DecodeLimits::default()),
             augmenter: Augmenter::new(recipe.clone()),
-            steps: CustomSteps::default(),
             params: vec![ViewParams::default(); views],
             plan: Plan::new(&recipe),
             recipe,
@@ -54,14 +52,13 @@ impl ViewMaker {
     pub fn with_instructions(mut self, instructions: Instructions) -> Self {
         self.decoder = Decoder::with_instructions(self.decoder.limits, instructions);
         let augmenter = Augmenter::with_instructions(self.recipe.clone(), instructions);
-        self.augmenter = augmenter.with_steps(self.steps.clone());
+        self.augmenter = augmenter.with_steps(self.augmenter.steps);
         self
     }
 
     /// The same maker, with the steps that its recipe names.
     pub fn with_steps(mut self, steps: CustomSteps) -> Self {
-        self.augmenter = self.augmenter.with_steps(steps.clone());
-        self.steps = steps;
+        self.augmenter.steps = steps;
         self
     }
 

@@ -9,15 +9,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use image::RgbImage;
 use simsiam_pipeline::augment::ViewGroup;
 
+use super::sheet::VIEWS;
 use super::{Preview, Shown, View};
 use crate::canvas::{fitted, png};
 use crate::html::Text;
 
 /// Longer side of an original on the page, in pixels; larger ones are scaled down.
 const LARGEST: u32 = 640;
-
-/// Colours of views in the style.
-const COLORS: usize = 7;
 
 const STYLE: &str = concat!(include_str!("page.css"), include_str!("cards.css"));
 
@@ -102,7 +100,7 @@ fn write_view(html: &mut String, number: usize, view: &View) -> Result<()> {
 /// The attributes by which a view and its box are known: a colour, and a dashed line for every other one.
 fn look(class: &str, number: usize) -> String {
     let odd = if number % 2 == 1 { " odd" } else { "" };
-    format!(" class=\"{class}{odd}\" style=\"--view: var(--view-{})\"", number % COLORS)
+    format!(" class=\"{class}{odd}\" style=\"--view: var(--view-{})\"", number % VIEWS.len())
 }
 
 /// The attribute of images whose pixels are to be seen.

@@ -16,7 +16,7 @@ const THICKNESS: u32 = 3;
 const CARD: Rgb<u8> = Rgb([240, 240, 240]);
 const FAINT: Rgb<u8> = Rgb([80, 80, 80]);
 /// Colours of the first view, the second, and so on: those of `page.css`.
-const VIEWS: [Rgb<u8>; 7] = [
+pub(super) const VIEWS: [Rgb<u8>; 7] = [
     Rgb([0, 114, 178]),
     Rgb([213, 94, 0]),
     Rgb([0, 128, 94]),

@@ -79,7 +79,7 @@ pub struct Augmenter {
     sources: Vec<u32>,
     /// The recipe's, where steps of one's own are named.
     views: Vec<Views>,
-    steps: CustomSteps,
+    pub(crate) steps: CustomSteps,
 }
 
 impl Augmenter {

@@ -158,7 +158,8 @@ impl LoaderBuilder {
         self
     }
 
-    /// An operation of your own on finished views, after the recipe's steps and the normalisation. A [`LoaderState`](super::LoaderState) does not record it.
+    /// An operation of your own on finished views, after the recipe's steps and the normalisation. A
+    /// [`LoaderState`](super::LoaderState) does not record it.
     pub fn operation(mut self, operation: Arc<dyn ViewOperation>) -> Self {
         self.config.operation = Some(operation);
         self

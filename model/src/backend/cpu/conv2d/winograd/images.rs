@@ -72,9 +72,12 @@ unsafe fn scatter(
             let width = SQUARE.min(pixels - x);
             let square = std::array::from_fn(
                 #[inline(always)]
-                |p| match p < width {
-                    true => *from[(x + p) * LANES + first..].first_chunk().expect("pixels have all lanes"),
-                    false => [0.0; SQUARE],
+                |p| {
+                    if p < width {
+                        *from[(x + p) * LANES + first..].first_chunk().expect("pixels have all lanes")
+                    } else {
+                        [0.0; SQUARE]
+                    }
                 },
             );
             for (c, line) in transposed(&square).iter().enumerate().take(count) {
