@@ -14,6 +14,7 @@ pub mod values;
 mod views;
 mod workers;
 
+pub use comparison::difference;
 pub use method::{AlternateSteps, Predictor, Target};
 pub use optimizer::Optimizer;
 pub use overrides::Overrides;

@@ -1,15 +1,16 @@
 //! The paper's tables in small: many runs in turn on the same data, and the results of each beside the paper's value.
 
 mod plot;
+mod remembered;
 mod report;
 mod result;
 mod rows;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use simsiam_pipeline::shards::AtomicFile;
+use anyhow::Result;
 
+use remembered::Remembered;
 pub use result::RunResult;
 pub use rows::{Group, Row, Study};
 
@@ -76,7 +77,7 @@ pub enum StudyOutcome {
 pub fn run(choice: &Choice, common: &Overrides, out: &Path, console: &Console) -> Result<StudyOutcome> {
     let interrupt = Interrupt::listen()?;
     let rows = that_fit(choice.rows(common)?, common, console)?;
-    check_same_settings(out, choice.study, common)?;
+    Remembered::new(choice.study, common)?.check(out)?;
     let total: u64 =
         rows.iter().filter(|(_, chosen)| *chosen).map(|(row, _)| row.seeds.end - row.seeds.start).sum();
     let (mut results, mut done) = (Vec::new(), 0);
@@ -150,32 +151,6 @@ fn one_run(dir: &Path, settings: Overrides, interrupt: &Interrupt, console: &Con
         Ok(Outcome::Interrupted(_)) => Ok(false),
         Err(error) if error.is::<Diverged>() => Ok(true),
         Err(error) => Err(error),
-    }
-}
-
-/// A study's folder remembers its settings, those that were given and what they come to, so that its runs stay comparable.
-fn check_same_settings(out: &Path, study: Study, common: &Overrides) -> Result<()> {
-    let path = out.join("study.toml");
-    // Workers change the speed only, and the folder that the study is run from changes nothing.
-    let common =
-        Overrides { workers: None, absolute_shards: None, absolute_val_shards: None, ..common.clone() };
-    let given = toml::to_string(&common)?.replace('\n', "\n# ");
-    let mut resolved = TrainConfig::resolve(&common)?;
-    (resolved.absolute_shards, resolved.absolute_val_shards) = (Vec::new(), Vec::new());
-    let settings = format!("# {study}, given:\n# {given}\n{resolved}");
-    match std::fs::read_to_string(&path) {
-        Ok(before) if before == settings => Ok(()),
-        Ok(_) => Err(InputError::new(format!(
-            "{} holds a study with other settings ({}); another --out begins a new one",
-            out.display(),
-            path.display()
-        ))
-        .into()),
-        Err(_) => {
-            std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
-            AtomicFile::write_all_to(&path, settings.as_bytes())
-                .with_context(|| format!("cannot write {}", path.display()))
-        }
     }
 }
 

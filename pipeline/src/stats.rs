@@ -9,22 +9,33 @@ use crate::queue::Meter;
 pub use crate::queue::QueueStats;
 use crate::stages::work::WorkClock;
 
-/// A callback for each step of a worker: its name, start and duration.
+/// A callback for a piece of work of a stage: its name, start and duration.
 pub type Observer = fn(&'static str, Instant, Duration);
 
 static OBSERVER: OnceLock<Observer> = OnceLock::new();
 
-/// Calls `observer` for each step from now on, on the worker's thread, in all pipelines of the process. Only the first
-/// observer is registered.
+/// Calls `observer` for each piece of work from now on, on the thread that did it, in all pipelines of the process: `read`,
+/// `decode` and `augment` of a sample, `fetch` of a sample that is not in memory, `read ahead` of a chunk, and `collate` of a batch. Only
+/// the first observer is registered.
 pub fn observe(observer: Observer) {
     let _ = OBSERVER.set(observer);
 }
 
-/// Tells the observer, if there is one, of a step that is over.
-pub(crate) fn observed(step: &'static str, began: Instant, ended: Instant) {
+/// Tells the observer, if there is one, of work that is over.
+pub(crate) fn observed(name: &'static str, began: Instant, ended: Instant) {
     if let Some(observer) = OBSERVER.get() {
-        observer(step, began, ended - began);
+        observer(name, began, ended - began);
     }
+}
+
+/// Does a piece of work, and tells the observer, if there is one.
+pub(crate) fn timed<T>(name: &'static str, work: impl FnOnce() -> T) -> T {
+    let began = OBSERVER.get().map(|_| Instant::now());
+    let result = work();
+    if let Some(began) = began {
+        observed(name, began, Instant::now());
+    }
+    result
 }
 
 /// A pipeline's measurements from its start to now.

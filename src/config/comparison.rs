@@ -1,5 +1,7 @@
 //! When two configurations are of the same run.
 
+use serde::Serialize;
+
 use super::{TrainConfig, table};
 
 impl TrainConfig {
@@ -41,13 +43,21 @@ impl TrainConfig {
             "bad_sample_budget",
             "on_collapse",
         ];
-        let (ours, theirs) = (table(self), table(other));
         let holds_out_both = self.val_shards.is_empty() == other.val_shards.is_empty();
-        let is_harmless = |key: &str| HARMLESS.contains(&key) && (holds_out_both || key != "val_shards");
-        let keys = ours.keys().chain(theirs.keys()).filter(|key| !is_harmless(key));
-        let text = |table: &toml::Table, key: &str| {
-            table.get(key).map_or_else(|| "unset".into(), ToString::to_string)
-        };
-        keys.map(|key| (key.clone(), text(&ours, key), text(&theirs, key))).find(|(_, a, b)| a != b)
+        let matters = |key: &str| !HARMLESS.contains(&key) || (key == "val_shards" && !holds_out_both);
+        difference(self, other, matters)
     }
+}
+
+/// The first key that `matters` whose value is not the same in two sets of settings: (key, in the one, in the other).
+pub fn difference<T: Serialize>(
+    one: &T,
+    other: &T,
+    matters: impl Fn(&str) -> bool,
+) -> Option<(String, String, String)> {
+    let (one, other) = (table(one), table(other));
+    let text =
+        |table: &toml::Table, key: &str| table.get(key).map_or_else(|| "unset".into(), ToString::to_string);
+    let keys = one.keys().chain(other.keys()).filter(|key| matters(key));
+    keys.map(|key| (key.clone(), text(&one, key), text(&other, key))).find(|(_, a, b)| a != b)
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{
     AlternateSteps, HeadNorm, Method, Overrides, Predictor, PredictorLr, Similarity, Symmetry, Target,
     TrainConfig,
@@ -10,7 +12,8 @@ use crate::config::{
 use crate::error::InputError;
 
 /// Which of the paper's experiments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Study {
     /// Sections 4 and 5: the ablations of SimSiam.
     Ablations,

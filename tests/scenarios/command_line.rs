@@ -132,6 +132,8 @@ fn a_trace_has_stages_operations_checkpoint_and_evaluation_by_thread() {
         ("read", 180),
         ("decode", 180),
         ("augment", 180),
+        ("read ahead", steps),
+        ("collate", steps),
         ("wait for data", steps),
         ("forward", steps),
         ("conv2d", steps),

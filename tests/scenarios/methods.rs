@@ -168,8 +168,10 @@ fn a_study_runs_its_rows_reports_and_goes_on() {
     let again = succeed(study().args(["--workers", "2"]));
     assert!(!again.contains("images to train on"), "workers make no other study: {again}");
     // The rate is the preset's, but would be every method's.
-    for other in [["--epochs", "2"], ["--base-lr", "0.25"]] {
+    for (other, named) in
+        [(["--epochs", "2"], "epochs was 1, now 2"), (["--base-lr", "0.25"], "base_lr was unset, now 0.25")]
+    {
         let printed = refused(study().args(other));
-        assert!(printed.contains("a study with other settings"), "{printed}");
+        assert!(printed.contains("a study with other settings") && printed.contains(named), "{printed}");
     }
 }

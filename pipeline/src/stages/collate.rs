@@ -9,6 +9,7 @@ use super::{FinishedChunk, PlannedBatch};
 use crate::batch::{Batch, BufferPool, SlotWriter};
 use crate::error::PipelineError;
 use crate::queue::{Receiver, Sender};
+use crate::stats::timed;
 
 /// Runs until the last batch is handed over, a worker reports an error, or the pipeline stops.
 pub(crate) async fn run(
@@ -37,7 +38,8 @@ pub(crate) async fn run(
             }
         }
         tally.next();
-        let buffer = batch.filling.finish().expect("all the batch's writers were counted, and dropped there");
+        let buffer = timed("collate", || batch.filling.finish());
+        let buffer = buffer.expect("all the batch's writers were counted, and dropped there");
         if buffer.len() == 0 {
             pool.give_back(buffer);
             permits.add_permits(1);

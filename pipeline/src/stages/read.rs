@@ -14,6 +14,7 @@ use super::Chunk;
 use super::foresight::Foresight;
 use crate::queue::{Receiver, Sender};
 use crate::shards::{ReadError, ShardSet};
+use crate::stats::timed;
 
 /// Threads that read at the same time: as many as make a network's file system fast, and no burden where files are in memory.
 pub(crate) const MOST_FETCHING: usize = 16;
@@ -79,7 +80,7 @@ pub(crate) async fn run(mut read: Read, planned: Receiver<Chunk>, ready: Sender<
                     continue;
                 };
                 if !chunk.samples().any(|sample| read.shards.waits_for(sample)) {
-                    chunk.samples().for_each(|sample| read.shards.read_ahead(sample));
+                    timed("read ahead", || chunk.samples().for_each(|sample| read.shards.read_ahead(sample)));
                     if ready.send(chunk).await.is_err() {
                         return;
                     }
@@ -121,7 +122,8 @@ impl Read {
                 shards.read_ahead(sample);
                 return None;
             }
-            Some(shards.read_into(sample, buffers.take()).map(|encoded| encoded.into_buffer()))
+            let encoded = timed("fetch", || shards.read_into(sample, buffers.take()));
+            Some(encoded.map(|encoded| encoded.into_buffer()))
         };
         spawn_blocking(move || samples.into_iter().map(fetch).collect())
     }
