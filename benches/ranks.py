@@ -26,13 +26,14 @@ VARIANTS = {
 
 
 def train(variant, folder, args):
-    """The medians of images/s over the log lines, the largest resident size of a process in MiB, and the losses."""
+    """The medians of images/s over the log lines, the largest resident size of a process in MiB, the first rank's share of the
+    steps' time in communication in percent, and the losses."""
     ranks, sizes = int(variant[0]), folder.with_name("sizes")
     launch = ["mpirun", "-n", str(ranks), "--bind-to", "none"] if ranks > 1 else []
     command = [*launch, "/usr/bin/time", "-a", "-o", str(sizes), "-f", "%M", str(args.program), "train", "--shards", *args.shards,
                "--preset", "cifar10", "--arch", args.arch, "--batch-size", str(args.batch_size), "--epochs", "1",
                "--limit", str(args.batch_size * args.steps), "--knn-every", "0", "--log-every", "5",
-               "--checkpoint-every", "1000000", "--run-dir", str(folder), *VARIANTS[variant]]
+               "--checkpoint-every", "1000000", "--run-dir", str(folder), "--trace", str(folder.with_name("trace.json")), *VARIANTS[variant]]
     environment = os.environ | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
                                 "OMPI_MCA_rmaps_base_oversubscribe": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -41,7 +42,17 @@ def train(variant, folder, args):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     lines = [line for line in lines if "images_per_s" in line]
     resident = max(map(int, sizes.read_text().split()))
-    return statistics.median(line["images_per_s"] for line in lines[1:]), resident / 1024, [line["loss"] for line in lines]
+    rate = statistics.median(line["images_per_s"] for line in lines[1:])
+    return rate, resident / 1024, communication(folder.with_name("trace.json")), [line["loss"] for line in lines]
+
+
+def communication(trace):
+    """The share of the training steps after the first, in percent, in which the main thread gathers or sums over the ranks."""
+    events = [event for event in json.loads(trace.read_text()) if event["ph"] == "X"]
+    ends = [event["ts"] + event["dur"] for event in events if event["name"] == "update"]
+    within = [event for event in events if ends[0] <= event["ts"] < ends[-1]]
+    waited = sum(event["dur"] for event in within if event["name"] in ("all-gather", "all-reduce"))
+    return 100 * waited / (ends[-1] - ends[0])
 
 
 def main():
@@ -62,22 +73,25 @@ def main():
                 found[variant].append(train(variant, Path(folder) / "run", args))
             print(f"run {run + 1}, {variant}: {found[variant][-1][0]:.1f} images/s", flush=True)
 
-    base = statistics.median(rate for rate, _, _ in found["1 rank"])
-    losses = {variant: runs[0][2] for variant, runs in found.items()}
+    base = statistics.median(rate for rate, *_ in found["1 rank"])
+    losses = {variant: runs[0][-1] for variant, runs in found.items()}
     lines = ["# Two ranks compared with one process", "",
              f"{processor()}, {os.cpu_count()} virtual cores. {args.arch}, a global batch of {args.batch_size}, {args.steps} steps, "
              f"medians of {args.runs} alternating runs (lowest to highest). Written by", "",
              f"    benches/ranks.py SHARDS --arch {args.arch} --batch-size {args.batch_size} --steps {args.steps} --runs {args.runs} --out ...", "",
-             "| | images/s | times one rank | MiB per rank, largest | largest relative difference of a loss |", "|---|---|---|---|---|"]
+             "| | images/s | times one rank | MiB per rank, largest | communication, % of a step | largest relative difference of a loss |",
+             "|---|---|---|---|---|---|"]
     for variant, runs in found.items():
-        rates = sorted(rate for rate, _, _ in runs)
+        rates = sorted(rate for rate, *_ in runs)
+        shares = sorted(share for _, _, share, _ in runs)
         rate = statistics.median(rates)
         reference = losses["1 rank, --deterministic" if "determ" in variant else "1 rank"]
         difference = max(abs(a - b) / abs(b) for a, b in zip(losses[variant], reference))
         lines.append(f"| {variant} | {rate:.1f} ({rates[0]:.1f} to {rates[-1]:.1f}) | {rate / base:.2f} | "
-                     f"{max(resident for _, resident, _ in runs):.0f} | {difference:.1e} |")
+                     f"{max(resident for _, resident, *_ in runs):.0f} | "
+                     f"{statistics.median(shares):.1f} ({shares[0]:.1f} to {shares[-1]:.1f}) | {difference:.1e} |")
     lines += ["", "The threads are divided among the ranks: one rank has two threads, two ranks have one each. Losses are compared with those of one rank with the "
-              "same order of sums."]
+              "same order of sums. Communication is what `--trace` measures of the first rank, waiting for a slower rank included."]
     args.out.write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 

@@ -3,6 +3,7 @@
 use dfdx::prelude::*;
 
 use crate::backend::{Backend, Format, computed, take_gradient};
+use crate::collective::Ranks;
 
 /// Images or feature maps, `batch x C x S x S`. Channels and size are part of the type; batch and [`Format`] are
 /// run-time values.
@@ -139,6 +140,15 @@ impl<D: Backend> View<D> {
         }
         let shape = images_shape(self.0.shape().0, 3, self.size(), format);
         Self(computed(self.0.device().convert(3, &self.0, shape)))
+    }
+
+    /// The images with these numbers of the batch that all `ranks` have equal shares of, in rank order.
+    pub(crate) fn exchanged(&self, ranks: &Ranks, numbers: &[usize]) -> Self {
+        let all = ranks.all_gather(&self.0.as_vec());
+        let &(batch, words, height, width) = self.0.shape();
+        let image = all.len() / (batch * ranks.size());
+        let images = numbers.iter().flat_map(|&number| &all[number * image..][..image]).copied().collect();
+        Self(self.0.device().tensor_from_vec(images, (numbers.len(), words, height, width)))
     }
 
     /// The same view with a tape that starts with `grads`.

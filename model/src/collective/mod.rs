@@ -17,12 +17,15 @@ use std::sync::Arc;
 
 use dfdx::prelude::*;
 
+use crate::backend::cpu::profile::observed;
 use crate::backend::{Backend, take_gradient};
 use crate::module::{AnyTensor, NamedTensors};
 use crate::optim::is_trained;
 use crate::tensors::Features;
 
+mod shuffle;
 mod threads;
+pub use shuffle::Shuffle;
 pub use threads::Threads;
 
 #[cfg(feature = "mpi")]
@@ -159,7 +162,8 @@ impl Ranks {
     pub fn all_gather<T: bytemuck::Pod>(&self, own: &[T]) -> Vec<T> {
         let Some(group) = &self.0 else { return own.to_vec() };
         let mut all = vec![T::zeroed(); group.collective.size() * own.len()];
-        group.collective.all_gather(bytemuck::cast_slice(own), bytemuck::cast_slice_mut(&mut all));
+        let (own, bytes) = (bytemuck::cast_slice(own), bytemuck::cast_slice_mut(&mut all));
+        observed("all-gather", || group.collective.all_gather(own, bytes));
         all
     }
 
@@ -220,7 +224,7 @@ impl Ranks {
             Ok(())
         })?;
         match group.order {
-            SumOrder::Any => group.collective.all_reduce(&mut values),
+            SumOrder::Any => observed("all-reduce", || group.collective.all_reduce(&mut values)),
             SumOrder::Fixed => {
                 values = self.all_gather(&values);
                 sum_parts(&mut values, self.size());

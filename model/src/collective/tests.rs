@@ -1,4 +1,5 @@
 use super::*;
+use crate::tensors::View;
 
 /// What each of `size` ranks comes to.
 fn each_rank<R: Send>(size: usize, work: impl Fn(Threads) -> R + Sync) -> Vec<R> {
@@ -36,4 +37,27 @@ fn parts_are_added_up_as_ranks_of_them_would() {
         sum_parts(&mut all, size);
         assert_eq!(all, at_once);
     }
+}
+
+#[test]
+fn images_are_shuffled_among_ranks_with_batch_norms_of_their_own_and_put_back() {
+    const SHARE: usize = 4;
+    let dev = Cpu::default();
+    let image = |sample: usize| [sample as f32; 3];
+    let shares = each_rank(2, |threads| {
+        let ranks = Ranks::new(Arc::new(threads), SumOrder::Any);
+        let samples: Vec<_> = (0..SHARE).map(|i| 10 + SHARE * ranks.rank() + i).collect();
+        assert!(Shuffle::of(&ranks, &samples).is_none(), "batch norm looks across the ranks");
+        let ranks = ranks.without_batch_norm();
+        let shuffle = Shuffle::of(&ranks, &samples).expect("batch norms of their own");
+        let pixels: Vec<f32> = samples.iter().flat_map(|&sample| image(sample)).collect();
+        let share = shuffle.share(&View::copied(&dev, 1, &pixels)).sized::<1>().as_vec();
+        let keys: Features<Cpu, 3> = dev.tensor_from_vec(share.clone(), (SHARE, Const));
+        (share, shuffle.undone(&ranks.gather(keys)).as_vec())
+    });
+    let in_order: Vec<f32> = (10..10 + 2 * SHARE).flat_map(image).collect();
+    let [(first, keys), (second, others)] = &shares[..] else { panic!("two ranks") };
+    assert!(*keys == in_order && others == keys, "{keys:?} {others:?}");
+    assert_ne!([&first[..], second].concat(), in_order);
+    assert!(first.iter().any(|&sample| sample >= 14.0), "images change ranks: {first:?}");
 }

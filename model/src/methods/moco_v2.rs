@@ -4,12 +4,13 @@ use super::kind::{CollapseHelp, Defaults, Kind, Scale, Settings};
 use super::{Batch, Method, Queue, StepLoss, Symmetry, mean, pass};
 use crate::backend::Backend;
 use crate::branch::{Branch, Encoding};
+use crate::collective::Shuffle;
 use crate::encoders::Backbone;
 use crate::heads::{HeadConfig, HeadNorm};
 use crate::init::InitRng;
 use crate::module::{NamedTensors, parts};
 use crate::objective::{Spread, info_nce, unit};
-use crate::tensors::Features;
+use crate::tensors::{Features, View};
 
 /// Run-time settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,7 +30,8 @@ pub struct MoCoV2Config {
 /// MoCo v2 (Chen et al. 2020): the loss [`info_nce`] of queries `f(x1)`, with keys of `x2` from a moving average of `f`
 /// and a queue of earlier keys.
 ///
-/// On one device, images are not shuffled between the batch norms of queries and keys, as MoCo does across devices.
+/// Images are shuffled between the batch norms of queries and keys ([`Shuffle`]) only where several ranks have batch norms of
+/// their own.
 #[derive(Clone, Debug)]
 pub struct MoCoV2<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend> {
     /// The query encoder with its projector.
@@ -52,6 +54,14 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
         let queue = Queue::new(dev, &rng.child("queue"), config.queue);
         Self { target: f.clone(), f, queue, fresh: Vec::new(), config: *config }
     }
+
+    /// The projections of one view of the whole batch by the key encoder.
+    fn keys(&mut self, batch: &Batch<'_, D>, view: &View<D>) -> Features<D, DIM> {
+        match Shuffle::of(batch.ranks, batch.samples) {
+            None => batch.ranks.gather(self.target.target(view)),
+            Some(shuffle) => shuffle.undone(&batch.ranks.gather(self.target.target(&shuffle.share(view)))),
+        }
+    }
 }
 
 impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D> Method<D>
@@ -73,10 +83,7 @@ where
 
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let pairs = self.config.symmetry.pairs();
-        let keys: Vec<_> = pairs
-            .iter()
-            .map(|&(_, key)| unit(batch.ranks.gather(self.target.target(&batch.views[key]))))
-            .collect();
+        let keys: Vec<_> = pairs.iter().map(|&(_, key)| unit(self.keys(&batch, &batch.views[key]))).collect();
         let asking = pairs.iter().map(|&(query, _)| batch.views[query].clone()).collect();
         let queries = pass(asking, grads, |x| batch.ranks.gather(self.f.forward_mut(x)));
         let spreads = queries.iter().map(Spread::of).collect();

@@ -211,6 +211,29 @@ fn a_signal_to_one_rank_saves_all_and_they_go_on() {
 }
 
 #[test]
+fn ranks_with_batch_norms_of_their_own_shuffle_keys_and_go_on() {
+    let fixture = Fixture::new();
+    let train = |run: &str, sync: &str| {
+        let more = ["--method", "mocov2", "--epochs", "2", "--checkpoint-every", "7", "--sync-bn", sync];
+        fixture.train(run, &more)
+    };
+    let Some(mut two) = ranks(2, &train("two", "false")) else { return };
+    succeed(&mut two);
+    succeed(&mut ranks(2, &train("synchronised", "true")).unwrap());
+    let (own, synchronised) = (losses(&fixture, "two"), losses(&fixture, "synchronised"));
+    assert!(own.len() == synchronised.len() && own.iter().all(|loss| loss.is_finite()), "{own:?}");
+    assert_ne!(own[0], synchronised[0]);
+
+    let mut child = spawn(&mut ranks(2, &train("moved", "false")).unwrap());
+    let run = fixture.path("moved");
+    wait_for(&run.join("checkpoints/step-000000014"), &mut child);
+    let (output, _) = after("-KILL", 1, child, &run);
+    assert!(!output.status.success() && has_ended(&run), "{}", text(&output));
+    succeed(&mut ranks(2, &resume(&fixture, "moved")).unwrap());
+    assert_eq!(fixture.metrics("moved"), fixture.metrics("two"));
+}
+
+#[test]
 fn ranks_that_do_not_fit_together_are_refused_in_one_line() {
     let fixture = Fixture::new();
     let refused = |command: Option<Command>| {

@@ -100,6 +100,20 @@ pub(super) fn record<R>(
     result
 }
 
+/// Tells the observer of a call that is no operation of the device, such as communication.
+#[inline]
+pub(crate) fn observed<R>(name: &'static str, call: impl FnOnce() -> R) -> R {
+    if LISTENERS.load(Ordering::Relaxed) & IS_OBSERVED == 0 {
+        return call();
+    }
+    let began = Instant::now();
+    let result = call();
+    if let Some(observer) = OBSERVER.get() {
+        observer(name, began, began.elapsed());
+    }
+    result
+}
+
 fn add(operation: &'static str, shape: String, work: Work, time: Duration) {
     let mut table = table();
     let totals = table.entry((operation, shape)).or_default();
