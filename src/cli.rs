@@ -172,7 +172,7 @@ pub struct StudyArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub only: Vec<String>,
     /// Number of runs per row, with seeds from --seed on [default: 3 with and without stop-gradient, else 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1), allow_negative_numbers = true)]
     pub seeds: Option<u64>,
     /// Folder for the runs and the report; the same command again runs what is missing
     #[arg(long, value_name = "DIR")]

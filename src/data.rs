@@ -306,7 +306,11 @@ impl KnnData {
     /// Queries that are in the bank, too.
     pub fn shared(&self) -> u64 {
         let held_out = Arc::ptr_eq(&self.bank.shards, &self.queries.shards);
-        if held_out { 0 } else { self.queries.shards.shared_with(&self.bank.shards) }
+        if held_out {
+            return 0;
+        }
+        let Self { bank, queries } = self;
+        queries.shards.shared_with(queries.chosen.as_ref(), &bank.shards, bank.chosen.as_ref())
     }
 
     /// Warns of a validation set that is, in part, the training set.

@@ -23,6 +23,8 @@ use paint::paint;
 pub use pattern::Class;
 use random::Random;
 
+use crate::interrupt::{Interrupt, Interrupted};
+
 /// Part of the record of a finished set: raised whenever the same configuration would draw other bytes.
 const GENERATOR: u32 = 2;
 const RECORD: &str = "demo.toml";
@@ -83,6 +85,9 @@ pub enum DemoError {
     /// The folder exists and is not this demo set, so it is left as it is.
     #[error("{}: holds something else than this demo set: move it away", .0.display())]
     Occupied(PathBuf),
+    /// It was to stop.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// A file or folder could not be read or written.
     #[error("{}", path.display())]
     Io {
@@ -107,10 +112,11 @@ pub enum DemoError {
 /// interrupted run leaves nothing half made. `progress` is told the number of images done and their total.
 ///
 /// # Errors
-/// If `dir` holds something else, or a file or folder cannot be written.
+/// If `dir` holds something else, a file or folder cannot be written, or `interrupt` is set.
 pub fn generate(
     dir: &Path,
     config: &DemoConfig,
+    interrupt: &Interrupt,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<DemoSet, DemoError> {
     let set = |reused| DemoSet { train: dir.join("train"), val: dir.join("val"), reused };
@@ -126,7 +132,11 @@ pub fn generate(
     if partial.exists() {
         fs::remove_dir_all(&partial).map_err(io_error(&partial))?;
     }
-    draw_all(&partial, config, progress)?;
+    if let Err(error) = draw_all(&partial, config, interrupt, progress) {
+        // What cannot be removed now is removed when the set is made.
+        let _ = fs::remove_dir_all(&partial);
+        return Err(error);
+    }
     let record = partial.join(RECORD);
     fs::write(&record, config.record()).map_err(io_error(&record))?;
     fs::rename(&partial, dir).map_err(io_error(dir))?;
@@ -155,6 +165,7 @@ fn is_complete(dir: &Path, config: &DemoConfig) -> Result<bool, DemoError> {
 fn draw_all(
     root: &Path,
     config: &DemoConfig,
+    interrupt: &Interrupt,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(), DemoError> {
     for split in ["train", "val"] {
@@ -167,6 +178,7 @@ fn draw_all(
         let end = total.min(start + CHUNK);
         (start..end).into_par_iter().try_for_each(|number| draw_one(root, config, number))?;
         progress(end, total);
+        interrupt.check()?;
     }
     Ok(())
 }
@@ -210,7 +222,7 @@ mod tests {
     const SMALL: DemoConfig = DemoConfig { seed: 7, train_per_class: 3, val_per_class: 2, side: 40 };
 
     fn make(dir: &Path, config: &DemoConfig) -> DemoSet {
-        generate(dir, config, &mut |_, _| ()).unwrap()
+        generate(dir, config, &Interrupt::default(), &mut |_, _| ()).unwrap()
     }
 
     /// Every file of the set: its path below `dir`, and its bytes.
@@ -247,11 +259,23 @@ mod tests {
     }
 
     #[test]
+    fn an_interrupt_leaves_nothing_behind() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("set");
+        let stopped = generate(&dir, &SMALL, &Interrupt::raised(), &mut |_, _| ());
+        assert!(matches!(stopped, Err(DemoError::Interrupted(_))));
+        let names: Vec<_> =
+            fs::read_dir(parent.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, [".set.lock"], "only the lock, which others may wait for");
+        assert_eq!(make(&dir, &SMALL).train, dir.join("train"));
+    }
+
+    #[test]
     fn holds_the_promised_number_of_decodable_images_of_each_class() {
         let parent = tempfile::tempdir().unwrap();
         let mut last = (0, 0);
-        let set =
-            generate(&parent.path().join("set"), &SMALL, &mut |done, total| last = (done, total)).unwrap();
+        let mut note = |done, total| last = (done, total);
+        let set = generate(&parent.path().join("set"), &SMALL, &Interrupt::default(), &mut note).unwrap();
         assert_eq!(last, (50, 50));
         for (split, per_class) in [(&set.train, SMALL.train_per_class), (&set.val, SMALL.val_per_class)] {
             let folders: BTreeSet<_> = files(split).keys().map(|f| f.parent().unwrap().to_owned()).collect();
@@ -298,7 +322,7 @@ mod tests {
     fn leaves_a_folder_alone_that_it_did_not_make() {
         let parent = tempfile::tempdir().unwrap();
         fs::write(parent.path().join("precious"), "data").unwrap();
-        let refused = generate(parent.path(), &SMALL, &mut |_, _| ());
+        let refused = generate(parent.path(), &SMALL, &Interrupt::default(), &mut |_, _| ());
         assert!(matches!(refused, Err(DemoError::Occupied(_))));
         assert_eq!(fs::read_to_string(parent.path().join("precious")).unwrap(), "data");
     }

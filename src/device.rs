@@ -5,6 +5,7 @@ use simsiam_model::backend::cpu;
 use simsiam_model::network::Networks;
 
 use crate::config::{Device, Precision};
+use crate::error::InputError;
 
 /// What can be done on any device.
 pub trait Work {
@@ -40,8 +41,6 @@ pub fn on_device<W: Work>(device: Device, precision: Option<Precision>, work: W)
 fn on_cuda<W: Work>(precision: Precision, work: W) -> Result<W::Output> {
     use simsiam_model::backend::cuda;
 
-    use crate::error::InputError;
-
     let precision = match precision {
         Precision::F32 => cuda::Precision::F32,
         Precision::Tf32 => cuda::Precision::Tf32,
@@ -57,6 +56,19 @@ fn on_cuda<W: Work>(precision: Precision, work: W) -> Result<W::Output> {
 
 #[cfg(not(feature = "cuda"))]
 fn on_cuda<W: Work>(_: Precision, _: W) -> Result<W::Output> {
-    let error = "this program was built without CUDA: build it with `--features cuda` (docs/cuda.md)";
-    Err(crate::error::InputError::new(error).into())
+    check(Device::Cuda)?;
+    unreachable!("a program without CUDA has no GPU")
+}
+
+/// Refuses a device that this program was built without.
+///
+/// # Errors
+/// If it was.
+pub fn check(device: Device) -> Result<(), InputError> {
+    match device {
+        Device::Cuda if !cfg!(feature = "cuda") => Err(InputError::new(
+            "this program was built without CUDA: build it with `--features cuda` (docs/cuda.md)",
+        )),
+        Device::Cpu | Device::Cuda => Ok(()),
+    }
 }

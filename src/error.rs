@@ -36,22 +36,36 @@ pub const CLOSED_PIPE: u8 = 141;
 /// The exit code for an error: 2 for what the user can mend in the input, 130 for an interrupt, 141 for a closed pipe, 1 for
 /// the rest.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
+    use simsiam_pipeline::pack::PackError;
+    use simsiam_pipeline::unpack::UnpackError;
     use simsiam_pipeline::{ConfigError, PipelineError};
     if let Some(agreed) = error.downcast_ref::<Agreed>() {
         return agreed.code;
     }
-    if error.is::<crate::interrupt::Interrupted>() {
+    let stopped = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<crate::interrupt::Interrupted>()
+            || matches!(cause.downcast_ref(), Some(PackError::Stopped))
+            || matches!(cause.downcast_ref(), Some(UnpackError::Stopped))
+    };
+    if error.chain().any(stopped) {
         return INTERRUPTED;
     }
     let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
     if error.chain().any(|cause| cause.downcast_ref().is_some_and(closed)) {
         return CLOSED_PIPE;
     }
+    let is_full = |error: &std::io::Error| {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+    };
+    if error.chain().any(|cause| cause.downcast_ref().is_some_and(is_full)) {
+        return 1;
+    }
     let input = error.chain().any(|cause| {
         cause.is::<InputError>()
             || cause.is::<simsiam_pipeline::shards::ShardError>()
-            || cause.is::<simsiam_pipeline::pack::PackError>()
-            || cause.is::<simsiam_pipeline::unpack::UnpackError>()
+            || cause.is::<PackError>()
+            || cause.is::<UnpackError>()
             || matches!(cause.downcast_ref(), Some(crate::demo::DemoError::Occupied(_)))
             || cause
                 .downcast_ref::<ConfigError>()

@@ -59,6 +59,11 @@ impl Interrupt {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// What is set when it is time to stop.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        self.stop.clone()
+    }
+
     /// Whether to save, since this was last asked.
     pub fn take_save(&self) -> bool {
         self.save.swap(false, Ordering::Relaxed)

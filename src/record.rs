@@ -121,7 +121,9 @@ impl RunRecord {
     /// Best kNN top-1 accuracy of the trained encoder in percent, and its step.
     pub fn best_knn(&self) -> Option<(f64, u64)> {
         let trained = self.metrics.epochs.iter().filter(|line| line.step > 0);
-        trained.filter_map(|line| Some((line.knn_top1?, line.step))).max_by(|a, b| a.0.total_cmp(&b.0))
+        let found = trained.filter_map(|line| Some((line.knn_top1?, line.step)));
+        // Of equal ones the first, as training keeps it.
+        found.reduce(|best, later| if later.0 > best.0 { later } else { best })
     }
 
     /// kNN top-1 accuracy of the untrained encoder, in percent.
@@ -202,7 +204,7 @@ mod tests {
     fn the_best_accuracy_is_that_of_a_trained_encoder() {
         let run = read(Some(
             b"{\"step\":0,\"epoch\":0,\"knn_top1\":60.0}\n{\"step\":9,\"epoch\":1,\"knn_top1\":41.0}\n\
-            {\"step\":18,\"epoch\":2,\"knn_top1\":40.0}\n",
+            {\"step\":18,\"epoch\":2,\"knn_top1\":41.0}\n",
         ));
         assert_eq!((run.best_knn(), run.untrained_knn()), (Some((41.0, 9)), Some(60.0)));
         assert_eq!(run.standing, Standing::Finished { step: 18 });

@@ -58,7 +58,9 @@ impl RunDir {
                 "run folder {path} holds the {METRICS} of something else: another --run-dir leaves it alone"
             )));
         }
-        if path.join(CONFIG).exists() || path.join("checkpoints").exists() {
+        // A run that failed before its first checkpoint, such as an import on a full disk, leaves the folder empty.
+        let has_checkpoints = !CheckpointDir::new(path).is_empty().unwrap_or(false);
+        if path.join(CONFIG).exists() || has_checkpoints {
             return Err(InputError::new(format!(
                 "run folder {path} already holds a run: `--resume {path}` goes on with it, another --run-dir starts a new one",
                 path = path.display()
@@ -184,5 +186,14 @@ mod tests {
         assert!(RunDir::is_locked(dir.path()));
         drop(lock);
         assert!(!RunDir::is_locked(dir.path()));
+    }
+
+    #[test]
+    fn a_folder_that_got_no_checkpoint_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("checkpoints")).unwrap();
+        assert!(RunDir::check_free(dir.path()).is_ok());
+        fs::create_dir(dir.path().join("checkpoints/step-000000000")).unwrap();
+        assert!(RunDir::check_free(dir.path()).is_err());
     }
 }

@@ -166,7 +166,13 @@ mod tests {
     fn rows_whose_batches_are_larger_than_the_data_are_left_out() {
         let dir = tempfile::tempdir().unwrap();
         let of_demo = DemoConfig { train_per_class: 10, val_per_class: 1, ..DemoConfig::default() };
-        let images = demo::generate(&dir.path().join("images"), &of_demo, &mut |_, _| ()).unwrap();
+        let images = demo::generate(
+            &dir.path().join("images"),
+            &of_demo,
+            &crate::interrupt::Interrupt::default(),
+            &mut |_, _| (),
+        )
+        .unwrap();
         let shards = dir.path().join("shards");
         pack(&images.train, &shards, &PackOptions::default(), &mut |_| ()).unwrap();
         let common = Overrides {

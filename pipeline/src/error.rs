@@ -2,6 +2,11 @@
 
 use crate::quarantine::BadSample;
 
+/// `1 sample` or `2 samples`.
+fn counted(samples: &u64) -> String {
+    format!("{samples} sample{}", if *samples == 1 { "" } else { "s" })
+}
+
 /// An invalid configuration, found before anything starts.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -10,7 +15,7 @@ pub enum ConfigError {
     #[error("the batch size is 0")]
     EmptyBatch,
     /// The data does not fill one batch, and smaller batches are dropped.
-    #[error("the batch size {batch_size} is larger than the data ({samples} samples)")]
+    #[error("the batch size {batch_size} is larger than the data ({})", counted(.samples))]
     BatchLargerThanData {
         /// The global batch.
         batch_size: usize,
@@ -79,7 +84,7 @@ pub enum ConfigError {
         size: u64,
     },
     /// Some ranks would never get an image.
-    #[error("the data ({samples} samples) is too little to train with {size} ranks")]
+    #[error("the data ({}) is too little to train with {size} ranks", counted(.samples))]
     MoreRanksThanSamples {
         /// Samples in the part of the data that is streamed.
         samples: u64,

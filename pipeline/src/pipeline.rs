@@ -252,7 +252,7 @@ pub fn start(
     shutdown.threads.push(spawn("ss-watchdog".into(), move || watchdog::run(watchdog, watched))?);
     let foresight = shards.is_remote().then(|| Foresight::new(sampler.clone(), config.epochs.end));
     let read = read::Read { shards, buffers, stop, foresight };
-    let collate_permits = permits.clone();
+    let (collate_permits, may_be_empty) = (permits.clone(), config.order == Order::Sequential);
     shutdown.threads.push(spawn("ss-stages".into(), move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .max_blocking_threads(read::MOST_FETCHING)
@@ -261,7 +261,7 @@ pub fn start(
             .expect("a runtime without drivers needs nothing from the system");
         runtime.block_on(async {
             tokio::join!(plan::run(plan, open_tx, planned_tx), read::run(read, planned_rx, ready_tx), async {
-                collate::run(open_rx, finished_rx, batches_tx, pool, collate_permits).await;
+                collate::run(open_rx, finished_rx, batches_tx, pool, collate_permits, may_be_empty).await;
                 drop(alive);
             },)
         });

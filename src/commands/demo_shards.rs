@@ -10,6 +10,7 @@ use crate::config::{Overrides, Preset};
 use crate::console::{Console, Unit, thousands};
 use crate::demo::{self, DemoConfig};
 use crate::error::InputError;
+use crate::interrupt::Interrupt;
 
 /// Where the demo's data lies, in the current folder.
 const DIR: &str = "demo-data";
@@ -18,14 +19,18 @@ const DIR: &str = "demo-data";
 ///
 /// # Errors
 /// If they name another preset or validation shards; or as [`prepare`].
-pub(super) fn in_place_of_none(settings: Overrides, console: &Console) -> Result<Overrides> {
+pub(super) fn in_place_of_none(
+    settings: Overrides,
+    interrupt: &Interrupt,
+    console: &Console,
+) -> Result<Overrides> {
     if settings.preset.is_some_and(|preset| preset != Preset::Demo) {
         return Err(InputError::new("no shards: --shards names them, or --preset demo makes some").into());
     }
     if settings.val_shards.as_ref().is_some_and(|shards| !shards.is_empty()) {
         return Err(InputError::new("--val-shards without --shards: the demo has its own").into());
     }
-    let (shards, val_shards) = prepare(console)?;
+    let (shards, val_shards) = prepare(interrupt, console)?;
     Ok(Overrides {
         preset: Some(Preset::Demo),
         shards: Some(shards),
@@ -37,12 +42,12 @@ pub(super) fn in_place_of_none(settings: Overrides, console: &Console) -> Result
 /// Patterns of the training and the validation shards.
 ///
 /// # Errors
-/// If images or shards cannot be written.
-fn prepare(console: &Console) -> Result<(Vec<String>, Vec<String>)> {
+/// If images or shards cannot be written, or it is time to stop.
+fn prepare(interrupt: &Interrupt, console: &Console) -> Result<(Vec<String>, Vec<String>)> {
     let (dir, config) = (Path::new(DIR), DemoConfig::default());
     let total = config.images() as u64;
     let phase = console.phase("drawing the demo", total, Unit::Things("images"));
-    let images = demo::generate(dir, &config, &mut |done, _| phase.set_position(done as u64))?;
+    let images = demo::generate(dir, &config, interrupt, &mut |done, _| phase.set_position(done as u64))?;
     drop(phase);
 
     let (shards, partial) = (dir.join("shards"), dir.join("shards.partial"));
@@ -53,7 +58,8 @@ fn prepare(console: &Console) -> Result<(Vec<String>, Vec<String>)> {
             fs::remove_dir_all(&partial).with_context(|| format!("cannot remove {}", partial.display()))?;
         }
         for (source, prefix) in [(&images.train, "train"), (&images.val, "val")] {
-            let options = PackOptions { prefix: prefix.into(), ..PackOptions::default() };
+            let options =
+                PackOptions { prefix: prefix.into(), stop: interrupt.flag(), ..PackOptions::default() };
             let phase = console.phase("packing the demo", total, Unit::Things("images"));
             pack(source, &partial.join(prefix), &options, &mut |progress| {
                 phase.set_length(progress.total);

@@ -5,6 +5,7 @@ use simsiam_pipeline::shards::AtomicFile;
 
 use crate::cli::ExportArgs;
 use crate::console::{Console, counted};
+use crate::error::InputError;
 use crate::evaluate::subject::Subject;
 use crate::provenance::Provenance;
 use crate::weights::{EncoderWeights, WeightFormat, onnx};
@@ -18,6 +19,14 @@ pub fn run(args: &ExportArgs, console: &Console) -> Result<()> {
     let subject = Subject::load(&args.run, args.checkpoint)?;
     let network = subject.network()?;
     let mut encoder = EncoderWeights::new(&subject.config, &network, &subject.to_string());
+    if let Some((own, _)) =
+        args.metadata.iter().find(|(key, _)| encoder.metadata.iter().any(|(own, _)| own == key))
+    {
+        return Err(InputError::new(format!(
+            "--metadata {own}: is written by the program; choose another key"
+        ))
+        .into());
+    }
     encoder.metadata.extend(subject.facts());
     encoder.metadata.push(("exported_by".into(), Provenance::now().program()));
     encoder.metadata.extend(args.metadata.iter().cloned());

@@ -10,6 +10,8 @@ use simsiam_pipeline::shards::{Labels, OpenOptions};
 use crate::cli::{self, PackArgs, program};
 use crate::console::{Console, Unit, counted};
 use crate::error::InputError;
+use crate::interrupt::Interrupt;
+use crate::runs::text::bytes;
 
 /// Packs, and says what was written.
 ///
@@ -38,6 +40,7 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
             cli::ClassFolders::None => ClassFolders::None,
         }),
         prefix: args.prefix.clone(),
+        stop: Interrupt::listen()?.flag(),
         ..PackOptions::default()
     };
     let phase = console.phase("packing", 0, Unit::Things("images"));
@@ -78,10 +81,10 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         format!("; left out: {}, see {}", counted(files, "file"), list.display())
     });
     console.line(format_args!(
-        "packed {} {classes} into {}, {} MiB, in {}{left_out}",
+        "packed {} {classes} into {}, {}, in {}{left_out}",
         counted(report.images, "image"),
         counted(report.shards.len() as u64, "shard"),
-        report.bytes >> 20,
+        bytes(report.bytes),
         args.out.display(),
     ));
     console.line(format_args!("try: {} inspect {} --verify", program(), args.out.display()));

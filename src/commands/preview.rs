@@ -55,6 +55,9 @@ pub fn run(args: &PreviewArgs, console: &Console) -> Result<()> {
     Ok(())
 }
 
+/// Images of the smallest batch.
+const FEWEST_IMAGES: usize = 2;
+
 /// The configuration, and the data that it names.
 fn open(args: &PreviewArgs, console: &Console) -> Result<(TrainConfig, Data)> {
     let given = args.overrides.clone().over_file(args.config.as_deref())?;
@@ -74,9 +77,13 @@ fn open(args: &PreviewArgs, console: &Console) -> Result<(TrainConfig, Data)> {
     }
     // The order of an epoch does not depend on the batches: without a step, as many images as are shown will do.
     let is_any_batch = given.batch_size.is_none() && args.step.is_none();
-    let batch_size = if is_any_batch { Some(args.count.max(2)) } else { given.batch_size };
+    let batch_size = if is_any_batch { Some(FEWEST_IMAGES) } else { given.batch_size };
     let given = with_preset(Overrides { batch_size, ..given }, console)?;
-    let config = TrainConfig::resolve(&given)?;
+    let mut config = TrainConfig::resolve(&given)?;
     let data = Data::open(&config, &console.open_options())?;
+    if is_any_batch {
+        let most = usize::try_from(data.train.len()).unwrap_or(usize::MAX);
+        config.batch_size = args.count.clamp(FEWEST_IMAGES, most);
+    }
     Ok((config, data))
 }

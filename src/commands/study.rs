@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::cli::StudyArgs;
 use crate::commands::{demo_shards, train};
 use crate::console::Console;
+use crate::interrupt::Interrupt;
 use crate::study::{self, Choice, StudyOutcome};
 
 /// Runs what is missing of a study.
@@ -14,7 +15,7 @@ use crate::study::{self, Choice, StudyOutcome};
 pub fn run(args: &StudyArgs, console: &Console) -> Result<StudyOutcome> {
     let mut common = args.overrides.clone().over_file(args.config.as_deref())?;
     if common.shards.as_ref().is_none_or(Vec::is_empty) {
-        common = demo_shards::in_place_of_none(common, console)?;
+        common = demo_shards::in_place_of_none(common, &Interrupt::listen()?, console)?;
     }
     let common = train::with_preset(common, console)?;
     let choice = Choice { study: args.study, only: args.only.clone(), seeds: args.seeds };

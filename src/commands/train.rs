@@ -16,7 +16,7 @@ use crate::commands::demo_shards;
 use crate::config::{Overrides, Preset, ShardFlags, TrainConfig, default_run_dir};
 use crate::console::{Console, counted};
 use crate::data::{Data, KnnData, Source};
-use crate::device::{Work, on_device};
+use crate::device::{self, Work, on_device};
 use crate::dry_run::{Plan, Trial};
 use crate::error::InputError;
 use crate::feed::Feed;
@@ -54,7 +54,7 @@ pub fn run_until(
         let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
         let settled = match &args.resume {
             Some(path) => resume(path, overrides, world)?,
-            None => begin(args.run_dir.as_deref(), overrides, console, world)?,
+            None => begin(args.run_dir.as_deref(), overrides, &interrupt, console, world)?,
         };
         let here = settled.found_from_here(args.show_config, console)?;
         world.check(&here)?;
@@ -72,13 +72,18 @@ pub fn run_until(
 pub fn dry_run(args: &TrainArgs, console: &Console) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
-    let settled = begin(args.run_dir.as_deref(), overrides, console, &World::default())?;
+    let settled = begin(args.run_dir.as_deref(), overrides, &interrupt, console, &World::default())?;
     let here = settled.found_from_here(args.show_config, console)?;
     let _until_the_end = args.trace.as_deref().map(trace::start).transpose()?;
     let data = Data::open(&here, &console.open_options())?;
     let (device, precision) = (here.device, here.precision);
     let plan: Plan = on_device(device, precision, Trial { config: here, data, interrupt })?;
-    console.result(format_args!("{} would be made:\n{plan}", settled.dir.path().display()))?;
+    let mut plan = format!("{} would be made:\n{plan}", settled.dir.path().display());
+    if args.show_config {
+        // All that is printed is a configuration.
+        plan = format!("# {}", plan.trim_end().replace('\n', "\n# "));
+    }
+    console.result(plan)?;
     Ok(())
 }
 
@@ -293,7 +298,13 @@ impl Folder {
     }
 }
 
-fn begin(run_dir: Option<&Path>, overrides: Overrides, console: &Console, world: &World) -> Result<Settled> {
+fn begin(
+    run_dir: Option<&Path>,
+    overrides: Overrides,
+    interrupt: &Interrupt,
+    console: &Console,
+    world: &World,
+) -> Result<Settled> {
     let mut given = with_preset(overrides, console)?;
     let mut config = TrainConfig::resolve(&given)?;
     config.check_size()?;
@@ -302,7 +313,8 @@ fn begin(run_dir: Option<&Path>, overrides: Overrides, console: &Console, world:
         RunDir::check_free(&path)?;
     }
     if config.shards.is_empty() {
-        given = demo_shards::in_place_of_none(given, console)?;
+        device::check(config.device)?;
+        given = demo_shards::in_place_of_none(given, interrupt, console)?;
         config = TrainConfig::resolve(&given)?;
     }
     Ok(Settled { config, given, dir: Folder::New(path), resumed: None, epochs_before: None })

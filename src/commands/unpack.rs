@@ -6,6 +6,7 @@ use simsiam_pipeline::unpack::{UnpackOptions, unpack};
 
 use crate::cli::UnpackArgs;
 use crate::console::{Console, Unit, counted, thousands};
+use crate::interrupt::Interrupt;
 
 /// Unpacks, and says what was written; true if nothing was left out.
 ///
@@ -14,7 +15,8 @@ use crate::console::{Console, Unit, counted, thousands};
 pub fn run(args: &UnpackArgs, console: &Console) -> Result<bool> {
     let shards = ShardSet::open(&args.shards, &args.source.options(console.open_options()))?;
     let chosen = args.source.choice.chosen(&shards)?;
-    let options = UnpackOptions { format: args.format.into(), chosen, ..UnpackOptions::default() };
+    let stop = Interrupt::listen()?.flag();
+    let options = UnpackOptions { format: args.format.into(), chosen, stop, ..UnpackOptions::default() };
     for warning in shards.warnings() {
         tracing::warn!("{warning}");
     }

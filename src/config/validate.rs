@@ -186,7 +186,7 @@ impl TrainConfig {
                     own.iter().map(|own| format!("{} ({}, {})", own.key, own.about, own.default)).collect();
                 let known = if known.is_empty() { "none".into() } else { known.join("; ") };
                 return refuse(format!(
-                    "--method-setting {key}: {} has no such; it has: {known}",
+                    "--method-setting {key}: {} has no such setting; it has: {known}",
                     self.method
                 ));
             };

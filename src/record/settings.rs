@@ -52,6 +52,8 @@ impl FromStr for Settings {
     fn from_str(config: &str) -> Result<Self, Self::Err> {
         let mut settings = Self::default();
         settings.add("", &toml::from_str(config)?);
+        // Where the shards that are named lie, which is no setting of its own.
+        settings.0.retain(|key, _| !key.starts_with("absolute_"));
         Ok(settings)
     }
 }

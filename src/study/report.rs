@@ -51,7 +51,8 @@ fn groups(results: &[(Row, Vec<RunResult>)]) -> Vec<Group> {
 }
 
 fn line(row: &Row, runs: &[RunResult]) -> String {
-    let health = runs.iter().map(|run| run.health().to_string()).collect::<Vec<_>>();
+    let health = |run: &RunResult| run.health().map_or_else(|| "–".into(), |health| health.to_string());
+    let health: Vec<String> = runs.iter().map(health).collect();
     let health =
         if health.iter().all(|one| *one == health[0]) { health[0].clone() } else { health.join("; ") };
     let knn = |which: usize| range(runs.iter().map(|run| run.knn_summary().map(|knn| knn[which])), 2);

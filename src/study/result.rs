@@ -99,8 +99,8 @@ impl RunResult {
     }
 
     /// The state at the end.
-    pub fn health(&self) -> Health {
-        self.steps.last().map_or(Health::Healthy, |point| point.health)
+    pub fn health(&self) -> Option<Health> {
+        self.steps.last().map(|point| point.health)
     }
 
     /// kNN top-1 of the untrained encoder, at the end, and at best.

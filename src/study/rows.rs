@@ -217,7 +217,7 @@ fn ablations(row: MakeRow<'_>, base: &TrainConfig) -> Vec<Row> {
         alternate("renewed every epoch", "67.0", AlternateSteps::Epoch),
         row(
             Group::Hypothesis,
-            "moving average of targets, no predictor",
+            "moving average of targets without predictor",
             "55.0",
             Overrides { target: Some(Target::MovingAverage), ..unset() },
         ),

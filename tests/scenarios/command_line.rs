@@ -28,6 +28,14 @@ fn the_configuration_is_printed_on_request_and_is_one_that_config_takes() {
     let mut again = simsiam();
     succeed(again.args(["train", "--config"]).arg(&file).arg("--run-dir").arg(fixture.path("again")));
     assert_eq!(fixture.metrics("again"), fixture.metrics("run"));
+
+    let dry = fixture.train("dry", &["--epochs", "1", "--show-config", "--dry-run"]).output().unwrap();
+    let printed = String::from_utf8_lossy(&dry.stdout).into_owned();
+    assert!(
+        printed.contains("batch_size = 8\n") && printed.contains("dry would be made:\n# run "),
+        "{printed}"
+    );
+    assert!(printed.parse::<toml::Table>().is_ok(), "{printed}");
 }
 
 #[test]

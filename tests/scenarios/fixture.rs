@@ -17,7 +17,13 @@ impl Fixture {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = DemoConfig { train_per_class: 20, val_per_class: 5, ..DemoConfig::default() };
-        let images = demo::generate(&dir.path().join("images"), &config, &mut |_, _| ()).unwrap();
+        let images = demo::generate(
+            &dir.path().join("images"),
+            &config,
+            &simsiam::interrupt::Interrupt::default(),
+            &mut |_, _| (),
+        )
+        .unwrap();
         for (source, name) in [(images.train, "train"), (images.val, "val")] {
             let options =
                 PackOptions { shard_bytes: 128 << 10, prefix: name.into(), ..PackOptions::default() };

@@ -34,6 +34,21 @@ fn a_run_and_its_shards_show_the_same_step() {
 }
 
 #[test]
+fn a_folder_of_fewer_images_than_are_shown_by_default_is_shown_whole() {
+    let fixture = Fixture::new();
+    let few = fixture.path("few");
+    fs::create_dir(&few).unwrap();
+    for number in 0..3u8 {
+        image::RgbImage::from_pixel(40, 30, image::Rgb([90 * number, 60, 200]))
+            .save(few.join(format!("{number}.png")))
+            .unwrap();
+    }
+    let sheet = fixture.path("few.png");
+    let printed = succeed(simsiam().arg("preview").arg("--shards").arg(&few).arg("--out").arg(&sheet));
+    assert!(printed.contains("3 images of step 1") && sheet.exists(), "{printed}");
+}
+
+#[test]
 fn what_cannot_be_shown_is_refused() {
     let fixture = Fixture::new();
     fs::write(fixture.path("views.toml"), "views = [{ steps = [{ invert = {} }] }]\n").unwrap();

@@ -190,7 +190,9 @@ fn a_full_disk_is_an_error_and_leaves_whole_files_only() {
         "unpack",
     ]);
     unpack.arg(fixture.path("train")).arg(fixture.path("out")).args(["--format", "png"]);
-    let printed = refused(&mut unpack);
+    let output = unpack.output().unwrap();
+    let printed = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
     assert!(
         printed.contains("error: cannot write ") && printed.contains(".png: File too large"),
         "{printed}"

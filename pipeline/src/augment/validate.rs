@@ -80,7 +80,8 @@ impl Recipe {
             let is_crop = |step: &Step| matches!(step, Step::Crop(_));
             let crops_once = steps.first().is_some_and(is_crop) && !steps.iter().skip(1).any(is_crop);
             let names: Vec<&str> = steps.iter().map(Step::name).collect();
-            check.value("steps", &names.join(", "), crops_once, "a crop first, and no other")?;
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            check.value("steps", &names, crops_once, "a crop first, and no other")?;
         }
         Ok(())
     }

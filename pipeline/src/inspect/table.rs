@@ -40,7 +40,8 @@ impl Report {
         if self.labels.is_empty() {
             return writeln!(f, "labels    none");
         }
-        write!(f, "labels    {} classes", grouped(self.labels.len() as u64))?;
+        let plural = if self.labels.len() == 1 { "" } else { "es" };
+        write!(f, "labels    {} class{plural}", grouped(self.labels.len() as u64))?;
         if self.unlabelled > 0 {
             write!(f, ", {} without", grouped(self.unlabelled))?;
         }

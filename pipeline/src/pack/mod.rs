@@ -16,6 +16,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::encode::Encoding;
 pub use self::layout::ClassFolders;
@@ -53,6 +55,8 @@ pub struct PackOptions {
     pub prefix: String,
     /// Threads that read and encode. Default: the number of cores.
     pub threads: usize,
+    /// Set from elsewhere, such as a signal handler, to stop early.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Default for PackOptions {
@@ -66,6 +70,7 @@ impl Default for PackOptions {
             classes: None,
             prefix: "train".into(),
             threads,
+            stop: Arc::default(),
         }
     }
 }
@@ -99,8 +104,8 @@ pub struct PackProgress {
 /// listed. Images that cannot be decoded are packed unchanged if nothing is re-encoded, and left out otherwise.
 ///
 /// # Errors
-/// If there are no images; if `out` already holds shards; if an option is out of range; if no image can be decoded;
-/// I/O.
+/// If there are no images; if `out` already holds shards; if an option is out of range; if no image can be decoded; if
+/// [`PackOptions::stop`] is set, in which case the complete shards stay; I/O.
 pub fn pack(
     source: &Path,
     out: &Path,
@@ -154,6 +159,9 @@ fn write(
             done += 1;
         }
         progress(PackProgress { done, total: images.len() as u64, bytes: shards.bytes() });
+        if options.stop.load(Ordering::Relaxed) {
+            return Err(PackError::Stopped);
+        }
     }
     if skipped.len() == images.len() {
         return Err(PackError::AllSkipped { images: done, first: skipped.swap_remove(0) });

@@ -45,6 +45,9 @@ impl fmt::Display for SkippedFile {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {
+    /// [`PackOptions::stop`](super::PackOptions::stop) was set.
+    #[error("interrupted")]
+    Stopped,
     /// The source has no image.
     #[error("{}: no images{}", .path.display(), first_of(.others))]
     NoImages {

@@ -88,6 +88,12 @@ impl SampleSet {
         first_where(self.len, |i| self.get(i) >= number)
     }
 
+    /// Whether `number` is an element.
+    pub fn contains(&self, number: u64) -> bool {
+        let place = self.before(number);
+        place < self.len && self.get(place) == number
+    }
+
     /// The `i`-th number of `0..of` that is not in the set, in ascending order.
     pub(super) fn get_missing(&self, i: u64) -> u64 {
         i + first_where(self.len, |place| self.get(place) - place > i)

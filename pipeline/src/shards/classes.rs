@@ -178,7 +178,8 @@ fn unlisted_names(samples: &BTreeMap<String, u64>, classes: usize, has_numbers: 
             "{labels} not used, being names beside others that are numbers ({which}); a {FILE_NAME} beside the shards says which number a name has"
         )
     } else {
-        format!("{labels} not in the list of {classes} classes, so numbered behind it ({which})")
+        let plural = if classes == 1 { "" } else { "es" };
+        format!("{labels} not in the list of {classes} class{plural}, so numbered behind it ({which})")
     }
 }
 

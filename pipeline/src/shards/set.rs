@@ -13,7 +13,7 @@ use super::pattern::Resolved;
 use super::sample::{EncodedSample, Location};
 use super::shard::Shard;
 use super::{open, pattern, warnings};
-use crate::sampler::Mixture;
+use crate::sampler::{Mixture, SampleSet};
 
 /// How to open a set of shards.
 #[derive(Debug, Clone)]
@@ -314,16 +314,24 @@ impl ShardSet {
         fingerprint
     }
 
-    /// Number of samples of this set that `other` also has: those whose length and CRC-32 equal those of one of its
-    /// samples. If an index has no CRC-32, the images whose lengths occur in both sets are read.
-    pub fn shared_with(&self, other: &ShardSet) -> u64 {
-        let lengths: HashSet<u32> = other.images().map(|(_, length, _)| length).collect();
+    /// Number of the `chosen` samples of this set that are also among the chosen ones of `other` (`None` for all): those
+    /// whose length and CRC-32 equal those of one of its samples. If an index has no CRC-32, the images whose lengths
+    /// occur in both sets are read.
+    pub fn shared_with(
+        &self,
+        chosen: Option<&SampleSet>,
+        other: &ShardSet,
+        others: Option<&SampleSet>,
+    ) -> u64 {
+        let theirs = || other.images().filter(|(sample, ..)| others.is_none_or(|set| set.contains(*sample)));
+        let lengths: HashSet<u32> = theirs().map(|(_, length, _)| length).collect();
         let mut own: HashMap<(u32, u32), (u64, bool)> = HashMap::new();
-        for image in self.images().filter(|(_, length, _)| lengths.contains(length)) {
+        let ours = self.images().filter(|(sample, ..)| chosen.is_none_or(|set| set.contains(*sample)));
+        for image in ours.filter(|(_, length, _)| lengths.contains(length)) {
             own.entry(self.identity(image)).or_default().0 += 1;
         }
         let lengths: HashSet<u32> = own.keys().map(|(length, _)| *length).collect();
-        for image in other.images().filter(|(_, length, _)| lengths.contains(length)) {
+        for image in theirs().filter(|(_, length, _)| lengths.contains(length)) {
             if let Some((_, is_shared)) = own.get_mut(&other.identity(image)) {
                 *is_shared = true;
             }

@@ -11,13 +11,15 @@ use crate::error::PipelineError;
 use crate::queue::{Receiver, Sender};
 use crate::stats::timed;
 
-/// Runs until the last batch is handed over, a worker reports an error, or the pipeline stops.
+/// Runs until the last batch is handed over, a worker reports an error, or the pipeline stops. An evaluation `may_be_empty`:
+/// it leaves out what it cannot use.
 pub(crate) async fn run(
     planned: Receiver<PlannedBatch>,
     finished: Receiver<FinishedChunk>,
     batches: Sender<Result<Batch, PipelineError>>,
     pool: Arc<BufferPool>,
     permits: Arc<Semaphore>,
+    may_be_empty: bool,
 ) {
     let mut tally = Tally::default();
     let mut empty = EmptyEpoch::default();
@@ -49,6 +51,9 @@ pub(crate) async fn run(
         if batches.send(Ok(Batch::new(batch.epoch, batch.step, buffer, pool.clone()))).await.is_err() {
             return;
         }
+    }
+    if let Some(epoch) = empty.so_far.filter(|_| !may_be_empty) {
+        let _ = batches.send(Err(PipelineError::NoUsableImage { epoch })).await;
     }
 }
 

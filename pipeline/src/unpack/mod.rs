@@ -10,6 +10,8 @@
 use std::collections::HashMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
@@ -36,6 +38,8 @@ pub struct UnpackOptions {
     pub chosen: Option<SampleSet>,
     /// Threads that read and decode. Default: the number of cores.
     pub threads: usize,
+    /// Set from elsewhere, such as a signal handler, to stop early.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// The format of the written images.
@@ -51,7 +55,7 @@ pub enum UnpackFormat {
 impl Default for UnpackOptions {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        UnpackOptions { format: UnpackFormat::default(), chosen: None, threads }
+        UnpackOptions { format: UnpackFormat::default(), chosen: None, threads, stop: Arc::default() }
     }
 }
 
@@ -68,7 +72,7 @@ pub struct UnpackProgress {
 /// itself for images without a label. Unusable images are left out and listed.
 ///
 /// # Errors
-/// If `out` is not empty or cannot be written.
+/// If `out` is not empty or cannot be written; if [`UnpackOptions::stop`] is set, in which case the written files stay.
 pub fn unpack(
     set: &ShardSet,
     out: &Path,
@@ -100,7 +104,7 @@ pub fn unpack(
             let loaded = in_shares(chunk, options.threads, "unpack", load_share);
             for (&sample, image) in chunk.iter().zip(loaded.into_iter().flatten()) {
                 let at = set.locate(sample);
-                let extension = extensions.get(&at.sample).map(String::as_str);
+                let extension = extensions.get(&at.sample).map(String::as_str).filter(|own| !own.is_empty());
                 let label = set.label(sample);
                 let put = |image: Image| {
                     let place = names.place(&at.key, extension.unwrap_or(image.extension), label);
@@ -114,6 +118,9 @@ pub fn unpack(
                 done += 1;
             }
             progress(UnpackProgress { done, total });
+            if options.stop.load(Ordering::Relaxed) {
+                return Err(UnpackError::Stopped);
+            }
         }
     }
     Ok(report)

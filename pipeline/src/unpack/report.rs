@@ -37,6 +37,9 @@ impl UnpackReport {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnpackError {
+    /// [`UnpackOptions::stop`](super::UnpackOptions::stop) was set.
+    #[error("interrupted")]
+    Stopped,
     /// The target is not empty: its files could be overwritten, or be mistaken for unpacked images.
     #[error("{}: is not empty (found {found})", .path.display())]
     NotEmpty {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use simsiam_pipeline::ShardSet;
+use simsiam_pipeline::sampler::SampleSet;
 use simsiam_pipeline::shards::{IndexProgress, OpenOptions};
 
 use crate::fixture::{Fixture, contents};
@@ -160,5 +161,8 @@ fn indexing_says_how_far_it_is_and_an_index_needs_none() {
     let other = Fixture::new();
     fs::copy(fixture.path("a.tar"), other.path("copy.tar")).unwrap();
     let other = other.open().unwrap();
-    assert_eq!((other.shared_with(&set), other.len()), (9, 9));
+    assert_eq!((other.shared_with(None, &set, None), other.len()), (9, 9));
+    let some = |numbers: &[u64]| SampleSet::new(numbers, 9);
+    assert_eq!(other.shared_with(Some(&some(&[0, 1, 2])), &set, Some(&some(&[2, 3]))), 1);
+    assert_eq!(other.shared_with(None, &set, Some(&some(&[]))), 0);
 }

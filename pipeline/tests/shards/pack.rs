@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use simsiam_pipeline::decode::probe;
 use simsiam_pipeline::pack::{
-    ClassFolders, PackOptions, PackOrder, PackProgress, PackReport, SkippedFile, pack,
+    ClassFolders, PackError, PackOptions, PackOrder, PackProgress, PackReport, SkippedFile, pack,
 };
 use simsiam_pipeline::shards::ShardSet;
+use simsiam_pipeline::unpack::{UnpackError, UnpackOptions, unpack};
 
 use crate::fixture::{Fixture, jpeg};
 
@@ -32,6 +34,24 @@ fn run(source: &Path, out: &Path, options: &PackOptions) -> PackReport {
 
 fn open(out: &Path) -> ShardSet {
     ShardSet::open(&[out.to_str().unwrap()], &Default::default()).unwrap()
+}
+
+#[test]
+fn packing_and_unpacking_stop_early_and_leave_no_partial_file() {
+    let fixture = Fixture::new();
+    let (source, out) = (image_folder(&fixture), fixture.path("out"));
+    let options = PackOptions { threads: 1, ..Default::default() };
+    let stop = options.stop.clone();
+    let stopped = pack(&source, &out, &options, &mut |_| stop.store(true, Ordering::Relaxed));
+    assert!(matches!(stopped, Err(PackError::Stopped)), "{stopped:?}");
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
+
+    run(&source, &out, &PackOptions::default());
+    let options = UnpackOptions { threads: 1, ..Default::default() };
+    let stop = options.stop.clone();
+    let unpacked = fixture.path("unpacked");
+    let stopped = unpack(&open(&out), &unpacked, &options, &mut |_| stop.store(true, Ordering::Relaxed));
+    assert!(matches!(stopped, Err(UnpackError::Stopped)), "{stopped:?}");
 }
 
 #[test]

@@ -168,7 +168,7 @@ fn check_kinds(access: Access) {
         &OpenOptions { cache_dir: Some(fixture.cache()), labels: Labels::Folders, ..Default::default() },
     );
     let several = several.unwrap();
-    assert_eq!((several.len(), several.shared_with(&several)), (60, 60));
+    assert_eq!((several.len(), several.shared_with(None, &several, None)), (60, 60));
     assert!((0..30).all(|i| several.label(i) == several.label(i + 30)), "classes have one number in both");
 }
 

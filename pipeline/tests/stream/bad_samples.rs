@@ -46,6 +46,9 @@ fn data_without_a_usable_image_ends_whatever_the_budget() {
     assert!(matches!(error, PipelineError::NoUsableImage { epoch: 3 }), "{error}");
     assert!(batches.next().is_none(), "an error is the last item");
     drop(fixture.start(&endless)); // before it is noticed
+    let only = PipelineConfig { epochs: 3..4, ..training() };
+    let error = fixture.start(&only).next().expect("an error").err().expect("no batch can be made");
+    assert!(matches!(error, PipelineError::NoUsableImage { epoch: 3 }), "{error}");
 
     // An evaluation leaves out what it cannot use.
     let evaluation = PipelineConfig::evaluation(&Recipe::cifar10(), 8);

@@ -69,7 +69,7 @@ pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<bool> {
     console.result(text)?;
     if !bad.is_empty() {
         let samples = counted(bad.len() as u64, "sample");
-        tracing::warn!("{samples} of {} could not be used, and are not in these numbers", asked);
+        tracing::warn!("left out: {samples} of {asked}, which could not be used");
     }
     Ok(bad.is_empty())
 }
