@@ -1,9 +1,11 @@
 //! How far a run is: counts steps, averages losses, and tells the terminal, the log and the checkpoint.
 
 mod bar;
+mod in_flight;
 mod pace;
 mod step_report;
 
+pub use self::in_flight::{InFlight, StepInFlight};
 pub use self::step_report::StepReport;
 
 use std::time::{Duration, Instant};
@@ -19,6 +21,7 @@ use self::pace::Pace;
 use crate::config::{Accuracies, StopRule, TrainConfig};
 use crate::console::{Console, duration, per_second, thousands};
 use crate::data::Data;
+use crate::error::Diverged;
 use crate::health::{Health, HealthRule, Seen};
 use crate::interrupt::Interrupt;
 use crate::metrics::{EpochMetrics, MetricsLog, PipelineMetrics, StepMetrics};
@@ -217,13 +220,37 @@ impl Progress {
         &self.counters
     }
 
-    /// Notes a step; every so often prints and writes a line.
+    /// Counts a step that the device was asked for.
+    pub fn advance(&mut self) {
+        self.counters.step += 1;
+        self.bar.set_step(self.counters.step);
+    }
+
+    /// Whether the measures of all steps so far are needed now: for a log line, or for the epoch's mean.
+    pub fn needs_measures(&self) -> bool {
+        self.step().is_multiple_of(self.config.log_every) || self.epoch_to_report().is_some()
+    }
+
+    /// Takes in the next steps' measures; every so often prints and writes a line.
     ///
     /// # Errors
-    /// If the metrics cannot be written.
-    pub fn stepped(&mut self, report: &StepReport) -> Result<()> {
+    /// If a step diverged ([`Diverged`]), or the metrics cannot be written.
+    pub fn measured(&mut self, reports: &[StepReport]) -> Result<()> {
+        if let Some(estimate) = self.pace.stepped(reports.len() as u64, self.step()) {
+            self.console.line(estimate);
+        }
+        for report in reports {
+            self.note(report)?;
+            if self.health() == Health::Diverged {
+                let StepReport { step, loss, .. } = report;
+                return Err(Diverged(format!("the loss is {loss} at step {step}")).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, report: &StepReport) -> Result<()> {
         let counters = &mut self.counters;
-        counters.step += 1;
         counters.interval_loss.add(report.loss);
         for spread in &report.spreads {
             counters.interval_z_std.add(spread.std);
@@ -236,11 +263,7 @@ impl Progress {
         }
         self.images += report.images;
         self.waited += report.waited;
-        self.bar.set_step(counters.step);
-        let is_due = counters.step.is_multiple_of(self.config.log_every) || !report.loss.is_finite();
-        if let Some(estimate) = self.pace.stepped(counters.step) {
-            self.console.line(estimate);
-        }
+        let is_due = report.step.is_multiple_of(self.config.log_every) || !report.loss.is_finite();
         if is_due { self.log(report) } else { Ok(()) }
     }
 
@@ -302,7 +325,7 @@ impl Progress {
     }
 
     fn log(&mut self, report: &StepReport) -> Result<()> {
-        let StepReport { rates, equal_loss, .. } = *report;
+        let StepReport { step, rates, equal_loss, .. } = *report;
         let elapsed = self.since.elapsed().as_secs_f64().max(1e-9);
         let counters = &mut self.counters;
         let loss = counters.interval_loss.take().unwrap_or(f64::NAN);
@@ -310,8 +333,8 @@ impl Progress {
         let z_rank = counters.interval_z_rank.take().unwrap_or(f64::NAN);
         let seen = Seen { loss, equal_loss, z_std, z_rank };
         let metrics = StepMetrics {
-            step: counters.step,
-            epoch: (counters.step - 1) / self.steps_per_epoch + 1,
+            step,
+            epoch: (step - 1) / self.steps_per_epoch + 1,
             loss,
             equal_loss,
             z_std,
@@ -360,3 +383,6 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, anyhow};
 use dfdx::prelude::*;
+use simsiam_model::methods::StepLoss;
 use simsiam_model::network::Network;
 use simsiam_model::objective::Loss;
 use simsiam_model::{Backend, NamedTensors, Optimizer, gradient_norms, state};
@@ -9,13 +10,12 @@ use simsiam_model::{Backend, NamedTensors, Optimizer, gradient_norms, state};
 use crate::checkpoint::{Checkpoint, RunState, folder};
 use crate::config::{OnCollapse, TrainConfig};
 use crate::data::Data;
-use crate::error::Diverged;
 use crate::evaluate::knn_accuracy;
 use crate::feed::{Fed, Feed};
 use crate::health::Health;
 use crate::interrupt::Interrupt;
 use crate::online_probe::OnlineProbe;
-use crate::progress::{Counters, Progress, StepReport};
+use crate::progress::{Counters, InFlight, Progress, StepInFlight};
 use crate::provenance::Provenance;
 use crate::run_dir::RunDir;
 use crate::schedule::Schedule;
@@ -58,7 +58,7 @@ pub enum Outcome {
 /// Trains a network, from its beginning or from `resumed`.
 ///
 /// # Errors
-/// If the data fails, training diverges ([`Diverged`]), or files cannot be written.
+/// If the data fails, training diverges ([`Diverged`](crate::error::Diverged)), or files cannot be written.
 pub fn train<D: Backend>(
     model: &mut Network<D>,
     run: &mut Run,
@@ -105,6 +105,7 @@ pub fn train<D: Backend>(
 
     let failed = |error: D::Err| anyhow!("the device failed: {error}");
 
+    let mut in_flight = InFlight::<D>::default();
     let mut news = News::new(world, interrupt, data);
     news.exchange()?;
     loop {
@@ -139,39 +140,52 @@ pub fn train<D: Backend>(
         }
 
         let rates = schedule.at(progress.step());
-        let mut report = StepReport::new(rates);
-        for _ in 0..config.accumulate {
+        let mut step = StepInFlight::new(progress.step() + 1, rates);
+        for batch in 0..config.accumulate {
             let idle = D::done().map_err(failed)?;
             let fed = timed("wait for data", || feed.next());
             let Fed { views, samples, labels } =
-                fed.context("the pipeline ended before its last epoch")??;
+                match fed.context("the pipeline ended before its last epoch")? {
+                    // Between two steps, and where no rank waits for another, the steps so far need not be lost.
+                    Err(error) if batch == 0 && world.size() == 1 => {
+                        progress.measured(&in_flight.read().map_err(failed)?)?;
+                        save(model, &optimizer, &probe, progress)?;
+                        progress.console().line(format_args!("saved {}", folder(progress.step())));
+                        return Err(error);
+                    }
+                    fed => fed?,
+                };
             let arrived = D::arrived(&views).map_err(failed)?;
-            let step = timed("forward", || model.loss(views, &samples, gradients));
-            let loss = step.value() / config.accumulate as f64;
-            let waited = D::between(&idle, &arrived).map_err(failed)?;
-            report.add(loss, step.spreads, step.equal_loss, world.size() * samples.len(), waited);
-            gradients = timed("backward", || backward(step.loss, config.accumulate));
+            let StepLoss { loss, measures, equal_loss } =
+                timed("forward", || model.loss(views, &samples, gradients));
+            step.add(measures, [idle, arrived]);
+            step.report.equal_loss = equal_loss;
+            step.report.images += world.size() * samples.len();
+            gradients = timed("backward", || backward(loss, config.accumulate));
             if let Some(probe) = &mut probe {
                 let learn = || probe.step(model.take_features(), &labels, world.ranks());
-                report.probe_top1.push(timed("online probe", learn));
+                step.report.probe_top1.push(timed("online probe", learn));
             }
         }
         timed("sum over ranks", || model.sum_gradients(&mut gradients)).map_err(failed)?;
         if progress.wants_gradients() {
-            report.gradient_norms = gradient_norms(model, &gradients);
+            step.report.gradient_norms = gradient_norms(model, &gradients);
         }
         timed("update", || optimizer.update(model, &mut gradients, &rates)).map_err(failed)?;
         model.zero_grads(&mut gradients);
-        let loss = report.loss;
-        progress.stepped(&report)?;
-        if progress.health() == Health::Diverged {
-            return Err(Diverged(format!("the loss is {loss} at step {}", progress.step())).into());
-        }
+        progress.advance();
         model.end_step(progress.step(), progress.step() as f64 / total_steps as f64);
 
+        in_flight.push(step);
         news.exchange()?;
         let is_asked = news.take_save();
-        if is_asked || progress.step().is_multiple_of(config.checkpoint_every) {
+        let saves = is_asked || progress.step().is_multiple_of(config.checkpoint_every);
+        let ends = news.stops() || *stop_after == Some(progress.step());
+        if saves || ends || progress.needs_measures() || in_flight.is_full() {
+            let reports = timed("read measures", || in_flight.read()).map_err(failed)?;
+            progress.measured(&reports)?;
+        }
+        if saves {
             save(model, &optimizer, &probe, progress)?;
         }
         if is_asked {

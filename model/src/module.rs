@@ -1,7 +1,6 @@
 //! A network is built from a generator of initial values, and its tensors have names.
 
 use std::any::Any;
-use std::ops::{Deref, DerefMut};
 
 use dfdx::nn::ZeroGrads;
 use dfdx::prelude::*;
@@ -10,6 +9,9 @@ use crate::backend::{AdamWStep, Backend, LarsStep, SgdStep, computed, take_gradi
 use crate::collective::Ranks;
 use crate::init::InitRng;
 use crate::optim::is_trained;
+
+mod buffer;
+pub use buffer::{Buffer, Counter};
 
 /// A part of a network that knows how to initialise its values.
 pub trait Module<D: Backend>: NamedTensors<D> {
@@ -87,7 +89,8 @@ pub(crate) fn follow<D: Backend, M: NamedTensors<D>>(follower: &mut M, leader: &
     computed(followed);
 }
 
-/// A parameter or a buffer, of any shape. Only parameters have gradients, follow others and are updated.
+/// A parameter or a buffer, of any shape. Only parameters have gradients, follow others and are updated: the methods
+/// from [`gradient`](Self::gradient) on are not called for buffers.
 pub trait AnyTensor<D: Backend> {
     /// The device that holds it.
     fn on_device(&self) -> &D;
@@ -98,41 +101,53 @@ pub trait AnyTensor<D: Backend> {
     /// The values in row-major order.
     fn values(&self) -> Vec<f32>;
 
-    /// Its gradient's values in row-major order.
-    ///
-    /// # Panics
-    /// If it has none.
-    fn gradient(&self, grads: &Gradients<f32, D>) -> Vec<f32>;
-
-    /// Takes its gradient, which may consist of several parts of the batch, concatenated.
-    ///
-    /// # Errors
-    /// If the device fails.
-    fn take_gradient(&self, grads: &mut Gradients<f32, D>) -> Result<Vec<f32>, D::Err>;
-
-    /// Puts a gradient in place.
-    ///
-    /// # Errors
-    /// If the device fails.
-    fn put_gradient(&self, grads: &mut Gradients<f32, D>, values: &[f32]) -> Result<(), D::Err>;
-
-    /// Sets its gradient to 0. From now on, only gradients for which this was called are kept.
-    fn zero_gradient(&self, grads: &mut Gradients<f32, D>);
-
-    /// A handle to the same values, for [`follow`](Self::follow).
-    fn shared(&self) -> Box<dyn Any>;
-
-    /// `self = momentum self + (1 - momentum) leader`, where `leader` comes from [`shared`](Self::shared).
-    ///
-    /// # Panics
-    /// If it has another shape.
-    fn follow(&mut self, leader: &dyn Any, momentum: f64);
-
     /// Replaces all values.
     ///
     /// # Panics
     /// If the number of values differs.
     fn replace(&mut self, values: &[f32]);
+
+    /// Its gradient's values in row-major order.
+    ///
+    /// # Panics
+    /// If it has none.
+    fn gradient(&self, _grads: &Gradients<f32, D>) -> Vec<f32> {
+        unreachable!("a buffer has no gradient")
+    }
+
+    /// Takes its gradient, which may consist of several parts of the batch, concatenated.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn take_gradient(&self, _grads: &mut Gradients<f32, D>) -> Result<Vec<f32>, D::Err> {
+        unreachable!("a buffer has no gradient")
+    }
+
+    /// Puts a gradient in place.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn put_gradient(&self, _grads: &mut Gradients<f32, D>, _values: &[f32]) -> Result<(), D::Err> {
+        unreachable!("a buffer has no gradient")
+    }
+
+    /// Sets its gradient to 0. From now on, only gradients for which this was called are kept.
+    fn zero_gradient(&self, _grads: &mut Gradients<f32, D>) {
+        unreachable!("a buffer has no gradient")
+    }
+
+    /// A handle to the same values, for [`follow`](Self::follow).
+    fn shared(&self) -> Box<dyn Any> {
+        unreachable!("no buffer follows another")
+    }
+
+    /// `self = momentum self + (1 - momentum) leader`, where `leader` comes from [`shared`](Self::shared).
+    ///
+    /// # Panics
+    /// If it has another shape.
+    fn follow(&mut self, _leader: &dyn Any, _momentum: f64) {
+        unreachable!("no buffer follows another")
+    }
 
     /// Updates it by its gradient and the rule's state for it.
     ///
@@ -143,10 +158,12 @@ pub trait AnyTensor<D: Backend> {
     /// If the state has another number of tensors than the rule needs.
     fn update(
         &mut self,
-        step: &Step,
-        kept: &mut [Tensor<(usize,), f32, D>],
-        grads: &mut Gradients<f32, D>,
-    ) -> Result<(), D::Err>;
+        _step: &Step,
+        _kept: &mut [Tensor<(usize,), f32, D>],
+        _grads: &mut Gradients<f32, D>,
+    ) -> Result<(), D::Err> {
+        unreachable!("a buffer is not trained")
+    }
 }
 
 /// The parameters of one update step, by the optimiser's rule.
@@ -220,58 +237,6 @@ impl<S: ConstShape, D: Backend> AnyTensor<D> for Tensor<S, f32, D> {
     }
 }
 
-/// Nothing of what trains parameters is asked of a buffer.
-impl<S: Shape, D: Backend> AnyTensor<D> for Buffer<S, D> {
-    fn on_device(&self) -> &D {
-        self.0.device()
-    }
-
-    fn sizes(&self) -> Vec<usize> {
-        self.0.shape().concrete().into()
-    }
-
-    fn values(&self) -> Vec<f32> {
-        self.0.as_vec()
-    }
-
-    fn replace(&mut self, values: &[f32]) {
-        self.0.copy_from(values);
-    }
-
-    fn gradient(&self, _: &Gradients<f32, D>) -> Vec<f32> {
-        unreachable!("a buffer has no gradient")
-    }
-
-    fn take_gradient(&self, _: &mut Gradients<f32, D>) -> Result<Vec<f32>, D::Err> {
-        unreachable!("a buffer has no gradient")
-    }
-
-    fn put_gradient(&self, _: &mut Gradients<f32, D>, _: &[f32]) -> Result<(), D::Err> {
-        unreachable!("a buffer has no gradient")
-    }
-
-    fn zero_gradient(&self, _: &mut Gradients<f32, D>) {
-        unreachable!("a buffer has no gradient")
-    }
-
-    fn shared(&self) -> Box<dyn Any> {
-        unreachable!("no buffer follows another")
-    }
-
-    fn follow(&mut self, _: &dyn Any, _: f64) {
-        unreachable!("no buffer follows another")
-    }
-
-    fn update(
-        &mut self,
-        _: &Step,
-        _: &mut [Tensor<(usize,), f32, D>],
-        _: &mut Gradients<f32, D>,
-    ) -> Result<(), D::Err> {
-        unreachable!("a buffer is not trained")
-    }
-}
-
 /// The name of a part of `prefix`; either may be empty.
 pub(crate) fn joined(prefix: &str, name: &str) -> String {
     let dot = if prefix.is_empty() || name.is_empty() { "" } else { "." };
@@ -319,36 +284,6 @@ impl<S: ConstShape, D: Backend> NamedTensors<D> for Tensor<S, f32, D> {
 
     fn visit_mut(&mut self, name: &str, each: &mut VisitorMut<'_, D>) -> Result<(), D::Err> {
         each(name, true, self)
-    }
-
-    fn join(&mut self, _: &Ranks) {}
-}
-
-/// A tensor of the network that is not a parameter, such as a running statistic.
-#[derive(Clone, Debug)]
-pub struct Buffer<S: Shape, D: Backend>(pub Tensor<S, f32, D>);
-
-impl<S: Shape, D: Backend> Deref for Buffer<S, D> {
-    type Target = Tensor<S, f32, D>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<S: Shape, D: Backend> DerefMut for Buffer<S, D> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
-    }
-}
-
-impl<S: Shape, D: Backend> NamedTensors<D> for Buffer<S, D> {
-    fn visit(&self, name: &str, each: &mut Visitor<'_, D>) {
-        each(name, false, self);
-    }
-
-    fn visit_mut(&mut self, name: &str, each: &mut VisitorMut<'_, D>) -> Result<(), D::Err> {
-        each(name, false, self)
     }
 
     fn join(&mut self, _: &Ranks) {}

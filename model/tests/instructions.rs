@@ -67,8 +67,9 @@ fn trained(method: MethodName) -> Trained {
         let views: Vec<_> =
             model.view_sizes().into_iter().enumerate().map(|(view, size)| pixels(view, size)).collect();
         let loss = model.loss(views.into_iter(), &samples, grads);
-        losses.push(loss.value());
-        losses.extend(loss.spreads.iter().flat_map(|spread| [spread.std, spread.effective_rank]));
+        let measured = loss.measured().unwrap();
+        losses.push(measured.loss);
+        losses.extend(measured.spreads.iter().flat_map(|spread| [spread.std, spread.effective_rank]));
         grads = loss.loss.backward();
         sgd.update(&mut model, &mut grads, &LearningRates::all(0.05)).unwrap();
         model.zero_grads(&mut grads);
@@ -85,7 +86,7 @@ fn trained_resnet50() -> Trained {
     let views = [0, 1].map(|view| View::copied(&dev, 64, &pixels(view, 64))).to_vec();
     let grads = Method::alloc_grads(&model);
     let loss = model.loss(Batch { views, samples: &[], ranks: &Ranks::default() }, grads);
-    let value = loss.value();
+    let value = loss.measured().unwrap().loss;
     let mut grads = loss.loss.backward();
     sgd().update(&mut model, &mut grads, &LearningRates::all(0.05)).unwrap();
     (vec![value], state::export(&model))

@@ -49,8 +49,9 @@ fn train(mut model: Network<Cpu>, ranks: &Ranks) -> Trained {
             (0..model.view_sizes().len()).map(|view| pixels(images.clone(), step, view)).collect();
         let sent = Cpu::send(&Pixels::Values(views.iter().map(Vec::as_slice).collect())).expect("memory");
         let loss = model.loss(sent, &samples, gradients);
-        losses.push(loss.value());
-        spreads.extend(loss.spreads.iter().map(|spread| spread.effective_rank));
+        let measured = loss.measured().expect("memory");
+        losses.push(measured.loss);
+        spreads.extend(measured.spreads.iter().map(|spread| spread.effective_rank));
         gradients = loss.loss.backward();
         model.sum_gradients(&mut gradients).expect("memory");
         sgd.update(&mut model, &mut gradients, &LearningRates::all(1e-3)).expect("memory");

@@ -8,6 +8,7 @@ use serde::Serialize;
 use simsiam_model::arch::Arch;
 use simsiam_model::backend::cpu::profile::{self, OperationProfile};
 use simsiam_model::backend::{Pixels, ViewBytes};
+use simsiam_model::methods::{Measures, StepLoss};
 use simsiam_model::network::Networks;
 use simsiam_model::{LearningRates, Optimizer};
 
@@ -132,18 +133,25 @@ fn stepper<D: Networks>(dev: &D, config: &TrainConfig) -> impl FnMut() -> Result
     };
     let views: Vec<_> = sizes.iter().enumerate().map(view).collect();
     let rates = LearningRates::all(config.base_lr as f32);
-    let mut steps = 0;
+    let (mut steps, mut unread) = (0, Vec::new());
     move || {
         let failed = |error: D::Err| anyhow!("the device failed: {error}");
         let taken = gradients.take().expect("each step puts its gradients back");
         let views = views.iter().zip(&sizes).map(|(view, size)| ViewBytes::new(view, size * size)).collect();
         let sent = D::send(&Pixels::Bytes { views, levels: &levels }).map_err(failed)?;
-        let mut grads = model.loss(sent, &samples, taken).loss.backward();
+        let StepLoss { loss, measures, .. } = model.loss(sent, &samples, taken);
+        let mut grads = loss.backward();
         optimizer.update(&mut model, &mut grads, &rates).map_err(failed)?;
         model.zero_grads(&mut grads);
         steps += 1;
         model.end_step(steps, 0.5);
         gradients = Some(grads);
+        unread.push(measures);
+        // As often as a run does.
+        if unread.len() as u64 >= config.log_every {
+            Measures::read(&unread).map_err(failed)?;
+            unread.clear();
+        }
         Ok(samples.len() as u64)
     }
 }

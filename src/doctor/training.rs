@@ -41,7 +41,7 @@ fn train<D: Networks>(dev: &D, config: &TrainConfig, steps: usize) -> Result<Vec
         let views: Vec<_> = sizes.iter().enumerate().map(view).collect();
         let views = Pixels::Values(views.iter().map(Vec::as_slice).collect());
         let of_step = model.loss(D::send(&views).map_err(failed)?, &samples, gradients);
-        losses.push(of_step.value());
+        losses.push(of_step.measured().map_err(failed)?.loss);
         gradients = of_step.loss.backward();
         optimizer.update(&mut model, &mut gradients, &rates).map_err(failed)?;
         model.zero_grads(&mut gradients);

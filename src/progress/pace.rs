@@ -50,14 +50,15 @@ impl Pace {
         self.evaluation_s = self.lap();
     }
 
-    /// A step is over. Once, after the first few, what there is to say of the whole run, of which `step` steps are done.
-    pub(super) fn stepped(&mut self, step: u64) -> Option<String> {
+    /// So many steps are over, the first on its own. Once, after the first few, what there is to say of the whole run,
+    /// of which `step` steps are done.
+    pub(super) fn stepped(&mut self, steps: u64, step: u64) -> Option<String> {
         let passed = self.first_s + self.rest_s;
         let is_told = self.steps >= STEPS || passed >= SECONDS;
         let seconds = self.lap();
-        self.steps += 1;
         // The first step makes buffers, and waits for the first batch.
-        *if self.steps == 1 { &mut self.first_s } else { &mut self.rest_s } += seconds;
+        *if self.steps == 0 { &mut self.first_s } else { &mut self.rest_s } += seconds;
+        self.steps += steps;
         let is_clear = self.steps >= STEPS || passed + seconds >= SECONDS;
         (is_clear && !is_told).then(|| self.estimate(step))
     }
@@ -114,12 +115,12 @@ mod tests {
     #[test]
     fn it_is_said_after_a_few_steps_or_a_long_one() {
         let mut fast = pace(1);
-        let said: Vec<_> = (1..20).filter_map(|step| fast.stepped(step).map(|_| step)).collect();
+        let said: Vec<_> = (1..20).filter_map(|step| fast.stepped(1, step).map(|_| step)).collect();
         assert_eq!(said, [STEPS]);
         let mut slow = pace(1);
         slow.last -= std::time::Duration::from_secs(40);
-        assert!(slow.stepped(1).is_some_and(|text| text.contains("at 40.0")));
-        assert_eq!(slow.stepped(2), None);
+        assert!(slow.stepped(1, 1).is_some_and(|text| text.contains("at 40.0")));
+        assert_eq!(slow.stepped(1, 2), None);
     }
 
     #[test]

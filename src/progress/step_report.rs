@@ -7,6 +7,8 @@ use simsiam_model::objective::Spread;
 
 /// One training step, as the loop saw it.
 pub struct StepReport {
+    /// Its number, from 1.
+    pub step: u64,
     /// The mean loss of the step's batches.
     pub loss: f64,
     /// How each view's outputs spread, batch after batch.
@@ -27,8 +29,9 @@ pub struct StepReport {
 
 impl StepReport {
     /// A step at these rates, of no batch yet.
-    pub fn new(rates: LearningRates) -> Self {
+    pub(super) fn new(step: u64, rates: LearningRates) -> Self {
         Self {
+            step,
             loss: 0.0,
             spreads: Vec::new(),
             equal_loss: None,
@@ -38,21 +41,5 @@ impl StepReport {
             waited: Duration::ZERO,
             gradient_norms: Vec::new(),
         }
-    }
-
-    /// Takes in a batch with its share of the loss.
-    pub fn add(
-        &mut self,
-        loss: f64,
-        spreads: Vec<Spread>,
-        equal_loss: Option<f64>,
-        images: usize,
-        waited: Duration,
-    ) {
-        self.loss += loss;
-        self.spreads.extend(spreads);
-        self.equal_loss = equal_loss;
-        self.images += images;
-        self.waited += waited;
     }
 }

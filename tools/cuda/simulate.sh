@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a program built with the feature `cuda` on a simulated GPU (tools/cuda/simulator): slow and strict, on any Linux
 # machine with Rust. SIMULATOR_ORDER=early|late|mixed sets when streams run, SIMULATOR_MIB the size of the device's
-# memory.
+# memory; SIMULATOR_WAITS=MOST stops a program whose host waits for the device more than MOST times in a training step.
 #
 # usage: tools/cuda/simulate.sh target/debug/simsiam doctor --device cuda --steps 4
 set -euo pipefail

@@ -43,7 +43,8 @@ pub trait FeedKernel: Storage<f32> {
     type Sent: Send + 'static;
     /// A point in time on the device's clock.
     type Moment;
-    /// Whether views are transferred while the device computes: then another thread sends the next batch, as bytes.
+    /// Whether the device works while the caller goes on. Then another thread sends the next batch, as bytes, and the
+    /// numbers of several steps are read at once.
     const AHEAD: bool;
 
     /// Starts to copy views; they may be changed once this returns. It waits while two sent batches have not been

@@ -32,6 +32,9 @@ pub use cosine::CosineKernel;
 mod rows;
 pub use rows::RowsKernel;
 
+mod scalars;
+pub use scalars::ScalarsKernel;
+
 mod exchange;
 pub use exchange::ExchangeKernel;
 
@@ -66,6 +69,7 @@ pub trait Backend:
     + LinearKernel
     + CosineKernel
     + RowsKernel
+    + ScalarsKernel
     + ExchangeKernel
     + SgdKernel
     + LarsKernel

@@ -10,7 +10,7 @@ use crate::encoders::Backbone;
 use crate::heads::{HeadConfig, Predictor};
 use crate::init::InitRng;
 use crate::module::{NamedTensors, parts};
-use crate::objective::{Spread, TargetGradient, negative_cosine};
+use crate::objective::{SpreadSums, TargetGradient, negative_cosine};
 
 /// Run-time settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,12 +75,12 @@ where
         let mut spreads = Vec::new();
         let predictions = pass(predicting, grads, |x| {
             let z = self.f.forward_mut(x);
-            spreads.push(Spread::of(&ranks.gather(z.retaped::<NoneTape>())));
+            spreads.push(SpreadSums::of(&ranks.gather(z.retaped::<NoneTape>())));
             ranks.gather(self.h.forward_mut(z))
         });
         let pairs = predictions.into_iter().zip(targets);
         let loss = mean(pairs.map(|(p, z)| negative_cosine(p, z, TargetGradient::Stopped)));
-        StepLoss { loss, spreads, equal_loss: None }
+        StepLoss::new(loss, spreads, None)
     }
 
     fn end_step(&mut self, _: u64, progress: f64) {

@@ -9,7 +9,7 @@ use crate::encoders::Backbone;
 use crate::heads::{HeadConfig, HeadNorm};
 use crate::init::InitRng;
 use crate::module::{NamedTensors, parts};
-use crate::objective::{Spread, info_nce, unit};
+use crate::objective::{SpreadSums, info_nce, unit};
 use crate::tensors::{Features, View};
 
 /// Run-time settings.
@@ -86,7 +86,7 @@ where
         let keys: Vec<_> = pairs.iter().map(|&(_, key)| unit(self.keys(&batch, &batch.views[key]))).collect();
         let asking = pairs.iter().map(|&(query, _)| batch.views[query].clone()).collect();
         let queries = pass(asking, grads, |x| batch.ranks.gather(self.f.forward_mut(x)));
-        let spreads = queries.iter().map(Spread::of).collect();
+        let spreads = queries.iter().map(SpreadSums::of).collect();
         let loss = mean(
             queries
                 .into_iter()
@@ -96,7 +96,7 @@ where
         self.fresh.extend(keys); // of every batch of the step
         // A query's own key is one of so many that are all as near.
         let equal_loss = Some((self.queue.keys.shape().0 as f64 + 1.0).ln());
-        StepLoss { loss, spreads, equal_loss }
+        StepLoss::new(loss, spreads, equal_loss)
     }
 
     fn end_step(&mut self, _: u64, _: f64) {

@@ -19,8 +19,10 @@ use crate::backend::Backend;
 use crate::branch::Encoding;
 use crate::collective::Ranks;
 use crate::module::{NamedTensors, zero_grads};
-use crate::objective::{Loss, Spread};
 use crate::tensors::{Taped, View};
+
+mod step_loss;
+pub use step_loss::{Measured, Measures, StepLoss};
 
 mod pairs;
 use pairs::mean;
@@ -122,24 +124,6 @@ pub struct Batch<'a, D: Backend> {
     pub samples: &'a [usize],
     /// The ranks that the batch is divided among.
     pub ranks: &'a Ranks,
-}
-
-/// The result of a training pass.
-pub struct StepLoss<D: Backend> {
-    /// The loss.
-    pub loss: Loss<D>,
-    /// The spread of each full-size view's projections.
-    pub spreads: Vec<Spread>,
-    /// The loss if all images had the same projection, for methods that push images apart: one that has learned
-    /// something is below it. `None` if a collapse minimises the loss, so that the loss cannot detect it.
-    pub equal_loss: Option<f64>,
-}
-
-impl<D: Backend> StepLoss<D> {
-    /// The loss as a number.
-    pub fn value(&self) -> f64 {
-        f64::from(self.loss.as_vec()[0])
-    }
 }
 
 /// Sends each view through `network`, the first with the tape that begins with `grads`.

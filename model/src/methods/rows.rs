@@ -2,7 +2,7 @@ use dfdx::prelude::*;
 
 use crate::backend::{Backend, computed};
 use crate::init::InitRng;
-use crate::module::{Buffer, NamedTensors, parts};
+use crate::module::{Buffer, Counter, NamedTensors, parts};
 use crate::objective::unit;
 use crate::tensors::Features;
 
@@ -20,7 +20,7 @@ pub struct Queue<const C: usize, D: Backend> {
     /// The keys.
     pub keys: Buffer<(usize, Const<C>), D>,
     /// The number of the row that is overwritten next.
-    pub next: Buffer<Rank1<1>, D>,
+    pub next: Counter<D>,
 }
 
 impl<const C: usize, D: Backend> Rows<C, D> {
@@ -42,16 +42,16 @@ impl<const C: usize, D: Backend> Rows<C, D> {
 
 impl<const C: usize, D: Backend> Queue<C, D> {
     pub(super) fn new(dev: &D, rng: &InitRng, length: usize) -> Self {
-        Self { keys: Buffer(unit(rng.child("keys").normal_rows(dev, length))), next: Buffer(dev.zeros()) }
+        Self { keys: Buffer(unit(rng.child("keys").normal_rows(dev, length))), next: Counter::new(dev) }
     }
 
     /// Overwrites the oldest keys.
     pub fn push(&mut self, keys: &Features<D, C>) {
-        let (length, next) = (self.keys.shape().0, self.next.as_vec()[0] as usize);
+        let (length, next) = (self.keys.shape().0, self.next.count);
         let rows: Vec<usize> = (0..keys.shape().0).map(|i| (next + i) % length).collect();
         let dev = self.keys.device().clone();
         computed(dev.scatter_rows(&mut self.keys, &rows, keys));
-        self.next.copy_from(&[((next + rows.len()) % length) as f32]);
+        self.next.count = (next + rows.len()) % length;
     }
 }
 

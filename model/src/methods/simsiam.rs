@@ -8,7 +8,7 @@ use crate::encoders::Backbone;
 use crate::heads::{HeadConfig, HeadNorm, Predictor};
 use crate::init::InitRng;
 use crate::module::{NamedTensors, parts};
-use crate::objective::{Spread, TargetGradient, unit};
+use crate::objective::{SpreadSums, TargetGradient, unit};
 use crate::tensors::Features;
 
 /// Run-time settings. Sizes are part of the types.
@@ -166,7 +166,7 @@ where
         })
         .into_iter()
         .unzip();
-        let spreads = z.iter().map(Spread::of).collect();
+        let spreads = z.iter().map(SpreadSums::of).collect();
         let targets_of_views = match targets {
             Targets::Online(_) => z.clone(),
             Targets::Copy { .. } => copied.expect("there is a copy to make them"),
@@ -196,7 +196,7 @@ where
                 tape = tape.merge(unused);
             }
         }
-        StepLoss { loss: loss.put_tape(tape), spreads, equal_loss: None }
+        StepLoss::new(loss.put_tape(tape), spreads, None)
     }
 
     fn end_step(&mut self, steps: u64, _: f64) {

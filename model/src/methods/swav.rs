@@ -9,7 +9,7 @@ use crate::heads::HeadConfig;
 use crate::init::InitRng;
 use crate::layers::Linear;
 use crate::module::{Module, NamedTensors, parts};
-use crate::objective::{Spread, sinkhorn, swapped_prediction, unit};
+use crate::objective::{SpreadSums, sinkhorn, swapped_prediction, unit};
 
 /// Run-time settings, with the values of Caron et al. 2020.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,7 +93,7 @@ where
         let mut scores = pass(views, grads, |x| {
             let is_full = x.size() == full_size;
             let z = self.f.forward_mut(x);
-            spreads.extend(is_full.then(|| Spread::of(&batch.ranks.gather(z.retaped::<NoneTape>()))));
+            spreads.extend(is_full.then(|| SpreadSums::of(&batch.ranks.gather(z.retaped::<NoneTape>()))));
             batch.ranks.gather(self.prototypes.forward(unit(z)))
         });
         scores.rotate_left(small);
@@ -102,7 +102,7 @@ where
             of_full.map(|scores| sinkhorn(&scores.retaped::<NoneTape>(), epsilon, iterations)).collect();
         let loss = swapped_prediction(scores, &codes, temperature);
         // Equal projections have the same code, in which all prototypes weigh the same; predicted at best, they are as likely.
-        StepLoss { loss, spreads, equal_loss: Some((K as f64).ln()) }
+        StepLoss::new(loss, spreads, Some((K as f64).ln()))
     }
 
     fn end_step(&mut self, _: u64, _: f64) {

@@ -7,7 +7,7 @@ use crate::encoders::Backbone;
 use crate::heads::HeadConfig;
 use crate::init::InitRng;
 use crate::module::{NamedTensors, parts};
-use crate::objective::{Loss, Spread};
+use crate::objective::{Loss, SpreadSums};
 use crate::tensors::{Features, Taped};
 
 /// A loss of two views' projections, with the settings of a method that consists of nothing else.
@@ -56,10 +56,10 @@ impl<L: PairLoss, const FEATURES: usize, const WIDTH: usize, const DIM: usize, D
 
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let z = pass(batch.views, grads, |x| batch.ranks.gather(self.f.forward_mut(x)));
-        let spreads = z.iter().map(Spread::of).collect();
+        let spreads = z.iter().map(SpreadSums::of).collect();
         let [z1, z2] = <[_; 2]>::try_from(z).unwrap_or_else(|_| unreachable!("there are two views"));
         let equal_loss = Some(self.loss.of_equal(z1.shape().0, DIM));
-        StepLoss { loss: self.loss.of(z1, z2), spreads, equal_loss }
+        StepLoss::new(self.loss.of(z1, z2), spreads, equal_loss)
     }
 }
 

@@ -29,7 +29,7 @@ mod vicreg;
 pub use vicreg::{VicRegWeights, vicreg};
 
 mod spread;
-pub use spread::Spread;
+pub use spread::{Spread, SpreadSums};
 
 /// A scalar loss with the tape of its computation.
 pub type Loss<D> = Tensor<Rank0, f32, D, Taped<D>>;

@@ -40,9 +40,11 @@ fn anchored<const DIM: usize, D: Backend>(
     (all.ln() - positive).mean()
 }
 
-/// 0 on the diagonal, 1 elsewhere: an anchor is not compared with itself.
+/// 0 on the diagonal, 1 elsewhere: an anchor is not compared with itself. It is computed on the device, because a copy
+/// of so many values would wait for the device.
 fn others<const DIM: usize, D: Backend>(a: &Features<D, DIM>) -> Tensor<(usize, usize), f32, D> {
     let n = a.shape().0;
-    let mask = (0..n * n).map(|i| if i / n == i % n { 0.0 } else { 1.0 }).collect();
-    a.device().tensor_from_vec(mask, (n, n))
+    let numbers = a.device().tensor_from_vec((0..n).map(|i| i as f32).collect(), (n,));
+    let rows = numbers.clone().broadcast_like::<_, Axis<1>>(&(n, n));
+    (rows - numbers.broadcast_like::<_, Axis<0>>(&(n, n))).square().clamp(0.0, 1.0)
 }

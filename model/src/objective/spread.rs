@@ -19,31 +19,44 @@ pub struct Spread {
     pub effective_rank: f64,
 }
 
-impl Spread {
-    /// The spread of the outputs `z`, at least one.
-    pub fn of<D: Backend, const DIM: usize, T: Tape<f32, D>>(z: &Features<D, DIM, T>) -> Self {
+/// What a [`Spread`] is computed from, as scalars on the device.
+pub struct SpreadSums<D: Backend> {
+    /// Mean over channels of the std over the batch.
+    std: Tensor<Rank0, f32, D>,
+    /// Sum over channels of the variance over the batch: the sum of the covariance's eigenvalues.
+    trace: Tensor<Rank0, f32, D>,
+    /// Sum of the squared inner products of the centred outputs: that of its squared eigenvalues, times `batch^2`.
+    squares: Tensor<Rank0, f32, D>,
+    batch: usize,
+}
+
+impl<D: Backend> SpreadSums<D> {
+    /// Of the outputs `z`, at least one.
+    pub fn of<const DIM: usize, T: Tape<f32, D>>(z: &Features<D, DIM, T>) -> Self {
         let z = unit(z.retaped::<NoneTape>());
         let shape = *z.shape();
-        let batch = shape.0 as f64;
         let centred = z.clone() - z.mean::<Rank1<DIM>, Axis<0>>().broadcast_like(&shape);
-        let variances = centred.clone().square().mean::<Rank1<DIM>, Axis<0>>().as_vec();
-        let mut products = vec![0.0; shape.0 * shape.0];
-        for channels in ranges(DIM) {
+        let variances = centred.clone().square().mean::<Rank1<DIM>, Axis<0>>();
+        let products = |channels| {
             let part = centred.clone().slice((.., channels));
-            let part = part.clone().matmul(part.permute::<_, Axes2<1, 0>>()).as_vec();
-            products.iter_mut().zip(part).for_each(|(sum, product)| *sum += f64::from(product));
-        }
-        let trace: f64 = variances.iter().map(|variance| f64::from(*variance)).sum();
-        let squares: f64 = products.iter().map(|product| product.powi(2)).sum();
-        Self {
-            std: variances.iter().map(|variance| f64::from(*variance).sqrt()).sum::<f64>() / DIM as f64,
-            effective_rank: if trace < NO_VARIANCE {
-                1.0
-            } else {
-                // The matrix of products has the covariance's eigenvalues, times the batch.
-                (trace * batch).powi(2) / squares
-            },
-        }
+            part.clone().matmul(part.permute::<_, Axes2<1, 0>>())
+        };
+        let products = ranges(DIM).map(products).reduce(|a, b| a + b).expect("there is a channel");
+        // Row by row: a sum of so many values in one go would lose digits.
+        let squares = products.square().sum::<(usize,), Axis<1>>().sum();
+        Self { std: variances.clone().sqrt().mean(), trace: variances.sum(), squares, batch: shape.0 }
+    }
+
+    /// Its scalars.
+    pub(crate) fn scalars(&self) -> [&Tensor<Rank0, f32, D>; 3] {
+        [&self.std, &self.trace, &self.squares]
+    }
+
+    /// The spread, given the values of [`scalars`](Self::scalars).
+    pub(crate) fn spread(&self, [std, trace, squares]: [f64; 3]) -> Spread {
+        let effective_rank =
+            if trace < NO_VARIANCE { 1.0 } else { (trace * self.batch as f64).powi(2) / squares };
+        Spread { std, effective_rank }
     }
 }
 
@@ -57,7 +70,8 @@ mod tests {
     fn spread<const DIM: usize>(rows: Vec<f32>) -> Spread {
         let batch = rows.len() / DIM;
         let z: Features<Cpu, DIM> = Cpu::default().tensor_from_vec(rows, (batch, Const));
-        Spread::of(&z)
+        let sums = SpreadSums::of(&z);
+        sums.spread(sums.scalars().map(|scalar| f64::from(scalar.array())))
     }
 
     #[test]
@@ -91,6 +105,43 @@ mod tests {
         let axes = (0..8).flat_map(|i| (0..4).map(move |c| 0.2 * half_axis(i, c) + 1.0)).collect();
         let Spread { effective_rank, .. } = spread::<4>(axes);
         assert!(effective_rank > 2.9, "{effective_rank}");
+    }
+
+    #[test]
+    fn large_batches_lose_no_digits() {
+        const DIM: usize = 1100;
+        // Channels of different strength.
+        let value = |i: usize| ((i * 7919) % 1009) as f32 / 504.5 * (1.0 / (1 + i % DIM % 40) as f32) + 0.3;
+        let rows: Vec<f32> = (0..256 * DIM).map(value).collect();
+        let (std, effective_rank) = plain(&rows, DIM);
+        let found = spread::<DIM>(rows);
+        assert!((found.std / std - 1.0).abs() < 1e-5, "{} {std}", found.std);
+        assert!(
+            (found.effective_rank / effective_rank - 1.0).abs() < 1e-5,
+            "{} {effective_rank}",
+            found.effective_rank
+        );
+    }
+
+    /// The definition, in f64.
+    fn plain(rows: &[f32], dim: usize) -> (f64, f64) {
+        let mut rows: Vec<Vec<f64>> =
+            rows.chunks(dim).map(|row| row.iter().map(|value| f64::from(*value)).collect()).collect();
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        for row in &mut rows {
+            let norm = dot(row, row).sqrt();
+            row.iter_mut().for_each(|value| *value /= norm);
+        }
+        let batch = rows.len() as f64;
+        let mean: Vec<f64> = (0..dim).map(|c| rows.iter().map(|row| row[c]).sum::<f64>() / batch).collect();
+        for row in &mut rows {
+            row.iter_mut().zip(&mean).for_each(|(value, mean)| *value -= mean);
+        }
+        let variance = |c: usize| rows.iter().map(|row| row[c].powi(2)).sum::<f64>() / batch;
+        let std = (0..dim).map(|c| variance(c).sqrt()).sum::<f64>() / dim as f64;
+        let trace: f64 = (0..dim).map(variance).sum();
+        let squares: f64 = rows.iter().flat_map(|a| rows.iter().map(|b| dot(a, b).powi(2))).sum();
+        (std, (trace * batch).powi(2) / squares)
     }
 
     fn half_axis(i: usize, channel: usize) -> f32 {

@@ -39,6 +39,8 @@ mod cosine;
 
 mod rows;
 
+mod scalars;
+
 mod exchange;
 
 mod parts;

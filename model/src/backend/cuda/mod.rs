@@ -28,6 +28,8 @@ mod cosine;
 
 mod rows;
 
+mod scalars;
+
 mod exchange;
 
 mod sgd;

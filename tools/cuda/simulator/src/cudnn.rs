@@ -137,7 +137,7 @@ unsafe fn find(
 ) -> Status {
     call("cudnnFindConvolution", |driver| {
         // They wait for what was asked for before.
-        driver.finish_all()?;
+        driver.wait_for_all("cudnnFindConvolution")?;
         if !(*convolution).fits(&*x, &*weight, &*y) {
             return Ok(BAD_PARAM);
         }

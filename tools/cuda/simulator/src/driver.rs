@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::memory::{Fault, Memory};
 use crate::ptx::{Kernel, Launch, Module};
-use crate::streams::{Elapsed, Order, Streams, Work};
+use crate::streams::{Elapsed, Mark, Order, Streams, Work};
+use crate::waits::Waits;
 use crate::{CURRENT, Status, call, device, fatbin, not_simulated};
 
 const SUCCESS: Status = 0;
@@ -23,6 +24,7 @@ const NOT_READY: Status = 600;
 pub struct Driver {
     pub memory: Memory,
     pub streams: Streams,
+    pub waits: Waits,
     is_initialised: bool,
     modules: Vec<Module>,
     functions: Vec<Function>,
@@ -43,10 +45,11 @@ struct Function {
 pub type Handle = usize;
 
 impl Driver {
-    pub fn new(order: Order, bytes: usize) -> Self {
+    pub fn new(order: Order, bytes: usize, waits: Waits) -> Self {
         Self {
             memory: Memory::new(bytes),
             streams: Streams::new(order),
+            waits,
             is_initialised: false,
             modules: Vec::new(),
             functions: Vec::new(),
@@ -64,12 +67,22 @@ impl Driver {
         self.streams.ask(&mut self.memory, stream, Work::Do(Box::new(work)))
     }
 
-    pub fn finish(&mut self, stream: Handle) -> Result<(), Fault> {
-        self.streams.finish(&mut self.memory, stream)
+    /// The host waits in a function for some work.
+    fn wait_for(&mut self, function: &'static str, work: Mark) -> Result<(), Fault> {
+        if self.streams.synchronize(&mut self.memory, work)? {
+            self.waits.waited(function);
+        }
+        Ok(())
     }
 
-    pub fn finish_all(&mut self) -> Result<(), Fault> {
-        self.streams.finish_all(&mut self.memory)
+    /// The host waits in a function for a stream.
+    pub fn wait(&mut self, function: &'static str, stream: Handle) -> Result<(), Fault> {
+        self.wait_for(function, self.streams.all_of(stream))
+    }
+
+    /// The host waits in a function for all streams.
+    pub fn wait_for_all(&mut self, function: &'static str) -> Result<(), Fault> {
+        (0..self.streams.count()).try_for_each(|stream| self.wait(function, stream))
     }
 
     fn is_pinned(&self, address: usize, bytes: usize) -> Result<bool, Fault> {
@@ -205,7 +218,7 @@ extern "C" fn cuStreamDestroy_v2(_stream: Handle) -> Status {
 
 #[unsafe(no_mangle)]
 extern "C" fn cuStreamSynchronize(stream: Handle) -> Status {
-    call("cuStreamSynchronize", |driver| driver.finish(stream).map(|()| SUCCESS))
+    call("cuStreamSynchronize", |driver| driver.wait("cuStreamSynchronize", stream).map(|()| SUCCESS))
 }
 
 #[unsafe(no_mangle)]
@@ -239,7 +252,10 @@ extern "C" fn cuEventRecord(event: Handle, stream: Handle) -> Status {
 #[unsafe(no_mangle)]
 extern "C" fn cuEventSynchronize(event: Handle) -> Status {
     call("cuEventSynchronize", |driver| {
-        driver.streams.synchronize(&mut driver.memory, event - 1).map(|()| SUCCESS)
+        if let Some(work) = driver.streams.before(event - 1) {
+            driver.wait_for("cuEventSynchronize", work)?;
+        }
+        Ok(SUCCESS)
     })
 }
 
@@ -309,6 +325,7 @@ unsafe extern "C" fn cuLaunchKernel(
 ) -> Status {
     call("cuLaunchKernel", |driver| {
         let kernel = driver.kernel(function)?;
+        driver.waits.launched(&kernel.name)?;
         let (blocks, threads) = ([blocks_x, blocks_y, blocks_z], [threads_x, threads_y, threads_z]);
         check_sizes(&kernel.name, blocks, threads)?;
         if shared > 0 || !extra.is_null() {

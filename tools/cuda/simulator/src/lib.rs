@@ -7,7 +7,7 @@
 //! in a thread without a context, an instruction or a function that is not known here: all end the program with a line that
 //! says where. Streams run as late as their events allow (`SIMULATOR_ORDER=late`, the default), or at once (`early`), or the
 //! null stream late and others at once (`mixed`); late, blocks and warps run from the last to the first. What waits for the
-//! wrong event, or for none, then computes with a batch that is not its own.
+//! wrong event, or for none, then computes with a batch that is not its own. `SIMULATOR_WAITS` counts how often the host waits.
 //!
 //! It says nothing of speed, nor of what cuDNN's own algorithms would choose to do.
 
@@ -25,6 +25,7 @@ mod memory;
 mod ptx;
 mod races;
 mod streams;
+mod waits;
 
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -32,6 +33,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use driver::Driver;
 use memory::Fault;
 use streams::Order;
+use waits::Waits;
 
 /// A function's status, as C sees it.
 type Status = i32;
@@ -51,11 +53,16 @@ fn device() -> MutexGuard<'static, Driver> {
             Ok("mixed") => Order::Mixed,
             Ok(other) => fail(&Fault(format!("SIMULATOR_ORDER is {other}, not early, late or mixed"))),
         };
-        let mib = std::env::var("SIMULATOR_MIB").map_or(Ok(4096), |mib| mib.parse());
-        let mib: usize = mib.unwrap_or_else(|_| fail(&Fault("SIMULATOR_MIB is no number".into())));
-        Mutex::new(Driver::new(order, mib << 20))
+        let waits = Waits::new(number("SIMULATOR_WAITS"));
+        Mutex::new(Driver::new(order, number("SIMULATOR_MIB").unwrap_or(4096) << 20, waits))
     });
     device.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number that the environment may give.
+fn number(variable: &str) -> Option<usize> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| fail(&Fault(format!("{variable} is no number")))))
 }
 
 /// Ends the program, as no GPU would.

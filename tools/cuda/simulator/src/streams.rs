@@ -39,6 +39,8 @@ struct Stream {
     queue: VecDeque<Work>,
     asked: u64,
     done: u64,
+    /// What the host has waited for.
+    waited: u64,
 }
 
 /// What can be said of the time between two events.
@@ -102,19 +104,32 @@ impl Streams {
         }
     }
 
-    /// Runs what comes before an event's last record.
-    pub fn synchronize(&mut self, memory: &mut Memory, event: usize) -> Result<(), Fault> {
-        self.events[event].mark.map_or(Ok(()), |mark| self.run(memory, mark))
+    /// What comes before an event's last record.
+    pub fn before(&self, event: usize) -> Option<Mark> {
+        self.events[event].mark
+    }
+
+    /// All of a stream's work.
+    pub fn all_of(&self, stream: usize) -> Mark {
+        Mark { stream, up_to: self.streams[stream].asked }
+    }
+
+    /// The host waits for some work; whether it has not waited for as much before.
+    pub fn synchronize(&mut self, memory: &mut Memory, mark: Mark) -> Result<bool, Fault> {
+        self.run(memory, mark)?;
+        let waited = &mut self.streams[mark.stream].waited;
+        let before = std::mem::replace(waited, mark.up_to.max(*waited));
+        Ok(before < mark.up_to)
     }
 
     /// Runs all of a stream's work.
-    pub fn finish(&mut self, memory: &mut Memory, stream: usize) -> Result<(), Fault> {
-        self.run(memory, Mark { stream, up_to: self.streams[stream].asked })
+    fn finish(&mut self, memory: &mut Memory, stream: usize) -> Result<(), Fault> {
+        self.run(memory, self.all_of(stream))
     }
 
-    /// Runs all work.
-    pub fn finish_all(&mut self, memory: &mut Memory) -> Result<(), Fault> {
-        (0..self.streams.len()).try_for_each(|stream| self.finish(memory, stream))
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.streams.len()
     }
 
     /// The time between two events, which must have been reached: nothing is waited for.
@@ -162,7 +177,7 @@ mod tests {
             streams.wait(&mut memory, 0, event).unwrap();
         }
         streams.ask(&mut memory, 0, write(1)).unwrap();
-        streams.finish_all(&mut memory).unwrap();
+        (0..2).try_for_each(|stream| streams.finish(&mut memory, stream)).unwrap();
         memory.bytes(address, 1).unwrap()[0]
     }
 
@@ -184,7 +199,9 @@ mod tests {
         streams.ask(&mut memory, 0, write).unwrap();
         streams.record(&mut memory, event, 0).unwrap();
         assert!(memory.bytes(address, 1).is_err());
-        streams.synchronize(&mut memory, event).unwrap();
+        let mark = streams.before(event).unwrap();
+        assert!(streams.synchronize(&mut memory, mark).unwrap());
         assert!(memory.bytes(address, 1).is_ok());
+        assert!(!streams.synchronize(&mut memory, mark).unwrap(), "nothing is left to wait for");
     }
 }

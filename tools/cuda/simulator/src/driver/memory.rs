@@ -31,7 +31,7 @@ unsafe extern "C" fn cuMemAlloc_v2(address: *mut Address, bytes: usize) -> Statu
 #[unsafe(no_mangle)]
 extern "C" fn cuMemFree_v2(address: Address) -> Status {
     call("cuMemFree", |driver| {
-        driver.finish_all()?;
+        driver.wait_for_all("cuMemFree")?;
         driver.memory.release(address)?;
         driver.memory.end(address)?;
         Ok(SUCCESS)
@@ -92,6 +92,9 @@ unsafe extern "C" fn cuMemFreeHost(address: *mut u8) -> Status {
     })
 }
 
+/// The driver stages so many bytes of memory that is not pinned; for more, it may wait for the stream.
+const LARGEST_STAGED: usize = 64 << 10;
+
 /// The driver reads pinned memory when the copy is made, so that it must be the same until then; other memory at once.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cuMemcpyHtoDAsync_v2(
@@ -103,6 +106,9 @@ unsafe extern "C" fn cuMemcpyHtoDAsync_v2(
     call("cuMemcpyHtoDAsync", |driver| {
         let values = std::slice::from_raw_parts(from, bytes).to_vec();
         let pinned = driver.is_pinned(from as usize, bytes)?.then_some(from as usize);
+        if pinned.is_none() && bytes > LARGEST_STAGED {
+            driver.waits.waited("cuMemcpyHtoD");
+        }
         driver.ask(stream, move |memory| match pinned {
             Some(pinned) if std::slice::from_raw_parts(pinned as *const u8, bytes) != values => {
                 Fault::new("pinned memory was changed before it was copied")
@@ -131,7 +137,7 @@ unsafe extern "C" fn cuMemcpyDtoHAsync_v2(
         if driver.is_pinned(to as usize, bytes)? {
             return Fault::new("copies to pinned memory are not simulated");
         }
-        driver.finish(stream)?;
+        driver.wait("cuMemcpyDtoH", stream)?;
         to.copy_from_nonoverlapping(driver.memory.bytes(from, bytes)?.as_ptr(), bytes);
         Ok(SUCCESS)
     })
