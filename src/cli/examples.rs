@@ -6,7 +6,7 @@ pub(super) const PROGRAM: &str = "\
 Exit codes:
   0    done
   1    the run failed, or a check found a fault
-  2    invalid input; nothing was started
+  2    invalid input: nothing was started, or images proved unusable on the way
   130  interrupted; a training run has saved its state
   141  the output pipe was closed";
 

@@ -274,7 +274,7 @@ mod tests {
                 of_size(Some(300), vec![crop_step]),
                 "augmentation views[0].steps[0].crop.resize: 224, expected at least the size, at most 16384",
             ),
-            (views(vec![]), "augmentation views[0].steps: , expected a crop first, and no other"),
+            (views(vec![]), "augmentation views[0].steps: none, expected a crop first, and no other"),
         ] {
             assert_eq!(bad.validate().unwrap_err().to_string(), message);
         }
