@@ -53,6 +53,17 @@ pub struct StepMetrics {
     pub pipeline: Option<PipelineMetrics>,
 }
 
+/// A step whose log line, if it had one, did not show the divergence that an evaluation then found.
+#[derive(Clone, Debug, Serialize)]
+pub struct DivergedMetrics {
+    /// Steps done.
+    pub step: u64,
+    /// The epoch that ended.
+    pub epoch: u64,
+    /// [`Health::Diverged`].
+    pub health: Health,
+}
+
 /// What an epoch came to.
 #[derive(Clone, Debug, Serialize)]
 pub struct EpochMetrics {

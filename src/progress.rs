@@ -24,7 +24,7 @@ use crate::data::Data;
 use crate::error::Diverged;
 use crate::health::{Health, HealthRule, Seen};
 use crate::interrupt::Interrupt;
-use crate::metrics::{EpochMetrics, MetricsLog, PipelineMetrics, StepMetrics};
+use crate::metrics::{DivergedMetrics, EpochMetrics, MetricsLog, PipelineMetrics, StepMetrics};
 use crate::run_dir::RunDir;
 use crate::tensorboard::TensorBoard;
 
@@ -265,6 +265,15 @@ impl Progress {
         self.waited += report.waited;
         let is_due = report.step.is_multiple_of(self.config.log_every) || !report.loss.is_finite();
         if is_due { self.log(report) } else { Ok(()) }
+    }
+
+    /// Notes that an evaluation found features that are not finite.
+    ///
+    /// # Errors
+    /// If the metrics cannot be written.
+    pub fn diverged(&mut self) -> Result<()> {
+        let Counters { step, epochs_reported: epoch, .. } = self.counters;
+        self.metrics.write(&DivergedMetrics { step, epoch, health: Health::Diverged })
     }
 
     /// Reports an epoch's end.

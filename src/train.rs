@@ -10,6 +10,7 @@ use simsiam_model::{Backend, NamedTensors, Optimizer, gradient_norms, state};
 use crate::checkpoint::{Checkpoint, RunState, folder};
 use crate::config::{OnCollapse, TrainConfig};
 use crate::data::Data;
+use crate::error::Diverged;
 use crate::evaluate::knn_accuracy;
 use crate::feed::{Fed, Feed};
 use crate::health::Health;
@@ -58,7 +59,7 @@ pub enum Outcome {
 /// Trains a network, from its beginning or from `resumed`.
 ///
 /// # Errors
-/// If the data fails, training diverges ([`Diverged`](crate::error::Diverged)), or files cannot be written.
+/// If the data fails, training diverges ([`Diverged`]), or files cannot be written.
 pub fn train<D: Backend>(
     model: &mut Network<D>,
     run: &mut Run,
@@ -115,7 +116,11 @@ pub fn train<D: Backend>(
             let evaluate =
                 |knn| knn_accuracy(model, knn, config, interrupt, world.ranks(), progress.console());
             let top1 = knn.map(|knn| timed("evaluation", || evaluate(knn)));
-            let top1 = top1.transpose()?.flatten();
+            let top1 = top1.transpose();
+            if top1.as_ref().is_err_and(|error| error.is::<Diverged>()) {
+                progress.diverged()?;
+            }
+            let top1 = top1?.flatten();
             news.exchange()?;
             if !news.stops() {
                 progress.epoch_ended(top1)?;

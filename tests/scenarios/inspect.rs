@@ -161,7 +161,7 @@ fn statistics_leave_out_what_is_bad_and_name_it() {
     );
     let warned = String::from_utf8(output.stderr).unwrap();
     assert!(
-        warned.contains("train.tar, sample 0 \"t0\"") && warned.contains("1 sample of 40 could not"),
+        warned.contains("train.tar, sample 0 \"t0\"") && warned.contains("left out: 1 sample of 40, "),
         "{warned}"
     );
 

@@ -83,4 +83,11 @@ fn a_loss_that_is_no_number_ends_the_run_and_its_checkpoints_stay() {
     let last = fixture.metrics("run").pop().unwrap();
     assert_eq!((&last["health"], &last["loss"]), (&"diverged".into(), &Value::Null));
     assert!(!fixture.weights("run", 0).is_empty());
+
+    // One step an epoch: its loss is that of the untrained network, and the evaluation is the first to see what it did.
+    let more = ["--epochs", "2", "--base-lr", "1e30", "--batch-size", "100", "--knn-every", "1"];
+    let output = fixture.train("evaluated", &more).output().unwrap();
+    let printed = text(&output);
+    assert!(printed.contains("features that are not finite"), "{printed}");
+    assert_eq!(fixture.metrics("evaluated").pop().unwrap()["health"], "diverged");
 }
