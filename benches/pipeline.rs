@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use simsiam::demo::{self, DemoConfig};
+use simsiam::interrupt::Interrupt;
 use simsiam_pipeline::pack::{PackOptions, pack};
 use simsiam_pipeline::shards::OpenOptions;
 use simsiam_pipeline::{OnBadSample, PipelineConfig, Quarantine, Recipe, ShardSet};
@@ -15,13 +16,8 @@ const BATCH: usize = 128;
 fn two_views(c: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a temporary folder can be made");
     let config = DemoConfig { train_per_class: 100, val_per_class: 1, ..DemoConfig::default() };
-    let images = demo::generate(
-        &dir.path().join("images"),
-        &config,
-        &simsiam::interrupt::Interrupt::default(),
-        &mut |_, _| (),
-    )
-    .expect("images can be written");
+    let images = demo::generate(&dir.path().join("images"), &config, &Interrupt::default(), &mut |_, _| ())
+        .expect("images can be written");
     let shards = dir.path().join("shards");
     pack(&images.train, &shards, &PackOptions::default(), &mut |_| ()).expect("shards can be written");
     let shards =

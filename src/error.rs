@@ -1,5 +1,8 @@
 //! Errors that are the user's to mend, told apart from those that are not by the exit code.
 
+use crate::demo::DemoError;
+use crate::interrupt::Interrupted;
+
 /// Input or configuration that cannot work: the program says why and exits with code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -43,9 +46,10 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         return agreed.code;
     }
     let stopped = |cause: &(dyn std::error::Error + 'static)| {
-        cause.is::<crate::interrupt::Interrupted>()
+        cause.is::<Interrupted>()
             || matches!(cause.downcast_ref(), Some(PackError::Stopped))
             || matches!(cause.downcast_ref(), Some(UnpackError::Stopped))
+            || matches!(cause.downcast_ref(), Some(DemoError::Interrupted(_)))
     };
     if error.chain().any(stopped) {
         return INTERRUPTED;
@@ -66,7 +70,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             || cause.is::<simsiam_pipeline::shards::ShardError>()
             || cause.is::<PackError>()
             || cause.is::<UnpackError>()
-            || matches!(cause.downcast_ref(), Some(crate::demo::DemoError::Occupied(_)))
+            || matches!(cause.downcast_ref(), Some(DemoError::Occupied(_)))
             || cause
                 .downcast_ref::<ConfigError>()
                 .is_some_and(|error| !matches!(error, ConfigError::Thread(_)))
@@ -75,4 +79,35 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             })
     });
     if input { 2 } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use simsiam_pipeline::pack::PackError;
+    use simsiam_pipeline::unpack::UnpackError;
+
+    use super::*;
+
+    #[test]
+    fn whatever_was_interrupted_has_the_same_code() {
+        let errors: [anyhow::Error; 4] = [
+            Interrupted.into(),
+            DemoError::Interrupted(Interrupted).into(),
+            PackError::Stopped.into(),
+            UnpackError::Stopped.into(),
+        ];
+        for error in errors {
+            assert_eq!((exit_code(&error), format!("{error:#}")), (INTERRUPTED, "interrupted".into()));
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_no_fault_of_the_input() {
+        let full = |text: &'static str| {
+            let error: anyhow::Error = std::io::Error::from(std::io::ErrorKind::StorageFull).into();
+            error.context(InputError::new(text))
+        };
+        assert_eq!(exit_code(&full("cannot write a.tar")), 1);
+        assert_eq!(exit_code(&InputError::new("--epochs 0").into()), 2);
+    }
 }

@@ -74,8 +74,13 @@ pub enum StudyOutcome {
 ///
 /// # Errors
 /// If a run's input cannot work, or files cannot be written. A run that diverges is a result, not an error.
-pub fn run(choice: &Choice, common: &Overrides, out: &Path, console: &Console) -> Result<StudyOutcome> {
-    let interrupt = Interrupt::listen()?;
+pub fn run(
+    choice: &Choice,
+    common: &Overrides,
+    out: &Path,
+    interrupt: &Interrupt,
+    console: &Console,
+) -> Result<StudyOutcome> {
     let rows = that_fit(choice.rows(common)?, common, console)?;
     Remembered::new(choice.study, common)?.check(out)?;
     let total: u64 =
@@ -95,7 +100,7 @@ pub fn run(choice: &Choice, common: &Overrides, out: &Path, console: &Console) -
             done += 1;
             console.line(format_args!("# run {done} of {total}: {}, seed {seed}", row.name));
             let settings = Overrides { seed: Some(seed), ..row.flags.over(common) };
-            if interrupt.is_set() || !one_run(&dir, settings, &interrupt, console)? {
+            if interrupt.is_set() || !one_run(&dir, settings, interrupt, console)? {
                 return Ok(StudyOutcome::Interrupted);
             }
             of_row.push(RunResult::read(&dir)?);
@@ -166,13 +171,9 @@ mod tests {
     fn rows_whose_batches_are_larger_than_the_data_are_left_out() {
         let dir = tempfile::tempdir().unwrap();
         let of_demo = DemoConfig { train_per_class: 10, val_per_class: 1, ..DemoConfig::default() };
-        let images = demo::generate(
-            &dir.path().join("images"),
-            &of_demo,
-            &crate::interrupt::Interrupt::default(),
-            &mut |_, _| (),
-        )
-        .unwrap();
+        let images =
+            demo::generate(&dir.path().join("images"), &of_demo, &Interrupt::default(), &mut |_, _| ())
+                .unwrap();
         let shards = dir.path().join("shards");
         pack(&images.train, &shards, &PackOptions::default(), &mut |_| ()).unwrap();
         let common = Overrides {

@@ -13,11 +13,12 @@ use crate::study::{self, Choice, StudyOutcome};
 /// # Errors
 /// If the input cannot work (exit code 2), or a run fails.
 pub fn run(args: &StudyArgs, console: &Console) -> Result<StudyOutcome> {
+    let interrupt = Interrupt::listen()?;
     let mut common = args.overrides.clone().over_file(args.config.as_deref())?;
     if common.shards.as_ref().is_none_or(Vec::is_empty) {
-        common = demo_shards::in_place_of_none(common, &Interrupt::listen()?, console)?;
+        common = demo_shards::in_place_of_none(common, &interrupt, console)?;
     }
     let common = train::with_preset(common, console)?;
     let choice = Choice { study: args.study, only: args.only.clone(), seeds: args.seeds };
-    study::run(&choice, &common, &args.out, console)
+    study::run(&choice, &common, &args.out, &interrupt, console)
 }

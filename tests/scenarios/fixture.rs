@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use simsiam::demo::{self, DemoConfig};
+use simsiam::interrupt::Interrupt;
 use simsiam_pipeline::pack::{PackOptions, pack};
 use tempfile::TempDir;
 
@@ -17,13 +18,9 @@ impl Fixture {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = DemoConfig { train_per_class: 20, val_per_class: 5, ..DemoConfig::default() };
-        let images = demo::generate(
-            &dir.path().join("images"),
-            &config,
-            &simsiam::interrupt::Interrupt::default(),
-            &mut |_, _| (),
-        )
-        .unwrap();
+        let images =
+            demo::generate(&dir.path().join("images"), &config, &Interrupt::default(), &mut |_, _| ())
+                .unwrap();
         for (source, name) in [(images.train, "train"), (images.val, "val")] {
             let options =
                 PackOptions { shard_bytes: 128 << 10, prefix: name.into(), ..PackOptions::default() };

@@ -8,6 +8,7 @@
 //! | batch norm | the other ranks' moments, and in the backward pass their sums |
 //! | the losses, and how outputs spread | the projections of the whole batch, by [`Ranks::gather`] |
 //! | the update | the sum of all gradients, by [`Ranks::sum_gradients`] |
+//! | MoCo's keys, where each rank has a batch norm of its own | images of other ranks, by [`Shuffle`] |
 //!
 //! The loss of a rank is therefore that of the global batch, and the ranks' gradients add up to its gradient. No loss,
 //! method or optimiser knows the number of ranks.

@@ -4,7 +4,7 @@ use super::kind::{CollapseHelp, Defaults, Kind, Scale, Settings};
 use super::{Batch, Method, Queue, StepLoss, Symmetry, mean, pass};
 use crate::backend::Backend;
 use crate::branch::{Branch, Encoding};
-use crate::collective::Shuffle;
+use crate::collective::{Ranks, Shuffle};
 use crate::encoders::Backbone;
 use crate::heads::{HeadConfig, HeadNorm};
 use crate::init::InitRng;
@@ -56,10 +56,10 @@ impl<const FEATURES: usize, const WIDTH: usize, const DIM: usize, D: Backend>
     }
 
     /// The projections of one view of the whole batch by the key encoder.
-    fn keys(&mut self, batch: &Batch<'_, D>, view: &View<D>) -> Features<D, DIM> {
-        match Shuffle::of(batch.ranks, batch.samples) {
-            None => batch.ranks.gather(self.target.target(view)),
-            Some(shuffle) => shuffle.undone(&batch.ranks.gather(self.target.target(&shuffle.share(view)))),
+    fn keys(&mut self, ranks: &Ranks, shuffle: Option<&Shuffle<'_>>, view: &View<D>) -> Features<D, DIM> {
+        match shuffle {
+            None => ranks.gather(self.target.target(view)),
+            Some(shuffle) => shuffle.undone(&ranks.gather(self.target.target(&shuffle.share(view)))),
         }
     }
 }
@@ -83,7 +83,9 @@ where
 
     fn loss(&mut self, batch: Batch<'_, D>, grads: Gradients<f32, D>) -> StepLoss<D> {
         let pairs = self.config.symmetry.pairs();
-        let keys: Vec<_> = pairs.iter().map(|&(_, key)| unit(self.keys(&batch, &batch.views[key]))).collect();
+        let shuffle = Shuffle::of(batch.ranks, batch.samples);
+        let mut key_of = |view| unit(self.keys(batch.ranks, shuffle.as_ref(), &batch.views[view]));
+        let keys: Vec<_> = pairs.iter().map(|&(_, key)| key_of(key)).collect();
         let asking = pairs.iter().map(|&(query, _)| batch.views[query].clone()).collect();
         let queries = pass(asking, grads, |x| batch.ranks.gather(self.f.forward_mut(x)));
         let spreads = queries.iter().map(SpreadSums::of).collect();

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use simsiam::demo::{self, DemoConfig};
+use simsiam::interrupt::Interrupt;
 use simsiam_pipeline::pack::{PackOptions, pack};
 use tempfile::TempDir;
 
@@ -39,13 +40,7 @@ impl Drawn {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let config = DemoConfig { train_per_class: 12, val_per_class: 4, ..DemoConfig::default() };
-        let images = demo::generate(
-            &path("images"),
-            &config,
-            &simsiam::interrupt::Interrupt::default(),
-            &mut |_, _| (),
-        )
-        .unwrap();
+        let images = demo::generate(&path("images"), &config, &Interrupt::default(), &mut |_, _| ()).unwrap();
         for (source, name) in [(&images.train, "train"), (&images.val, "test")] {
             let options = PackOptions { prefix: name.into(), ..PackOptions::default() };
             pack(source, &path(name), &options, &mut |_| ()).unwrap();
