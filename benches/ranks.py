@@ -26,8 +26,8 @@ VARIANTS = {
 
 
 def train(variant, folder, args):
-    """The medians of images/s over the log lines, the largest resident size of a process in MiB, the first rank's share of the
-    steps' time in communication in percent, and the losses."""
+    """The median of images/s over the log lines, the largest resident size of a process in MiB, what `communication` finds, and the
+    losses."""
     ranks, sizes = int(variant[0]), folder.with_name("sizes")
     launch = ["mpirun", "-n", str(ranks), "--bind-to", "none"] if ranks > 1 else []
     command = [*launch, "/usr/bin/time", "-a", "-o", str(sizes), "-f", "%M", str(args.program), "train", "--shards", *args.shards,
@@ -47,12 +47,13 @@ def train(variant, folder, args):
 
 
 def communication(trace):
-    """The share of the training steps after the first, in percent, in which the main thread gathers or sums over the ranks."""
+    """How long the first rank's main thread communicates in the training steps after the first: the share in percent, and the
+    median duration of one exchange in ms."""
     events = [event for event in json.loads(trace.read_text()) if event["ph"] == "X"]
     ends = [event["ts"] + event["dur"] for event in events if event["name"] == "update"]
     within = [event for event in events if ends[0] <= event["ts"] < ends[-1]]
-    waited = sum(event["dur"] for event in within if event["name"] in ("all-gather", "all-reduce"))
-    return 100 * waited / (ends[-1] - ends[0])
+    waits = [event["dur"] for event in within if event["name"] in ("all-gather", "all-reduce")]
+    return 100 * sum(waits) / (ends[-1] - ends[0]), statistics.median(waits) / 1000 if waits else 0.0
 
 
 def main():
@@ -73,27 +74,32 @@ def main():
                 found[variant].append(train(variant, Path(folder) / "run", args))
             print(f"run {run + 1}, {variant}: {found[variant][-1][0]:.1f} images/s", flush=True)
 
-    base = statistics.median(rate for rate, *_ in found["1 rank"])
+    base = [rate for rate, *_ in found["1 rank"]]
     losses = {variant: runs[0][-1] for variant, runs in found.items()}
     lines = ["# Two ranks compared with one process", "",
              f"{processor()}, {os.cpu_count()} virtual cores. {args.arch}, a global batch of {args.batch_size}, {args.steps} steps, "
              f"medians of {args.runs} alternating runs (lowest to highest). Written by", "",
              f"    benches/ranks.py SHARDS --arch {args.arch} --batch-size {args.batch_size} --steps {args.steps} --runs {args.runs} --out ...", "",
-             "| | images/s | times one rank | MiB per rank, largest | communication, % of a step | largest relative difference of a loss |",
-             "|---|---|---|---|---|---|"]
+             "| | images/s | times one rank | MiB per rank, largest | communication, % of a step | median exchange, ms "
+             "| largest relative difference of a loss |",
+             "|---|---|---|---|---|---|---|"]
     for variant, runs in found.items():
-        rates = sorted(rate for rate, *_ in runs)
-        shares = sorted(share for _, _, share, _ in runs)
-        rate = statistics.median(rates)
+        shares, exchanges = zip(*(communicated for _, _, communicated, _ in runs))
+        ratios = [rate / of_one for (rate, *_), of_one in zip(runs, base)]
         reference = losses["1 rank, --deterministic" if "determ" in variant else "1 rank"]
         difference = max(abs(a - b) / abs(b) for a, b in zip(losses[variant], reference))
-        lines.append(f"| {variant} | {rate:.1f} ({rates[0]:.1f} to {rates[-1]:.1f}) | {rate / base:.2f} | "
+        lines.append(f"| {variant} | {spread([rate for rate, *_ in runs], 1)} | {spread(ratios, 2)} | "
                      f"{max(resident for _, resident, *_ in runs):.0f} | "
-                     f"{statistics.median(shares):.1f} ({shares[0]:.1f} to {shares[-1]:.1f}) | {difference:.1e} |")
+                     f"{spread(shares, 1)} | {statistics.median(exchanges):.2f} | {difference:.1e} |")
     lines += ["", "The threads are divided among the ranks: one rank has two threads, two ranks have one each. Losses are compared with those of one rank with the "
-              "same order of sums. Communication is what `--trace` measures of the first rank, waiting for a slower rank included."]
+              "same order of sums. Rates are compared with that of one rank in the same round. Communication is the time in which the first rank's "
+              "main thread exchanges, by `--trace`; most of it is spent waiting for a slower rank."]
     args.out.write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
+
+
+def spread(values, digits):
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def processor():

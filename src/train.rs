@@ -161,6 +161,9 @@ pub fn train<D: Backend>(
                     fed => fed?,
                 };
             let arrived = D::arrived(&views).map_err(failed)?;
+            if batch + 1 == config.accumulate {
+                model.sum_in_backward();
+            }
             let StepLoss { loss, measures, equal_loss } =
                 timed("forward", || model.loss(views, &samples, gradients));
             step.add(measures, [idle, arrived]);

@@ -90,13 +90,18 @@ pub(crate) fn follow<D: Backend, M: NamedTensors<D>>(follower: &mut M, leader: &
 }
 
 /// A parameter or a buffer, of any shape. Only parameters have gradients, follow others and are updated: the methods
-/// from [`gradient`](Self::gradient) on are not called for buffers.
+/// from [`gradient`](Self::gradient) on, and [`address`](Self::address), are not called for buffers.
 pub trait AnyTensor<D: Backend> {
     /// The device that holds it.
     fn on_device(&self) -> &D;
 
     /// Its shape.
     fn sizes(&self) -> Vec<usize>;
+
+    /// Where its values are, which tells it from others until they change.
+    fn address(&self) -> usize {
+        unreachable!("a buffer is told by its name")
+    }
 
     /// The values in row-major order.
     fn values(&self) -> Vec<f32>;
@@ -184,6 +189,10 @@ impl<S: ConstShape, D: Backend> AnyTensor<D> for Tensor<S, f32, D> {
 
     fn sizes(&self) -> Vec<usize> {
         self.shape().concrete().into()
+    }
+
+    fn address(&self) -> usize {
+        self.device().address(self)
     }
 
     fn values(&self) -> Vec<f32> {

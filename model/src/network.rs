@@ -136,6 +136,12 @@ impl<D: Backend> Network<D> {
         self.method.online_mut().take_features()
     }
 
+    /// With several ranks, sums gradients over them as soon as the next backward pass has completed each, instead of all
+    /// in [`sum_gradients`](Self::sum_gradients), which then must follow.
+    pub fn sum_in_backward(&self) {
+        self.ranks.sum_in_backward();
+    }
+
     /// Replaces this rank's gradients by the sums over all ranks, before an update.
     ///
     /// # Errors

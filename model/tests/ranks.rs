@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use dfdx::prelude::*;
 use simsiam_model::arch::Arch;
 use simsiam_model::backend::{FeedKernel, Pixels};
-use simsiam_model::collective::{Ranks, SumOrder, Threads};
+use simsiam_model::collective::{Collective, Exchange, Ranks, SumOrder, Threads};
 use simsiam_model::init::InitRng;
 use simsiam_model::methods::{MethodName, Scale, Settings};
 use simsiam_model::network::{Network, Networks};
@@ -48,6 +49,7 @@ fn train(mut model: Network<Cpu>, ranks: &Ranks) -> Trained {
         let views: Vec<Vec<f32>> =
             (0..model.view_sizes().len()).map(|view| pixels(images.clone(), step, view)).collect();
         let sent = Cpu::send(&Pixels::Values(views.iter().map(Vec::as_slice).collect())).expect("memory");
+        model.sum_in_backward();
         let loss = model.loss(sent, &samples, gradients);
         let measured = loss.measured().expect("memory");
         losses.push(measured.loss);
@@ -111,5 +113,79 @@ fn sums_in_a_fixed_order_are_the_same_bits_for_any_number_of_ranks() {
                 );
             }
         }
+    }
+}
+
+/// Counts the sums that were begun.
+#[derive(Debug)]
+struct Counted {
+    threads: Threads,
+    sums: AtomicUsize,
+}
+
+impl Collective for Counted {
+    fn rank(&self) -> usize {
+        self.threads.rank()
+    }
+
+    fn size(&self) -> usize {
+        self.threads.size()
+    }
+
+    fn all_gather(&self, own: &[u8], all: &mut [u8]) {
+        self.threads.all_gather(own, all);
+    }
+
+    fn begin_all_reduce(&self, values: Vec<f32>) -> Box<dyn Exchange> {
+        self.sums.fetch_add(1, Ordering::Relaxed);
+        self.threads.begin_all_reduce(values)
+    }
+}
+
+/// Each trained parameter's gradient of two batches, summed over the ranks, and how many sums the backward passes began.
+fn gradients_of_two_batches(threads: Threads, in_backward: bool) -> (BTreeMap<String, Vec<f32>>, usize) {
+    let settings = Settings::new(3, 2048);
+    let mut model =
+        Cpu::default().network(Arch::Resnet8, 32, MethodName::SimSiam, &settings, &InitRng::new(0));
+    let images = 2 * threads.rank()..2 * threads.rank() + 2;
+    let counted = Arc::new(Counted { threads, sums: AtomicUsize::new(0) });
+    model.join(&Ranks::new(counted.clone(), SumOrder::Any));
+    let mut gradients = model.alloc_grads();
+    for batch in 0..2 {
+        assert_eq!(counted.sums.load(Ordering::Relaxed), 0, "the first batch's gradients are not all");
+        if batch == 1 && in_backward {
+            model.sum_in_backward();
+        }
+        let views = [0, 1].map(|view| pixels(images.clone(), batch, view));
+        let sent = Cpu::send(&Pixels::Values(views.iter().map(Vec::as_slice).collect())).expect("memory");
+        let samples: Vec<usize> = images.clone().collect();
+        gradients = model.loss(sent, &samples, gradients).loss.backward();
+    }
+    let begun = counted.sums.load(Ordering::Relaxed);
+    model.sum_gradients(&mut gradients).expect("memory");
+    let mut found = BTreeMap::new();
+    model.visit("", &mut |name, is_parameter, tensor| {
+        if is_parameter {
+            found.insert(name.to_owned(), tensor.gradient(&gradients));
+        }
+    });
+    (found, begun)
+}
+
+#[test]
+fn gradients_are_summed_while_the_backward_pass_goes_on() {
+    let each = |in_backward| {
+        thread::scope(|scope| {
+            let start = |threads| scope.spawn(move || gradients_of_two_batches(threads, in_backward));
+            let ranks: Vec<_> = Threads::group(2).into_iter().map(start).collect();
+            ranks.into_iter().map(|rank| rank.join().expect("no rank panics")).collect::<Vec<_>>()
+        })
+    };
+    let (afterwards, meanwhile) = (each(false), each(true));
+    for ((gradients, begun), (expected, none)) in meanwhile.iter().zip(&afterwards) {
+        assert_eq!(*none, 0);
+        assert!(*begun >= 2, "the heads' large layers are done before the encoder: {begun}");
+        let other = gradients.iter().find(|(name, values)| expected[*name] != **values);
+        assert!(other.is_none(), "{:?}", other.map(|(name, _)| name));
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn start(launch: &Launch, _: Duration, _: &Console) -> Result<Engine>
 
 #[cfg(not(feature = "mpi"))]
 mod none {
-    use simsiam_model::collective::Collective;
+    use simsiam_model::collective::{Collective, Exchange};
 
     /// There is none.
     #[derive(Debug)]
@@ -66,7 +66,7 @@ mod none {
             match *self {}
         }
 
-        fn all_reduce(&self, _: &mut [f32]) {
+        fn begin_all_reduce(&self, _: Vec<f32>) -> Box<dyn Exchange> {
             match *self {}
         }
     }

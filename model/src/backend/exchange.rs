@@ -8,6 +8,9 @@ pub trait ExchangeKernel: Storage<f32> {
     fn add_range(&self, values: &Self::Vec, range: Range<usize>, to: &mut Self::Vec)
     -> Result<(), Self::Err>;
 
+    /// Where a tensor's first value is.
+    fn address<S: Shape>(&self, tensor: &Tensor<S, f32, Self>) -> usize;
+
     /// A gradient's values on the host.
     fn host(&self, gradient: Self::Vec) -> Result<Vec<f32>, Self::Err>;
 

@@ -7,23 +7,23 @@
 //! |---|---|
 //! | batch norm | the other ranks' moments, and in the backward pass their sums |
 //! | the losses, and how outputs spread | the projections of the whole batch, by [`Ranks::gather`] |
-//! | the update | the sum of all gradients, by [`Ranks::sum_gradients`] |
+//! | the update | the sums of all gradients, by [`Ranks::sum_gradients`] |
 //! | MoCo's keys, where each rank has a batch norm of its own | images of other ranks, by [`Shuffle`] |
 //!
 //! The loss of a rank is therefore that of the global batch, and the ranks' gradients add up to its gradient. No loss,
 //! method or optimiser knows the number of ranks.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dfdx::prelude::*;
 
 use crate::backend::cpu::profile::observed;
 use crate::backend::{Backend, take_gradient};
-use crate::module::{AnyTensor, NamedTensors};
-use crate::optim::is_trained;
 use crate::tensors::Features;
 
+mod gradients;
+use gradients::Buckets;
 mod shuffle;
 mod threads;
 pub use shuffle::Shuffle;
@@ -46,8 +46,28 @@ pub trait Collective: fmt::Debug + Send + Sync {
     /// Gathers every rank's bytes in rank order: `size` times as many as `own`.
     fn all_gather(&self, own: &[u8], all: &mut [u8]);
 
-    /// Replaces the values by their sums over the ranks, with the same bits on every rank.
-    fn all_reduce(&self, values: &mut [f32]);
+    /// Begins to gather every rank's values in rank order, while this rank computes.
+    fn begin_all_gather(&self, own: Vec<f32>) -> Box<dyn Exchange> {
+        let mut all = vec![0.0; self.size() * own.len()];
+        self.all_gather(bytemuck::cast_slice(&own), bytemuck::cast_slice_mut(&mut all));
+        Box::new(all)
+    }
+
+    /// Begins to sum values over the ranks, with the same bits on every rank, while this rank computes.
+    fn begin_all_reduce(&self, values: Vec<f32>) -> Box<dyn Exchange>;
+}
+
+/// An operation that has begun.
+pub trait Exchange: fmt::Debug + Send {
+    /// Waits for its result.
+    fn finish(self: Box<Self>) -> Vec<f32>;
+}
+
+/// One that is complete.
+impl Exchange for Vec<f32> {
+    fn finish(self: Box<Self>) -> Vec<f32> {
+        *self
+    }
 }
 
 /// This process's place in its [`Collective`], and the order of sums over the batch. The default is a single process.
@@ -60,6 +80,17 @@ struct Group {
     order: SumOrder,
     /// Whether batch norm looks across the ranks.
     batch_norm: bool,
+    buckets: Mutex<Buckets>,
+}
+
+impl Group {
+    fn new(collective: Arc<dyn Collective>, order: SumOrder, batch_norm: bool) -> Self {
+        Self { collective, order, batch_norm, buckets: Mutex::default() }
+    }
+
+    fn buckets(&self) -> MutexGuard<'_, Buckets> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The order in which sums over the batch are added up.
@@ -93,7 +124,9 @@ impl Collective for Alone {
         all.copy_from_slice(own);
     }
 
-    fn all_reduce(&self, _: &mut [f32]) {}
+    fn begin_all_reduce(&self, values: Vec<f32>) -> Box<dyn Exchange> {
+        Box::new(values)
+    }
 }
 
 impl Ranks {
@@ -107,7 +140,7 @@ impl Ranks {
             order == SumOrder::Any || FIXED_PARTS.is_multiple_of(size),
             "{FIXED_PARTS} parts cannot be divided among {size} ranks"
         );
-        Self(Some(Arc::new(Group { collective, order, batch_norm: true })))
+        Self(Some(Arc::new(Group::new(collective, order, true))))
     }
 
     /// A single process with this order of sums.
@@ -145,7 +178,7 @@ impl Ranks {
     pub fn without_batch_norm(self) -> Self {
         let Some(group) = self.0 else { return self };
         assert!(group.order == SumOrder::Any, "sums in a fixed order are over all ranks");
-        Self(Some(Arc::new(Group { collective: group.collective.clone(), batch_norm: false, ..*group })))
+        Self(Some(Arc::new(Group::new(group.collective.clone(), group.order, false))))
     }
 
     /// The ranks whose images batch norm has statistics of.
@@ -202,42 +235,6 @@ impl Ranks {
         });
         y.put_tape(tape)
     }
-
-    /// Replaces the gradients of all trained parameters by their sums over the ranks and over the parts of a batch.
-    ///
-    /// # Errors
-    /// If the device fails.
-    pub fn sum_gradients<D: Backend, M: NamedTensors<D> + ?Sized>(
-        &self,
-        model: &M,
-        grads: &mut Gradients<f32, D>,
-    ) -> Result<(), D::Err> {
-        let Some(group) = self.0.as_ref().filter(|_| !self.is_trivial()) else {
-            return Ok(());
-        };
-        let mut values = Vec::new();
-        each_gradient(model, |tensor| {
-            let mut gradient = tensor.take_gradient(grads)?;
-            // One that nothing was added to is zeros of no part.
-            gradient.resize(self.parts() * tensor.sizes().iter().product::<usize>(), 0.0);
-            sum_parts(&mut gradient, self.parts());
-            values.append(&mut gradient);
-            Ok(())
-        })?;
-        match group.order {
-            SumOrder::Any => observed("all-reduce", || group.collective.all_reduce(&mut values)),
-            SumOrder::Fixed => {
-                values = self.all_gather(&values);
-                sum_parts(&mut values, self.size());
-            }
-        }
-        let mut rest = &*values;
-        each_gradient(model, |tensor| {
-            let (own, later) = rest.split_at(tensor.sizes().iter().product());
-            rest = later;
-            tensor.put_gradient(grads, own)
-        })
-    }
 }
 
 /// Adds up `parts` parts of equal length, a power of two of them, each two neighbours until one is left: ranks that have added up
@@ -253,20 +250,6 @@ fn sum_parts(values: &mut Vec<f32>, parts: usize) {
         distance *= 2;
     }
     values.truncate(len);
-}
-
-/// What is done with each trained parameter.
-fn each_gradient<D: Backend, M: NamedTensors<D> + ?Sized>(
-    model: &M,
-    mut each: impl FnMut(&dyn AnyTensor<D>) -> Result<(), D::Err>,
-) -> Result<(), D::Err> {
-    let mut result = Ok(());
-    model.visit("", &mut |name, is_parameter, tensor| {
-        if is_parameter && is_trained(name) && result.is_ok() {
-            result = each(tensor);
-        }
-    });
-    result
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::Collective;
+use super::{Collective, Exchange};
 
 /// Ranks that are threads of this process, for tests and experiments.
 #[derive(Debug)]
@@ -63,12 +63,12 @@ impl Collective for Threads {
         }
     }
 
-    fn all_reduce(&self, values: &mut [f32]) {
-        let mut all = vec![0.0; self.size() * values.len()];
-        self.all_gather(bytemuck::cast_slice(values), bytemuck::cast_slice_mut(&mut all));
+    fn begin_all_reduce(&self, mut values: Vec<f32>) -> Box<dyn Exchange> {
+        let all = self.begin_all_gather(values.clone()).finish();
         values.fill(0.0);
         for of_rank in all.chunks_exact(values.len().max(1)) {
             values.iter_mut().zip(of_rank).for_each(|(sum, value)| *sum += value);
         }
+        Box::new(values)
     }
 }

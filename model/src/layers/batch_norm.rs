@@ -260,9 +260,13 @@ fn train_op<S: Shape, D: Backend>(
 ) -> (Tensor<S, f32, D>, impl Differentiate<D> + use<S, D>) {
     let both = affine.as_ref().map(|(scale, shift)| (scale, shift));
     let op = Normalization { x: &x, affine: both, residual: residual.as_ref(), activation };
-    let ranks = running.ranks.of_batch_norm();
-    let trained = x.device().batch_norm_train(&op, &mut running.mean, &mut running.var, &ranks);
+    let (ranks, of_statistics) = (running.ranks.clone(), running.ranks.of_batch_norm());
+    let trained = x.device().batch_norm_train(&op, &mut running.mean, &mut running.var, &of_statistics);
     let (y, statistics) = computed(trained);
+    if let Some((scale, shift)) = both {
+        ranks.announce(scale);
+        ranks.announce(shift);
+    }
 
     let residual_ghost = residual.map(|residual| residual.ghost());
     let y_saved = (activation == Activation::Relu && residual_ghost.is_some()).then(|| y.clone());
@@ -291,11 +295,11 @@ fn train_op<S: Shape, D: Backend>(
         };
         let affine_gradients = grad_affine.as_mut().map(|(scale, shift)| (scale, shift));
         let gradients = BatchNormGradients { input, residual, affine: affine_gradients };
-        dev.batch_norm_backward(&saved, grad, gradients, &ranks)?;
+        dev.batch_norm_backward(&saved, grad, gradients, &of_statistics)?;
 
         if let (Some((scale, shift)), Some((grad_scale, grad_shift))) = (&affine, grad_affine) {
-            *grads.get_or_alloc_mut(scale)? = grad_scale;
-            *grads.get_or_alloc_mut(shift)? = grad_shift;
+            ranks.hand_over(scale, grad_scale, grads)?;
+            ranks.hand_over(shift, grad_shift, grads)?;
         }
         Ok(())
     };

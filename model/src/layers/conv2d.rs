@@ -100,7 +100,7 @@ impl<
         input_gradient: InputGradient,
     ) -> (Images<D, OUT, S_OUT>, impl Differentiate<D> + use<IN, OUT, KERNEL, STRIDE, PAD, S, S_OUT, D>) {
         let geometry = Sizes::<KERNEL, STRIDE, PAD, S, S_OUT>::geometry(IN, OUT);
-        let (y, backward) = convolve(geometry, x, any_size(&self.weight), input_gradient, self.ranks.parts());
+        let (y, backward) = convolve(geometry, x, any_size(&self.weight), input_gradient, &self.ranks);
         (Images(y), backward)
     }
 }
@@ -111,11 +111,13 @@ fn convolve<D: Backend>(
     x: Stored<D>,
     weight: Stored<D>,
     input_gradient: InputGradient,
-    parts: usize,
-) -> (Stored<D>, impl Differentiate<D>) {
+    ranks: &Ranks,
+) -> (Stored<D>, impl Differentiate<D> + use<D>) {
     let format = Format::of_sizes(geometry.in_channels, &x.shape().concrete());
     let output = images_shape(x.shape().0, geometry.out_channels, geometry.out_size, format);
     let y = computed(x.device().conv2d(&geometry, &x, &weight, output));
+    ranks.announce(&weight);
+    let ranks = ranks.clone();
     let backward = move |grads: &mut Gradients<f32, D>, grad_y: &GradientVec<D>| {
         let dev = x.device();
         let mut grad_w = take_gradient(grads.get_or_alloc_mut(&weight)?, dev)?;
@@ -123,10 +125,9 @@ fn convolve<D: Backend>(
             InputGradient::Needed => Some(grads.get_or_alloc_mut(&x)?),
             InputGradient::Unused => None,
         };
-        let gradients = Conv2dGradients { input, weight: &mut grad_w, parts };
+        let gradients = Conv2dGradients { input, weight: &mut grad_w, parts: ranks.parts() };
         dev.conv2d_backward(&geometry, &x, &weight, grad_y, gradients)?;
-        *grads.get_or_alloc_mut(&weight)? = grad_w;
-        Ok(())
+        ranks.hand_over(&weight, grad_w, grads)
     };
     (y, backward)
 }

@@ -35,7 +35,7 @@ pub struct Linear<const IN: usize, const OUT: usize, D: Backend> {
 impl<const IN: usize, const OUT: usize, D: Backend> Linear<IN, OUT, D> {
     /// `x W^T`.
     pub fn forward<T: Tape<f32, D>>(&self, x: Features<D, IN, T>) -> Features<D, OUT, T> {
-        linear(x, &self.weight, None, self.ranks.parts())
+        linear(x, &self.weight, None, &self.ranks)
     }
 }
 
@@ -70,7 +70,7 @@ pub struct BiasedLinear<const IN: usize, const OUT: usize, D: Backend> {
 impl<const IN: usize, const OUT: usize, D: Backend> BiasedLinear<IN, OUT, D> {
     /// `x W^T + b`.
     pub fn forward<T: Tape<f32, D>>(&self, x: Features<D, IN, T>) -> Features<D, OUT, T> {
-        linear(x, &self.weight, Some(&self.bias), self.ranks.parts())
+        linear(x, &self.weight, Some(&self.bias), &self.ranks)
     }
 }
 
@@ -78,12 +78,14 @@ fn linear<const IN: usize, const OUT: usize, D: Backend, T: Tape<f32, D>>(
     x: Features<D, IN, T>,
     weight: &Tensor<Rank2<OUT, IN>, f32, D>,
     bias: Option<&Channels<D, OUT>>,
-    parts: usize,
+    ranks: &Ranks,
 ) -> Features<D, OUT, T> {
     let (x, mut tape) = x.split_tape();
     let y = computed(x.device().linear(&x, weight, bias));
 
-    let (weight, bias) = (weight.clone(), bias.cloned());
+    ranks.announce(weight);
+    bias.inspect(|bias| ranks.announce(bias));
+    let (weight, bias, ranks) = (weight.clone(), bias.cloned(), ranks.clone());
     let y_ghost = y.ghost();
     tape.add_backward_op(move |grads| {
         let dev = x.device();
@@ -94,13 +96,14 @@ fn linear<const IN: usize, const OUT: usize, D: Backend, T: Tape<f32, D>>(
             None => None,
         };
         let x_grad = grads.get_or_alloc_mut(&x)?;
+        let parts = ranks.parts();
         let gradients = LinearGradients { x: x_grad, weight: &mut grad_w, bias: grad_b.as_mut(), parts };
         dev.linear_backward(&x, &weight, &grad_y, gradients)?;
-        *grads.get_or_alloc_mut(&weight)? = grad_w;
-        if let (Some(bias), Some(grad_b)) = (&bias, grad_b) {
-            *grads.get_or_alloc_mut(bias)? = grad_b;
+        ranks.hand_over(&weight, grad_w, grads)?;
+        match (&bias, grad_b) {
+            (Some(bias), Some(grad_b)) => ranks.hand_over(bias, grad_b, grads),
+            _ => Ok(()),
         }
-        Ok(())
     });
     y.put_tape(tape)
 }

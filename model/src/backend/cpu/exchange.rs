@@ -2,18 +2,22 @@ use std::ops::Range;
 
 use dfdx::prelude::*;
 
-use super::tensor_view::add;
+use super::tensor_view::{add, values};
 use crate::backend::ExchangeKernel;
 
 impl ExchangeKernel for Cpu {
     fn add_range(
         &self,
-        values: &Self::Vec,
+        from: &Self::Vec,
         range: Range<usize>,
         to: &mut Self::Vec,
     ) -> Result<(), Self::Err> {
-        add(to, &values[range]);
+        add(to, &from[range]);
         Ok(())
+    }
+
+    fn address<S: Shape>(&self, tensor: &Tensor<S, f32, Self>) -> usize {
+        values(tensor).as_ptr().addr()
     }
 
     fn host(&self, gradient: Self::Vec) -> Result<Vec<f32>, Self::Err> {

@@ -14,6 +14,10 @@ impl ExchangeKernel for Cuda {
         unreachable!("{ONE_RANK}")
     }
 
+    fn address<S: Shape>(&self, _: &Tensor<S, f32, Self>) -> usize {
+        unreachable!("{ONE_RANK}")
+    }
+
     fn host(&self, _: Self::Vec) -> Result<Vec<f32>, Self::Err> {
         unreachable!("{ONE_RANK}")
     }

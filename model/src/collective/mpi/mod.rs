@@ -1,18 +1,21 @@
 //! Ranks that are processes, started by `mpirun` or another launcher of MPI.
 //!
 //! No thread blocks in MPI: an operation is started and then polled. A separate thread, the [`pulse`], can therefore
-//! send heartbeats whatever the main thread does, and notices when another rank stops sending them. One thread at a
-//! time calls MPI.
+//! send heartbeats whatever the main thread does, and notices when another rank stops sending them. It also polls
+//! operations that the main thread has begun and does not wait for yet. One thread at a time calls MPI.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Builder, JoinHandle};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, Builder, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use mpi_sys as ffi;
 
-use super::Collective;
+use super::{Collective, Exchange};
+
+mod flight;
+use flight::{Flight, Ticket};
 
 mod pulse;
 use pulse::Pulse;
@@ -38,14 +41,18 @@ struct Shared {
     /// Whoever holds it may call MPI.
     engine: Mutex<Engine>,
     is_over: AtomicBool,
+    /// The pulse's thread, to wake it.
+    pulse: OnceLock<Thread>,
 }
 
 struct Engine {
     pulse: Pulse,
     /// Operations begun so far.
     operations: u64,
-    /// When the one under way was begun.
+    /// Since when one has been waited for.
     since: Option<Instant>,
+    /// Those that are not waited for yet.
+    flights: Vec<Flight>,
 }
 
 // SAFETY: what is not `Send` in it are MPI's handles of requests, which any thread may use that may call MPI.
@@ -53,8 +60,10 @@ unsafe impl Send for Engine {}
 
 /// Most bytes of a rank that an operation takes: MPI counts them in 31 bits.
 const LARGEST: usize = 1 << 30;
-/// Values that are added up at once. MPI needs them in a place other than their sums.
-const SUMMED: usize = 4 << 20;
+/// Values that are added up at once: few enough that another operation does not wait long.
+const SUMMED: usize = 1 << 20;
+/// How often an operation that nobody waits for is asked for.
+const PROGRESS: Duration = Duration::from_millis(1);
 /// Bytes of a machine's name.
 const NAME: usize = 256;
 /// How long the launcher may take to pass on what was told.
@@ -92,7 +101,7 @@ impl Mpi {
             return Err(StartError::Threads);
         }
         let (rank, size) = (rank as usize, size as usize);
-        let engine = Engine { pulse: Pulse::start(rank, size), operations: 0, since: None };
+        let engine = Engine { pulse: Pulse::start(rank, size), operations: 0, since: None, flights: Vec::new() };
         let mut shared = Shared {
             rank,
             hosts: vec![own_host(); size],
@@ -100,12 +109,14 @@ impl Mpi {
             tell: Box::new(tell),
             engine: Mutex::new(engine),
             is_over: AtomicBool::new(false),
+            pulse: OnceLock::new(),
         };
         shared.hosts = shared.all_hosts();
         let shared = Arc::new(shared);
         let watched = shared.clone();
         let pulse = Builder::new().name("ss-pulse".into()).spawn(move || watched.watch());
         let pulse = pulse.map_err(|error| StartError::Thread(error.to_string()))?;
+        shared.pulse.get_or_init(|| pulse.thread().clone());
         Ok(Self { shared, pulse: Mutex::new(Some(pulse)) })
     }
 
@@ -167,9 +178,14 @@ impl Shared {
 
     /// The life of the pulse.
     fn watch(&self) {
-        let mut told = Duration::ZERO;
+        let (mut told, mut tick) = (Duration::ZERO, Instant::now());
         while !self.is_over.load(Ordering::Relaxed) {
-            thread::park_timeout(pulse::TICK);
+            let is_flying = self.advance();
+            thread::park_timeout(if is_flying { PROGRESS } else { pulse::TICK });
+            if tick.elapsed() < pulse::TICK {
+                continue;
+            }
+            tick = Instant::now();
             let late = {
                 let mut engine = self.lock();
                 let operations = engine.operations;
@@ -204,31 +220,68 @@ impl Shared {
         let mut request = unsafe { ffi::RSMPI_REQUEST_NULL };
         let mut engine = self.lock();
         engine.operations += 1;
-        engine.since = Some(Instant::now());
-        let code = begin(&raw mut request);
-        drop(self.checked(engine, code));
-        let mut wait = Wait::begin();
-        loop {
-            let (engine, mut is_done) = (self.lock(), 0);
+        match begin(&raw mut request) {
+            code if code == ffi::MPI_SUCCESS as i32 => drop(engine),
+            code => self.fail(engine, code),
+        }
+        self.wait_until(|_| {
+            let mut is_done = 0;
             // SAFETY: the request was begun above, and is asked for by this thread alone.
-            let code = unsafe { ffi::MPI_Test(&raw mut request, &raw mut is_done, ffi::RSMPI_STATUS_IGNORE) };
-            let mut engine = self.checked(engine, code);
-            if is_done != 0 {
-                engine.since = None;
-                return;
+            match unsafe { ffi::MPI_Test(&raw mut request, &raw mut is_done, ffi::RSMPI_STATUS_IGNORE) } {
+                code if code == ffi::MPI_SUCCESS as i32 => Ok(is_done != 0),
+                code => Err(code),
             }
-            drop(engine);
+        });
+    }
+
+    /// Asks until something is done. What fails with one of MPI's codes ends all.
+    fn wait_until(&self, mut is_done: impl FnMut(&mut Engine) -> Result<bool, i32>) {
+        let mut wait = Wait::begin();
+        self.lock().since = Some(Instant::now());
+        loop {
+            let mut engine = self.lock();
+            match is_done(&mut engine) {
+                Ok(true) => break engine.since = None,
+                Ok(false) => drop(engine),
+                Err(code) => self.fail(engine, code),
+            }
             wait.pause();
         }
     }
 
-    /// Ends all if MPI has failed.
-    fn checked<'a>(&self, engine: MutexGuard<'a, Engine>, code: i32) -> MutexGuard<'a, Engine> {
-        if code != ffi::MPI_SUCCESS as i32 {
-            (self.tell)(&Trouble::Failed { member: self.member(self.rank), text: error_text(code) });
-            end_all(engine, 1);
+    /// Begins an operation that goes on while this rank computes, in pieces, as [`Flight::begin`].
+    fn depart(
+        self: &Arc<Self>,
+        own: Vec<f32>,
+        sizes: (usize, usize),
+        begin: impl Fn(&[f32], &mut [f32], *mut ffi::MPI_Request) -> i32,
+    ) -> Box<dyn Exchange> {
+        let mut engine = self.lock();
+        engine.operations += 1;
+        let number = engine.operations;
+        match Flight::begin(number, own, sizes, begin) {
+            Ok(flight) => engine.flights.push(flight),
+            Err(code) => self.fail(engine, code),
         }
-        engine
+        drop(engine);
+        if let Some(pulse) = self.pulse.get() {
+            pulse.unpark();
+        }
+        Box::new(Ticket { number, shared: self.clone() })
+    }
+
+    /// Goes on with what is under way; whether anything is.
+    fn advance(&self) -> bool {
+        let mut engine = self.lock();
+        match engine.advance() {
+            Ok(()) => engine.is_flying(),
+            Err(code) => self.fail(engine, code),
+        }
+    }
+
+    fn fail(&self, engine: MutexGuard<'_, Engine>, code: i32) -> ! {
+        (self.tell)(&Trouble::Failed { member: self.member(self.rank), text: error_text(code) });
+        end_all(engine, 1)
     }
 
     /// In pieces of at most `largest` bytes of each rank.
@@ -245,27 +298,8 @@ impl Shared {
                 }
             }
         } else if !own.is_empty() {
-            let (from, len, to) = (own.as_ptr().cast(), own.len() as i32, all.as_mut_ptr().cast());
-            // SAFETY: `own` has `len` bytes and `all` as many for each rank; both are borrowed until the operation is done.
-            self.complete(|request| unsafe {
-                let (byte, world) = (ffi::RSMPI_UINT8_T, ffi::RSMPI_COMM_WORLD);
-                ffi::MPI_Iallgather(from, len, byte, to, len, byte, world, request)
-            });
-        }
-    }
-
-    /// By at most `largest` values at once.
-    fn all_reduce(&self, values: &mut [f32], largest: usize) {
-        let mut own = Vec::with_capacity(values.len().min(largest));
-        for sums in values.chunks_mut(largest) {
-            own.clear();
-            own.extend_from_slice(sums);
-            let (from, to, len) = (own.as_ptr().cast(), sums.as_mut_ptr().cast(), sums.len() as i32);
-            // SAFETY: both have `len` values, and are borrowed until the operation is done.
-            self.complete(|request| unsafe {
-                let (float, sum) = (ffi::RSMPI_FLOAT, ffi::RSMPI_SUM);
-                ffi::MPI_Iallreduce(from, to, len, float, sum, ffi::RSMPI_COMM_WORLD, request)
-            });
+            // SAFETY: both are borrowed until the operation is done.
+            self.complete(|request| unsafe { begin_gather(own, all, request) });
         }
     }
 }
@@ -291,8 +325,44 @@ impl Collective for Mpi {
         self.shared.all_gather(own, all, LARGEST);
     }
 
-    fn all_reduce(&self, values: &mut [f32]) {
-        self.shared.all_reduce(values, SUMMED);
+    fn begin_all_gather(&self, own: Vec<f32>) -> Box<dyn Exchange> {
+        assert!(size_of_val(&*own) <= LARGEST, "more bytes than MPI counts");
+        let piece = own.len().max(1);
+        // SAFETY: the flight keeps both until the operation is done.
+        self.shared.depart(own, (piece, self.size()), |own, all, request| unsafe {
+            begin_gather(bytemuck::cast_slice(own), bytemuck::cast_slice_mut(all), request)
+        })
+    }
+
+    fn begin_all_reduce(&self, values: Vec<f32>) -> Box<dyn Exchange> {
+        // SAFETY: the flight keeps both until the operation is done.
+        self.shared.depart(values, (SUMMED, 1), |own, sums, request| unsafe { begin_sum(own, sums, request) })
+    }
+}
+
+/// Begins to gather `own` of each rank.
+///
+/// # Safety
+/// Both stay where they are, and unused, until the request is done.
+unsafe fn begin_gather(own: &[u8], all: &mut [u8], request: *mut ffi::MPI_Request) -> i32 {
+    let (from, to, len) = (own.as_ptr().cast(), all.as_mut_ptr().cast(), own.len() as i32);
+    // SAFETY: `all` has room for the `len` bytes of each rank, and the caller keeps both.
+    unsafe {
+        let (byte, world) = (ffi::RSMPI_UINT8_T, ffi::RSMPI_COMM_WORLD);
+        ffi::MPI_Iallgather(from, len, byte, to, len, byte, world, request)
+    }
+}
+
+/// Begins to sum `own` over the ranks.
+///
+/// # Safety
+/// Both stay where they are, and unused, until the request is done.
+unsafe fn begin_sum(own: &[f32], sums: &mut [f32], request: *mut ffi::MPI_Request) -> i32 {
+    let (from, to, len) = (own.as_ptr().cast(), sums.as_mut_ptr().cast(), own.len() as i32);
+    // SAFETY: both have `len` values, and the caller keeps them.
+    unsafe {
+        let (float, sum) = (ffi::RSMPI_FLOAT, ffi::RSMPI_SUM);
+        ffi::MPI_Iallreduce(from, to, len, float, sum, ffi::RSMPI_COMM_WORLD, request)
     }
 }
 

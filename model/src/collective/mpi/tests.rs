@@ -53,10 +53,20 @@ fn exchange() {
         mpi.shared.all_gather(&own, &mut all, largest);
         assert_eq!(all, (0..60).collect::<Vec<u8>>(), "by {largest}");
     }
-    for largest in [1, 4, SUMMED] {
-        let mut values: Vec<f32> = (0..10).map(|at| f32::from(rank) + at as f32).collect();
-        mpi.shared.all_reduce(&mut values, largest);
-        assert_eq!(values, (0..10).map(|at| 3.0 + 3.0 * at as f32).collect::<Vec<_>>(), "by {largest}");
+    // Several at once, one of many pieces and one of nothing, while others come and go.
+    let own = |len: usize| (0..len).map(|at| f32::from(rank) + (at % 1000) as f32).collect::<Vec<f32>>();
+    let lengths = [10, 3 * SUMMED + 1, 0];
+    let sums = lengths.map(|len| mpi.begin_all_reduce(own(len)));
+    let gathered = lengths.map(|len| mpi.begin_all_gather(own(len)));
+    let mut all = vec![0; size];
+    mpi.all_gather(&[rank], &mut all);
+    assert_eq!(all, [0, 1, 2]);
+    for (len, sums) in lengths.into_iter().zip(sums).rev() {
+        assert!(sums.finish().into_iter().eq((0..len).map(|at| 3.0 + 3.0 * (at % 1000) as f32)), "{len} sums");
+    }
+    for (len, gathered) in lengths.into_iter().zip(gathered) {
+        let each = (0..3).flat_map(|rank| (0..len).map(move |at| (rank + at % 1000) as f32));
+        assert!(gathered.finish().into_iter().eq(each), "{len} of each rank");
     }
     let mpi = Arc::new(mpi);
     let ranks = Ranks::new(mpi.clone(), SumOrder::Any);
@@ -94,7 +104,7 @@ fn stop(rank: usize) {
     }
     // Until all are ended, for which the launcher wakes the one that was stopped.
     loop {
-        mpi.all_reduce(&mut [1.0]);
+        mpi.begin_all_reduce(vec![1.0]).finish();
     }
 }
 
@@ -112,5 +122,5 @@ fn end() {
     if mpi.rank() == 1 {
         mpi.end_all(7);
     }
-    mpi.all_reduce(&mut [1.0]);
+    mpi.begin_all_reduce(vec![1.0]).finish();
 }
