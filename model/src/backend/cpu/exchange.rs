@@ -6,12 +6,7 @@ use super::tensor_view::{add, values};
 use crate::backend::ExchangeKernel;
 
 impl ExchangeKernel for Cpu {
-    fn add_range(
-        &self,
-        from: &Self::Vec,
-        range: Range<usize>,
-        to: &mut Self::Vec,
-    ) -> Result<(), Self::Err> {
+    fn add_range(&self, from: &Self::Vec, range: Range<usize>, to: &mut Self::Vec) -> Result<(), Self::Err> {
         add(to, &from[range]);
         Ok(())
     }

@@ -101,7 +101,8 @@ impl Mpi {
             return Err(StartError::Threads);
         }
         let (rank, size) = (rank as usize, size as usize);
-        let engine = Engine { pulse: Pulse::start(rank, size), operations: 0, since: None, flights: Vec::new() };
+        let engine =
+            Engine { pulse: Pulse::start(rank, size), operations: 0, since: None, flights: Vec::new() };
         let mut shared = Shared {
             rank,
             hosts: vec![own_host(); size],

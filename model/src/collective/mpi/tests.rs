@@ -62,7 +62,10 @@ fn exchange() {
     mpi.all_gather(&[rank], &mut all);
     assert_eq!(all, [0, 1, 2]);
     for (len, sums) in lengths.into_iter().zip(sums).rev() {
-        assert!(sums.finish().into_iter().eq((0..len).map(|at| 3.0 + 3.0 * (at % 1000) as f32)), "{len} sums");
+        assert!(
+            sums.finish().into_iter().eq((0..len).map(|at| 3.0 + 3.0 * (at % 1000) as f32)),
+            "{len} sums"
+        );
     }
     for (len, gathered) in lengths.into_iter().zip(gathered) {
         let each = (0..3).flat_map(|rank| (0..len).map(move |at| (rank + at % 1000) as f32));
