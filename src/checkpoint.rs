@@ -185,15 +185,12 @@ impl CheckpointDir {
     }
 
     fn newest_by<C>(&self, read: impl Fn(&Path) -> anyhow::Result<C>) -> anyhow::Result<C> {
-        let steps = self.steps()?;
-        for step in steps.iter().rev() {
+        for (before, step) in self.steps()?.iter().enumerate().rev() {
             match read(&self.path(*step)) {
                 Ok(checkpoint) => return Ok(checkpoint),
                 Err(error) => {
-                    tracing::warn!(
-                        "checkpoint {} is unusable ({error:#}); trying the one before",
-                        self.path(*step).display()
-                    );
+                    let next = if before > 0 { "; trying the one before" } else { "" };
+                    tracing::warn!("checkpoint {} is unusable ({error:#}){next}", self.path(*step).display());
                 }
             }
         }

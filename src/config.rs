@@ -269,7 +269,8 @@ impl TrainConfig {
         // The size is known to a recipe that is named, and wins over a file's.
         recipe.size = overrides.size.unwrap_or(recipe.size);
         if let Some(changes) = &overrides.recipe {
-            recipe = recipe::changed(&recipe, self.arch, changes.clone())?;
+            recipe = recipe::changed(&recipe, self.arch, changes.clone())
+                .map_err(|error| overrides.refused_recipe(&error.to_string()))?;
         }
         recipe.size = overrides.size.unwrap_or(recipe.size);
         if overrides.multi_crop == Some(true) {

@@ -7,7 +7,7 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use simsiam_model::state::NamedTensor;
 
-/// The tensors as the bytes of a file, with `metadata` in its header.
+/// The tensors as the bytes of a file, with `metadata` in its header: the same for the same tensors and metadata.
 ///
 /// # Errors
 /// If a tensor's length does not fit its shape.
@@ -16,7 +16,21 @@ pub fn encode(tensors: &[NamedTensor], metadata: Option<HashMap<String, String>>
         let bytes = bytemuck::cast_slice(&tensor.data);
         TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).map(|view| (tensor.name.as_str(), view))
     });
-    Ok(safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, metadata)?)
+    let mut file = safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, metadata)?;
+    sort_header(&mut file)?;
+    Ok(file)
+}
+
+/// Puts the header's entries in the order of their names. The library writes metadata in the order of a hash map, which
+/// is another each time.
+fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
+    let Some((len, rest)) = file.split_first_chunk_mut() else { return Ok(()) };
+    let header = &mut rest[..u64::from_le_bytes(*len) as usize];
+    let sorted = serde_json::to_vec(&serde_json::from_slice::<serde_json::Value>(header)?)?;
+    // It ends in spaces, so that the values are aligned.
+    header.fill(b' ');
+    header[..sorted.len()].copy_from_slice(&sorted);
+    Ok(())
 }
 
 /// Why a file gives no tensors.
@@ -81,6 +95,26 @@ pub fn metadata(bytes: &[u8]) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_tensors_and_metadata_are_the_same_bytes() {
+        let tensor = |name: &str, len: usize| NamedTensor {
+            name: name.into(),
+            shape: vec![len],
+            data: (0..len).map(|i| i as f32).collect(),
+        };
+        let tensors = [tensor("b", 3), tensor("a", 5)];
+        let said: BTreeMap<String, String> = (0..20).map(|i| (format!("key {i}"), "\"é\n".into())).collect();
+        let file = || encode(&tensors, Some(said.clone().into_iter().collect())).unwrap();
+        let first = file();
+        for _ in 0..10 {
+            assert_eq!(file(), first);
+        }
+        assert_eq!(metadata(&first), said);
+        let mut read = decode(&first, |_| true).unwrap();
+        read.sort_by_key(|tensor| tensor.shape[0]);
+        assert_eq!(read, tensors);
+    }
 
     #[test]
     fn every_float_type_is_read_and_others_only_when_they_are_wanted() {

@@ -5,13 +5,14 @@
 #SBATCH --ntasks-per-node=2
 #SBATCH --cpus-per-task=16
 #SBATCH --time=24:00:00
-#SBATCH --signal=TERM@120        # two minutes before the end: every process saves, and the run can go on
+#SBATCH --signal=TERM@120        # two minutes before the end: every process saves
 #SBATCH --requeue
+#SBATCH --open-mode=append         # of the output, when the job is queued again
 
 run=runs/photos
 shards=/shared/photos             # the same images on every node
 
-# A job that was requeued goes on with its run.
+# A job that is queued again goes on with its run.
 if [ -e "$run/config.toml" ]; then
     set -- --resume "$run"
 else
@@ -19,4 +20,11 @@ else
 fi
 
 # The exit code of one process ends all; Open MPI's processes find each other by PMIx.
-srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" simsiam train "$@"
+code=0
+srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" simsiam train "$@" || code=$?
+
+# Out of time, and saved: queue the rest.
+if [ "$code" = 130 ]; then
+    scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"

@@ -179,7 +179,7 @@ def test_bad_samples_are_named(tmp_path):
 def test_what_cannot_work_is_refused(make_loader, shards):
     with pytest.raises(FileNotFoundError, match="nowhere: no such file or folder"):
         simsiam.Loader(shards / "nowhere")
-    with pytest.raises(FileNotFoundError, match="holds no image, and no .tar, .zip or .parquet file"):
+    with pytest.raises(FileNotFoundError, match="matches no image, and no .tar, .zip or .parquet file"):
         simsiam.Loader(str(shards / "val-*.tar"))
     (shards / "noise.tar").write_bytes(b"x" * 2048)
     with pytest.raises(OSError, match="noise.tar: not a tar archive"):

@@ -81,7 +81,7 @@ Examples:
   simsiam bench --stage train --arch resnet8 --profile";
 
 pub(super) const DOCTOR: &str = "\
-Example:
+Examples:
   simsiam doctor
   simsiam doctor --device cuda --precision f32";
 

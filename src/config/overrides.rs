@@ -298,12 +298,23 @@ impl Overrides {
 
     /// Says that a value cannot be: by its flag, or by its key where a file has set it.
     pub(crate) fn refusal(&self, key: &str, value: impl fmt::Display, allowed: &str) -> InputError {
-        InputError::new(match &self.file {
-            Some(file) if file.keys.contains(key) => {
-                format!("configuration {}: {key} = {value}: {allowed}", file.path.display())
-            }
-            _ => format!("--{} {value}: {allowed}", key.replace('_', "-")),
+        InputError::new(match self.file_of(key) {
+            Some(file) => format!("configuration {file}: {key} = {value}: {allowed}"),
+            None => format!("--{} {value}: {allowed}", key.replace('_', "-")),
         })
+    }
+
+    /// The same of something within the recipe, if these say anything of it.
+    pub(crate) fn refused_recipe(&self, reason: &str) -> InputError {
+        InputError::new(match (self.file_of("recipe"), reason.strip_prefix("recipe: ")) {
+            (Some(file), _) => format!("configuration {file}: {reason}"),
+            (None, Some(reason)) if self.recipe.is_some() => format!("--recipe: {reason}"),
+            _ => reason.to_owned(),
+        })
+    }
+
+    fn file_of(&self, key: &str) -> Option<impl fmt::Display> {
+        self.file.as_ref().filter(|file| file.keys.contains(key)).map(|file| file.path.display())
     }
 }
 

@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(open(&config("elsewhere/*.tar", &place), &none).unwrap(), place);
         assert_eq!(open(&config(&place, "/elsewhere/*.tar"), &none).unwrap(), place);
         let gone = config("elsewhere/*.tar", "/elsewhere/*.tar");
-        let expected = "run runs/1: its training shards are gone: /elsewhere/*.tar: holds no image, and no .tar, .zip or .parquet file; --shards says where they are now";
+        let expected = "run runs/1: its training shards are gone: /elsewhere/*.tar: matches no image, and no .tar, .zip or .parquet file; --shards says where they are now";
         assert_eq!(open(&gone, &none).unwrap_err().to_string(), expected);
         let given = Overrides { shards: Some(gone.shards.clone()), ..none };
         assert_eq!(open(&gone, &given).unwrap(), "elsewhere/*.tar");

@@ -84,7 +84,13 @@ pub(super) fn changed(recipe: &Recipe, arch: Arch, mut changes: toml::Table) -> 
         Recipe::STEP_FIELDS.iter().for_each(|field| drop(merged.remove(*field)));
     }
     merge(&mut merged, changes);
-    merged.try_into().map_err(|error| InputError::new(format!("recipe: {error}").trim_end().to_owned()))
+    merged.try_into().map_err(|error: toml::de::Error| {
+        let (text, crops) = (error.to_string(), "random_resized` or `resize_center`");
+        // The lines after the first tell in which tables it is.
+        let line = text.trim_end().replace('\n', " ");
+        let hint = if line.contains(crops) { ", as in crop.random_resized.scale" } else { "" };
+        InputError::new(format!("recipe: {line}{hint}"))
+    })
 }
 
 fn merge(into: &mut toml::Table, changes: toml::Table) {
@@ -170,5 +176,9 @@ mod tests {
         let unknown =
             resolved("[recipe]\nviews = [{ steps = [{ solarise = { threshold = 3 } }] }]\n").unwrap_err();
         assert!(unknown.contains("unknown variant `solarise`"), "{unknown}");
+        let crop = resolved("[recipe]\ncrop = { scale = [0.5, 1.0] }\n").unwrap_err();
+        let expected =
+            "--recipe: unknown variant `scale`, expected `random_resized` or `resize_center` in `crop`";
+        assert_eq!(crop, format!("{expected}, as in crop.random_resized.scale"));
     }
 }

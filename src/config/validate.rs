@@ -55,7 +55,7 @@ impl TrainConfig {
             ("reducing_gap", Some(gap)) => {
                 overrides.refusal("reducing_gap", gap, &format!("must be 0 or {}", error.expected))
             }
-            _ => InputError::new(format!(
+            _ => overrides.refused_recipe(&format!(
                 "recipe.{}: {}: must be {}",
                 error.field, error.found, error.expected
             )),

@@ -72,7 +72,10 @@ fn settings_that_cannot_work() {
         (&["--preset", "imagenet"], "no shards: --shards names them"),
         (&["--val-shards", "val"], "--val-shards without --shards: the demo has its own"),
         (&["--shards", "train", "--base-lr", "-1"], "error: --base-lr -1: must be 0 or more"),
-        (&["--shards", "train", "--config", "jitter.toml"], "recipe: unknown field `hues`"),
+        (
+            &["--shards", "train", "--config", "jitter.toml"],
+            "configuration jitter.toml: recipe: unknown field `hues`",
+        ),
     ] {
         let mut command = simsiam();
         command.current_dir(fixture.path("")).arg("train");

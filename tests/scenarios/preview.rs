@@ -65,7 +65,7 @@ fn what_cannot_be_shown_is_refused() {
             "preview --shards train --recipe views.toml --out x.png",
             "recipe.views[0].steps: invert: must be a crop first, and no other",
         ),
-        ("train --shards train --recipe broken.toml --run-dir x", "recipe: "),
+        ("train --shards train --recipe broken.toml --run-dir x", "--recipe: "),
         (
             "train --shards train --recipe dino --run-dir x",
             "expected byol, swav, or the path of a .toml file",

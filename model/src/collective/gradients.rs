@@ -38,9 +38,9 @@ pub(super) struct Buckets {
 type Address = usize;
 
 impl Buckets {
+    /// Counts an operation that has added to a gradient; whether it was the last.
     fn is_complete(&mut self, parameter: Address) -> bool {
-        let left = self.announced.get_mut(&parameter).filter(|_| self.are_open);
-        left.is_some_and(|left| {
+        self.announced.get_mut(&parameter).is_some_and(|left| {
             *left -= 1;
             *left == 0
         })
@@ -111,9 +111,8 @@ impl Ranks {
         grads: &mut Gradients<f32, D>,
     ) -> Result<(), D::Err> {
         if let Some(group) = &self.0 {
-            let mut buckets = group.buckets();
-            let (dev, is_open) = (parameter.device(), buckets.are_open);
-            if is_open && buckets.is_complete(dev.address(parameter)) {
+            let (mut buckets, dev) = (group.buckets(), parameter.device());
+            if buckets.are_open && buckets.is_complete(dev.address(parameter)) {
                 let mut gradient = dev.host(gradient)?;
                 sum_parts(&mut gradient, self.parts());
                 buckets.put(dev.address(parameter), &gradient, group);

@@ -152,13 +152,13 @@ pub enum ChoiceError {
         samples: u64,
     },
     /// The fraction is not in its range.
-    #[error("fraction: {fraction}: must be above 0, at most 1")]
+    #[error("fraction {fraction}: must be above 0, at most 1")]
     Fraction {
         /// The share.
         fraction: f64,
     },
     /// The limit is 0.
-    #[error("limit: 0: must be at least 1")]
+    #[error("limit 0: must be at least 1")]
     Limit,
 }
 

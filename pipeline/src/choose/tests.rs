@@ -272,9 +272,9 @@ fn a_choice_says_what_it_chose() {
 fn shares_out_of_range_are_refused() {
     for fraction in [0.0, -0.1, 1.01, f64::NAN] {
         let choice = Choice { fraction: Some(fraction), ..Choice::default() };
-        let expected = format!("fraction: {fraction}: must be above 0, at most 1");
+        let expected = format!("fraction {fraction}: must be above 0, at most 1");
         assert_eq!(choice.validate().unwrap_err().to_string(), expected);
     }
     let none = Choice { limit: Some(0), ..Choice::default() };
-    assert_eq!(none.validate().unwrap_err().to_string(), "limit: 0: must be at least 1");
+    assert_eq!(none.validate().unwrap_err().to_string(), "limit 0: must be at least 1");
 }

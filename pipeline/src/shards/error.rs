@@ -28,7 +28,10 @@ pub enum ShardError {
         target: PathBuf,
     },
     /// A glob or a folder holds no shard and no image.
-    #[error("{pattern}: holds no image, and no .tar, .zip or .parquet file")]
+    #[error(
+        "{pattern}: {} no image, and no .tar, .zip or .parquet file",
+        if Path::new(pattern).exists() { "holds" } else { "matches" }
+    )]
     NoMatch {
         /// The pattern after brace expansion.
         pattern: String,

@@ -80,7 +80,7 @@ fn what_names_nothing_is_an_error_that_says_so() {
     };
     assert_eq!(error("b.tar"), "DIR/b.tar: no such file or folder");
     assert_eq!(error("a-{0..1}.tar"), "DIR/a-1.tar: no such file or folder");
-    assert_eq!(error("b*.tar"), "DIR/b*.tar: holds no image, and no .tar, .zip or .parquet file");
+    assert_eq!(error("b*.tar"), "DIR/b*.tar: matches no image, and no .tar, .zip or .parquet file");
     assert_eq!(error("empty"), "DIR/empty: holds no image, and no .tar, .zip or .parquet file");
     assert_eq!(names(&dir, &["images"]).unwrap(), ["images"], "a folder of images is a source itself");
     assert_eq!(names(&dir, &["images/cat", "images"]).unwrap(), ["images"], "and so is not read twice");
