@@ -46,9 +46,11 @@ impl Buckets {
         })
     }
 
-    fn put(&mut self, parameter: Address, gradient: &[f32], group: &Group) {
+    /// Takes a complete gradient, which consists of so many parts of the batch.
+    fn put(&mut self, parameter: Address, mut gradient: Vec<f32>, parts: usize, group: &Group) {
+        sum_parts(&mut gradient, parts);
         let place = self.filling.len()..self.filling.len() + gradient.len();
-        self.filling.extend_from_slice(gradient);
+        self.filling.append(&mut gradient);
         let before = self.places.insert(parameter, (self.sent.len(), place));
         assert!(before.is_none(), "a gradient has grown after it was summed");
         if self.filling.len() >= BUCKET {
@@ -113,9 +115,7 @@ impl Ranks {
         if let Some(group) = &self.0 {
             let (mut buckets, dev) = (group.buckets(), parameter.device());
             if buckets.are_open && buckets.is_complete(dev.address(parameter)) {
-                let mut gradient = dev.host(gradient)?;
-                sum_parts(&mut gradient, self.parts());
-                buckets.put(dev.address(parameter), &gradient, group);
+                buckets.put(dev.address(parameter), dev.host(gradient)?, self.parts(), group);
                 return Ok(());
             }
         }
@@ -147,8 +147,7 @@ impl Ranks {
             }
             // One that nothing was added to is zeros of no part.
             gradient.resize(self.parts() * tensor.sizes().iter().product::<usize>(), 0.0);
-            sum_parts(&mut gradient, self.parts());
-            buckets.put(tensor.address(), &gradient, group);
+            buckets.put(tensor.address(), gradient, self.parts(), group);
             Ok(())
         })?;
         buckets.send(group);

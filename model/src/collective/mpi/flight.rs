@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mpi_sys as ffi;
 
-use super::{Engine, Shared};
+use super::{Engine, Mpi, Shared};
 use crate::collective::Exchange;
 
 /// An operation under way. MPI reads and writes the values until all requests are done.
@@ -18,15 +18,15 @@ pub(super) struct Flight {
 }
 
 /// The number of an operation that will be waited for.
-pub(super) struct Ticket {
-    pub(super) number: u64,
-    pub(super) shared: Arc<Shared>,
+struct Ticket {
+    number: u64,
+    shared: Arc<Shared>,
 }
 
 impl Flight {
     /// Begins an operation on pieces of `own` of at most `largest` values: `begin` is given a piece, the place of its
     /// result, and the request. A result is `times` as long.
-    pub(super) fn begin(
+    fn begin(
         number: u64,
         own: Vec<f32>,
         (largest, times): (usize, usize),
@@ -46,9 +46,43 @@ impl Flight {
     }
 }
 
+impl Mpi {
+    /// Begins an operation that goes on while this rank computes, in pieces, as [`Flight::begin`].
+    pub(super) fn depart(
+        &self,
+        own: Vec<f32>,
+        sizes: (usize, usize),
+        begin: impl Fn(&[f32], &mut [f32], *mut ffi::MPI_Request) -> i32,
+    ) -> Box<dyn Exchange> {
+        let mut engine = self.shared.lock();
+        engine.operations += 1;
+        let number = engine.operations;
+        match Flight::begin(number, own, sizes, begin) {
+            Ok(flight) => engine.flights.push(flight),
+            Err(code) => self.shared.fail(engine, code),
+        }
+        drop(engine);
+        if let Some(pulse) = &*self.lock_pulse() {
+            pulse.thread().unpark();
+        }
+        Box::new(Ticket { number, shared: self.shared.clone() })
+    }
+}
+
+impl Shared {
+    /// Goes on with what is under way; whether anything is.
+    pub(super) fn advance(&self) -> bool {
+        let mut engine = self.lock();
+        match engine.advance() {
+            Ok(()) => engine.is_flying(),
+            Err(code) => self.fail(engine, code),
+        }
+    }
+}
+
 impl Engine {
     /// Goes on with what is under way.
-    pub(super) fn advance(&mut self) -> Result<(), i32> {
+    fn advance(&mut self) -> Result<(), i32> {
         for flight in &mut self.flights {
             while let Some(request) = flight.requests.last_mut() {
                 let mut is_done = 0;
@@ -67,7 +101,7 @@ impl Engine {
     }
 
     /// Whether anything is under way.
-    pub(super) fn is_flying(&self) -> bool {
+    fn is_flying(&self) -> bool {
         self.flights.iter().any(|flight| !flight.requests.is_empty())
     }
 

@@ -6,8 +6,8 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, Builder, JoinHandle, Thread};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use mpi_sys as ffi;
@@ -15,7 +15,7 @@ use mpi_sys as ffi;
 use super::{Collective, Exchange};
 
 mod flight;
-use flight::{Flight, Ticket};
+use flight::Flight;
 
 mod pulse;
 use pulse::Pulse;
@@ -41,8 +41,6 @@ struct Shared {
     /// Whoever holds it may call MPI.
     engine: Mutex<Engine>,
     is_over: AtomicBool,
-    /// The pulse's thread, to wake it.
-    pulse: OnceLock<Thread>,
 }
 
 struct Engine {
@@ -110,14 +108,12 @@ impl Mpi {
             tell: Box::new(tell),
             engine: Mutex::new(engine),
             is_over: AtomicBool::new(false),
-            pulse: OnceLock::new(),
         };
         shared.hosts = shared.all_hosts();
         let shared = Arc::new(shared);
         let watched = shared.clone();
         let pulse = Builder::new().name("ss-pulse".into()).spawn(move || watched.watch());
         let pulse = pulse.map_err(|error| StartError::Thread(error.to_string()))?;
-        shared.pulse.get_or_init(|| pulse.thread().clone());
         Ok(Self { shared, pulse: Mutex::new(Some(pulse)) })
     }
 
@@ -140,7 +136,7 @@ impl Mpi {
     /// Waits until all ranks have finished, and finalises MPI. Called once, by the thread that started it.
     pub fn finish(&self) {
         self.shared.is_over.store(true, Ordering::Relaxed);
-        let pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let pulse = self.lock_pulse().take();
         if let Some(pulse) = pulse {
             pulse.thread().unpark();
             // Its panic is a fault of this program, and no reason to leave the others alone now.
@@ -155,6 +151,10 @@ impl Mpi {
         unsafe {
             ffi::MPI_Finalize();
         }
+    }
+
+    fn lock_pulse(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -250,36 +250,6 @@ impl Shared {
         }
     }
 
-    /// Begins an operation that goes on while this rank computes, in pieces, as [`Flight::begin`].
-    fn depart(
-        self: &Arc<Self>,
-        own: Vec<f32>,
-        sizes: (usize, usize),
-        begin: impl Fn(&[f32], &mut [f32], *mut ffi::MPI_Request) -> i32,
-    ) -> Box<dyn Exchange> {
-        let mut engine = self.lock();
-        engine.operations += 1;
-        let number = engine.operations;
-        match Flight::begin(number, own, sizes, begin) {
-            Ok(flight) => engine.flights.push(flight),
-            Err(code) => self.fail(engine, code),
-        }
-        drop(engine);
-        if let Some(pulse) = self.pulse.get() {
-            pulse.unpark();
-        }
-        Box::new(Ticket { number, shared: self.clone() })
-    }
-
-    /// Goes on with what is under way; whether anything is.
-    fn advance(&self) -> bool {
-        let mut engine = self.lock();
-        match engine.advance() {
-            Ok(()) => engine.is_flying(),
-            Err(code) => self.fail(engine, code),
-        }
-    }
-
     fn fail(&self, engine: MutexGuard<'_, Engine>, code: i32) -> ! {
         (self.tell)(&Trouble::Failed { member: self.member(self.rank), text: error_text(code) });
         end_all(engine, 1)
@@ -330,14 +300,14 @@ impl Collective for Mpi {
         assert!(size_of_val(&*own) <= LARGEST, "more bytes than MPI counts");
         let piece = own.len().max(1);
         // SAFETY: the flight keeps both until the operation is done.
-        self.shared.depart(own, (piece, self.size()), |own, all, request| unsafe {
+        self.depart(own, (piece, self.size()), |own, all, request| unsafe {
             begin_gather(bytemuck::cast_slice(own), bytemuck::cast_slice_mut(all), request)
         })
     }
 
     fn begin_all_reduce(&self, values: Vec<f32>) -> Box<dyn Exchange> {
         // SAFETY: the flight keeps both until the operation is done.
-        self.shared.depart(values, (SUMMED, 1), |own, sums, request| unsafe { begin_sum(own, sums, request) })
+        self.depart(values, (SUMMED, 1), |own, sums, request| unsafe { begin_sum(own, sums, request) })
     }
 }
 
