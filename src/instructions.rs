@@ -1,5 +1,6 @@
 //! `SIMSIAM_INSTRUCTIONS`: keeps the kernels of model and pipeline to a part of the processor's instructions. Losses, weights
-//! and views are the same bits with each; it is there to show that, and to look for a fault of one of them.
+//! and views are the same bits with each, but for AMX, which only bf16 uses; it is there to show that, and to look for a fault
+//! of one of them.
 
 use std::ffi::OsStr;
 
@@ -18,10 +19,11 @@ struct Set {
     pipeline: pipeline::Instructions,
 }
 
-static SETS: [Set; 3] = [
+static SETS: [Set; 4] = [
     Set { name: "scalar", model: cpu::Instructions::Scalar, pipeline: pipeline::Instructions::Plain },
     Set { name: "avx2", model: cpu::Instructions::Avx2, pipeline: pipeline::Instructions::Avx2 },
     Set { name: "avx512", model: cpu::Instructions::Avx512, pipeline: pipeline::Instructions::Avx512 },
+    Set { name: "amx", model: cpu::Instructions::Amx, pipeline: pipeline::Instructions::Avx512 },
 ];
 
 /// Limits this process's kernels to the set that the environment names, if it names one.
@@ -60,7 +62,7 @@ fn of(instructions: cpu::Instructions) -> &'static Set {
 fn find(name: &OsStr) -> Result<&'static Set, InputError> {
     let shown = name.display();
     let Some(set) = SETS.iter().find(|set| name == set.name) else {
-        return Err(InputError::new(format!("{VARIABLE}={shown}: must be scalar, avx2 or avx512")));
+        return Err(InputError::new(format!("{VARIABLE}={shown}: must be scalar, avx2, avx512 or amx")));
     };
     let best = best();
     if set.model > best.model {
@@ -78,7 +80,7 @@ mod tests {
         assert_eq!(find(OsStr::new("scalar")).unwrap().model, cpu::Instructions::Scalar);
         for name in ["sse2", "AVX2", ""] {
             let error = find(OsStr::new(name)).err().unwrap().to_string();
-            assert_eq!(error, format!("SIMSIAM_INSTRUCTIONS={name}: must be scalar, avx2 or avx512"));
+            assert_eq!(error, format!("SIMSIAM_INSTRUCTIONS={name}: must be scalar, avx2, avx512 or amx"));
         }
         let best = cpu::Instructions::detected();
         for set in &SETS {

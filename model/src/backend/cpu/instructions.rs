@@ -12,15 +12,20 @@ pub enum Instructions {
     Avx2,
     /// AVX-512.
     Avx512,
+    /// AVX-512, and AMX for products in bf16.
+    Amx,
 }
 
-static MOST: AtomicU8 = AtomicU8::new(Instructions::Avx512 as u8);
+static MOST: AtomicU8 = AtomicU8::new(Instructions::Amx as u8);
 
 impl Instructions {
     /// The best set that this processor has.
     pub fn detected() -> Self {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            if super::bf16::is_permitted() {
+                return Self::Amx;
+            }
             return if is_x86_feature_detected!("avx512f") { Self::Avx512 } else { Self::Avx2 };
         }
         Self::Scalar

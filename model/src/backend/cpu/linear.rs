@@ -1,6 +1,9 @@
+use std::borrow::Cow;
+
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
+use super::bf16::linear as tiled;
 use super::by_parts;
 use super::matrix::{Matrix, MatrixMut, Store};
 use super::planes::factors;
@@ -28,10 +31,13 @@ impl LinearKernel for Cpu {
     ) -> Result<Tensor<(usize, Const<OUT>), f32, Self>, Self::Err> {
         let batch = x.shape().0;
         let mut y = self.try_zeros_like(&(batch, Const))?;
-        let (x, weight, bias) = (factors(values(x)), factors(values(weight)), bias.map(values));
-        let (inputs, y_values) = (IN, values_mut(&mut y));
+        let (x, weight, bias, y_values) = (values(x), values(weight), bias.map(values), values_mut(&mut y));
         record("linear", shape::<IN, OUT>(batch), work::<IN, OUT>(batch), || {
-            forward(inputs, &x, &weight, bias, y_values);
+            if tiled::is_wanted() {
+                tiled::forward(IN, x, weight, bias, y_values);
+            } else {
+                forward(IN, &factors(x), &factors(weight), bias, y_values);
+            }
         });
         Ok(y)
     }
@@ -47,16 +53,24 @@ impl LinearKernel for Cpu {
         if batch == 0 {
             return Ok(());
         }
-        let (x, weight, sizes) = (factors(values(x)), factors(values(weight)), [batch, IN, OUT]);
-        let grad_y = factors(grad_output);
+        let is_tiled = tiled::is_wanted();
+        let round = |values| if is_tiled { Cow::Borrowed(values) } else { factors(values) };
+        let (x, weight, grad_y) = (round(values(x)), round(values(weight)), round(&grad_output[..]));
+        type WeightGradient = fn([usize; 3], &[f32], &[f32], &mut Vec<f32>);
+        type InputGradient = fn([usize; 3], &[f32], &[f32], &mut [f32]);
+        let (of_weight, of_input): (WeightGradient, InputGradient) = if is_tiled {
+            (tiled::add_weight_gradient, tiled::add_input_gradient)
+        } else {
+            (add_weight_gradient, add_input_gradient)
+        };
         let (shape, work) = (shape::<IN, OUT>(batch), work::<IN, OUT>(batch));
         record("linear weight gradient", shape, work, || {
             by_parts(gradients.parts, [&x, &grad_y], gradients.weight, OUT * IN, |[x, grad_y], grad| {
-                add_weight_gradient([x.len() / IN, IN, OUT], x, grad_y, grad);
+                of_weight([x.len() / IN, IN, OUT], x, grad_y, grad);
             });
         });
         record("linear input gradient", shape, work, || {
-            add_input_gradient(sizes, &weight, &grad_y, gradients.x);
+            of_input([batch, IN, OUT], &weight, &grad_y, gradients.x);
         });
         if let Some(bias) = gradients.bias {
             by_parts(gradients.parts, [grad_output], bias, OUT, |[grad_y], grad| {

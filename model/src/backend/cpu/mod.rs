@@ -17,6 +17,8 @@ mod tensor_view;
 
 mod planes;
 
+mod bf16;
+
 mod matrix;
 pub use matrix::Matrix;
 

@@ -1,16 +1,18 @@
-//! Batch norm: statistics, then results. Images are processed plane by plane, features by blocks of channels.
+//! Batch norm: statistics, then results. Images of single precision are processed plane by plane, those of bf16 by runs of pixels,
+//! features by blocks of channels.
 
 use std::mem::MaybeUninit;
 
 use bytemuck::{Pod, Zeroable};
 use dfdx::prelude::*;
 
+use super::bf16::batch_norm as packed;
 use super::parts::part_of;
 use super::planes::Planes;
 use super::profile::{Work, record};
-use super::tensor_view::{add, values, values_mut};
+use super::tensor_view::{add, values, values_mut, written};
 use crate::backend::{
-    Activation, BatchNormGradients, BatchNormKernel, BatchNormSaved, BatchStatistics, Normalization,
+    Activation, BatchNormGradients, BatchNormKernel, BatchNormSaved, BatchStatistics, Format, Normalization,
 };
 use crate::collective::Ranks;
 
@@ -69,13 +71,12 @@ impl BatchNormKernel for Cpu {
         ranks: &Ranks,
     ) -> Result<(), Self::Err> {
         let channels = saved.statistics.mean.shape().num_elements();
-        let (layout, planes) = (Extents::of(saved.x, channels), Planes::of(saved.x.shape(), channels));
-        let (x, y) = (planes.read(values(saved.x)), saved.y.map(|y| planes.read(values(y))));
+        let layout = Extents::of(saved.x, channels);
         let backward = Backward {
-            x: &x,
-            mask: match (saved.activation, &y) {
+            x: values(saved.x),
+            mask: match (saved.activation, saved.y) {
                 (Activation::Identity, _) => Mask::Open,
-                (Activation::Relu, Some(y)) => Mask::Output(y),
+                (Activation::Relu, Some(y)) => Mask::Output(values(y)),
                 (Activation::Relu, None) => Mask::Input,
             },
             mean: values(&saved.statistics.mean),
@@ -83,22 +84,18 @@ impl BatchNormKernel for Cpu {
             affine: saved.affine.map(|(scale, shift)| (values(scale), values(shift))),
             count: (layout.count() * ranks.size()) as f64,
         };
-        let operands = 3 + usize::from(y.is_some()) + 2 * usize::from(gradients.residual.is_some());
+        let operands = 3 + usize::from(saved.y.is_some()) + 2 * usize::from(gradients.residual.is_some());
         let mut own = Vec::new();
-        let mut differentiate = |grad: &mut [f32], residual: Option<&mut [f32]>| {
-            own = gradient_sums(layout, &backward, grad, ranks.parts());
+        layout.record("batch norm gradient", operands, || {
+            own = gradient_sums(layout, &backward, grad_output, ranks.parts());
             let sums = total(channels, &ranks.all_gather(&own));
             let terms: Vec<_> = sums.iter().enumerate().map(|(c, sums)| backward.terms(c, sums)).collect();
-            match layout.plane {
-                1 => features::differentiate(layout, backward.x, &terms, grad, residual),
-                _ => images::differentiate(layout, &backward, &terms, grad, residual),
+            let residual = gradients.residual.map(|residual| &mut residual[..]);
+            match layout.kind {
+                Kind::Features => features::differentiate(layout, backward.x, &terms, grad_output, residual),
+                Kind::Images => images::differentiate(layout, &backward, &terms, grad_output, residual),
+                Kind::Packed => packed::differentiate(layout, &backward, &terms, grad_output, residual),
             }
-        };
-        layout.record("batch norm gradient", operands, || {
-            planes.change(grad_output, |grad| match gradients.residual {
-                Some(residual) => planes.change(residual, |residual| differentiate(grad, Some(residual))),
-                None => differentiate(grad, None),
-            });
         });
         if let Some((grad_scale, grad_shift)) = gradients.affine {
             grad_scale.resize(own.len(), 0.0);
@@ -109,6 +106,7 @@ impl BatchNormKernel for Cpu {
             }
         }
         if let Some(input) = gradients.input {
+            let planes = Planes::of(saved.x.shape(), channels);
             planes.change(input, |input| add(input, &planes.read(grad_output)));
         }
         Ok(())
@@ -124,25 +122,24 @@ fn normalize<S: Shape, C: Shape>(
     op: &Normalization<'_, S, C, Cpu>,
     source: Source<'_>,
 ) -> Result<(Tensor<S, f32, Cpu>, Vec<Moments>), CpuError> {
-    let (layout, planes) = (Extents::of(op.x, channels), Planes::of(op.x.shape(), channels));
-    let (x, residual) = (planes.read(values(op.x)), op.residual.map(|r| planes.read(values(r))));
-    let forward = Forward::of(op, &x, residual.as_deref());
+    let layout = Extents::of(op.x, channels);
+    let forward = Forward::of(op);
     let over_ranks = match source {
-        Source::Batch(ranks) if !ranks.is_trivial() => Some(moments_over(ranks, layout, &x)),
+        Source::Batch(ranks) if !ranks.is_trivial() => Some(moments_over(ranks, layout, forward.x)),
         _ => None,
     };
     let source = over_ranks.as_deref().map_or(source, Source::Given);
     let mut moments = Vec::new();
     let mut write = |y: &mut [MaybeUninit<f32>]| {
-        moments = match layout.plane {
-            1 => features::normalize(layout, &forward, source, y),
-            _ => images::normalize(layout, &forward, source, y),
+        moments = match layout.kind {
+            Kind::Features => features::normalize(layout, &forward, source, y),
+            Kind::Images => images::normalize(layout, &forward, source, y),
+            Kind::Packed => packed::normalize(layout, &forward, source, y),
         };
     };
-    // SAFETY: the planes, or the blocks of rows, are all of the elements, and each is written.
-    let y = layout.record(operation, forward.operands(), || unsafe {
-        planes.written(dev, *op.x.shape(), &mut write)
-    })?;
+    // SAFETY: the planes, or the blocks of rows or pixels, are all of the elements, and each is written.
+    let y = layout
+        .record(operation, forward.operands(), || unsafe { written(dev, *op.x.shape(), &mut write) })?;
     Ok((y, moments))
 }
 
@@ -150,9 +147,10 @@ fn normalize<S: Shape, C: Shape>(
 fn moments_over(ranks: &Ranks, layout: Extents, x: &[f32]) -> Vec<Moments> {
     let parts = ranks.parts();
     let part = layout.part_of(parts);
-    let own = (0..parts).flat_map(|i| match layout.plane {
-        1 => features::moments(part, part_of(x, i, parts)),
-        _ => images::moments(part, part_of(x, i, parts)),
+    let own = (0..parts).flat_map(|i| match layout.kind {
+        Kind::Features => features::moments(part, part_of(x, i, parts)),
+        Kind::Images => images::moments(part, part_of(x, i, parts)),
+        Kind::Packed => packed::moments(part, part_of(x, i, parts)),
     });
     let all = ranks.all_gather(&own.collect::<Vec<_>>());
     let share = layout.channels as f64 / all.len() as f64;
@@ -168,10 +166,11 @@ fn moments_over(ranks: &Ranks, layout: Extents, x: &[f32]) -> Vec<Moments> {
 /// The sums of every channel for each part of the batch, one part's after the other's.
 fn gradient_sums(layout: Extents, op: &Backward<'_>, grad: &mut [f32], parts: usize) -> Vec<GradientSums> {
     let part = layout.part_of(parts);
-    let grads = grad.chunks_mut((part.count() * layout.channels).max(1)).enumerate();
-    let sums = grads.flat_map(|(i, grad)| match layout.plane {
-        1 => features::gradient_sums(part, &op.part(i, parts), grad),
-        _ => images::gradient_sums(part, &op.part(i, parts), grad),
+    let grads = grad.chunks_mut((grad.len() / parts).max(1)).enumerate();
+    let sums = grads.flat_map(|(i, grad)| match layout.kind {
+        Kind::Features => features::gradient_sums(part, &op.part(i, parts), grad),
+        Kind::Images => images::gradient_sums(part, &op.part(i, parts), grad),
+        Kind::Packed => packed::gradient_sums(part, &op.part(i, parts), grad),
     });
     sums.collect()
 }
@@ -188,19 +187,35 @@ fn total(channels: usize, parts: &[GradientSums]) -> Vec<GradientSums> {
     totals
 }
 
-/// How a tensor's values lie: `batch x channels x plane`.
+/// A tensor's sizes, `batch x channels x plane`, and how its values lie.
 #[derive(Clone, Copy)]
-struct Extents {
+pub(super) struct Extents {
     batch: usize,
-    channels: usize,
+    pub(super) channels: usize,
     plane: usize,
+    kind: Kind,
+}
+
+/// What is normalised.
+#[derive(Clone, Copy)]
+enum Kind {
+    Features,
+    Images,
+    /// Images of [`Format::Bf16`].
+    Packed,
 }
 
 impl Extents {
     fn of<S: Shape>(x: &Tensor<S, f32, Cpu>, channels: usize) -> Self {
         let sizes = x.shape().concrete();
         let sizes = sizes.as_ref();
-        Self { batch: sizes[0], channels, plane: sizes[2..].iter().product() }
+        let plane = sizes[2..].iter().product();
+        let kind = match (Format::of_sizes(channels, sizes), plane) {
+            (Format::Bf16, _) => Kind::Packed,
+            (Format::F32, 1) => Kind::Features,
+            (Format::F32, _) => Kind::Images,
+        };
+        Self { batch: sizes[0], channels, plane, kind }
     }
 
     /// Of one of so many equal parts of the batch.
@@ -213,12 +228,12 @@ impl Extents {
     }
 
     /// Values of one channel.
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.batch * self.plane
     }
 
     fn record<R>(&self, operation: &'static str, operands: usize, call: impl FnOnce() -> R) -> R {
-        let Self { batch, channels, plane } = *self;
+        let Self { batch, channels, plane, .. } = *self;
         let values = batch * channels * plane;
         let work = Work { flops: 4.0 * values as f64, values: operands * values };
         record(operation, || format!("{batch}x{channels}x{plane}"), work, call)
@@ -228,14 +243,14 @@ impl Extents {
 /// Mean and biased variance of a channel.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-struct Moments {
+pub(super) struct Moments {
     mean: f64,
     var: f64,
 }
 
 impl Moments {
     /// Of `count` values whose differences from `origin` have this sum and sum of squares.
-    fn of_sums(origin: f32, sum: f64, squares: f64, count: f64) -> Self {
+    pub(super) fn of_sums(origin: f32, sum: f64, squares: f64, count: f64) -> Self {
         let mean = sum / count;
         Self { mean: f64::from(origin) + mean, var: (squares / count - mean * mean).max(0.0) }
     }
@@ -247,26 +262,26 @@ impl Moments {
 
 /// Where the moments come from.
 #[derive(Clone, Copy)]
-enum Source<'a> {
+pub(super) enum Source<'a> {
     /// The batch, which is all ranks'.
     Batch(&'a Ranks),
     Given(&'a [Moments]),
 }
 
 /// `y = max((x - mean) factor + shift + residual, floor)`.
-struct Forward<'a> {
-    x: &'a [f32],
-    residual: Option<&'a [f32]>,
+pub(super) struct Forward<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) residual: Option<&'a [f32]>,
     affine: Option<(&'a [f32], &'a [f32])>,
-    floor: f32,
+    pub(super) floor: f32,
 }
 
 /// The numbers of one channel's `(x - mean) factor + shift`.
 #[derive(Clone, Copy)]
-struct Terms {
-    mean: f32,
-    factor: f32,
-    shift: f32,
+pub(super) struct Terms {
+    pub(super) mean: f32,
+    pub(super) factor: f32,
+    pub(super) shift: f32,
 }
 
 impl Terms {
@@ -276,38 +291,34 @@ impl Terms {
     }
 
     #[inline(always)]
-    fn normalized(&self, x: f32) -> f32 {
+    pub(super) fn normalized(&self, x: f32) -> f32 {
         (x - self.mean) * self.factor + self.shift
     }
 }
 
 impl<'a> Forward<'a> {
-    fn of<S: Shape, C: Shape>(
-        op: &Normalization<'a, S, C, Cpu>,
-        x: &'a [f32],
-        residual: Option<&'a [f32]>,
-    ) -> Self {
+    fn of<S: Shape, C: Shape>(op: &Normalization<'a, S, C, Cpu>) -> Self {
         let floor = match op.activation {
             Activation::Identity => f32::NEG_INFINITY,
             Activation::Relu => 0.0,
         };
         let affine = op.affine.map(|(scale, shift)| (values(scale), values(shift)));
-        Self { x, residual, affine, floor }
+        Self { x: values(op.x), residual: op.residual.map(values), affine, floor }
     }
 
     fn operands(&self) -> usize {
         2 + usize::from(self.residual.is_some())
     }
 
-    fn terms(&self, c: usize, moments: &Moments) -> Terms {
+    pub(super) fn terms(&self, c: usize, moments: &Moments) -> Terms {
         Terms::new(c, moments.mean as f32, moments.inv_std(), self.affine)
     }
 }
 
 /// What the backward pass reads beside `dL/dy`.
-struct Backward<'a> {
-    x: &'a [f32],
-    mask: Mask<'a>,
+pub(super) struct Backward<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) mask: Mask<'a>,
     mean: &'a [f32],
     inv_std: &'a [f32],
     affine: Option<(&'a [f32], &'a [f32])>,
@@ -316,7 +327,7 @@ struct Backward<'a> {
 
 /// What tells where the activation let a gradient through.
 #[derive(Clone, Copy)]
-enum Mask<'a> {
+pub(super) enum Mask<'a> {
     /// Everywhere.
     Open,
     /// Where the output is above 0.
@@ -327,37 +338,37 @@ enum Mask<'a> {
 
 /// `value`, or `floor` if that is larger. What is no number stays so, as in PyTorch.
 #[inline(always)]
-fn at_least(floor: f32, value: f32) -> f32 {
+pub(super) fn at_least(floor: f32, value: f32) -> f32 {
     if value < floor { floor } else { value }
 }
 
 /// What an activation lets through of a gradient. It is computed twice rather than stored: the compiler makes a masked
 /// store of it, which is slow on some machines.
 #[inline(always)]
-fn passed(grad: f32, is_open: bool) -> f32 {
+pub(super) fn passed(grad: f32, is_open: bool) -> f32 {
     if is_open { grad } else { 0.0 }
 }
 
 /// A channel's sums of `dy` and of `dy (x - mean)`.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
-struct GradientSums {
-    plain: f64,
-    centred: f64,
+pub(super) struct GradientSums {
+    pub(super) plain: f64,
+    pub(super) centred: f64,
 }
 
 /// The numbers of one channel's `dx = factor dy + slope (x - mean) + offset`.
 #[derive(Clone, Copy)]
-struct GradientTerms {
-    mean: f32,
-    factor: f32,
-    slope: f32,
-    offset: f32,
+pub(super) struct GradientTerms {
+    pub(super) mean: f32,
+    pub(super) factor: f32,
+    pub(super) slope: f32,
+    pub(super) offset: f32,
 }
 
 impl GradientTerms {
     #[inline(always)]
-    fn input_gradient(&self, grad: f32, x: f32) -> f32 {
+    pub(super) fn input_gradient(&self, grad: f32, x: f32) -> f32 {
         self.factor * grad + self.slope * (x - self.mean) + self.offset
     }
 }
@@ -385,7 +396,7 @@ impl Backward<'_> {
     }
 
     /// The numbers of the forward pass.
-    fn forward_terms(&self, c: usize) -> Terms {
+    pub(super) fn forward_terms(&self, c: usize) -> Terms {
         Terms::new(c, self.mean[c], self.inv_std[c], self.affine)
     }
 }

@@ -8,10 +8,11 @@ use std::mem::MaybeUninit;
 
 use dfdx::prelude::*;
 
+use super::bf16::conv2d as tiled;
 use super::by_parts;
 use super::planes::Planes;
 use super::profile::{Work, record};
-use super::tensor_view::values;
+use super::tensor_view::{values, written};
 use super::tile::with_kernel;
 use crate::backend::{Conv2dGeometry, Conv2dGradients, Conv2dKernel};
 
@@ -39,8 +40,15 @@ impl Conv2dKernel for Cpu {
     ) -> Result<Tensor<Y, f32, Self>, Self::Err> {
         let (planes, out) =
             (Planes::of(x.shape(), geometry.in_channels), Planes::of(&output, geometry.out_channels));
-        let (x, weight) = (planes.read(values(x)), planes.weight(values(weight)));
-        let (shape, work) = described(geometry, &x);
+        let (x, weight) = (values(x), values(weight));
+        let (shape, work) = described(geometry, x.len() / planes.image_words());
+        if planes.are_bf16() && tiled::is_possible() {
+            // SAFETY: as below.
+            return record("conv2d", shape, work, || unsafe {
+                written(self, output, |y| tiled::convolve(geometry, x, weight, y))
+            });
+        }
+        let (x, weight) = (planes.read(x), planes.weight(weight));
         // SAFETY: the windows' results are all of the output's elements.
         record("conv2d", shape, work, || unsafe {
             out.written(self, output, |y| convolve(geometry, &x, &weight, y))
@@ -56,16 +64,29 @@ impl Conv2dKernel for Cpu {
         gradients: Conv2dGradients<'_, Self>,
     ) -> Result<(), Self::Err> {
         let planes = Planes::of(x.shape(), geometry.in_channels);
+        let (x, weight, len) = (values(x), values(weight), geometry.weight_len());
+        let (shape, work) = described(geometry, x.len() / planes.image_words());
+        let by_parts =
+            |inputs: [&[f32]; 2], gradient, add: fn(&Conv2dGeometry, &[f32], &[f32], &mut [f32])| {
+                record("conv2d weight gradient", &shape, work, || {
+                    by_parts(gradients.parts, inputs, gradient, len, |[x, grad_output], grad| {
+                        grad.resize(len, 0.0);
+                        add(geometry, x, grad_output, grad);
+                    });
+                });
+            };
+        if planes.are_bf16() && tiled::is_possible() {
+            by_parts([x, grad_output], gradients.weight, tiled::add_weight_gradient);
+            if let Some(grad_x) = gradients.input {
+                record("conv2d input gradient", shape, work, || {
+                    tiled::add_input_gradient(geometry, weight, grad_output, grad_x);
+                });
+            }
+            return Ok(());
+        }
         let grad_output = planes.resized(geometry.out_channels, geometry.out_size).read(grad_output);
-        let (x, weight) = (planes.read(values(x)), planes.weight(values(weight)));
-        let (shape, work) = described(geometry, &x);
-        let len = geometry.weight_len();
-        record("conv2d weight gradient", &shape, work, || {
-            by_parts(gradients.parts, [&x, &grad_output], gradients.weight, len, |[x, grad_output], grad| {
-                grad.resize(len, 0.0);
-                add_weight_gradient(geometry, x, grad_output, grad);
-            });
-        });
+        let (x, weight) = (planes.read(x), planes.weight(weight));
+        by_parts([&x, &grad_output], gradients.weight, add_weight_gradient);
         if let Some(grad_x) = gradients.input {
             record("conv2d input gradient", shape, work, || {
                 planes.change(grad_x, |grad_x| add_input_gradient(geometry, &weight, &grad_output, grad_x));
@@ -108,8 +129,8 @@ fn add_input_gradient(geometry: &Conv2dGeometry, weight: &[f32], grad_output: &[
 }
 
 /// What a profile says of one product over these images.
-fn described(g: &Conv2dGeometry, x: &[f32]) -> (impl Fn() -> String, Work) {
-    let (g, images) = (*g, x.len() / g.in_len());
+fn described(g: &Conv2dGeometry, images: usize) -> (impl Fn() -> String, Work) {
+    let g = *g;
     let shape = move || {
         let Conv2dGeometry { in_channels, out_channels, in_size, kernel, stride, .. } = g;
         format!("{images}x{in_channels}x{in_size}x{in_size} -> {out_channels}, {kernel}x{kernel} / {stride}")
