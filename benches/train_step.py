@@ -5,7 +5,8 @@ Needs torch and torchvision, and the built program, `cargo build` (or another on
 
 The operations are those of `cargo bench -p simsiam-model`: output and all gradients of a 3x3 convolution, and of batch norm with ReLU,
 on 64x64x32x32. Both compute the same step: two views forward, the symmetric loss, backward, SGD with momentum; fp32; the same encoder,
-projector (2048) and predictor (512). PyTorch runs eagerly, with NCHW and with channels-last tensors; in bf16 by autocast.
+projector (2048) and predictor (512). PyTorch runs eagerly, with NCHW and with channels-last tensors; in bf16 by autocast,
+beside this project's bf16 and f32.
 """
 
 import argparse
@@ -65,10 +66,11 @@ def print_table(args):
     for arch, (batch, _) in CASES.items():
         if args.only not in arch:
             continue
-        own = [args.binary, "bench", "--stage", "train", "--json", "--arch", arch, "--batch-size", str(batch), "--precision", args.precision, "--seconds", "12"]
+        own = [args.binary, "bench", "--stage", "train", "--json", "--arch", arch, "--batch-size", str(batch), "--seconds", "12", "--precision"]
         settings = ["--steps", str(args.steps), "--threads", str(args.threads), "--precision", args.precision]
         torch_run = [sys.executable, __file__, *settings, "--torch", arch]
-        commands = {"this": own, "PyTorch, NCHW": [*torch_run, "nchw"], "PyTorch, channels last": [*torch_run, "channels_last"]}
+        this = {"this": [*own, "f32"]} if args.precision == "f32" else {"this": [*own, "bf16"], "this, f32": [*own, "f32"]}
+        commands = {**this, "PyTorch, NCHW": [*torch_run, "nchw"], "PyTorch, channels last": [*torch_run, "channels_last"]}
         results = {who: [] for who in commands}
         for _ in range(args.runs):
             for who, command in commands.items():

@@ -9,7 +9,7 @@ use simsiam_model::network::Networks;
 use simsiam_pipeline::ShardSet;
 use simsiam_pipeline::shards::Fingerprint;
 
-use self::messages::{conclude, introduce, new_schedule, warn_of_memory};
+use self::messages::{conclude, introduce, new_schedule, say_what_bf16_gains, warn_of_memory};
 use crate::checkpoint::Checkpoint;
 use crate::cli::TrainArgs;
 use crate::commands::demo_shards;
@@ -273,6 +273,7 @@ fn open(
     check_epochs(&config, given, dir.path(), counters.step, steps_per_epoch)?;
     dir.write_config(&config)?;
     warn_of_memory(&config, world.size());
+    say_what_bf16_gains(&config, console);
     data.knn.iter().for_each(KnnData::warn_of_shared);
     introduce(console, &config, &data, &dir, &counters, world.size());
     let (step, fingerprint) = (counters.step, data.train.shards.fingerprint());

@@ -6,6 +6,7 @@ use crate::cli::program;
 use crate::config::{Device, Precision, Preset, TrainConfig};
 use crate::console::{Console, counted, thousands};
 use crate::data::Data;
+use crate::instructions;
 use crate::progress::Counters;
 use crate::run_dir::RunDir;
 use crate::schedule::Schedule;
@@ -110,6 +111,17 @@ pub(super) fn new_schedule(config: &TrainConfig, before: u64, step: u64, steps_p
         rate(config.epochs),
         rate(before)
     )
+}
+
+/// Who asks for bf16 on a processor without AMX may expect it to be faster.
+pub(super) fn say_what_bf16_gains(config: &TrainConfig, console: &Console) {
+    if (config.device, config.precision) == (Device::Cpu, Some(Precision::Bf16))
+        && instructions::in_use() != "amx"
+    {
+        console.line(format_args!(
+            "# --precision bf16 saves memory on this processor, not time: AMX is not available"
+        ));
+    }
 }
 
 /// A step that does not fit ends the program without a word.

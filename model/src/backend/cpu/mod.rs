@@ -63,8 +63,8 @@ pub enum Precision {
     #[default]
     F32,
     /// Images between layers, and the factors of convolutions and linear layers, are rounded to bf16; sums, statistics
-    /// and parameters are in single precision. This halves the memory of images and takes more time than
-    /// [`Precision::F32`].
+    /// and parameters are in single precision. This halves the memory of images. It takes less time than
+    /// [`Precision::F32`] with AMX, and more without.
     Bf16,
 }
 

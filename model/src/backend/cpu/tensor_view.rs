@@ -55,9 +55,9 @@ pub(super) fn add(to: &mut [f32], grad: &[f32]) {
 ///
 /// # Safety
 /// Only initialised values are written to the result: the slice is one of values again when the borrow ends.
-pub(super) unsafe fn as_uninit(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
+pub(super) unsafe fn as_uninit<T>(values: &mut [T]) -> &mut [MaybeUninit<T>] {
     // SAFETY: the layouts are the same, and the caller promises that the values stay initialised.
-    unsafe { &mut *(std::ptr::from_mut(values) as *mut [MaybeUninit<f32>]) }
+    unsafe { &mut *(std::ptr::from_mut(values) as *mut [MaybeUninit<T>]) }
 }
 
 /// Stores results side by side.

@@ -190,13 +190,30 @@ fn sum_run<const N: usize, const M: usize>(
     for from in (0..count).step_by(lanes.0.len()) {
         for (i, (numbers, [first, second])) in (from..count).zip(lanes.0.iter().zip(sums.iter_mut())) {
             let values = chunks(slices, i);
+            // First all, then their sums: else the compiler goes through the lanes one by one.
+            let (mut x, mut y) = ([[0.0; LANES]; 2], [[0.0; LANES]; 2]);
             for half in 0..2 {
                 for lane in 0..LANES {
-                    let [x, y] = each(at(&values, half, lane), at(numbers, half, lane));
-                    first[half][lane] += x;
-                    second[half][lane] += y;
+                    [x[half][lane], y[half][lane]] = each(at(&values, half, lane), at(numbers, half, lane));
                 }
             }
+            // Not those that the last chunk was filled up with.
+            for lane in (slices[0].len() - i * LANES).min(LANES)..LANES {
+                for half in 0..2 {
+                    (x[half][lane], y[half][lane]) = (0.0, 0.0);
+                }
+            }
+            add(&x, first);
+            add(&y, second);
+        }
+    }
+}
+
+#[inline(always)]
+fn add(values: &Values, to: &mut Values) {
+    for half in 0..2 {
+        for lane in 0..LANES {
+            to[half][lane] += values[half][lane];
         }
     }
 }
@@ -277,9 +294,9 @@ fn normalize_part<const N: usize>(
     for (i, numbers) in (0..y.len().div_ceil(LANES)).zip(lanes.0.iter().cycle()) {
         let values = chunks(slices, i);
         let mut results = [[0.0; LANES]; 2];
-        for half in 0..2 {
-            for lane in 0..LANES {
-                results[half][lane] = each(at(&values, half, lane), terms(at(numbers, half, lane)));
+        for (half, results) in results.iter_mut().enumerate() {
+            for (lane, result) in results.iter_mut().enumerate() {
+                *result = each(at(&values, half, lane), terms(at(numbers, half, lane)));
             }
         }
         put(y, i, &results, MaybeUninit::new);
@@ -405,11 +422,7 @@ fn differentiate_part(
         put(grad, i, &gradient, std::convert::identity);
         if let Some(residual) = residual.as_mut() {
             let mut sums = chunk(residual, i);
-            for half in 0..2 {
-                for lane in 0..LANES {
-                    sums[half][lane] += let_through[half][lane];
-                }
-            }
+            add(&let_through, &mut sums);
             put(residual, i, &sums, std::convert::identity);
         }
     }

@@ -11,6 +11,7 @@ use super::tiles::{Left, SIDE, STEP, TILE, Tiles, multiply, with_tiles};
 use super::{halves, narrowed, sized, widened};
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::matrix::Store;
+use crate::backend::cpu::tensor_view::as_uninit;
 use crate::backend::cpu::vectorized;
 
 mod weight_gradient;
@@ -18,6 +19,8 @@ use weight_gradient::weight_gradient;
 
 /// Halves of a frame, at most, unless one row of windows needs more.
 const BAND: usize = 1 << 17;
+/// Parts of the work, at least, where images share frames.
+const MIN_GROUPS: usize = 4;
 /// Up to so many pixels, the windows of a 1x1 convolution are those of one long row.
 const ROW_PIXELS: usize = 256;
 
@@ -79,11 +82,9 @@ fn input_gradient<K: Tiles>(
     grad_y: &[u16],
     grad_x: &mut [u16],
 ) {
-    // SAFETY: the layouts are the same; the values are initialised, and sums are written to them.
-    unsafe {
-        let grad_x = &mut *(std::ptr::from_mut(grad_x) as *mut [MaybeUninit<u16>]);
-        Correlation::backward(g, weight).apply(kernel, grad_y, Store::Add, grad_x);
-    }
+    let whole = Correlation::backward(g, weight);
+    // SAFETY: the slice's values are initialised, and sums are written to them.
+    unsafe { whole.apply(kernel, grad_y, Store::Add, as_uninit(grad_x)) }
 }
 
 /// Halves of a pixel.
@@ -121,28 +122,25 @@ struct Product {
 impl Correlation {
     /// `x -> w * x`.
     fn forward(g: &Conv2dGeometry, weight: &[f32]) -> Self {
-        let is_plain = (g.kernel, g.stride, g.pad) == (1, 1, 0);
-        let rows_of =
-            |size: usize| if is_plain && size * size <= ROW_PIXELS { [1, size * size] } else { [size, size] };
-        let ([height, width], windows) = (rows_of(g.in_size), rows_of(g.out_size));
         let at =
             |output, input, y, x| weight[((output * g.in_channels + input) * g.kernel + y) * g.kernel + x];
         let taps = [g.kernel; 2];
         let product = Product {
-            panels: packed(g.out_channels, g.in_channels, taps, at),
+            panels: packed(g.out_channels, g.in_channels, taps, Order::OutputsFirst, at),
             taps,
             origin: [0; 2],
-            windows,
+            windows: [g.out_size; 2],
             first: [0; 2],
             step: 1,
         };
-        Self {
-            source: [pixel(g.in_channels), height, width],
-            target: [pixel(g.out_channels), windows[0], windows[1]],
+        let whole = Self {
+            source: [pixel(g.in_channels), g.in_size, g.in_size],
+            target: [pixel(g.out_channels), g.out_size, g.out_size],
             before: g.pad,
             stride: g.stride,
             products: vec![product],
-        }
+        };
+        whole.flattened()
     }
 
     /// `dy -> dx`: output row `m` met tap `k` of input row `stride m + k - pad`, so the input rows of each residue have taps,
@@ -167,7 +165,7 @@ impl Correlation {
             };
             let along = residues.map(windows);
             Product {
-                panels: packed(g.in_channels, g.out_channels, taps, at),
+                panels: packed(g.in_channels, g.out_channels, taps, Order::InputsFirst, at),
                 taps,
                 origin: [0, 1].map(|axis| along[axis].start + reach + 1 - taps[axis]),
                 windows: [along[0].len(), along[1].len()],
@@ -175,13 +173,29 @@ impl Correlation {
                 step: stride,
             }
         };
-        Self {
+        let whole = Self {
             source: [pixel(g.out_channels), g.out_size, g.out_size],
             target: [pixel(g.in_channels), size, size],
             before: reach,
             stride: 1,
             products: residues.iter().flat_map(|a| residues.iter().map(|b| product(*a, *b))).collect(),
+        };
+        whole.flattened()
+    }
+
+    /// With the pixels of small images as one long row, where windows are pixels.
+    fn flattened(mut self) -> Self {
+        let [_, height, width] = self.source;
+        if let [product] = &mut self.products[..]
+            && (product.taps, product.step, self.stride, self.before) == ([1, 1], 1, 1, 0)
+            && height * width <= ROW_PIXELS
+        {
+            for [_, rows, columns] in [&mut self.source, &mut self.target] {
+                (*rows, *columns) = (1, height * width);
+            }
+            product.windows = [1, height * width];
         }
+        self
     }
 
     /// # Safety
@@ -226,14 +240,14 @@ impl Plan {
         let (rows, columns) = (most(|p| p.windows[0]), most(|p| p.windows[1]));
         let (reach, right) = (most(|p| p.origin[0] + p.taps[0]), most(|p| p.origin[1] + p.taps[1]));
         let width = columns.saturating_sub(1) * whole.stride + right;
-        // Which fills tiles better: windows of a row, or images.
+        // Which fills tiles better: windows of a row, or images, if there are enough for some parts of the work.
         let share = |count: usize| count as f64 / count.next_multiple_of(SIDE).max(1) as f64;
-        let shares = share(images) > share(columns);
+        let shares = images >= MIN_GROUPS * SIDE && share(images) > share(columns);
         let row = width * whole.source[0];
         let band = if shares { rows } else { (BAND / (row * whole.stride).max(1)).clamp(1, rows.max(1)) };
         let height = band.saturating_sub(1) * whole.stride + reach;
         // With room for a step beyond the last pixel; an odd number of cache lines apart, lest images share cache sets.
-        let image = ((height * row).div_ceil(STEP) + 1 | 1) * STEP;
+        let image = (((height * row).div_ceil(STEP) + 1) | 1) * STEP;
         Self { images: if shares { SIDE } else { 1 }, rows, band, reach, width, image }
     }
 
@@ -362,11 +376,13 @@ unsafe fn put(to: &mut [MaybeUninit<u16>], results: &[f32], store: Store) {
     }
 }
 
-/// Filters as right factors: panel after panel of 16 outputs, in the order of the frame's halves under a window.
+/// Filters as right factors: panel after panel of 16 outputs, in the order of the frame's halves under a window. `order` is that
+/// in which the weights lie, of an output, an input, and a tap's row and column.
 fn packed(
     outputs: usize,
     inputs: usize,
     [height, width]: [usize; 2],
+    order: Order,
     weight: impl Fn(usize, usize, usize, usize) -> f32 + Sync,
 ) -> Vec<u32> {
     let pixel = pixel(inputs);
@@ -375,19 +391,33 @@ fn packed(
     let mut panels = vec![0u32; outputs.div_ceil(SIDE) * panel];
     panels.par_chunks_mut(panel.max(1)).enumerate().for_each(|(i, panel)| {
         let halves: &mut [u16] = bytemuck::cast_slice_mut(panel);
-        for (column, output) in (i * SIDE..outputs.min((i + 1) * SIDE)).enumerate() {
-            for input in 0..inputs {
-                for y in 0..height {
-                    for x in 0..width {
-                        let depth = y * run * STEP + x * pixel + input;
-                        let place = (depth / 2 * SIDE + column) * 2 + depth % 2;
-                        halves[place] = narrowed(weight(output, input, y, x));
-                    }
+        let outputs = i * SIDE..outputs.min((i + 1) * SIDE);
+        let mut put = |output: usize, input: usize| {
+            for y in 0..height {
+                for x in 0..width {
+                    let depth = y * run * STEP + x * pixel + input;
+                    let place = (depth / 2 * SIDE + output % SIDE) * 2 + depth % 2;
+                    halves[place] = narrowed(weight(output, input, y, x));
                 }
+            }
+        };
+        match order {
+            Order::OutputsFirst => {
+                outputs.for_each(|output| (0..inputs).for_each(|input| put(output, input)))
+            }
+            Order::InputsFirst => {
+                (0..inputs).for_each(|input| outputs.clone().for_each(|output| put(output, input)))
             }
         }
     });
     panels
+}
+
+/// Which loop over filters is the outer one.
+#[derive(Clone, Copy)]
+enum Order {
+    OutputsFirst,
+    InputsFirst,
 }
 
 #[cfg(test)]
@@ -431,7 +461,7 @@ mod tests {
     fn all_three_agree_with_their_definition() {
         for (kernel, stride, pad) in [(1, 1, 0), (1, 2, 0), (3, 1, 1), (3, 2, 1), (7, 2, 3), (5, 3, 2)] {
             for (in_channels, out_channels) in [(3, 16), (16, 16), (17, 40), (48, 33)] {
-                for (batch, in_size) in [(1, 8), (2, 19), (17, 7), (3, 37)] {
+                for (batch, in_size) in [(1, 8), (2, 19), (69, 5), (2, 37)] {
                     if in_channels * in_size > 700 && kernel == 7 {
                         continue;
                     }

@@ -1,5 +1,7 @@
 //! Linear layers: three products of matrices of single precision, whose factors are rounded to bf16 as they are packed.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::tiles::{Left, SIDE, STEP, TILE, Tiles, multiply, with_tiles};
@@ -10,7 +12,7 @@ use crate::backend::cpu::transpose::transpose;
 use crate::backend::cpu::{Precision, precision, vectorized};
 
 /// Columns of a part of the work.
-const PART_COLUMNS: usize = 4 * SIDE;
+const PART_COLUMNS: usize = 8 * SIDE;
 /// Rows of a part of the work.
 const PART_ROWS: usize = 4 * SIDE;
 
@@ -207,24 +209,33 @@ fn multiply_columns<K: Tiles, T: Send>(
     });
 }
 
-/// Writes panels of some columns of `b`.
+/// Writes panels of some columns of `b`, in the order in which `b` is read in long runs.
 #[inline(always)]
-fn pack(b: Matrix<'_>, columns: std::ops::Range<usize>, panels: &mut [u32], panel: usize) {
-    let mut rounded = [0u16; SIDE * STEP];
-    for (panel, first) in panels.chunks_exact_mut(panel).zip(columns.clone().step_by(SIDE)) {
-        let columns = first..columns.end.min(first + SIDE);
-        for (tile, from) in panel.chunks_exact_mut(TILE).zip((0..).step_by(STEP)) {
-            let depth = from..b.rows.min(from + STEP);
-            let tile: &mut [f32] = bytemuck::cast_slice_mut(tile);
-            match b.order() {
-                Order::Rows => pack_lines(b, depth, columns.clone(), tile.try_into().expect("a tile")),
-                Order::Columns => {
-                    if depth.len() < STEP {
+fn pack(b: Matrix<'_>, columns: Range<usize>, panels: &mut [u32], panel: usize) {
+    let depth = |from: usize| from..b.rows.min(from + STEP);
+    let panels = panels.chunks_exact_mut(panel).zip(columns.clone().step_by(SIDE));
+    let mut panels: Vec<_> =
+        panels.map(|(panel, first)| (panel, first..columns.end.min(first + SIDE))).collect();
+    match b.order() {
+        Order::Rows => {
+            for (step, from) in (0..b.rows).step_by(STEP).enumerate() {
+                for (panel, columns) in &mut panels {
+                    let tile: &mut [f32] = bytemuck::cast_slice_mut(&mut panel[step * TILE..][..TILE]);
+                    pack_lines(b, depth(from), columns.clone(), tile.try_into().expect("a tile"));
+                }
+            }
+        }
+        Order::Columns => {
+            let mut rounded = [0u16; SIDE * STEP];
+            for (panel, columns) in panels {
+                for (tile, from) in panel.chunks_exact_mut(TILE).zip((0..b.rows).step_by(STEP)) {
+                    if depth(from).len() < STEP {
                         rounded.fill(0);
                     }
                     for (column, to) in columns.clone().zip(rounded.chunks_exact_mut(STEP)) {
-                        round(b.line(column, depth.clone()), to);
+                        round(b.line(column, depth(from)), to);
                     }
+                    let tile = bytemuck::cast_slice_mut(tile);
                     transpose(bytemuck::cast_slice(&rounded), SIDE, SIDE, SIDE, tile, SIDE);
                 }
             }
@@ -234,12 +245,7 @@ fn pack(b: Matrix<'_>, columns: std::ops::Range<usize>, panels: &mut [u32], pane
 
 /// Pairs of neighbouring rows of a matrix, one pair after the other: a right tile, or a left one's transpose.
 #[inline(always)]
-fn pack_lines(
-    b: Matrix<'_>,
-    depth: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
-    to: &mut [f32; TILE],
-) {
+fn pack_lines(b: Matrix<'_>, depth: Range<usize>, columns: Range<usize>, to: &mut [f32; TILE]) {
     if depth.len() < STEP || columns.len() < SIDE {
         to.fill(0.0);
     }

@@ -121,7 +121,7 @@ impl<'a> Places<'a> {
         let steps = (images * self.plane()).div_ceil(STEP);
         let shift = |[ky, kx]: [usize; 2]| ky / g.stride * self.columns + kx / g.stride;
         // With room for the largest shift; an odd number of cache lines, lest channels share cache sets.
-        let row = (steps + shift([g.kernel - 1; 2]).div_ceil(STEP) + 1 | 1) * STEP;
+        let row = ((steps + shift([g.kernel - 1; 2]).div_ceil(STEP) + 1) | 1) * STEP;
         let inputs = g.in_channels.next_multiple_of(SIDE);
         let rows = sized(rows, self.residues.pow(2) * inputs * row);
         let panels = sized(panels, outputs.len().div_ceil(SIDE) * steps * TILE);

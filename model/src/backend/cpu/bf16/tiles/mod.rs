@@ -108,7 +108,7 @@ macro_rules! with_tiles {
         }
         #[cfg(not(target_arch = "x86_64"))]
         {
-            None
+            None::<()>
         }
     }};
 }
