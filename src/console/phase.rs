@@ -167,7 +167,14 @@ pub(crate) mod tests {
 
     /// A terminal of 80 columns that keeps what was drawn last, line behind line.
     #[derive(Clone, Debug, Default)]
-    pub(crate) struct Screen(Arc<Mutex<String>>);
+    pub(crate) struct Screen(Arc<Mutex<Drawn>>);
+
+    /// What is being drawn, and what was last drawn as a whole: a bar's own thread may draw it at any time.
+    #[derive(Debug, Default)]
+    struct Drawn {
+        pending: String,
+        whole: String,
+    }
 
     impl Screen {
         pub(crate) fn bars(&self) -> MultiProgress {
@@ -176,9 +183,8 @@ pub(crate) mod tests {
 
         /// Its lines, once `bar` is drawn anew.
         pub(crate) fn lines(&self, bar: &ProgressBar) -> Vec<String> {
-            self.0.lock().unwrap().clear();
             bar.force_draw();
-            let drawn = self.0.lock().unwrap();
+            let drawn = &self.0.lock().unwrap().whole;
             // What is drawn are whole lines, filled up with spaces.
             assert!(drawn.is_ascii() && drawn.len().is_multiple_of(80), "{drawn:?}");
             let lines = drawn.as_bytes().chunks(80).map(String::from_utf8_lossy);
@@ -206,13 +212,17 @@ pub(crate) mod tests {
             self.write_str(&format!("{line}\n"))
         }
         fn write_str(&self, text: &str) -> io::Result<()> {
-            self.0.lock().unwrap().push_str(text);
+            self.0.lock().unwrap().pending.push_str(text);
             Ok(())
         }
         fn clear_line(&self) -> io::Result<()> {
             Ok(())
         }
         fn flush(&self) -> io::Result<()> {
+            let mut drawn = self.0.lock().unwrap();
+            if !drawn.pending.is_empty() {
+                drawn.whole = std::mem::take(&mut drawn.pending);
+            }
             Ok(())
         }
     }
