@@ -17,3 +17,11 @@ fn a_set_that_the_processor_has_is_used_and_any_other_is_refused() {
         assert!(printed.contains(&expected), "{printed}");
     }
 }
+
+#[test]
+fn bf16_without_amx_is_said_to_save_memory_only() {
+    let fixture = Fixture::new();
+    let mut train = fixture.train("run", &["--precision", "bf16", "--epochs", "1", "--limit", "16"]);
+    let printed = succeed(train.env("SIMSIAM_INSTRUCTIONS", "scalar"));
+    assert!(printed.contains("# --precision bf16 saves memory on this processor, not time"), "{printed}");
+}

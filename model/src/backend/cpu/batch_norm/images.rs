@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use super::sums::sums;
 use super::{
-    Backward, Extents, Forward, GradientSums, GradientTerms, Mask, Moments, Source, Terms, at_least, passed,
+    Backward, Extents, Forward, GradientSums, GradientTerms, Mask, Moments, Source, Terms, add_up, at_least,
+    passed,
 };
 use crate::backend::cpu::vectorized;
 
@@ -246,12 +247,6 @@ impl Extents {
                 totals
             })
             .collect();
-        let mut totals = vec![[0.0; 2]; self.channels];
-        for part in parts {
-            for (total, [first, second]) in totals.iter_mut().zip(part) {
-                *total = [total[0] + first, total[1] + second];
-            }
-        }
-        totals
+        add_up(self.channels, &parts)
     }
 }

@@ -175,6 +175,17 @@ fn gradient_sums(layout: Extents, op: &Backward<'_>, grad: &mut [f32], parts: us
     sums.collect()
 }
 
+/// Two sums for each channel over all parts of the work, in their order.
+pub(super) fn add_up(channels: usize, parts: &[Vec<[f64; 2]>]) -> Vec<[f64; 2]> {
+    let mut totals = vec![[0.0; 2]; channels];
+    for part in parts {
+        for (total, [first, second]) in totals.iter_mut().zip(part) {
+            *total = [total[0] + first, total[1] + second];
+        }
+    }
+    totals
+}
+
 /// Every channel's sums over all parts.
 fn total(channels: usize, parts: &[GradientSums]) -> Vec<GradientSums> {
     let mut totals = vec![GradientSums::zeroed(); channels];

@@ -6,7 +6,8 @@ use rayon::prelude::*;
 
 use super::{halves, narrowed, pair, widened};
 use crate::backend::cpu::batch_norm::{
-    Backward, Extents, Forward, GradientSums, GradientTerms, Mask, Moments, Source, Terms, at_least, passed,
+    Backward, Extents, Forward, GradientSums, GradientTerms, Mask, Moments, Source, Terms, add_up, at_least,
+    passed,
 };
 use crate::backend::cpu::vectorized;
 
@@ -153,13 +154,7 @@ impl Extents {
                 totals
             })
             .collect();
-        let mut totals = vec![[0.0; 2]; self.channels];
-        for part in parts {
-            for (total, [first, second]) in totals.iter_mut().zip(part) {
-                *total = [total[0] + first, total[1] + second];
-            }
-        }
-        totals
+        add_up(self.channels, &parts)
     }
 
     /// Adds the sums to those of their channels, and sets them to 0.
