@@ -88,3 +88,9 @@ pub fn in_precision<R>(precision: Precision, work: impl FnOnce(&Cpu) -> R) -> R 
 fn precision() -> Precision {
     PRECISION.get()
 }
+
+/// A buffer's first values, after it has grown to as many.
+fn sized<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
+    buffer.resize(buffer.len().max(len), T::default());
+    &mut buffer[..len]
+}

@@ -23,10 +23,7 @@ pub(super) fn normalize(
     source: Source<'_>,
     y: &mut [MaybeUninit<f32>],
 ) -> Vec<Moments> {
-    let moments = match source {
-        Source::Batch(_) => moments(layout, op.x),
-        Source::Given(moments) => moments.to_vec(),
-    };
+    let moments = source.moments_or(|| moments(layout, op.x));
     let terms: Vec<Terms> = moments.iter().enumerate().map(|(c, moments)| op.terms(c, moments)).collect();
     y.par_chunks_mut(layout.part()).enumerate().for_each(|(part, y)| {
         vectorized(

@@ -279,6 +279,15 @@ pub(super) enum Source<'a> {
     Given(&'a [Moments]),
 }
 
+impl Source<'_> {
+    pub(super) fn moments_or(self, of_batch: impl FnOnce() -> Vec<Moments>) -> Vec<Moments> {
+        match self {
+            Source::Batch(_) => of_batch(),
+            Source::Given(moments) => moments.to_vec(),
+        }
+    }
+}
+
 /// `y = max((x - mean) factor + shift + residual, floor)`.
 pub(super) struct Forward<'a> {
     pub(super) x: &'a [f32],

@@ -243,10 +243,7 @@ pub(in super::super) fn normalize(
     source: Source<'_>,
     y: &mut [MaybeUninit<f32>],
 ) -> Vec<Moments> {
-    let moments = match source {
-        Source::Batch(_) => moments(layout, op.x),
-        Source::Given(moments) => moments.to_vec(),
-    };
+    let moments = source.moments_or(|| moments(layout, op.x));
     let lanes = Lanes::new(layout, |c| {
         let Terms { mean, factor, shift } = op.terms(c, &moments[c]);
         [mean, factor, shift]

@@ -41,12 +41,6 @@ fn pair(first: u16, second: u16) -> u32 {
     u32::from(first) | u32::from(second) << 16
 }
 
-/// A buffer's first values, after it has grown to as many.
-fn sized<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
-    buffer.resize(buffer.len().max(len), T::default());
-    &mut buffer[..len]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

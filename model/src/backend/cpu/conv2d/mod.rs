@@ -18,6 +18,9 @@ use crate::backend::{Conv2dGeometry, Conv2dGradients, Conv2dKernel};
 
 mod frame;
 
+mod residues;
+pub(super) use residues::Residues;
+
 mod correlation;
 use correlation::Correlation;
 

@@ -6,12 +6,12 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::super::pair;
 use super::super::tiles::{Left, SIDE, STEP, TILE, Tiles, multiply};
-use super::super::{pair, sized};
 use super::pixel;
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::transpose::transpose;
-use crate::backend::cpu::vectorized;
+use crate::backend::cpu::{sized, vectorized};
 
 /// Padded pixels that are summed in one go, where one image has fewer, and halves of them in all channels, at most.
 const PIXELS: usize = 1024;

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
-use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::Residues;
 use super::frame::Layout;
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::matrix::Store;
@@ -72,19 +72,15 @@ impl<'w> Correlation<'w> {
     /// have taps, and a convolution, of their own.
     pub(super) fn backward(g: &Conv2dGeometry, weight: &[f32]) -> Self {
         let (size, stride, pad) = (g.in_size, g.stride, g.pad);
-        let reach = g.kernel.div_ceil(stride) - 1;
-        let count = |residue: usize| g.kernel.saturating_sub(residue).div_ceil(stride);
-        // Rows `m` of windows give input rows `stride m + residue - pad`.
-        let windows = |residue: usize| -> Range<usize> {
-            let end = (size + pad).saturating_sub(residue).div_ceil(stride);
-            pad.saturating_sub(residue).div_ceil(stride).min(end)..end
-        };
+        let residues = Residues::of(g);
+        let reach = residues.reach();
         let product = |a: usize, b: usize| {
-            let (top, left) = (windows(a), windows(b));
+            let (top, left) = (residues.windows(a), residues.windows(b));
+            let [rows, columns] = [a, b].map(|residue| residues.taps(residue));
             let at = |window: usize, residue: usize| stride * window + residue - pad;
             Product {
-                weight: Cow::Owned(transposed(g, weight, (a, count(a)), (b, count(b)))),
-                taps: taps(g.out_channels, count(a), count(b), |c, j, i| {
+                weight: Cow::Owned(transposed(g, weight, (a, rows), (b, columns))),
+                taps: taps(g.out_channels, rows, columns, |c, j, i| {
                     [c, top.start + reach - j, left.start + reach - i]
                 }),
                 rows: top.len(),
@@ -93,10 +89,7 @@ impl<'w> Correlation<'w> {
                 step: stride,
             }
         };
-        let residues: Vec<usize> =
-            (0..stride).filter(|residue| count(*residue) > 0 && !windows(*residue).is_empty()).collect();
-        let products: Vec<Product<'_>> =
-            residues.iter().flat_map(|a| residues.iter().map(|b| product(*a, *b))).collect();
+        let products: Vec<Product<'_>> = residues.pairs().map(|[a, b]| product(a, b)).collect();
         let shifts = || products.iter().flat_map(|product| product.taps.iter().map(|[_, _, shift]| *shift));
         let (first, last) = (shifts().min().unwrap_or(0), shifts().max().unwrap_or(0));
         Self {
@@ -104,7 +97,7 @@ impl<'w> Correlation<'w> {
             target: [g.in_channels, size, size],
             before: reach,
             stride: 1,
-            rows: residues.iter().map(|residue| windows(*residue).end).max().unwrap_or(0) + reach,
+            rows: residues.used().map(|residue| residues.windows(residue).end).max().unwrap_or(0) + reach,
             shifts: (first, last - first + 1),
             columns: products.iter().map(|product| product.columns).max().unwrap_or(0),
             products,

@@ -10,13 +10,13 @@ use super::blocks::{Block, PLACES, Places};
 use super::filters::{Filters, PANEL};
 use super::images::transform_back;
 use super::patches::{PaddedRows, transform_images};
+use super::suits;
 use super::transforms::{outputs, patch};
-use super::{sized, suits};
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::matrix::Store;
 use crate::backend::cpu::tensor_view::{as_uninit, put_values};
 use crate::backend::cpu::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply_onto};
-use crate::backend::cpu::vectorized;
+use crate::backend::cpu::{sized, vectorized};
 
 /// Channels that are summed in one chain: with longer ones their rounding, which the transforms back magnify, is most of
 /// the error.

@@ -30,9 +30,3 @@ const MIN_CHANNELS: usize = 16;
 fn suits(g: &Conv2dGeometry) -> bool {
     (g.kernel, g.stride, g.pad) == (3, 1, 1) && g.in_channels.min(g.out_channels) >= MIN_CHANNELS
 }
-
-/// A buffer's first values, after it has grown to as many.
-fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    buffer.resize(buffer.len().max(len), 0.0);
-    &mut buffer[..len]
-}

@@ -8,13 +8,13 @@ use rayon::prelude::*;
 
 use super::blocks::{Block, PLACES, Places, SIDE};
 use super::patches::{PaddedRows, transform_images};
+use super::suits;
 use super::transforms::{LANES, Steps, filter_gradients, output_gradients, patch, transform};
-use super::{sized, suits};
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::matrix::Store;
 use crate::backend::cpu::tensor_view::put_values;
 use crate::backend::cpu::tile::{Depth, Kernel, Rows, Sums, VECTORS, multiply};
-use crate::backend::cpu::vectorized;
+use crate::backend::cpu::{sized, vectorized};
 
 /// Outputs whose sums are made together, where the weight is too large for many partial sums.
 const OUTPUTS: usize = 64;
