@@ -33,8 +33,8 @@ impl LinearKernel for Cpu {
         let mut y = self.try_zeros_like(&(batch, Const))?;
         let (x, weight, bias, y_values) = (values(x), values(weight), bias.map(values), values_mut(&mut y));
         record("linear", shape::<IN, OUT>(batch), work::<IN, OUT>(batch), || {
-            if tiled::is_wanted() {
-                tiled::forward(IN, x, weight, bias, y_values);
+            if let Some(amx) = tiled::wanted() {
+                tiled::forward(amx, IN, x, weight, bias, y_values);
             } else {
                 forward(IN, &factors(x), &factors(weight), bias, y_values);
             }
@@ -53,24 +53,25 @@ impl LinearKernel for Cpu {
         if batch == 0 {
             return Ok(());
         }
-        let is_tiled = tiled::is_wanted();
-        let round = |values| if is_tiled { Cow::Borrowed(values) } else { factors(values) };
+        let amx = tiled::wanted();
+        let round = |values| if amx.is_some() { Cow::Borrowed(values) } else { factors(values) };
         let (x, weight, grad_y) = (round(values(x)), round(values(weight)), round(&grad_output[..]));
-        type WeightGradient = fn([usize; 3], &[f32], &[f32], &mut Vec<f32>);
-        type InputGradient = fn([usize; 3], &[f32], &[f32], &mut [f32]);
-        let (of_weight, of_input): (WeightGradient, InputGradient) = if is_tiled {
-            (tiled::add_weight_gradient, tiled::add_input_gradient)
-        } else {
-            (add_weight_gradient, add_input_gradient)
-        };
         let (shape, work) = (shape::<IN, OUT>(batch), work::<IN, OUT>(batch));
         record("linear weight gradient", shape, work, || {
             by_parts(gradients.parts, [&x, &grad_y], gradients.weight, OUT * IN, |[x, grad_y], grad| {
-                of_weight([x.len() / IN, IN, OUT], x, grad_y, grad);
+                let sizes = [x.len() / IN, IN, OUT];
+                match amx {
+                    Some(amx) => tiled::add_weight_gradient(amx, sizes, x, grad_y, grad),
+                    None => add_weight_gradient(sizes, x, grad_y, grad),
+                }
             });
         });
         record("linear input gradient", shape, work, || {
-            of_input([batch, IN, OUT], &weight, &grad_y, gradients.x);
+            let sizes = [batch, IN, OUT];
+            match amx {
+                Some(amx) => tiled::add_input_gradient(amx, sizes, &weight, &grad_y, gradients.x),
+                None => add_input_gradient(sizes, &weight, &grad_y, gradients.x),
+            }
         });
         if let Some(bias) = gradients.bias {
             by_parts(gradients.parts, [grad_output], bias, OUT, |[grad_y], grad| {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::tiles::{Left, SIDE, STEP, TILE, Tiles, multiply, with_tiles};
+use super::tiles::{Amx, Left, SIDE, STEP, TILE, Tiles, multiply};
 use super::{narrowed, pair};
 use crate::backend::cpu::matrix::{Matrix, MatrixMut, Order};
 use crate::backend::cpu::tensor_view::{put, written_or_added};
@@ -16,51 +16,45 @@ const PART_COLUMNS: usize = 8 * SIDE;
 /// Rows of a part of the work.
 const PART_ROWS: usize = 4 * SIDE;
 
-/// Whether this thread's precision is bf16 and there is an engine of tiles.
-pub(in super::super) fn is_wanted() -> bool {
-    precision() == Precision::Bf16 && with_tiles!(_kernel => ()).is_some()
+/// AMX, if this thread's precision is bf16 and the machine has it.
+pub(in super::super) fn wanted() -> Option<Amx> {
+    Amx::detect().filter(|_| precision() == Precision::Bf16)
 }
 
 // Functions without type parameters, so that the kernels are compiled once, in this crate.
 
 /// `y = x W^T + b`, row after row.
-///
-/// # Panics
-/// If there is no engine of tiles.
 pub(in super::super) fn forward(
+    amx: Amx,
     inputs: usize,
     x: &[f32],
     weight: &[f32],
     bias: Option<&[f32]>,
     y: &mut [f32],
 ) {
-    with_tiles!(kernel => product(kernel, inputs, x, weight, bias, y)).expect("an engine of tiles");
+    product(amx, inputs, x, weight, bias, y);
 }
 
 /// `dW += dy^T x`, or makes it.
-///
-/// # Panics
-/// As [`forward`].
 pub(in super::super) fn add_weight_gradient(
+    amx: Amx,
     sizes: [usize; 3],
     x: &[f32],
     grad_y: &[f32],
     grad: &mut Vec<f32>,
 ) {
-    with_tiles!(kernel => weight_gradient(kernel, sizes, x, grad_y, grad)).expect("an engine of tiles");
+    weight_gradient(amx, sizes, x, grad_y, grad);
 }
 
 /// `dx += dy W`.
-///
-/// # Panics
-/// As [`forward`].
 pub(in super::super) fn add_input_gradient(
+    amx: Amx,
     sizes: [usize; 3],
     weight: &[f32],
     grad_y: &[f32],
     grad_x: &mut [f32],
 ) {
-    with_tiles!(kernel => input_gradient(kernel, sizes, weight, grad_y, grad_x)).expect("an engine of tiles");
+    input_gradient(amx, sizes, weight, grad_y, grad_x);
 }
 
 fn product<K: Tiles>(

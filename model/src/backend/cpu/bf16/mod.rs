@@ -7,8 +7,9 @@
 use bytemuck::cast_slice;
 
 mod tiles;
+pub(super) use tiles::Amx;
 #[cfg(target_arch = "x86_64")]
-pub(super) use tiles::{Amx, is_permitted};
+pub(super) use tiles::is_permitted;
 
 pub(super) mod linear;
 

@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 
 use dfdx::prelude::*;
 
-use super::bf16::conv2d as tiled;
+use super::bf16::{Amx, conv2d as tiled};
 use super::by_parts;
 use super::planes::Planes;
 use super::profile::{Work, record};
@@ -45,10 +45,10 @@ impl Conv2dKernel for Cpu {
             (Planes::of(x.shape(), geometry.in_channels), Planes::of(&output, geometry.out_channels));
         let (x, weight) = (values(x), values(weight));
         let (shape, work) = described(geometry, x.len() / planes.image_words());
-        if planes.are_bf16() && tiled::is_possible() {
+        if let Some(amx) = Amx::detect().filter(|_| planes.are_bf16()) {
             // SAFETY: as below.
             return record("conv2d", shape, work, || unsafe {
-                written(self, output, |y| tiled::convolve(geometry, x, weight, y))
+                written(self, output, |y| tiled::convolve(amx, geometry, x, weight, y))
             });
         }
         let (x, weight) = (planes.read(x), planes.weight(weight));
@@ -69,27 +69,30 @@ impl Conv2dKernel for Cpu {
         let planes = Planes::of(x.shape(), geometry.in_channels);
         let (x, weight, len) = (values(x), values(weight), geometry.weight_len());
         let (shape, work) = described(geometry, x.len() / planes.image_words());
-        let by_parts =
-            |inputs: [&[f32]; 2], gradient, add: fn(&Conv2dGeometry, &[f32], &[f32], &mut [f32])| {
-                record("conv2d weight gradient", &shape, work, || {
-                    by_parts(gradients.parts, inputs, gradient, len, |[x, grad_output], grad| {
-                        grad.resize(len, 0.0);
-                        add(geometry, x, grad_output, grad);
-                    });
+        let amx = Amx::detect().filter(|_| planes.are_bf16());
+        let add_weight_gradient = |inputs: [&[f32]; 2], gradient| {
+            record("conv2d weight gradient", &shape, work, || {
+                by_parts(gradients.parts, inputs, gradient, len, |[x, grad_output], grad| {
+                    grad.resize(len, 0.0);
+                    match amx {
+                        Some(amx) => tiled::add_weight_gradient(amx, geometry, x, grad_output, grad),
+                        None => add_weight_gradient(geometry, x, grad_output, grad),
+                    }
                 });
-            };
-        if planes.are_bf16() && tiled::is_possible() {
-            by_parts([x, grad_output], gradients.weight, tiled::add_weight_gradient);
+            });
+        };
+        if let Some(amx) = amx {
+            add_weight_gradient([x, grad_output], gradients.weight);
             if let Some(grad_x) = gradients.input {
                 record("conv2d input gradient", shape, work, || {
-                    tiled::add_input_gradient(geometry, weight, grad_output, grad_x);
+                    tiled::add_input_gradient(amx, geometry, weight, grad_output, grad_x);
                 });
             }
             return Ok(());
         }
         let grad_output = planes.resized(geometry.out_channels, geometry.out_size).read(grad_output);
         let (x, weight) = (planes.read(x), planes.weight(weight));
-        by_parts([&x, &grad_output], gradients.weight, add_weight_gradient);
+        add_weight_gradient([&x, &grad_output], gradients.weight);
         if let Some(grad_x) = gradients.input {
             record("conv2d input gradient", shape, work, || {
                 planes.change(grad_x, |grad_x| add_input_gradient(geometry, &weight, &grad_output, grad_x));

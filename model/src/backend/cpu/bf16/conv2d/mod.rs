@@ -4,7 +4,7 @@
 use std::mem::MaybeUninit;
 
 use super::halves;
-use super::tiles::{Tiles, with_tiles};
+use super::tiles::{Amx, Tiles};
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::matrix::Store;
 use crate::backend::cpu::tensor_view::as_uninit;
@@ -15,50 +15,42 @@ use correlation::Correlation;
 mod weight_gradient;
 use weight_gradient::weight_gradient;
 
-/// Whether there is an engine of tiles.
-pub(in super::super) fn is_possible() -> bool {
-    with_tiles!(_kernel => ()).is_some()
-}
-
 // Functions without type parameters, so that the kernels are compiled once, in this crate.
 
 /// `y = w * x`.
-///
-/// # Panics
-/// If there is no engine of tiles.
-pub(in super::super) fn convolve(g: &Conv2dGeometry, x: &[f32], weight: &[f32], y: &mut [MaybeUninit<f32>]) {
+pub(in super::super) fn convolve(
+    amx: Amx,
+    g: &Conv2dGeometry,
+    x: &[f32],
+    weight: &[f32],
+    y: &mut [MaybeUninit<f32>],
+) {
     // SAFETY: a word is two halves, with any bits.
     let y = unsafe { std::slice::from_raw_parts_mut(y.as_mut_ptr().cast(), 2 * y.len()) };
-    with_tiles!(kernel => forward(kernel, g, halves(x), weight, y)).expect("an engine of tiles")
+    forward(amx, g, halves(x), weight, y);
 }
 
 /// `dx += w^T * dy`.
-///
-/// # Panics
-/// As [`convolve`].
 pub(in super::super) fn add_input_gradient(
+    amx: Amx,
     g: &Conv2dGeometry,
     weight: &[f32],
     grad_y: &[f32],
     grad_x: &mut [f32],
 ) {
     let grad_x = bytemuck::cast_slice_mut(grad_x);
-    with_tiles!(kernel => input_gradient(kernel, g, weight, halves(grad_y), grad_x))
-        .expect("an engine of tiles");
+    input_gradient(amx, g, weight, halves(grad_y), grad_x);
 }
 
 /// `dw += dy x`.
-///
-/// # Panics
-/// As [`convolve`].
 pub(in super::super) fn add_weight_gradient(
+    amx: Amx,
     g: &Conv2dGeometry,
     x: &[f32],
     grad_y: &[f32],
     grad_weight: &mut [f32],
 ) {
-    with_tiles!(kernel => weight_gradient(kernel, g, halves(x), halves(grad_y), grad_weight))
-        .expect("an engine of tiles");
+    weight_gradient(amx, g, halves(x), halves(grad_y), grad_weight);
 }
 
 fn forward<K: Tiles>(kernel: K, g: &Conv2dGeometry, x: &[u16], weight: &[f32], y: &mut [MaybeUninit<u16>]) {

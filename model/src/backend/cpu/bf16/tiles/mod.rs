@@ -8,6 +8,11 @@ mod amx;
 #[cfg(target_arch = "x86_64")]
 pub(in super::super) use amx::{Amx, is_permitted};
 
+#[cfg(not(target_arch = "x86_64"))]
+mod absent;
+#[cfg(not(target_arch = "x86_64"))]
+pub(in super::super) use absent::Amx;
+
 #[cfg(test)]
 mod emulated;
 #[cfg(test)]
@@ -99,21 +104,6 @@ pub(super) fn multiply<K: Tiles>(
     });
 }
 
-/// Evaluates `Some($body)` with `$kernel` bound to AMX, or `None` if it is not to be used.
-macro_rules! with_tiles {
-    ($kernel:ident => $body:expr) => {{
-        #[cfg(target_arch = "x86_64")]
-        {
-            $crate::backend::cpu::bf16::Amx::detect().map(|$kernel| $body)
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        {
-            None::<()>
-        }
-    }};
-}
-pub(in super::super) use with_tiles;
-
 #[cfg(test)]
 mod tests {
     use super::super::{narrowed, widened};
@@ -166,13 +156,11 @@ mod tests {
     fn both_engines_give_the_same_bits() {
         for (panels, tiles) in [(1, 1), (1, 6), (2, 1), (2, 4), (3, 5)] {
             let expected = sums(Emulated, panels, tiles);
-            #[cfg(target_arch = "x86_64")]
             if let Some(amx) = Amx::detect() {
                 assert!(sums(amx, panels, tiles) == expected, "{panels} panels, {tiles} tiles");
             } else {
                 eprintln!("AMX is not compared: this machine has none");
             }
-            let _ = expected;
         }
     }
 
