@@ -1,6 +1,6 @@
-//! `SIMSIAM_INSTRUCTIONS`: keeps the kernels of model and pipeline to a part of the processor's instructions. Losses, weights
-//! and views are the same bits with each, but for AMX, which only bf16 uses; it is there to show that, and to look for a fault
-//! of one of them.
+//! `SIMSIAM_INSTRUCTIONS`: keeps the kernels of model and pipeline to a part of the processor's instructions. It is there to look for a
+//! fault of one of them, and to show that losses, weights and views are the same bits with each, except in bf16 with `avx512bf16` and
+//! `amx`.
 
 use std::ffi::OsStr;
 
@@ -19,10 +19,15 @@ struct Set {
     pipeline: pipeline::Instructions,
 }
 
-static SETS: [Set; 4] = [
+static SETS: [Set; 5] = [
     Set { name: "scalar", model: cpu::Instructions::Scalar, pipeline: pipeline::Instructions::Plain },
     Set { name: "avx2", model: cpu::Instructions::Avx2, pipeline: pipeline::Instructions::Avx2 },
     Set { name: "avx512", model: cpu::Instructions::Avx512, pipeline: pipeline::Instructions::Avx512 },
+    Set {
+        name: "avx512bf16",
+        model: cpu::Instructions::Avx512Bf16,
+        pipeline: pipeline::Instructions::Avx512,
+    },
     Set { name: "amx", model: cpu::Instructions::Amx, pipeline: pipeline::Instructions::Avx512 },
 ];
 
@@ -62,7 +67,9 @@ fn of(instructions: cpu::Instructions) -> &'static Set {
 fn find(name: &OsStr) -> Result<&'static Set, InputError> {
     let shown = name.display();
     let Some(set) = SETS.iter().find(|set| name == set.name) else {
-        return Err(InputError::new(format!("{VARIABLE}={shown}: must be scalar, avx2, avx512 or amx")));
+        return Err(InputError::new(format!(
+            "{VARIABLE}={shown}: must be scalar, avx2, avx512, avx512bf16 or amx"
+        )));
     };
     let best = best();
     if set.model > best.model {
@@ -80,7 +87,10 @@ mod tests {
         assert_eq!(find(OsStr::new("scalar")).unwrap().model, cpu::Instructions::Scalar);
         for name in ["sse2", "AVX2", ""] {
             let error = find(OsStr::new(name)).err().unwrap().to_string();
-            assert_eq!(error, format!("SIMSIAM_INSTRUCTIONS={name}: must be scalar, avx2, avx512 or amx"));
+            assert_eq!(
+                error,
+                format!("SIMSIAM_INSTRUCTIONS={name}: must be scalar, avx2, avx512, avx512bf16 or amx")
+            );
         }
         let best = cpu::Instructions::detected();
         for set in &SETS {

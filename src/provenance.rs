@@ -29,7 +29,7 @@ pub struct Provenance {
     pub target: String,
     /// The processor's name; `unknown` where the system does not say.
     pub processor: String,
-    /// Which of its instructions the kernels use: `scalar`, `avx2`, `avx512` or `amx`.
+    /// Which of its instructions the kernels use: `scalar`, `avx2`, `avx512`, `avx512bf16` or `amx`.
     pub instructions: String,
     /// Cores that the process may use: its share, of several on its machine.
     pub cores: usize,

@@ -43,27 +43,28 @@ fn every_instruction_set_trains_to_the_same_bits() {
             assert!(found.1 == expected.1, "{name}: weights with {set:?}");
         }
     }
-    if let Some(losses) = with_amx() {
-        let (_, in_bf16) = &expected.unwrap()[MethodName::ALL.len()];
+    let (_, (in_bf16, _)) = &expected.unwrap()[MethodName::ALL.len()];
+    for set in [Instructions::Avx512Bf16, Instructions::Amx] {
+        let Some(losses) = with_products_in_bf16(set) else { continue };
         let close = |(a, b): (&f64, &f64)| (a - b).abs() < 0.02 * b.abs().max(1.0);
-        assert!(losses.iter().zip(&in_bf16.0).all(close), "{losses:?} with AMX, {:?} without", in_bf16.0);
+        assert!(losses.iter().zip(in_bf16).all(close), "{losses:?} with {set:?}, {in_bf16:?} without");
     }
 }
 
-/// In bf16, AMX sums in an order of its own: the same bits for any number of threads, but not those of the others.
-fn with_amx() -> Option<Vec<f64>> {
-    if Instructions::detected() < Instructions::Amx {
-        eprintln!("AMX is not compared: this machine does not have it");
+/// Instructions for bf16 sum in an order of their own: the same bits for any number of threads, but not those of the others.
+fn with_products_in_bf16(set: Instructions) -> Option<Vec<f64>> {
+    if Instructions::detected() < set {
+        eprintln!("{set:?} is not compared: this processor does not have it");
         return None;
     }
-    Instructions::Amx.limit();
+    set.limit();
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| in_precision(Precision::Bf16, |_| trained(MethodName::SimSiam)))
     };
     let (one, three) = (run(1), run(3));
-    assert_eq!(one.0, three.0, "losses of one and of three threads with AMX");
-    assert!(one.1 == three.1, "weights of one and of three threads with AMX");
+    assert_eq!(one.0, three.0, "losses of one and of three threads with {set:?}");
+    assert!(one.1 == three.1, "weights of one and of three threads with {set:?}");
     Some(one.0)
 }
 

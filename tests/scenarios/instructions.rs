@@ -13,7 +13,8 @@ fn a_set_that_the_processor_has_is_used_and_any_other_is_refused() {
     assert!(succeed(&mut inspect("scalar")).contains("50"));
     for set in ["sse", "AVX2", ""] {
         let printed = refused(&mut inspect(set));
-        let expected = format!("error: SIMSIAM_INSTRUCTIONS={set}: must be scalar, avx2, avx512 or amx");
+        let expected =
+            format!("error: SIMSIAM_INSTRUCTIONS={set}: must be scalar, avx2, avx512, avx512bf16 or amx");
         assert!(printed.contains(&expected), "{printed}");
     }
 }

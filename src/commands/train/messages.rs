@@ -115,13 +115,15 @@ pub(super) fn new_schedule(config: &TrainConfig, before: u64, step: u64, steps_p
 
 /// Who asks for bf16 on a processor without AMX may expect it to be faster.
 pub(super) fn say_what_bf16_gains(config: &TrainConfig, console: &Console) {
-    if (config.device, config.precision) == (Device::Cpu, Some(Precision::Bf16))
-        && instructions::in_use() != "amx"
-    {
-        console.line(format_args!(
-            "# --precision bf16 saves memory on this processor, not time: AMX is not available"
-        ));
+    if (config.device, config.precision) != (Device::Cpu, Some(Precision::Bf16)) {
+        return;
     }
+    let gains = match instructions::in_use() {
+        "amx" => return,
+        "avx512bf16" => "memory on this processor, and little time",
+        _ => "memory on this processor, not time",
+    };
+    console.line(format_args!("# --precision bf16 saves {gains}: AMX is not available"));
 }
 
 /// A step that does not fit ends the program without a word.

@@ -1,5 +1,6 @@
-//! Limits the instruction set of the kernels. Results have the same bits with each; the limit serves comparisons.
+//! Limits the instruction set of the kernels. In single precision, results have the same bits with each; the limit serves comparisons.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The instruction sets that kernels are written for, in ascending order.
@@ -12,6 +13,8 @@ pub enum Instructions {
     Avx2,
     /// AVX-512.
     Avx512,
+    /// AVX-512, and its dot products (`VDPBF16PS`) for products in bf16.
+    Avx512Bf16,
     /// AVX-512, and AMX for products in bf16.
     Amx,
 }
@@ -21,12 +24,16 @@ static MOST: AtomicU8 = AtomicU8::new(Instructions::Amx as u8);
 impl Instructions {
     /// The best set that this processor has.
     pub fn detected() -> Self {
+        static DETECTED: OnceLock<Instructions> = OnceLock::new();
+        // Asking the processor takes long on a virtual machine.
+        *DETECTED.get_or_init(Self::detect)
+    }
+
+    fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            if super::bf16::is_permitted() {
-                return Self::Amx;
-            }
-            return if is_x86_feature_detected!("avx512f") { Self::Avx512 } else { Self::Avx2 };
+            let in_f32 = if is_x86_feature_detected!("avx512f") { Self::Avx512 } else { Self::Avx2 };
+            return super::bf16::Engine::best_instructions().unwrap_or(in_f32);
         }
         Self::Scalar
     }

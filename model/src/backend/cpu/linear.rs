@@ -33,8 +33,8 @@ impl LinearKernel for Cpu {
         let mut y = self.try_zeros_like(&(batch, Const))?;
         let (x, weight, bias, y_values) = (values(x), values(weight), bias.map(values), values_mut(&mut y));
         record("linear", shape::<IN, OUT>(batch), work::<IN, OUT>(batch), || {
-            if let Some(amx) = tiled::wanted() {
-                tiled::forward(amx, IN, x, weight, bias, y_values);
+            if let Some(engine) = tiled::engine() {
+                tiled::forward(engine, IN, x, weight, bias, y_values);
             } else {
                 forward(IN, &factors(x), &factors(weight), bias, y_values);
             }
@@ -53,23 +53,23 @@ impl LinearKernel for Cpu {
         if batch == 0 {
             return Ok(());
         }
-        let amx = tiled::wanted();
-        let round = |values| if amx.is_some() { Cow::Borrowed(values) } else { factors(values) };
+        let engine = tiled::engine();
+        let round = |values| if engine.is_some() { Cow::Borrowed(values) } else { factors(values) };
         let (x, weight, grad_y) = (round(values(x)), round(values(weight)), round(&grad_output[..]));
         let (shape, work) = (shape::<IN, OUT>(batch), work::<IN, OUT>(batch));
         record("linear weight gradient", shape, work, || {
             by_parts(gradients.parts, [&x, &grad_y], gradients.weight, OUT * IN, |[x, grad_y], grad| {
                 let sizes = [x.len() / IN, IN, OUT];
-                match amx {
-                    Some(amx) => tiled::add_weight_gradient(amx, sizes, x, grad_y, grad),
+                match engine {
+                    Some(engine) => tiled::add_weight_gradient(engine, sizes, x, grad_y, grad),
                     None => add_weight_gradient(sizes, x, grad_y, grad),
                 }
             });
         });
         record("linear input gradient", shape, work, || {
             let sizes = [batch, IN, OUT];
-            match amx {
-                Some(amx) => tiled::add_input_gradient(amx, sizes, &weight, &grad_y, gradients.x),
+            match engine {
+                Some(engine) => tiled::add_input_gradient(engine, sizes, &weight, &grad_y, gradients.x),
                 None => add_input_gradient(sizes, &weight, &grad_y, gradients.x),
             }
         });

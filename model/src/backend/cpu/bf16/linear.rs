@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::tiles::{Amx, Left, SIDE, STEP, TILE, Tiles, multiply};
+use super::tiles::{Engine, Left, SIDE, STEP, TILE, multiply};
 use super::{narrowed, pair};
 use crate::backend::cpu::matrix::{Matrix, MatrixMut, Order};
 use crate::backend::cpu::tensor_view::{put, written_or_added};
@@ -16,49 +16,14 @@ const PART_COLUMNS: usize = 8 * SIDE;
 /// Rows of a part of the work.
 const PART_ROWS: usize = 4 * SIDE;
 
-/// AMX, if this thread's precision is bf16 and the machine has it.
-pub(in super::super) fn wanted() -> Option<Amx> {
-    Amx::detect().filter(|_| precision() == Precision::Bf16)
+/// What multiplies, if this thread's precision is bf16 and the machine has it.
+pub(in super::super) fn engine() -> Option<Engine> {
+    Engine::detect().filter(|_| precision() == Precision::Bf16)
 }
-
-// Functions without type parameters, so that the kernels are compiled once, in this crate.
 
 /// `y = x W^T + b`, row after row.
 pub(in super::super) fn forward(
-    amx: Amx,
-    inputs: usize,
-    x: &[f32],
-    weight: &[f32],
-    bias: Option<&[f32]>,
-    y: &mut [f32],
-) {
-    product(amx, inputs, x, weight, bias, y);
-}
-
-/// `dW += dy^T x`, or makes it.
-pub(in super::super) fn add_weight_gradient(
-    amx: Amx,
-    sizes: [usize; 3],
-    x: &[f32],
-    grad_y: &[f32],
-    grad: &mut Vec<f32>,
-) {
-    weight_gradient(amx, sizes, x, grad_y, grad);
-}
-
-/// `dx += dy W`.
-pub(in super::super) fn add_input_gradient(
-    amx: Amx,
-    sizes: [usize; 3],
-    weight: &[f32],
-    grad_y: &[f32],
-    grad_x: &mut [f32],
-) {
-    input_gradient(amx, sizes, weight, grad_y, grad_x);
-}
-
-fn product<K: Tiles>(
-    kernel: K,
+    engine: Engine,
     inputs: usize,
     x: &[f32],
     weight: &[f32],
@@ -67,7 +32,7 @@ fn product<K: Tiles>(
 ) {
     let (x, weight) = (Matrix::of_rows(x, inputs), Matrix::of_rows(weight, inputs).t());
     let parts = MatrixMut::new(y, x.rows, weight.cols, weight.cols).split_columns(PART_COLUMNS);
-    multiply_columns(kernel, &Rows::new(x), weight, parts, |part, y, row, column, sums| {
+    multiply_columns(engine, &Rows::new(x), weight, parts, |part, y, row, column, sums| {
         let y = y.row_mut(row, column..column + sums.len());
         y.copy_from_slice(sums);
         if let Some(bias) = bias {
@@ -77,8 +42,9 @@ fn product<K: Tiles>(
     });
 }
 
-fn weight_gradient<K: Tiles>(
-    kernel: K,
+/// `dW += dy^T x`, or makes it.
+pub(in super::super) fn add_weight_gradient(
+    engine: Engine,
     [batch, inputs, outputs]: [usize; 3],
     x: &[f32],
     grad_y: &[f32],
@@ -101,7 +67,7 @@ fn weight_gradient<K: Tiles>(
                 grad.par_chunks_mut(PART_ROWS * inputs).zip(grad_y.starts.par_chunks(PART_ROWS / SIDE));
             parts.for_each(|(grad, starts)| {
                 let left = Left { starts, ..grad_y.left() };
-                multiply(kernel, &left, &panels, |tile, column, sums| {
+                multiply(engine, &left, &panels, |tile, column, sums| {
                     let (width, rows) = (sums.len() / SIDE, grad.len() / inputs - tile * SIDE);
                     for (r, sums) in sums.chunks_exact(width).take(rows).enumerate() {
                         let sums = &sums[..width.min(inputs - column)];
@@ -113,8 +79,9 @@ fn weight_gradient<K: Tiles>(
     }
 }
 
-fn input_gradient<K: Tiles>(
-    kernel: K,
+/// `dx += dy W`.
+pub(in super::super) fn add_input_gradient(
+    engine: Engine,
     [batch, inputs, outputs]: [usize; 3],
     weight: &[f32],
     grad_y: &[f32],
@@ -123,7 +90,7 @@ fn input_gradient<K: Tiles>(
     let grad_y = Rows::new(Matrix::new(grad_y, batch, outputs, outputs));
     let weight = Matrix::new(weight, outputs, inputs, inputs);
     let parts = MatrixMut::new(grad_x, batch, inputs, inputs).split_columns(PART_COLUMNS);
-    multiply_columns(kernel, &grad_y, weight, parts, |_, grad, row, column, sums| {
+    multiply_columns(engine, &grad_y, weight, parts, |_, grad, row, column, sums| {
         let to = grad.row_mut(row, column..column + sums.len()).iter_mut();
         to.zip(sums).for_each(|(to, sum)| *to += sum);
     });
@@ -178,8 +145,8 @@ impl Rows {
 
 /// `a b`, some columns to each part. `put` gets a part's number and itself, and a row, the first of some columns in the part,
 /// and their values.
-fn multiply_columns<K: Tiles, T: Send>(
-    kernel: K,
+fn multiply_columns<T: Send>(
+    engine: Engine,
     a: &Rows,
     b: Matrix<'_>,
     parts: Vec<T>,
@@ -194,7 +161,7 @@ fn multiply_columns<K: Tiles, T: Send>(
             #[inline(always)]
             || pack(b, columns.clone(), &mut panels, panel),
         );
-        multiply(kernel, &left, &panels, |tile, column, sums| {
+        multiply(engine, &left, &panels, |tile, column, sums| {
             let width = sums.len() / SIDE;
             for (r, sums) in sums.chunks_exact(width).take(a.rows - tile * SIDE).enumerate() {
                 put(part, &mut to, tile * SIDE + r, column, &sums[..width.min(columns.len() - column)]);
@@ -261,7 +228,7 @@ fn round(from: &[f32], to: &mut [u16]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tiles::Emulated;
+    use super::super::tiles::Order;
     use super::super::widened;
     use super::*;
 
@@ -288,13 +255,16 @@ mod tests {
 
     #[test]
     fn all_three_products_agree_with_their_definition() {
-        for sizes in [[1, 1, 1], [5, 33, 70], [16, 32, 64], [19, 40, 129], [40, 70, 17]] {
-            let [batch, inputs, outputs] = sizes;
+        let sizes = [[1, 1, 1], [5, 33, 70], [16, 32, 64], [19, 40, 129], [40, 70, 17]];
+        for (sizes, order) in
+            sizes.into_iter().flat_map(|sizes| [(sizes, Order::Amx), (sizes, Order::DotProducts)])
+        {
+            let ([batch, inputs, outputs], engine) = (sizes, Engine::Loops(order));
             let (x, w, dy) =
                 (noise(1, batch * inputs), noise(2, outputs * inputs), noise(3, batch * outputs));
             let (bias, before) = (noise(4, outputs), noise(5, outputs * inputs));
             let mut y = vec![f32::NAN; batch * outputs];
-            product(Emulated, inputs, &x, &w, Some(&bias), &mut y);
+            forward(engine, inputs, &x, &w, Some(&bias), &mut y);
             let expected =
                 definition([batch, outputs, inputs], |i, k| x[i * inputs + k], |k, j| w[j * inputs + k]);
             let biased = expected.iter().enumerate().map(|(i, sum)| sum + f64::from(bias[i % outputs]));
@@ -304,14 +274,14 @@ mod tests {
                 definition([outputs, inputs, batch], |i, k| dy[k * outputs + i], |k, j| x[k * inputs + j]);
             for mut grad in [Vec::new(), before] {
                 let old = grad.clone();
-                weight_gradient(Emulated, sizes, &x, &dy, &mut grad);
+                add_weight_gradient(engine, sizes, &x, &dy, &mut grad);
                 let sums = expected.iter().enumerate();
                 let added = sums.map(|(i, sum)| sum + f64::from(old.get(i).copied().unwrap_or_default()));
                 assert_close(&grad, added, &format!("dW of {sizes:?}"));
             }
 
             let mut grad_x = x.clone();
-            input_gradient(Emulated, sizes, &w, &dy, &mut grad_x);
+            add_input_gradient(engine, sizes, &w, &dy, &mut grad_x);
             let expected =
                 definition([batch, inputs, outputs], |i, k| dy[i * outputs + k], |k, j| w[k * inputs + j]);
             let added = expected.iter().zip(&x).map(|(sum, x)| sum + f64::from(*x));

@@ -1,15 +1,13 @@
 //! Operations on bf16 as it is stored, [`Format::Bf16`](crate::backend::Format::Bf16): `batch x height x width x channels`,
 //! two bytes each, a "half".
 //!
-//! Products need [`Amx`], Intel's tiles of bf16. Without it, `planes` widens images to single precision instead, for the
-//! kernels that work in it.
+//! Products need an [`Engine`], instructions of the processor for bf16. Without one, `planes` widens images to single
+//! precision instead, for the kernels that work in it.
 
 use bytemuck::cast_slice;
 
 mod tiles;
-pub(super) use tiles::Amx;
-#[cfg(target_arch = "x86_64")]
-pub(super) use tiles::is_permitted;
+pub(super) use tiles::Engine;
 
 pub(super) mod linear;
 

@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 
 use dfdx::prelude::*;
 
-use super::bf16::{Amx, conv2d as tiled};
+use super::bf16::{Engine, conv2d as tiled};
 use super::by_parts;
 use super::planes::Planes;
 use super::profile::{Work, record};
@@ -45,10 +45,10 @@ impl Conv2dKernel for Cpu {
             (Planes::of(x.shape(), geometry.in_channels), Planes::of(&output, geometry.out_channels));
         let (x, weight) = (values(x), values(weight));
         let (shape, work) = described(geometry, x.len() / planes.image_words());
-        if let Some(amx) = Amx::detect().filter(|_| planes.are_bf16()) {
+        if let Some(engine) = Engine::detect().filter(|_| planes.are_bf16()) {
             // SAFETY: as below.
             return record("conv2d", shape, work, || unsafe {
-                written(self, output, |y| tiled::convolve(amx, geometry, x, weight, y))
+                written(self, output, |y| tiled::convolve(engine, geometry, x, weight, y))
             });
         }
         let (x, weight) = (planes.read(x), planes.weight(weight));
@@ -69,23 +69,23 @@ impl Conv2dKernel for Cpu {
         let planes = Planes::of(x.shape(), geometry.in_channels);
         let (x, weight, len) = (values(x), values(weight), geometry.weight_len());
         let (shape, work) = described(geometry, x.len() / planes.image_words());
-        let amx = Amx::detect().filter(|_| planes.are_bf16());
+        let engine = Engine::detect().filter(|_| planes.are_bf16());
         let add_weight_gradient = |inputs: [&[f32]; 2], gradient| {
             record("conv2d weight gradient", &shape, work, || {
                 by_parts(gradients.parts, inputs, gradient, len, |[x, grad_output], grad| {
                     grad.resize(len, 0.0);
-                    match amx {
-                        Some(amx) => tiled::add_weight_gradient(amx, geometry, x, grad_output, grad),
+                    match engine {
+                        Some(engine) => tiled::add_weight_gradient(engine, geometry, x, grad_output, grad),
                         None => add_weight_gradient(geometry, x, grad_output, grad),
                     }
                 });
             });
         };
-        if let Some(amx) = amx {
+        if let Some(engine) = engine {
             add_weight_gradient([x, grad_output], gradients.weight);
             if let Some(grad_x) = gradients.input {
                 record("conv2d input gradient", shape, work, || {
-                    tiled::add_input_gradient(amx, geometry, weight, grad_output, grad_x);
+                    tiled::add_input_gradient(engine, geometry, weight, grad_output, grad_x);
                 });
             }
             return Ok(());

@@ -4,7 +4,7 @@
 use std::mem::MaybeUninit;
 
 use super::halves;
-use super::tiles::{Amx, Tiles};
+use super::tiles::Engine;
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::matrix::Store;
 use crate::backend::cpu::tensor_view::as_uninit;
@@ -15,11 +15,9 @@ use correlation::Correlation;
 mod weight_gradient;
 use weight_gradient::weight_gradient;
 
-// Functions without type parameters, so that the kernels are compiled once, in this crate.
-
 /// `y = w * x`.
 pub(in super::super) fn convolve(
-    amx: Amx,
+    engine: Engine,
     g: &Conv2dGeometry,
     x: &[f32],
     weight: &[f32],
@@ -27,47 +25,41 @@ pub(in super::super) fn convolve(
 ) {
     // SAFETY: a word is two halves, with any bits.
     let y = unsafe { std::slice::from_raw_parts_mut(y.as_mut_ptr().cast(), 2 * y.len()) };
-    forward(amx, g, halves(x), weight, y);
+    forward(engine, g, halves(x), weight, y);
 }
 
 /// `dx += w^T * dy`.
 pub(in super::super) fn add_input_gradient(
-    amx: Amx,
+    engine: Engine,
     g: &Conv2dGeometry,
     weight: &[f32],
     grad_y: &[f32],
     grad_x: &mut [f32],
 ) {
     let grad_x = bytemuck::cast_slice_mut(grad_x);
-    input_gradient(amx, g, weight, halves(grad_y), grad_x);
+    input_gradient(engine, g, weight, halves(grad_y), grad_x);
 }
 
 /// `dw += dy x`.
 pub(in super::super) fn add_weight_gradient(
-    amx: Amx,
+    engine: Engine,
     g: &Conv2dGeometry,
     x: &[f32],
     grad_y: &[f32],
     grad_weight: &mut [f32],
 ) {
-    weight_gradient(amx, g, halves(x), halves(grad_y), grad_weight);
+    weight_gradient(engine, g, halves(x), halves(grad_y), grad_weight);
 }
 
-fn forward<K: Tiles>(kernel: K, g: &Conv2dGeometry, x: &[u16], weight: &[f32], y: &mut [MaybeUninit<u16>]) {
+fn forward(engine: Engine, g: &Conv2dGeometry, x: &[u16], weight: &[f32], y: &mut [MaybeUninit<u16>]) {
     // SAFETY: `Overwrite` asks nothing of `y`.
-    unsafe { Correlation::forward(g, weight).apply(kernel, x, Store::Overwrite, y) }
+    unsafe { Correlation::forward(g, weight).apply(engine, x, Store::Overwrite, y) }
 }
 
-fn input_gradient<K: Tiles>(
-    kernel: K,
-    g: &Conv2dGeometry,
-    weight: &[f32],
-    grad_y: &[u16],
-    grad_x: &mut [u16],
-) {
+fn input_gradient(engine: Engine, g: &Conv2dGeometry, weight: &[f32], grad_y: &[u16], grad_x: &mut [u16]) {
     let whole = Correlation::backward(g, weight);
     // SAFETY: the slice's values are initialised, and sums are written to them.
-    unsafe { whole.apply(kernel, grad_y, Store::Add, as_uninit(grad_x)) }
+    unsafe { whole.apply(engine, grad_y, Store::Add, as_uninit(grad_x)) }
 }
 
 /// Halves of a pixel.
@@ -77,7 +69,7 @@ fn pixel(channels: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tiles::Emulated;
+    use super::super::tiles::Order;
     use super::super::{narrowed, widened};
     use super::*;
 
@@ -124,13 +116,15 @@ mod tests {
                     let out_size = (in_size + 2 * pad - kernel) / stride + 1;
                     let g =
                         Conv2dGeometry { in_channels, out_channels, in_size, out_size, kernel, stride, pad };
-                    check(&g, batch);
+                    for order in [Order::Amx, Order::DotProducts] {
+                        check(Engine::Loops(order), &g, batch);
+                    }
                 }
             }
         }
     }
 
-    fn check(g: &Conv2dGeometry, batch: usize) {
+    fn check(engine: Engine, g: &Conv2dGeometry, batch: usize) {
         let (x, x_stored) = images(1, batch, g.in_size, g.in_channels);
         let (dy, dy_stored) = images(2, batch, g.out_size, g.out_channels);
         let weight = noise(3, g.weight_len());
@@ -159,19 +153,19 @@ mod tests {
         }
 
         let mut found = vec![MaybeUninit::new(u16::MAX); dy_stored.len()];
-        forward(Emulated, g, &x_stored, &weight, &mut found);
+        forward(engine, g, &x_stored, &weight, &mut found);
         // SAFETY: all were initialised.
         let found: Vec<u16> = found.iter().map(|half| unsafe { half.assume_init() }).collect();
         assert_close(values(&found, g.out_channels), &y, 1.0 / 200.0, &format!("y of {g:?}"));
 
         let mut found = noise(4, g.weight_len());
-        weight_gradient(Emulated, g, &x_stored, &dy_stored, &mut found);
+        weight_gradient(engine, g, &x_stored, &dy_stored, &mut found);
         let before = noise(4, g.weight_len());
         let added = found.iter().zip(before).map(|(found, before)| found - before);
         assert_close(added, &dw, 1e-4, &format!("dW of {g:?}"));
 
         let mut found = x_stored.clone();
-        input_gradient(Emulated, g, &weight, &dy_stored, &mut found);
+        input_gradient(engine, g, &weight, &dy_stored, &mut found);
         dx.iter_mut().zip(&x).for_each(|(dx, x)| *dx += x);
         assert_close(values(&found, g.in_channels), &dx, 1.0 / 100.0, &format!("dx of {g:?}"));
     }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::super::pair;
-use super::super::tiles::{Left, SIDE, STEP, TILE, Tiles, multiply};
+use super::super::tiles::{Engine, Left, SIDE, STEP, TILE, multiply};
 use super::pixel;
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::transpose::transpose;
@@ -25,8 +25,8 @@ const MIN_STEPS: usize = 32;
 const PART_OUTPUTS: usize = 64;
 
 /// Adds `dL/dw`, in a number of parts that the shapes give.
-pub(super) fn weight_gradient<K: Tiles>(
-    kernel: K,
+pub(super) fn weight_gradient(
+    engine: Engine,
     g: &Conv2dGeometry,
     x: &[u16],
     grad_y: &[u16],
@@ -55,7 +55,7 @@ pub(super) fn weight_gradient<K: Tiles>(
             SCRATCH.with_borrow_mut(|scratch| {
                 let group = places.images();
                 for (x, grad_y) in x.chunks(group * in_image).zip(grad_y.chunks(group * out_image)) {
-                    places.add(kernel, x, grad_y, first..first + outputs, &mut sums, scratch);
+                    places.add(engine, x, grad_y, first..first + outputs, &mut sums, scratch);
                 }
             });
             sums
@@ -107,9 +107,9 @@ impl<'a> Places<'a> {
         (PIXELS / self.plane()).min(ROW_HALVES / halves.max(1)).max(1)
     }
 
-    fn add<K: Tiles>(
+    fn add(
         &self,
-        kernel: K,
+        engine: Engine,
         x: &[u16],
         grad_y: &[u16],
         outputs: Range<usize>,
@@ -147,7 +147,7 @@ impl<'a> Places<'a> {
             taps.iter().flat_map(|tap| (0..tiles).map(|tile| start(*tap, tile * SIDE))).collect();
         let offsets: Vec<u32> = (0..steps).map(|step| (step * STEP) as u32).collect();
         let left = Left { halves: rows, starts: &starts, row, offsets: &offsets };
-        multiply(kernel, &left, panels, |tile, column, found| {
+        multiply(engine, &left, panels, |tile, column, found| {
             let (tap, input) = (tile / tiles, tile % tiles * SIDE);
             let width = found.len() / SIDE;
             for (r, found) in found.chunks_exact(width).take(g.in_channels - input).enumerate() {

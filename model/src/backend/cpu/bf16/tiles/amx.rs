@@ -2,32 +2,29 @@
 
 use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;
-use std::sync::OnceLock;
 
-use super::{Sums, Tiles};
+use super::Sums;
 use crate::backend::cpu::Instructions;
 
-/// Proof that this process may use AMX with bf16.
+/// AMX adds, for each step of depth, two chains of fused multiply-adds that begin at 0, of the even and of the odd halves; their
+/// sum is added to what the steps before gave. A value is the proof that this process may use AMX with bf16.
 #[derive(Clone, Copy)]
 pub(in super::super::super) struct Amx(());
 
 impl Amx {
     /// `None` if the machine or the kernel can't, or [`Instructions::limit`] is below.
-    pub(in super::super::super) fn detect() -> Option<Self> {
+    pub(super) fn detect() -> Option<Self> {
         Instructions::Amx.are_usable().then_some(Self(()))
     }
 }
 
 /// Whether the processor has AMX with bf16, and the kernel lets this process use it: its registers are too large to be saved
 /// for every process, so each has to ask once.
-pub(in super::super::super) fn is_permitted() -> bool {
-    static IS_PERMITTED: OnceLock<bool> = OnceLock::new();
-    *IS_PERMITTED.get_or_init(|| {
-        const BF16_AND_TILES: u32 = 1 << 22 | 1 << 24;
-        let is_there =
-            is_x86_feature_detected!("avx512f") && __cpuid_count(7, 0).edx & BF16_AND_TILES == BF16_AND_TILES;
-        is_there && cfg!(target_os = "linux") && ask_kernel()
-    })
+pub(super) fn is_permitted() -> bool {
+    const BF16_AND_TILES: u32 = 1 << 22 | 1 << 24;
+    let is_there =
+        is_x86_feature_detected!("avx512f") && __cpuid_count(7, 0).edx & BF16_AND_TILES == BF16_AND_TILES;
+    is_there && cfg!(target_os = "linux") && ask_kernel()
 }
 
 /// `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`; a kernel that does not know it, before Linux 5.16, says no.
@@ -69,8 +66,9 @@ static CONFIGURATION: Configuration = Configuration {
     rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
 };
 
-impl Tiles for Amx {
-    fn ready<R>(self, work: impl FnOnce() -> R) -> R {
+impl Amx {
+    /// As [`Engine::ready`](super::Engine::ready): the tiles are set up, and given back.
+    pub(super) fn ready<R>(self, work: impl FnOnce() -> R) -> R {
         /// Also when the work panics.
         struct Released;
         impl Drop for Released {
@@ -87,8 +85,10 @@ impl Tiles for Amx {
         work()
     }
 
+    /// # Safety
+    /// As [`Engine::sum`](super::Engine::sum).
     #[inline(always)]
-    unsafe fn sum<const M: usize, const N: usize>(
+    pub(super) unsafe fn sum<const M: usize, const N: usize>(
         self,
         left: [*const u16; M],
         row: usize,
@@ -110,7 +110,7 @@ impl Tiles for Amx {
     }
 }
 
-/// As [`Tiles::sum`].
+/// As [`Engine::sum`](super::Engine::sum).
 #[inline(never)]
 unsafe fn sum_4x1(left: [*const u16; 4], row: usize, offsets: &[u32], right: *const u32, sums: &mut Sums) {
     // SAFETY: the caller promises what is read; the results are as many as the sums.
@@ -155,7 +155,7 @@ unsafe fn sum_4x1(left: [*const u16; 4], row: usize, offsets: &[u32], right: *co
     }
 }
 
-/// As [`Tiles::sum`].
+/// As [`Engine::sum`](super::Engine::sum).
 #[inline(never)]
 unsafe fn sum_2x2(
     left: [*const u16; 2],

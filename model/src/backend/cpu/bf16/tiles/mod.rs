@@ -1,22 +1,19 @@
-//! Tiles of 16 x 16 sums in single precision of products of bf16, by AMX or by loops that give the same bits.
+//! Tiles of 16 x 16 sums in single precision of products of bf16.
 //!
 //! The left factor's rows are runs of 32 halves for each step of depth; the right factor is packed: for each step, 16 rows
 //! of 16 words, a word two halves of neighbouring depth of one column.
 
+use crate::backend::cpu::Instructions;
+
 #[cfg(target_arch = "x86_64")]
 mod amx;
 #[cfg(target_arch = "x86_64")]
-pub(in super::super) use amx::{Amx, is_permitted};
-
-#[cfg(not(target_arch = "x86_64"))]
-mod absent;
-#[cfg(not(target_arch = "x86_64"))]
-pub(in super::super) use absent::Amx;
+mod dot_products;
 
 #[cfg(test)]
-mod emulated;
+mod loops;
 #[cfg(test)]
-pub(super) use emulated::Emulated;
+pub(super) use loops::Order;
 
 /// Rows of a left tile, and columns of a right one.
 pub(super) const SIDE: usize = 16;
@@ -25,18 +22,59 @@ pub(super) const STEP: usize = 32;
 /// Words of a right tile.
 pub(super) const TILE: usize = SIDE * STEP / 2;
 
-/// An engine of tiles.
-pub(in super::super) trait Tiles: Copy + Send + Sync {
+/// What multiplies tiles. Each engine adds in an order of its own.
+#[derive(Clone, Copy)]
+pub(in super::super) enum Engine {
+    #[cfg(target_arch = "x86_64")]
+    Amx(amx::Amx),
+    #[cfg(target_arch = "x86_64")]
+    DotProducts(dot_products::DotProducts),
+    /// The same bits as an engine gives, on any machine.
+    #[cfg(test)]
+    Loops(Order),
+}
+
+impl Engine {
+    /// The fastest that this machine has and [`Instructions::limit`] allows.
+    pub(in super::super) fn detect() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        return amx::Amx::detect()
+            .map(Self::Amx)
+            .or_else(|| dot_products::DotProducts::detect().map(Self::DotProducts));
+        #[cfg(not(target_arch = "x86_64"))]
+        return None;
+    }
+
+    /// The best set of instructions of this processor that is one for products in bf16.
+    pub(in super::super) fn best_instructions() -> Option<Instructions> {
+        #[cfg(target_arch = "x86_64")]
+        if amx::is_permitted() {
+            return Some(Instructions::Amx);
+        } else if dot_products::are_fast() {
+            return Some(Instructions::Avx512Bf16);
+        }
+        None
+    }
+
     /// Calls `work` while this thread's tiles are ready.
-    fn ready<R>(self, work: impl FnOnce() -> R) -> R;
+    fn ready<R>(self, work: impl FnOnce() -> R) -> R {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx(amx) => amx.ready(work),
+            #[cfg(target_arch = "x86_64")]
+            Self::DotProducts(_) => work(),
+            #[cfg(test)]
+            Self::Loops(_) => work(),
+        }
+    }
 
     /// Overwrites the first `16 M x 16 N` sums, where `M x N` is `4 x 1` or `2 x 2`: those of left tile `m` are at
-    /// `m * 256 N`, row after row. For each step of depth, two chains of fused multiply-adds begin at 0, of the even and of
-    /// the odd halves; their sum is added to what the steps before gave.
+    /// `m * 256 N`, row after row.
     ///
     /// # Safety
     /// It is called inside of [`ready`](Self::ready). From each of `left`, at `row` halves times 0 to 15 plus each offset,
     /// [`STEP`] halves can be read; from each of `right`, [`TILE`] words for each offset.
+    #[inline(always)]
     unsafe fn sum<const M: usize, const N: usize>(
         self,
         left: [*const u16; M],
@@ -44,7 +82,19 @@ pub(in super::super) trait Tiles: Copy + Send + Sync {
         offsets: &[u32],
         right: [*const u32; N],
         sums: &mut Sums,
-    );
+    ) {
+        // SAFETY: the caller's promise is the engines'.
+        unsafe {
+            match self {
+                #[cfg(target_arch = "x86_64")]
+                Self::Amx(amx) => amx.sum(left, row, offsets, right, sums),
+                #[cfg(target_arch = "x86_64")]
+                Self::DotProducts(dot_products) => dot_products.sum(left, row, offsets, right, sums),
+                #[cfg(test)]
+                Self::Loops(order) => order.sum(left, row, offsets, right, sums),
+            }
+        }
+    }
 }
 
 /// Room for the results of four tiles.
@@ -65,8 +115,8 @@ pub(super) struct Left<'a> {
 /// # Panics
 /// If the left factor reaches beyond its halves, or the panels are not whole.
 #[inline(always)]
-pub(super) fn multiply<K: Tiles>(
-    kernel: K,
+pub(super) fn multiply(
+    engine: Engine,
     left: &Left<'_>,
     panels: &[u32],
     mut put: impl FnMut(usize, usize, &[f32]),
@@ -80,7 +130,7 @@ pub(super) fn multiply<K: Tiles>(
     // SAFETY: the farthest start, row and offset are inside of the halves, so all are; panels are whole.
     let start =
         |tile: usize| unsafe { left.halves.as_ptr().add(left.starts[tile.min(left.starts.len() - 1)]) };
-    kernel.ready(|| {
+    engine.ready(|| {
         for (i, panels) in panels.chunks(2 * panel).enumerate() {
             let (tiles, width) = if panels.len() == panel { (4, SIDE) } else { (2, 2 * SIDE) };
             for first in (0..left.starts.len()).step_by(tiles) {
@@ -89,10 +139,10 @@ pub(super) fn multiply<K: Tiles>(
                 unsafe {
                     if panels.len() == panel {
                         let starts = [start(first), start(first + 1), start(first + 2), start(first + 3)];
-                        kernel.sum(starts, left.row, left.offsets, [right], &mut sums);
+                        engine.sum(starts, left.row, left.offsets, [right], &mut sums);
                     } else {
                         let starts = [start(first), start(first + 1)];
-                        kernel.sum(starts, left.row, left.offsets, [right, right.add(panel)], &mut sums);
+                        engine.sum(starts, left.row, left.offsets, [right, right.add(panel)], &mut sums);
                     }
                 }
                 let results = sums.0.chunks_exact(SIDE * width);
@@ -117,7 +167,7 @@ mod tests {
     }
 
     /// Tiles of overlapping rows, and columns of an odd and an even number of panels.
-    fn sums<K: Tiles>(kernel: K, panels: usize, tiles: usize) -> Vec<f32> {
+    fn sums(engine: Engine, panels: usize, tiles: usize) -> Vec<f32> {
         let offsets = [0, 32, 200, 500];
         let starts: Vec<usize> = (0..tiles).map(|tile| 16 * tile).collect();
         let halves = noise(1, 16 * tiles + 15 * 48 + 532);
@@ -127,7 +177,7 @@ mod tests {
             .collect();
         let left = Left { halves: &halves, starts: &starts, row: 48, offsets: &offsets };
         let mut found = vec![f32::NAN; tiles * SIDE * panels * SIDE];
-        multiply(kernel, &left, &words, |tile, column, sums| {
+        multiply(engine, &left, &words, |tile, column, sums| {
             let width = sums.len() / SIDE;
             for (r, row) in sums.chunks_exact(width).enumerate() {
                 found[(tile * SIDE + r) * panels * SIDE + column..][..width].copy_from_slice(row);
@@ -153,13 +203,17 @@ mod tests {
     }
 
     #[test]
-    fn both_engines_give_the_same_bits() {
+    fn engines_give_the_bits_of_the_loops() {
         for (panels, tiles) in [(1, 1), (1, 6), (2, 1), (2, 4), (3, 5)] {
-            let expected = sums(Emulated, panels, tiles);
-            if let Some(amx) = Amx::detect() {
-                assert!(sums(amx, panels, tiles) == expected, "{panels} panels, {tiles} tiles");
-            } else {
-                eprintln!("AMX is not compared: this machine has none");
+            for order in [Order::Amx, Order::DotProducts] {
+                let expected = sums(Engine::Loops(order), panels, tiles);
+                match order.engine() {
+                    Some(engine) => assert!(
+                        sums(engine, panels, tiles) == expected,
+                        "{order:?}: {panels} panels, {tiles} tiles"
+                    ),
+                    None => eprintln!("{order:?} is not compared: this machine does not have it"),
+                }
             }
         }
     }
@@ -168,6 +222,6 @@ mod tests {
     #[should_panic(expected = "beyond its halves")]
     fn a_row_outside_of_the_halves_is_refused() {
         let left = Left { halves: &[0; 15 * 4 + 31], starts: &[0], row: 4, offsets: &[0] };
-        multiply(Emulated, &left, &[0; TILE], |_, _, _| {});
+        multiply(Engine::Loops(Order::Amx), &left, &[0; TILE], |_, _, _| {});
     }
 }

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::super::narrowed;
-use super::super::tiles::{SIDE, STEP, TILE, Tiles};
+use super::super::tiles::{Engine, SIDE, STEP, TILE};
 use super::pixel;
 use crate::backend::Conv2dGeometry;
 use crate::backend::cpu::conv2d::Residues;
@@ -120,18 +120,12 @@ impl Correlation {
     ///
     /// # Safety
     /// If `store` is `Add`, `y`'s values are initialised.
-    pub(super) unsafe fn apply<K: Tiles>(
-        &self,
-        kernel: K,
-        x: &[u16],
-        store: Store,
-        y: &mut [MaybeUninit<u16>],
-    ) {
+    pub(super) unsafe fn apply(&self, engine: Engine, x: &[u16], store: Store, y: &mut [MaybeUninit<u16>]) {
         let (image, result) = (self.source.iter().product::<usize>(), self.target.iter().product::<usize>());
         let plan = Plan::new(self, x.len() / image);
         let parts = y.par_chunks_mut(plan.images() * result).zip(x.par_chunks(plan.images() * image));
         // SAFETY: as the caller promises.
-        parts.for_each(|(y, x)| unsafe { plan.apply(kernel, x, store, y) });
+        parts.for_each(|(y, x)| unsafe { plan.apply(engine, x, store, y) });
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::super::super::tiles::{Left, SIDE, STEP, Tiles, multiply};
+use super::super::super::tiles::{Engine, Left, SIDE, STEP, multiply};
 use super::super::super::{narrowed, widened};
 use super::{Correlation, Product};
 use crate::backend::cpu::matrix::Store;
@@ -88,20 +88,14 @@ impl<'w> Plan<'w> {
     ///
     /// # Safety
     /// If `store` is `Add`, `y`'s values are initialised.
-    pub(super) unsafe fn apply<K: Tiles>(
-        &self,
-        kernel: K,
-        x: &[u16],
-        store: Store,
-        y: &mut [MaybeUninit<u16>],
-    ) {
+    pub(super) unsafe fn apply(&self, engine: Engine, x: &[u16], store: Store, y: &mut [MaybeUninit<u16>]) {
         FRAME.with_borrow_mut(|frame| {
             for from in (0..self.rows).step_by(self.band.max(1)) {
                 let rows = from..self.rows.min(from + self.band);
                 let frame = self.fill(&rows, x, frame);
                 for product in &self.products {
                     // SAFETY: as the caller promises.
-                    unsafe { product.compute(kernel, self.whole.target, &rows, frame, (y, store)) }
+                    unsafe { product.compute(engine, self.whole.target, &rows, frame, (y, store)) }
                 }
             }
         });
@@ -143,9 +137,9 @@ impl PlannedProduct<'_> {
     ///
     /// # Safety
     /// If `store` is `Add`, `y`'s values are initialised.
-    unsafe fn compute<K: Tiles>(
+    unsafe fn compute(
         &self,
-        kernel: K,
+        engine: Engine,
         [outputs, height, width]: [usize; 3],
         rows: &Range<usize>,
         frame: &[u16],
@@ -158,7 +152,7 @@ impl PlannedProduct<'_> {
         let starts = &self.starts[..rows.len() * tiles];
         let left = Left { halves: frame, starts, row: self.apart, offsets: &self.offsets };
         let images = y.len() / (outputs * height * width);
-        multiply(kernel, &left, &product.panels, |tile, column, sums| {
+        multiply(engine, &left, &product.panels, |tile, column, sums| {
             let window = [rows.start + tile / tiles, tile % tiles * across];
             let [row, at] = [0, 1].map(|axis| product.first[axis] + product.step * window[axis]);
             let (count, apart) = if across == 1 {
