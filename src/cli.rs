@@ -88,7 +88,7 @@ pub enum Command {
     /// Write a run's encoder for other programs: safetensors with torchvision's names, or ONNX
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
-    /// Start a run from existing weights: an export, torchvision's, or facebookresearch/simsiam's
+    /// Start a run from existing weights: an export, torchvision's, facebookresearch/simsiam's or moco's
     #[command(args_override_self = true, after_help = examples::IMPORT)]
     Import(Box<ImportArgs>),
     /// Write shards from a folder of images or of class folders

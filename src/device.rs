@@ -56,8 +56,7 @@ fn on_cuda<W: Work>(precision: Precision, work: W) -> Result<W::Output> {
 
 #[cfg(not(feature = "cuda"))]
 fn on_cuda<W: Work>(_: Precision, _: W) -> Result<W::Output> {
-    check(Device::Cuda)?;
-    unreachable!("a program without CUDA has no GPU")
+    Err(without_cuda().into())
 }
 
 /// Refuses a device that this program was built without.
@@ -65,10 +64,9 @@ fn on_cuda<W: Work>(_: Precision, _: W) -> Result<W::Output> {
 /// # Errors
 /// If it was.
 pub fn check(device: Device) -> Result<(), InputError> {
-    match device {
-        Device::Cuda if !cfg!(feature = "cuda") => Err(InputError::new(
-            "this program was built without CUDA: build it with `--features cuda` (docs/cuda.md)",
-        )),
-        Device::Cpu | Device::Cuda => Ok(()),
-    }
+    if device == Device::Cuda && !cfg!(feature = "cuda") { Err(without_cuda()) } else { Ok(()) }
+}
+
+fn without_cuda() -> InputError {
+    InputError::new("this program was built without CUDA: build it with `--features cuda` (docs/cuda.md)")
 }

@@ -73,9 +73,7 @@ impl Work for Trial {
         OnlineProbe::check_labels(&config, &data.train)?;
         let steps_per_epoch = data.steps_per_epoch(&config)?;
         let (images, knn) = (data.train.len(), data.knn.take());
-        let evaluations = knn
-            .as_ref()
-            .map_or(0, |_| 1 + (1..=config.epochs).filter(|epoch| config.knn_is_due(*epoch)).count() as u64);
+        let evaluations = knn.as_ref().map_or(0, |_| 1 + config.evaluations());
         let steps = config.epochs * steps_per_epoch;
 
         let temporary = tempfile::tempdir().context("cannot make a temporary folder")?;

@@ -35,6 +35,7 @@ pub mod embed;
 pub mod error;
 pub mod evaluate;
 pub mod feed;
+mod files;
 pub mod finetune;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

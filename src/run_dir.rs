@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use simsiam_pipeline::BadSample;
-use simsiam_pipeline::shards::AtomicFile;
 
 use crate::checkpoint::CheckpointDir;
 use crate::config::TrainConfig;
 use crate::error::InputError;
+use crate::files::write_whole;
 use crate::provenance::Provenance;
 
 /// The resolved configuration.
@@ -135,9 +135,6 @@ impl RunDir {
     /// # Errors
     /// If it cannot be written.
     pub fn add_provenance(&self, provenance: &Provenance) -> Result<()> {
-        if !self.is_own() {
-            return Ok(());
-        }
         let mut all = saved_provenance(&self.path);
         all.push(provenance.clone());
         self.write(PROVENANCE, serde_json::to_string_pretty(&all)?)
@@ -147,9 +144,7 @@ impl RunDir {
         if !self.is_own() {
             return Ok(());
         }
-        let path = self.path.join(name);
-        AtomicFile::write_all_to(&path, text.as_bytes())
-            .with_context(|| format!("cannot write {}", path.display()))
+        write_whole(&self.path.join(name), text.as_bytes())
     }
 
     /// Whether a process holds the lock of the run in `path`. Looking takes a shared lock for a moment.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 
 use crate::config::Workers;
-use crate::config::values::{number, pattern, positive, whole, within};
+use crate::config::values::{number, pattern, positive, within};
 use crate::evaluate::subject::CheckpointChoice;
 
 /// `simsiam finetune`.
@@ -36,7 +36,7 @@ pub struct FinetuneArgs {
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
     /// Epochs over the labelled images [default: 60 up to 2 %, 30 up to 20 %, else 20]
-    #[arg(long, value_parser = whole::<u64>(1), allow_negative_numbers = true)]
+    #[arg(long, value_parser = within::<u64>(1, 1_000_000), allow_negative_numbers = true)]
     pub epochs: Option<u64>,
     /// Images per step, at most all; the learning rate is base-lr * batch-size / 256
     #[arg(long, default_value_t = 64, value_parser = within::<usize>(2, 1 << 20), allow_negative_numbers = true)]

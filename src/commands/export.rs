@@ -1,12 +1,12 @@
 //! `simsiam export`: a run's encoder for other programs.
 
-use anyhow::{Context, Result};
-use simsiam_pipeline::shards::AtomicFile;
+use anyhow::Result;
 
 use crate::cli::ExportArgs;
 use crate::console::{Console, counted};
 use crate::error::InputError;
 use crate::evaluate::subject::Subject;
+use crate::files::write_whole;
 use crate::provenance::Provenance;
 use crate::weights::{EncoderWeights, WeightFormat, onnx};
 
@@ -34,8 +34,7 @@ pub fn run(args: &ExportArgs, console: &Console) -> Result<()> {
         WeightFormat::Torch => encoder.to_safetensors()?,
         WeightFormat::Onnx => onnx::encode(&encoder),
     };
-    AtomicFile::write_all_to(&args.out, &bytes)
-        .with_context(|| format!("cannot write {}", args.out.display()))?;
+    write_whole(&args.out, &bytes)?;
     console.line(format_args!(
         "the {} encoder of {subject}, {}, {:.1} MB, in {}",
         encoder.arch,

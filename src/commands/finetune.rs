@@ -6,7 +6,6 @@ use std::fs;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde::Serialize;
-use simsiam_pipeline::shards::AtomicFile;
 
 use crate::cli::finetune::{Beginning, FinetuneArgs, LabelShare};
 use crate::config::{Overrides, ShardFlags};
@@ -17,6 +16,7 @@ use crate::evaluate::class_count;
 use crate::evaluate::report::SourceReport;
 use crate::evaluate::scores::accuracy;
 use crate::evaluate::subject::Subject;
+use crate::files::write_whole;
 use crate::finetune::{FinetuneRecipe, Finetuning};
 use crate::interrupt::Interrupt;
 
@@ -145,8 +145,7 @@ impl FinetuneReport {
         let name = format!("{}-from-{}-{}-labels.json", self.encoder, self.from, self.labels);
         let path = dir.join(name);
         let json = serde_json::to_string(self)? + "\n";
-        AtomicFile::write_all_to(&path, json.as_bytes())
-            .with_context(|| format!("cannot write {}", path.display()))
+        write_whole(&path, json.as_bytes())
     }
 }
 

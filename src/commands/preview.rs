@@ -2,8 +2,7 @@
 
 use std::ffi::OsStr;
 
-use anyhow::{Context, Result};
-use simsiam_pipeline::shards::AtomicFile;
+use anyhow::Result;
 
 use crate::cli::PreviewArgs;
 use crate::commands::train::with_preset;
@@ -12,6 +11,7 @@ use crate::console::{Console, counted};
 use crate::data::Data;
 use crate::error::InputError;
 use crate::evaluate::subject::{CheckpointChoice, Subject};
+use crate::files::write_whole;
 use crate::preview::Preview;
 use crate::preview::page::page;
 use crate::preview::sheet::sheet;
@@ -33,7 +33,7 @@ pub fn run(args: &PreviewArgs, console: &Console) -> Result<()> {
     let steps_per_epoch = data.steps_per_epoch(&config)?;
     let step = match (args.step, args.epoch) {
         (Some(step), _) => step,
-        (None, Some(epoch)) => (epoch - 1).saturating_mul(steps_per_epoch) + 1,
+        (None, Some(epoch)) => (epoch - 1).saturating_mul(steps_per_epoch).saturating_add(1),
         (None, None) => 1,
     };
     let last = config.epochs * steps_per_epoch;
@@ -44,8 +44,7 @@ pub fn run(args: &PreviewArgs, console: &Console) -> Result<()> {
     }
     let preview = Preview::of_step(&config, &data, step, args.count)?;
     let bytes = if is_page { page(&preview)?.into_bytes() } else { sheet(&preview).to_png()? };
-    AtomicFile::write_all_to(&args.out, &bytes)
-        .with_context(|| format!("cannot write {}", args.out.display()))?;
+    write_whole(&args.out, &bytes)?;
     console.line(format_args!(
         "{} of step {step} (epoch {}) in {}",
         counted(preview.images.len() as u64, "image"),

@@ -1,11 +1,11 @@
 //! `simsiam report`: runs as one page.
 
-use anyhow::{Context, Result};
-use simsiam_pipeline::shards::AtomicFile;
+use anyhow::Result;
 
 use crate::cli::ReportArgs;
 use crate::config::Overrides;
 use crate::console::{Console, counted};
+use crate::files::write_whole;
 use crate::gallery::{Gallery, GalleryConfig};
 use crate::interrupt::Interrupt;
 use crate::record::RunRecord;
@@ -28,7 +28,7 @@ pub fn run(args: &ReportArgs, console: &Console) -> Result<()> {
     }
     let page = page(&content, Place::File)?;
     let out = args.out.display();
-    AtomicFile::write_all_to(&args.out, page.as_bytes()).with_context(|| format!("cannot write {out}"))?;
+    write_whole(&args.out, page.as_bytes())?;
     let size = bytes(page.len() as u64);
     console.result(format!("{out}: {}, {size}; open it in a browser", counted(runs.len() as u64, "run")))?;
     Ok(())

@@ -309,12 +309,12 @@ fn begin(
     let mut given = with_preset(overrides, console)?;
     let mut config = TrainConfig::resolve(&given)?;
     config.check_size()?;
+    device::check(config.device)?;
     let path = run_dir.map_or_else(|| default_run_dir(&config), Path::to_owned);
     if world.is_first() {
         RunDir::check_free(&path)?;
     }
     if config.shards.is_empty() {
-        device::check(config.device)?;
         given = demo_shards::in_place_of_none(given, interrupt, console)?;
         config = TrainConfig::resolve(&given)?;
     }

@@ -102,7 +102,7 @@ impl TrainConfig {
     }
 
     /// Evaluations of the kNN monitor after that of the untrained encoder.
-    pub(super) fn evaluations(&self) -> u64 {
+    pub fn evaluations(&self) -> u64 {
         let every = self.knn_every.unwrap_or(1);
         // One more after the last epoch, where that is no multiple.
         self.epochs.checked_div(every).unwrap_or(0)

@@ -22,6 +22,9 @@ impl TrainConfig {
         for (key, value) in at_least_1 {
             check.that(value >= 1, key, value, "must be at least 1")?;
         }
+        // Steps and seconds of so many can be counted and written.
+        let most = 1_000_000;
+        check.that(self.epochs <= most, "epochs", self.epochs, &format!("must be at most {most}"))?;
         let Self { batch_size, projector_layers: layers, warmup_epochs: warmup, epochs, .. } = *self;
         check.that(
             batch_size >= 2,
@@ -225,6 +228,10 @@ mod tests {
         let none = Overrides::default;
         for (overrides, expected) in [
             (Overrides { epochs: Some(0), ..none() }, "--epochs 0: must be at least 1"),
+            (
+                Overrides { epochs: Some(1 << 62), ..none() },
+                "--epochs 4611686018427387904: must be at most 1000000",
+            ),
             (Overrides { keep_checkpoints: Some(0), ..none() }, "--keep-checkpoints 0: must be at least 1"),
             (
                 Overrides { batch_size: Some(1), ..none() },

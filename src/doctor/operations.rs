@@ -3,10 +3,10 @@ use dfdx::prelude::*;
 use simsiam_model::backend::{Format, Pixels, ViewBytes};
 use simsiam_model::init::InitRng;
 use simsiam_model::layers::{
-    Activation, BatchNorm1d, BatchNorm2d, BiasedLinear, Conv2d, MaxPool2d, global_avg_pool,
+    Activation, BatchNorm1d, BatchNorm2d, Conv2d, Linear, MaxPool2d, global_avg_pool,
 };
 use simsiam_model::objective::negative_cosine;
-use simsiam_model::tensors::{Taped, images_shape, in_format};
+use simsiam_model::tensors::{Channels, Taped, images_shape, in_format};
 use simsiam_model::{Backend, Features, Images, Module, TargetGradient, images_from};
 use simsiam_pipeline::Recipe;
 
@@ -206,7 +206,7 @@ impl<const C: usize> Operation for FeatureNorm<C> {
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
         let dev = at.dev;
         let mut norm = BatchNorm1d::<C, D>::new(dev, &InitRng::new(self.seed));
-        norm.weight.copy_from(&noise(self.seed, 3, C));
+        norm.weight.iter_mut().for_each(|scale| scale.copy_from(&noise(self.seed, 3, C)));
         let x: Features<D, C> = features(dev, self.seed, 1, self.batch);
         let y = norm.forward_mut(x.leaky_trace(), self.activation);
         let found = y.as_vec();
@@ -214,10 +214,18 @@ impl<const C: usize> Operation for FeatureNorm<C> {
         vec![
             ("y", found),
             ("dx", grads.get(&x).as_vec()),
-            ("dscale", grads.get(&norm.weight).as_vec()),
-            ("dshift", grads.get(&norm.bias).as_vec()),
+            ("dscale", of_channels(&grads, &norm.weight)),
+            ("dshift", of_channels(&grads, &norm.bias)),
         ]
     }
+}
+
+/// The gradient of a parameter that may be missing.
+fn of_channels<const C: usize, D: Backend>(
+    grads: &Gradients<f32, D>,
+    parameter: &Option<Channels<D, C>>,
+) -> Vec<f32> {
+    parameter.iter().flat_map(|parameter| grads.get(parameter).as_vec()).collect()
 }
 
 struct MaxPooling {
@@ -268,7 +276,7 @@ impl<const IN: usize, const OUT: usize> Operation for LinearLayer<IN, OUT> {
 
     fn run<D: Backend>(&self, at: At<'_, D>) -> Vec<(&'static str, Vec<f32>)> {
         let dev = at.dev;
-        let layer = BiasedLinear::<IN, OUT, D>::new(dev, &InitRng::new(self.seed));
+        let layer = Linear::<IN, OUT, D>::biased(dev, &InitRng::new(self.seed));
         let x: Features<D, IN> = features(dev, self.seed, 1, self.batch);
         let y = layer.forward(x.leaky_trace());
         let found = y.as_vec();
@@ -277,7 +285,7 @@ impl<const IN: usize, const OUT: usize> Operation for LinearLayer<IN, OUT> {
             ("y", found),
             ("dx", grads.get(&x).as_vec()),
             ("dw", grads.get(&layer.weight).as_vec()),
-            ("db", grads.get(&layer.bias).as_vec()),
+            ("db", of_channels(&grads, &layer.bias)),
         ]
     }
 }

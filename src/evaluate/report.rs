@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use simsiam_model::arch::Arch;
 use simsiam_pipeline::Part;
-use simsiam_pipeline::shards::{AtomicFile, Fingerprint};
+use simsiam_pipeline::shards::Fingerprint;
 
 use super::chart;
 use super::frozen::FeatureLayer;
@@ -19,6 +19,7 @@ use super::probe::recipe::ProbeRecipe;
 use super::probe::{ProbeEpoch, Trial};
 use super::scores::Scores;
 use crate::data::Source;
+use crate::files::write_whole;
 
 /// One network judged in one way.
 #[derive(Clone, Debug, Serialize)]
@@ -221,8 +222,4 @@ fn result_in(json: &[u8]) -> Option<Value> {
 /// JSON is UTF-8, which paths need not be.
 fn as_text<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(&path.display())
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    AtomicFile::write_all_to(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

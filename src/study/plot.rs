@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
-use super::{Group, Row, RunResult};
+use super::{Group, Row, RunResult, result};
+use crate::record;
 
 /// Told apart by people with any colour vision (Okabe & Ito).
 const COLOURS: [RGBColor; 8] = [
@@ -42,7 +43,7 @@ fn draw(
         let runs = rows.iter().enumerate().flat_map(|(i, (_, runs))| runs.iter().map(move |run| (i, run)));
         runs.map(|(i, run)| (i, of(run))).collect()
     };
-    let over_steps = |value: fn(&super::result::StepPoint) -> Option<f64>| {
+    let over_steps = |value: fn(&record::Line) -> Option<f64>| {
         move |run: &RunResult| -> Line {
             let end = run.steps.last().map_or(1, |point| point.step) as f64;
             run.steps.iter().filter_map(|point| Some((point.step as f64 / end, value(point)?))).collect()
@@ -55,8 +56,12 @@ fn draw(
     } else {
         panel(&panels[0], "loss", &losses, None)?;
     }
-    let std = |point: &super::result::StepPoint| point.z_std.map(|std| std / point.z_std_even);
-    panel(&panels[1], "std of z/|z| over 1/sqrt(d)", &curves(&over_steps(std)), Some(0.0..1.1))?;
+    panel(
+        &panels[1],
+        "std of z/|z| over 1/sqrt(d)",
+        &curves(&over_steps(result::relative_std)),
+        Some(0.0..1.1),
+    )?;
     panel(&panels[2], "effective rank", &curves(&over_steps(|point| point.z_rank)), None)?;
     let knn = |run: &RunResult| -> Line {
         let end = run.knn.last().map_or(1, |(epoch, _)| (*epoch).max(1)) as f64;

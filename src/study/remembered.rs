@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use simsiam_pipeline::shards::AtomicFile;
 
 use super::Study;
 use crate::config::{Overrides, TrainConfig, difference};
 use crate::error::InputError;
+use crate::files::write_whole;
 
 /// The settings that a study's runs have in common.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,8 +41,7 @@ impl Remembered {
         let path = out.join(Self::FILE);
         if !path.exists() {
             std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
-            return AtomicFile::write_all_to(&path, toml::to_string(self)?.as_bytes())
-                .with_context(|| format!("cannot write {}", path.display()));
+            return write_whole(&path, toml::to_string(self)?.as_bytes());
         }
         let text =
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;

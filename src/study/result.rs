@@ -2,48 +2,24 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
+use anyhow::Result;
 
-use crate::config::{OnCollapse, StopRule, TrainConfig};
+use crate::config::OnCollapse;
 use crate::health::Health;
-use crate::run_dir::METRICS;
+use crate::record::{Line, RecordedMetrics};
+use crate::run_dir::{METRICS, saved_config};
 
 /// A run's curves and where they end.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct RunResult {
     /// The run's seed.
     pub seed: u64,
     /// Whether there is nothing left to do: it has ended, has diverged, or stopped at its collapse or by a rule.
     pub is_final: bool,
     /// Log lines.
-    pub steps: Vec<StepPoint>,
+    pub steps: Vec<Line>,
     /// Evaluations: (epoch, kNN top-1 in percent); epoch 0 is the untrained encoder.
     pub knn: Vec<(u64, f64)>,
-}
-
-/// What a study needs of a log line.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub struct StepPoint {
-    /// Steps done.
-    pub step: u64,
-    /// Mean loss; none if it was no number.
-    pub loss: Option<f64>,
-    /// Std of `z / |z|`.
-    pub z_std: Option<f64>,
-    /// `1 / sqrt(d)`.
-    pub z_std_even: f64,
-    /// Effective rank of `z / |z|`.
-    pub z_rank: Option<f64>,
-    /// The state.
-    pub health: Health,
-}
-
-#[derive(Deserialize)]
-struct EpochPoint {
-    epoch: u64,
-    knn_top1: Option<f64>,
-    stopped_by: Option<StopRule>,
 }
 
 impl RunResult {
@@ -52,32 +28,21 @@ impl RunResult {
     /// # Errors
     /// If there is none, or it cannot be read.
     pub fn read(dir: &Path) -> Result<Self> {
-        let read = |name: &str| {
-            let path = dir.join(name);
-            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
-        };
-        let config: TrainConfig = toml::from_str(&read("config.toml")?)?;
-        let (mut steps, mut knn): (Vec<StepPoint>, _) = (Vec::new(), Vec::new());
-        let (mut epochs, mut is_stopped) = (0, false);
-        for line in read(METRICS)?.lines() {
-            if let Ok(step) = serde_json::from_str(line) {
-                steps.push(step);
-            } else {
-                let EpochPoint { epoch, knn_top1, stopped_by } = serde_json::from_str(line)?;
-                knn.extend(knn_top1.map(|top1| (epoch, top1)));
-                (epochs, is_stopped) = (epoch, stopped_by.is_some());
-            }
-        }
-        let has_stopped = match steps.last().map(|point| point.health) {
+        let config = saved_config(dir)?;
+        let RecordedMetrics { steps, epochs, .. } = RecordedMetrics::read(&dir.join(METRICS))?;
+        let has_ended =
+            epochs.last().is_some_and(|end| end.epoch == config.epochs || end.stopped_by.is_some());
+        let has_stopped = match steps.last().and_then(|line| line.health) {
             Some(Health::Diverged) => true,
             Some(Health::Collapsed) => config.on_collapse == OnCollapse::Stop,
-            _ => is_stopped,
+            _ => false,
         };
-        Ok(Self { seed: config.seed, is_final: epochs == config.epochs || has_stopped, steps, knn })
+        let knn = epochs.iter().filter_map(|end| Some((end.epoch, end.knn_top1?))).collect();
+        Ok(Self { seed: config.seed, is_final: has_ended || has_stopped, steps, knn })
     }
 
     /// Mean of a value over the last tenth of the log lines.
-    fn at_end(&self, value: impl Fn(&StepPoint) -> Option<f64>) -> Option<f64> {
+    fn at_end(&self, value: impl Fn(&Line) -> Option<f64>) -> Option<f64> {
         let last = &self.steps[self.steps.len() - self.steps.len().div_ceil(10)..];
         let values: Vec<f64> = last.iter().filter_map(value).collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
@@ -90,7 +55,7 @@ impl RunResult {
 
     /// The std of `z / |z|` at the end, as a multiple of `1 / sqrt(d)`.
     pub fn relative_std(&self) -> Option<f64> {
-        self.at_end(|point| point.z_std.map(|std| std / point.z_std_even))
+        self.at_end(relative_std)
     }
 
     /// The effective rank at the end.
@@ -100,7 +65,7 @@ impl RunResult {
 
     /// The state at the end.
     pub fn health(&self) -> Option<Health> {
-        self.steps.last().map(|point| point.health)
+        self.steps.last()?.health
     }
 
     /// kNN top-1 of the untrained encoder, at the end, and at best.
@@ -111,23 +76,32 @@ impl RunResult {
     }
 }
 
+/// The std of `z / |z|` as a multiple of `1 / sqrt(d)`.
+pub(super) fn relative_std(line: &Line) -> Option<f64> {
+    Some(line.z_std? / line.z_std_even?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Preset;
+    use crate::config::{Preset, TrainConfig};
+
+    fn read_metrics(on_collapse: OnCollapse, metrics: &str) -> RunResult {
+        let dir = tempfile::tempdir().unwrap();
+        let config = TrainConfig { epochs: 3, on_collapse, ..TrainConfig::preset(Preset::Demo) };
+        std::fs::write(dir.path().join("config.toml"), config.to_string()).unwrap();
+        std::fs::write(dir.path().join(METRICS), metrics).unwrap();
+        RunResult::read(dir.path()).unwrap()
+    }
 
     #[test]
     fn a_run_is_final_at_its_end_or_where_it_stopped() {
         let read = |on_collapse, health: &str, epoch: u64| {
-            let dir = tempfile::tempdir().unwrap();
-            let config = TrainConfig { epochs: 3, on_collapse, ..TrainConfig::preset(Preset::Demo) };
-            std::fs::write(dir.path().join("config.toml"), config.to_string()).unwrap();
             let metrics = format!(
                 "{{\"step\":9,\"loss\":null,\"z_std\":0.1,\"z_std_even\":0.2,\"z_rank\":1.0,\"health\":\"{health}\"}}\n\
                  {{\"step\":9,\"epoch\":{epoch},\"knn_top1\":31.5}}\n"
             );
-            std::fs::write(dir.path().join("metrics.jsonl"), metrics).unwrap();
-            RunResult::read(dir.path()).unwrap()
+            read_metrics(on_collapse, &metrics)
         };
         assert!(read(OnCollapse::Warn, "healthy", 3).is_final);
         assert!(!read(OnCollapse::Warn, "collapsed", 1).is_final);
@@ -135,5 +109,10 @@ mod tests {
         let diverged = read(OnCollapse::Warn, "diverged", 1);
         assert!(diverged.is_final && diverged.loss().is_none());
         assert_eq!(diverged.knn, [(1, 31.5)]);
+        let in_evaluation = read_metrics(
+            OnCollapse::Warn,
+            "{\"step\":9,\"epoch\":1,\"loss\":-0.5,\"health\":\"healthy\"}\n{\"step\":9,\"epoch\":1,\"health\":\"diverged\"}\n",
+        );
+        assert!(in_evaluation.is_final && in_evaluation.health() == Some(Health::Diverged));
     }
 }

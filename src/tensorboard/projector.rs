@@ -3,13 +3,13 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use image::RgbImage;
 use image::imageops::{FilterType, replace, resize};
-use simsiam_pipeline::shards::AtomicFile;
 
 use crate::canvas::png;
 use crate::evaluate::samples::Samples;
+use crate::files::write_whole;
 
 /// Side of a thumbnail, in pixels.
 const SIDE: u32 = 32;
@@ -31,8 +31,7 @@ pub(super) fn write(dir: &Path, samples: &Samples) -> Result<()> {
     ];
     for (name, bytes) in files {
         let path = dir.join(name);
-        AtomicFile::write_all_to(&path, &bytes)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        write_whole(&path, &bytes)?;
     }
     Ok(())
 }

@@ -1,11 +1,4 @@
-//! Weights from elsewhere by this program's names.
-//!
-//! | where from | encoder | projector | predictor |
-//! |---|---|---|---|
-//! | a checkpoint of this program | `encoder.conv1.weight` | `projector.0.weight` | `predictor.0.weight` |
-//! | `simsiam export`, torchvision | `conv1.weight` | | |
-//! | facebookresearch/simsiam | `module.encoder.conv1.weight` | `module.encoder.fc.0.weight` | `module.predictor.0.weight` |
-//! | facebookresearch/moco | `module.encoder_q.conv1.weight` | `module.encoder_q.fc.0.weight` | |
+//! Weights from elsewhere by this program's names; `docs/weights.md` has the table.
 
 use std::collections::BTreeMap;
 use std::path::Path;

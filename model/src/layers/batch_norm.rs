@@ -57,34 +57,10 @@ pub struct BatchNorm2d<const C: usize, D: Backend> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct BatchNorm1d<const C: usize, D: Backend> {
-    /// The scale, gamma.
-    pub weight: Channels<D, C>,
-    /// The shift, beta.
-    pub bias: Channels<D, C>,
-    /// The statistics that evaluation normalises by.
-    pub running: RunningStatistics<D>,
-}
-
-/// [`BatchNorm1d`] without scale and shift (`affine=False`), as at the projector's output.
-///
-/// ```
-/// # use dfdx::prelude::*;
-/// # use simsiam_model::{Features, Module, init::InitRng, layers::{Activation, PlainBatchNorm1d}};
-/// # let dev = Cpu::default();
-/// let norm = PlainBatchNorm1d::<8, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Features<Cpu, 8> = dev.zeros_like(&(2, Const));
-/// let y: Features<Cpu, 8> = norm.forward(x, Activation::Identity);
-/// ```
-/// ```compile_fail
-/// # use dfdx::prelude::*;
-/// # use simsiam_model::{Features, Module, init::InitRng, layers::{Activation, PlainBatchNorm1d}};
-/// # let dev = Cpu::default();
-/// let norm = PlainBatchNorm1d::<8, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Features<Cpu, 9> = dev.zeros_like(&(2, Const));
-/// let y: Features<Cpu, 9> = norm.forward(x, Activation::Identity);
-/// ```
-#[derive(Clone, Debug)]
-pub struct PlainBatchNorm1d<const C: usize, D: Backend> {
+    /// The scale, gamma, if there is one.
+    pub weight: Option<Channels<D, C>>,
+    /// The shift, beta, if there is one.
+    pub bias: Option<Channels<D, C>>,
     /// The statistics that evaluation normalises by.
     pub running: RunningStatistics<D>,
 }
@@ -157,6 +133,11 @@ impl<const C: usize, D: Backend> BatchNorm2d<C, D> {
 }
 
 impl<const C: usize, D: Backend> BatchNorm1d<C, D> {
+    /// Without scale and shift (`affine=False`), as at the projector's output; [`new`](Module::new) makes one with both.
+    pub fn plain(dev: &D) -> Self {
+        Self { weight: None, bias: None, running: RunningStatistics::new(dev, C) }
+    }
+
     /// Evaluation: normalises by the running statistics.
     pub fn forward(&self, x: Features<D, C>, activation: Activation) -> Features<D, C> {
         sized(normalize::<(usize, usize), _>(&self.running, &any_size(&x), self.affine(), None, activation))
@@ -173,23 +154,8 @@ impl<const C: usize, D: Backend> BatchNorm1d<C, D> {
     }
 
     fn affine(&self) -> Affine<D> {
-        Some((any_size(&self.weight), any_size(&self.bias)))
-    }
-}
-
-impl<const C: usize, D: Backend> PlainBatchNorm1d<C, D> {
-    /// Evaluation: normalises by the running statistics.
-    pub fn forward(&self, x: Features<D, C>, activation: Activation) -> Features<D, C> {
-        sized(normalize::<(usize, usize), _>(&self.running, &any_size(&x), None, None, activation))
-    }
-
-    /// Training: normalises by the batch's statistics and updates the running ones.
-    pub fn forward_mut<T: Tape<f32, D>>(
-        &mut self,
-        x: Features<D, C, T>,
-        activation: Activation,
-    ) -> Features<D, C, T> {
-        sized(train::<(usize, usize), _, _>(&mut self.running, sized(x), None, None, activation))
+        let both = self.weight.as_ref().zip(self.bias.as_ref());
+        both.map(|(weight, bias)| (any_size(weight), any_size(bias)))
     }
 }
 
@@ -310,30 +276,22 @@ impl<D: Backend> NamedTensors<D> for RunningStatistics<D> {
     parts! { "running_mean": mean, "running_var": var; ranks }
 }
 
-/// How the affine normalisations begin: scale 1, shift 0, mean 0, variance 1.
-macro_rules! affine_module {
-    ($norm:ident) => {
-        impl<const C: usize, D: Backend> NamedTensors<D> for $norm<C, D> {
-            parts! { "weight": weight, "bias": bias, "": running }
-        }
-
-        impl<const C: usize, D: Backend> Module<D> for $norm<C, D> {
-            fn new(dev: &D, _: &InitRng) -> Self {
-                Self { weight: dev.ones(), bias: dev.zeros(), running: RunningStatistics::new(dev, C) }
-            }
-        }
-    };
+impl<const C: usize, D: Backend> NamedTensors<D> for BatchNorm2d<C, D> {
+    parts! { "weight": weight, "bias": bias, "": running }
 }
 
-affine_module!(BatchNorm2d);
-affine_module!(BatchNorm1d);
-
-impl<const C: usize, D: Backend> NamedTensors<D> for PlainBatchNorm1d<C, D> {
-    parts! { "": running }
-}
-
-impl<const C: usize, D: Backend> Module<D> for PlainBatchNorm1d<C, D> {
+impl<const C: usize, D: Backend> Module<D> for BatchNorm2d<C, D> {
     fn new(dev: &D, _: &InitRng) -> Self {
-        Self { running: RunningStatistics::new(dev, C) }
+        Self { weight: dev.ones(), bias: dev.zeros(), running: RunningStatistics::new(dev, C) }
+    }
+}
+
+impl<const C: usize, D: Backend> NamedTensors<D> for BatchNorm1d<C, D> {
+    parts! { "weight": weight, "bias": bias, "": running }
+}
+
+impl<const C: usize, D: Backend> Module<D> for BatchNorm1d<C, D> {
+    fn new(dev: &D, _: &InitRng) -> Self {
+        Self { weight: Some(dev.ones()), bias: Some(dev.zeros()), ..Self::plain(dev) }
     }
 }

@@ -6,7 +6,7 @@ use crate::init::InitRng;
 use crate::module::{Module, NamedTensors, parts};
 use crate::tensors::{Channels, Features};
 
-/// Linear layer without bias, `batch x IN -> batch x OUT`: `y = x W^T`.
+/// Linear layer, `batch x IN -> batch x OUT`: `y = x W^T`, or `x W^T + b`.
 ///
 /// ```
 /// # use dfdx::prelude::*;
@@ -28,49 +28,21 @@ use crate::tensors::{Channels, Features};
 pub struct Linear<const IN: usize, const OUT: usize, D: Backend> {
     /// `W`, `OUT x IN`.
     pub weight: Tensor<Rank2<OUT, IN>, f32, D>,
+    /// `b`, if there is one.
+    pub bias: Option<Channels<D, OUT>>,
     /// The ranks that the batch is divided among.
     pub ranks: Ranks,
 }
 
 impl<const IN: usize, const OUT: usize, D: Backend> Linear<IN, OUT, D> {
-    /// `x W^T`.
-    pub fn forward<T: Tape<f32, D>>(&self, x: Features<D, IN, T>) -> Features<D, OUT, T> {
-        linear(x, &self.weight, None, &self.ranks)
+    /// A layer with a bias; [`new`](Module::new) makes one without.
+    pub fn biased(dev: &D, rng: &InitRng) -> Self {
+        Self { bias: Some(rng.child("bias").kaiming_uniform(dev, IN)), ..Self::new(dev, rng) }
     }
-}
 
-/// Linear layer, `batch x IN -> batch x OUT`: `y = x W^T + b`.
-///
-/// ```
-/// # use dfdx::prelude::*;
-/// # use simsiam_model::{Features, Module, init::InitRng, layers::BiasedLinear};
-/// # let dev = Cpu::default();
-/// let layer = BiasedLinear::<16, 64, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Features<Cpu, 16> = dev.zeros_like(&(2, Const));
-/// let y: Features<Cpu, 64> = layer.forward(x);
-/// ```
-/// ```compile_fail
-/// # use dfdx::prelude::*;
-/// # use simsiam_model::{Features, Module, init::InitRng, layers::BiasedLinear};
-/// # let dev = Cpu::default();
-/// let layer = BiasedLinear::<16, 64, Cpu>::new(&dev, &InitRng::new(0));
-/// let x: Features<Cpu, 16> = dev.zeros_like(&(2, Const));
-/// let y: Features<Cpu, 65> = layer.forward(x);
-/// ```
-#[derive(Clone, Debug)]
-pub struct BiasedLinear<const IN: usize, const OUT: usize, D: Backend> {
-    /// `W`, `OUT x IN`.
-    pub weight: Tensor<Rank2<OUT, IN>, f32, D>,
-    /// `b`.
-    pub bias: Channels<D, OUT>,
-    /// The ranks that the batch is divided among.
-    pub ranks: Ranks,
-}
-
-impl<const IN: usize, const OUT: usize, D: Backend> BiasedLinear<IN, OUT, D> {
     /// `x W^T + b`.
     pub fn forward<T: Tape<f32, D>>(&self, x: Features<D, IN, T>) -> Features<D, OUT, T> {
-        linear(x, &self.weight, Some(&self.bias), &self.ranks)
+        linear(x, &self.weight, self.bias.as_ref(), &self.ranks)
     }
 }
 
@@ -109,25 +81,11 @@ fn linear<const IN: usize, const OUT: usize, D: Backend, T: Tape<f32, D>>(
 }
 
 impl<const IN: usize, const OUT: usize, D: Backend> NamedTensors<D> for Linear<IN, OUT, D> {
-    parts! { "weight": weight; ranks }
+    parts! { "weight": weight, "bias": bias; ranks }
 }
 
 impl<const IN: usize, const OUT: usize, D: Backend> Module<D> for Linear<IN, OUT, D> {
     fn new(dev: &D, rng: &InitRng) -> Self {
-        Self { weight: rng.child("weight").kaiming_uniform(dev, IN), ranks: Ranks::default() }
-    }
-}
-
-impl<const IN: usize, const OUT: usize, D: Backend> NamedTensors<D> for BiasedLinear<IN, OUT, D> {
-    parts! { "weight": weight, "bias": bias; ranks }
-}
-
-impl<const IN: usize, const OUT: usize, D: Backend> Module<D> for BiasedLinear<IN, OUT, D> {
-    fn new(dev: &D, rng: &InitRng) -> Self {
-        Self {
-            weight: rng.child("weight").kaiming_uniform(dev, IN),
-            bias: rng.child("bias").kaiming_uniform(dev, IN),
-            ranks: Ranks::default(),
-        }
+        Self { weight: rng.child("weight").kaiming_uniform(dev, IN), bias: None, ranks: Ranks::default() }
     }
 }

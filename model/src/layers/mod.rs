@@ -4,7 +4,7 @@ mod conv2d;
 pub use conv2d::Conv2d;
 
 mod batch_norm;
-pub use batch_norm::{BatchNorm1d, BatchNorm2d, PlainBatchNorm1d, RunningStatistics};
+pub use batch_norm::{BatchNorm1d, BatchNorm2d, RunningStatistics};
 
 mod conv_bn;
 pub use conv_bn::ConvBn;
@@ -13,6 +13,6 @@ mod pool;
 pub use pool::{MaxPool2d, global_avg_pool};
 
 mod linear;
-pub use linear::{BiasedLinear, Linear};
+pub use linear::Linear;
 
 pub use crate::backend::Activation;

@@ -1,7 +1,7 @@
 use dfdx::prelude::*;
 use simsiam_model::Features;
 use simsiam_model::collective::Ranks;
-use simsiam_model::layers::BiasedLinear;
+use simsiam_model::layers::Linear;
 
 use crate::{along, assert_close, dot, noise, oracle, wide};
 
@@ -19,9 +19,9 @@ fn agree<const IN: usize, const OUT: usize>(batch: usize) {
     let dev = Cpu::default();
     let [x, w, b, direction] =
         [(1, batch * IN), (2, OUT * IN), (3, OUT), (4, batch * OUT)].map(|(seed, n)| noise(seed, n));
-    let layer = BiasedLinear::<IN, OUT, Cpu> {
+    let layer = Linear::<IN, OUT, Cpu> {
         weight: dev.tensor_from_vec(w.clone(), Default::default()),
-        bias: dev.tensor_from_vec(b.clone(), Default::default()),
+        bias: Some(dev.tensor_from_vec(b.clone(), Default::default())),
         ranks: Ranks::default(),
     };
     let input: Features<Cpu, IN> = dev.tensor_from_vec(x.clone(), (batch, Const));
@@ -40,7 +40,7 @@ fn agree<const IN: usize, const OUT: usize>(batch: usize) {
     let grad_b: Vec<f64> = (0..OUT).map(|o| direction.iter().skip(o).step_by(OUT).sum()).collect();
     assert_close("dx", &grads.get(&input).as_vec(), &grad_x);
     assert_close("dW", &grads.get(&layer.weight).as_vec(), &grad_w);
-    assert_close("db", &grads.get(&layer.bias).as_vec(), &grad_b);
+    assert_close("db", &grads.get(layer.bias.as_ref().unwrap()).as_vec(), &grad_b);
     let value = dot(&oracle::linear(&x, &w, &[0.0; OUT]), &direction);
     assert!((dot(&grad_x, &x) - value).abs() < 1e-9 * value.abs().max(1.0));
     assert!((dot(&grad_w, &w) - value).abs() < 1e-9 * value.abs().max(1.0));

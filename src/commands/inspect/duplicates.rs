@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use simsiam_pipeline::shards::{AtomicFile, OpenOptions};
+use anyhow::Result;
+use simsiam_pipeline::shards::OpenOptions;
 
 use crate::cli::InspectArgs;
 use crate::console::{Console, counted, thousands};
 use crate::data::Source;
 use crate::error::InputError;
+use crate::files::write_whole;
 use crate::inspect::duplicates::origin::Origin;
 use crate::inspect::duplicates::{find, sheet};
 use crate::interrupt::Interrupt;
@@ -36,8 +37,7 @@ pub(super) fn run(args: &InspectArgs, origin: &Path, console: &Console) -> Resul
     let report = find(&own, val.as_ref(), args.search.threshold, console, &interrupt)?;
     if let Some(path) = &args.search.contact_sheet {
         let sheet = sheet::contact_sheet(&report, args.search.top, &own, val.as_ref());
-        AtomicFile::write_all_to(path, &sheet.to_png()?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        write_whole(path, &sheet.to_png()?)?;
     }
     if args.json {
         console.result(serde_json::to_string_pretty(&report)?)?;

@@ -53,7 +53,7 @@ impl Instructions {
     }
 }
 
-/// Runs a loop compiled for the widest vectors that this machine has and the limit allows.
+/// Runs a loop compiled for AVX2, where this machine has it and the limit allows it.
 #[inline(always)]
 pub(super) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     let arch = if Instructions::Avx2.are_allowed() { pulp::Arch::new() } else { pulp::Arch::Scalar };

@@ -1,4 +1,4 @@
-//! Strided matrices over slices, and their product.
+//! Strided matrices over slices.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -27,7 +27,7 @@ impl<'a> Matrix<'a> {
     ///
     /// # Panics
     /// If it reaches beyond the slice.
-    pub fn new(data: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
+    pub(super) fn new(data: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
         assert!(
             cols <= stride && extent(rows, cols, stride) <= data.len(),
             "the matrix reaches beyond its slice"

@@ -6,7 +6,7 @@ use bytemuck::Zeroable;
 use rayon::prelude::*;
 
 use super::{
-    Backward, Extents, Forward, GradientSums, GradientTerms, Mask, Moments, Source, Terms, at_least, passed,
+    Backward, Extents, Forward, GradientSums, GradientTerms, Mask, Moments, Terms, at_least, passed,
 };
 use crate::backend::cpu::tensor_view::add;
 use crate::backend::cpu::vectorized;
@@ -18,7 +18,7 @@ const BLOCK: usize = 64;
 pub(super) fn normalize(
     layout: Extents,
     op: &Forward<'_>,
-    source: Source<'_>,
+    given: Option<&[Moments]>,
     y: &mut [MaybeUninit<f32>],
 ) -> Vec<Moments> {
     let blocks = rows(layout, y).into_par_iter().enumerate();
@@ -28,9 +28,9 @@ pub(super) fn normalize(
             || {
                 let from = block * BLOCK;
                 let to = (from + BLOCK).min(layout.channels);
-                let moments = match source {
-                    Source::Batch(_) => block_moments(layout, from, to, op.x),
-                    Source::Given(moments) => moments[from..to].to_vec(),
+                let moments = match given {
+                    Some(moments) => moments[from..to].to_vec(),
+                    None => block_moments(layout, from, to, op.x),
                 };
                 let terms: Vec<Terms> =
                     moments.iter().enumerate().map(|(i, moments)| op.terms(from + i, moments)).collect();

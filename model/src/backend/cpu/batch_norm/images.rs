@@ -8,8 +8,7 @@ use rayon::prelude::*;
 
 use super::sums::sums;
 use super::{
-    Backward, Extents, Forward, GradientSums, GradientTerms, Mask, Moments, Source, Terms, add_up, at_least,
-    passed,
+    Backward, Extents, Forward, GradientSums, GradientTerms, Mask, Moments, Terms, add_up, at_least, passed,
 };
 use crate::backend::cpu::vectorized;
 
@@ -20,10 +19,10 @@ const PARTS: usize = 16;
 pub(super) fn normalize(
     layout: Extents,
     op: &Forward<'_>,
-    source: Source<'_>,
+    given: Option<&[Moments]>,
     y: &mut [MaybeUninit<f32>],
 ) -> Vec<Moments> {
-    let moments = source.moments_or(|| moments(layout, op.x));
+    let moments = given.map_or_else(|| moments(layout, op.x), <[_]>::to_vec);
     let terms: Vec<Terms> = moments.iter().enumerate().map(|(c, moments)| op.terms(c, moments)).collect();
     y.par_chunks_mut(layout.part()).enumerate().for_each(|(part, y)| {
         vectorized(

@@ -35,7 +35,9 @@ impl BatchNormKernel for Cpu {
             inv_std: self.try_zeros_like(running_var)?,
         };
         let channels = running_mean.shape().num_elements();
-        let (y, moments) = normalize(self, "batch norm", channels, op, Source::Batch(ranks))?;
+        let given =
+            (!ranks.is_trivial()).then(|| moments_over(ranks, Extents::of(op.x, channels), values(op.x)));
+        let (y, moments) = normalize(self, "batch norm", channels, op, given.as_deref())?;
 
         let (mean, inv_std) = (values_mut(&mut statistics.mean), values_mut(&mut statistics.inv_std));
         let (running_mean, running_var) = (values_mut(running_mean), values_mut(running_var));
@@ -59,7 +61,7 @@ impl BatchNormKernel for Cpu {
         let each = values(running_mean).iter().zip(values(running_var));
         let moments: Vec<Moments> =
             each.map(|(mean, var)| Moments { mean: f64::from(*mean), var: f64::from(*var) }).collect();
-        let y = normalize(self, "batch norm, evaluation", moments.len(), op, Source::Given(&moments));
+        let y = normalize(self, "batch norm, evaluation", moments.len(), op, Some(&moments));
         y.map(|(y, _)| y)
     }
 
@@ -113,28 +115,23 @@ impl BatchNormKernel for Cpu {
     }
 }
 
-/// The normalised values and the moments that they were normalised by.
+/// The normalised values and the moments that they were normalised by: those that are given, or the batch's.
 #[allow(clippy::type_complexity, reason = "a tensor and what goes with it")]
 fn normalize<S: Shape, C: Shape>(
     dev: &Cpu,
     operation: &'static str,
     channels: usize,
     op: &Normalization<'_, S, C, Cpu>,
-    source: Source<'_>,
+    given: Option<&[Moments]>,
 ) -> Result<(Tensor<S, f32, Cpu>, Vec<Moments>), CpuError> {
     let layout = Extents::of(op.x, channels);
     let forward = Forward::of(op);
-    let over_ranks = match source {
-        Source::Batch(ranks) if !ranks.is_trivial() => Some(moments_over(ranks, layout, forward.x)),
-        _ => None,
-    };
-    let source = over_ranks.as_deref().map_or(source, Source::Given);
     let mut moments = Vec::new();
     let mut write = |y: &mut [MaybeUninit<f32>]| {
         moments = match layout.kind {
-            Kind::Features => features::normalize(layout, &forward, source, y),
-            Kind::Images => images::normalize(layout, &forward, source, y),
-            Kind::Packed => packed::normalize(layout, &forward, source, y),
+            Kind::Features => features::normalize(layout, &forward, given, y),
+            Kind::Images => images::normalize(layout, &forward, given, y),
+            Kind::Packed => packed::normalize(layout, &forward, given, y),
         };
     };
     // SAFETY: the planes, or the blocks of rows or pixels, are all of the elements, and each is written.
@@ -268,23 +265,6 @@ impl Moments {
 
     fn inv_std(&self) -> f32 {
         (1.0 / (self.var + f64::from(Cpu::EPSILON)).sqrt()) as f32
-    }
-}
-
-/// Where the moments come from.
-#[derive(Clone, Copy)]
-pub(super) enum Source<'a> {
-    /// The batch, which is all ranks'.
-    Batch(&'a Ranks),
-    Given(&'a [Moments]),
-}
-
-impl Source<'_> {
-    pub(super) fn moments_or(self, of_batch: impl FnOnce() -> Vec<Moments>) -> Vec<Moments> {
-        match self {
-            Source::Batch(_) => of_batch(),
-            Source::Given(moments) => moments.to_vec(),
-        }
     }
 }
 

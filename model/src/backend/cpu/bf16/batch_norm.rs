@@ -6,8 +6,7 @@ use rayon::prelude::*;
 
 use super::{halves, narrowed, pair, widened};
 use crate::backend::cpu::batch_norm::{
-    Backward, Extents, Forward, GradientSums, GradientTerms, Mask, Moments, Source, Terms, add_up, at_least,
-    passed,
+    Backward, Extents, Forward, GradientSums, GradientTerms, Mask, Moments, Terms, add_up, at_least, passed,
 };
 use crate::backend::cpu::vectorized;
 
@@ -240,10 +239,10 @@ pub(in super::super) fn moments(layout: Extents, x: &[f32]) -> Vec<Moments> {
 pub(in super::super) fn normalize(
     layout: Extents,
     op: &Forward<'_>,
-    source: Source<'_>,
+    given: Option<&[Moments]>,
     y: &mut [MaybeUninit<f32>],
 ) -> Vec<Moments> {
-    let moments = source.moments_or(|| moments(layout, op.x));
+    let moments = given.map_or_else(|| moments(layout, op.x), <[_]>::to_vec);
     let lanes = Lanes::new(layout, |c| {
         let Terms { mean, factor, shift } = op.terms(c, &moments[c]);
         [mean, factor, shift]

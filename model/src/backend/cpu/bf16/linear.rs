@@ -228,7 +228,7 @@ fn round(from: &[f32], to: &mut [u16]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tiles::Order;
+    use super::super::tiles::Emulated;
     use super::super::widened;
     use super::*;
 
@@ -256,10 +256,10 @@ mod tests {
     #[test]
     fn all_three_products_agree_with_their_definition() {
         let sizes = [[1, 1, 1], [5, 33, 70], [16, 32, 64], [19, 40, 129], [40, 70, 17]];
-        for (sizes, order) in
-            sizes.into_iter().flat_map(|sizes| [(sizes, Order::Amx), (sizes, Order::DotProducts)])
+        for (sizes, emulated) in
+            sizes.into_iter().flat_map(|sizes| [(sizes, Emulated::Amx), (sizes, Emulated::DotProducts)])
         {
-            let ([batch, inputs, outputs], engine) = (sizes, Engine::Loops(order));
+            let ([batch, inputs, outputs], engine) = (sizes, Engine::Loops(emulated));
             let (x, w, dy) =
                 (noise(1, batch * inputs), noise(2, outputs * inputs), noise(3, batch * outputs));
             let (bias, before) = (noise(4, outputs), noise(5, outputs * inputs));

@@ -79,9 +79,9 @@ impl<'a> Pointwise<'a> {
         let x = self.read_pixels(x);
         let (mut merged_x, mut merged_grad) = (Vec::new(), Vec::new());
         let inputs =
-            Planes { values: &x, channels: g.in_channels, plane: self.plane() }.merged(&mut merged_x);
-        let outputs =
-            Planes { values: grad_y, channels: g.out_channels, plane: self.plane() }.merged(&mut merged_grad);
+            PixelRows { values: &x, channels: g.in_channels, plane: self.plane() }.merged(&mut merged_x);
+        let outputs = PixelRows { values: grad_y, channels: g.out_channels, plane: self.plane() }
+            .merged(&mut merged_grad);
         // The right factor is transposed, so it is the one of fewer channels.
         let is_turned = g.in_channels > g.out_channels;
         let (left, right) = if is_turned { (inputs, outputs) } else { (outputs, inputs) };
@@ -145,13 +145,13 @@ const SUM_PIXELS: usize = 256;
 
 /// Images as rows of pixels, one for each channel.
 #[derive(Clone, Copy)]
-struct Planes<'a> {
+struct PixelRows<'a> {
     values: &'a [f32],
     channels: usize,
     plane: usize,
 }
 
-impl<'a> Planes<'a> {
+impl<'a> PixelRows<'a> {
     fn images(&self) -> usize {
         self.values.len() / (self.channels * self.plane)
     }
@@ -187,9 +187,9 @@ impl<'a> Planes<'a> {
 /// The sum over some images of the products of some channels of `left` and `right`, `rows x columns`.
 fn sum_of_products<K: Kernel>(
     kernel: K,
-    left: Planes<'_>,
+    left: PixelRows<'_>,
     rows: &Range<usize>,
-    right: Planes<'_>,
+    right: PixelRows<'_>,
     columns: &Range<usize>,
     images: Range<usize>,
 ) -> Vec<f32> {

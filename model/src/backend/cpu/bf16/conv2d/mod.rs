@@ -69,7 +69,7 @@ fn pixel(channels: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tiles::Order;
+    use super::super::tiles::Emulated;
     use super::super::{narrowed, widened};
     use super::*;
 
@@ -116,8 +116,8 @@ mod tests {
                     let out_size = (in_size + 2 * pad - kernel) / stride + 1;
                     let g =
                         Conv2dGeometry { in_channels, out_channels, in_size, out_size, kernel, stride, pad };
-                    for order in [Order::Amx, Order::DotProducts] {
-                        check(Engine::Loops(order), &g, batch);
+                    for emulated in [Emulated::Amx, Emulated::DotProducts] {
+                        check(Engine::Loops(emulated), &g, batch);
                     }
                 }
             }

@@ -5,14 +5,14 @@ use super::{Engine, SIDE, STEP, Sums, TILE};
 use super::{amx::Amx, dot_products::DotProducts};
 use crate::backend::cpu::bf16::widened;
 
-/// An order of additions, by the engine whose it is.
+/// Loops that add in the order of this engine.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super::super) enum Order {
+pub(in super::super::super) enum Emulated {
     Amx,
     DotProducts,
 }
 
-impl Order {
+impl Emulated {
     /// The engine, where the machine has it.
     pub(super) fn engine(self) -> Option<Engine> {
         #[cfg(target_arch = "x86_64")]

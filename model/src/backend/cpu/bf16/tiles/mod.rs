@@ -13,7 +13,7 @@ mod dot_products;
 #[cfg(test)]
 mod loops;
 #[cfg(test)]
-pub(super) use loops::Order;
+pub(super) use loops::Emulated;
 
 /// Rows of a left tile, and columns of a right one.
 pub(super) const SIDE: usize = 16;
@@ -31,7 +31,7 @@ pub(in super::super) enum Engine {
     DotProducts(dot_products::DotProducts),
     /// The same bits as an engine gives, on any machine.
     #[cfg(test)]
-    Loops(Order),
+    Loops(Emulated),
 }
 
 impl Engine {
@@ -91,7 +91,7 @@ impl Engine {
                 #[cfg(target_arch = "x86_64")]
                 Self::DotProducts(dot_products) => dot_products.sum(left, row, offsets, right, sums),
                 #[cfg(test)]
-                Self::Loops(order) => order.sum(left, row, offsets, right, sums),
+                Self::Loops(emulated) => emulated.sum(left, row, offsets, right, sums),
             }
         }
     }
@@ -205,14 +205,14 @@ mod tests {
     #[test]
     fn engines_give_the_bits_of_the_loops() {
         for (panels, tiles) in [(1, 1), (1, 6), (2, 1), (2, 4), (3, 5)] {
-            for order in [Order::Amx, Order::DotProducts] {
-                let expected = sums(Engine::Loops(order), panels, tiles);
-                match order.engine() {
+            for emulated in [Emulated::Amx, Emulated::DotProducts] {
+                let expected = sums(Engine::Loops(emulated), panels, tiles);
+                match emulated.engine() {
                     Some(engine) => assert!(
                         sums(engine, panels, tiles) == expected,
-                        "{order:?}: {panels} panels, {tiles} tiles"
+                        "{emulated:?}: {panels} panels, {tiles} tiles"
                     ),
-                    None => eprintln!("{order:?} is not compared: this machine does not have it"),
+                    None => eprintln!("{emulated:?} is not compared: this machine does not have it"),
                 }
             }
         }
@@ -222,6 +222,6 @@ mod tests {
     #[should_panic(expected = "beyond its halves")]
     fn a_row_outside_of_the_halves_is_refused() {
         let left = Left { halves: &[0; 15 * 4 + 31], starts: &[0], row: 4, offsets: &[0] };
-        multiply(Engine::Loops(Order::Amx), &left, &[0; TILE], |_, _, _| {});
+        multiply(Engine::Loops(Emulated::Amx), &left, &[0; TILE], |_, _, _| {});
     }
 }
