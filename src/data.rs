@@ -101,6 +101,54 @@ impl Source {
         (!patterns.is_empty()).then(|| Self::open(patterns, config, &options)).transpose()
     }
 
+    /// Whether each of its samples has a label.
+    pub fn has_labels(&self) -> bool {
+        self.labelled_len() == self.chosen_len()
+    }
+
+    /// How many of its samples have a label.
+    fn labelled_len(&self) -> u64 {
+        match self.shards.shards().map(|shard| shard.labelled()).sum() {
+            of_all if of_all == self.shards.len() => self.chosen_len(),
+            of_all if of_all == 0 || self.chosen.is_none() => of_all,
+            _ => self.labelled().count() as u64,
+        }
+    }
+
+    /// The samples that have a label, of all that are chosen.
+    fn labelled(&self) -> impl Iterator<Item = u64> {
+        let samples =
+            (0..self.chosen_len()).map(|at| self.chosen.as_ref().map_or(at, |chosen| chosen.get(at)));
+        samples.filter(|sample| self.shards.label(*sample).is_some())
+    }
+
+    /// The samples that have a label, to evaluate on. Says so where others have none.
+    ///
+    /// # Errors
+    /// If none has.
+    fn only_labelled(self, patterns: &[String]) -> Result<Self, InputError> {
+        if self.has_labels() {
+            return Ok(self);
+        }
+        let (labelled, patterns) = (self.labelled().collect::<Vec<_>>(), patterns.join(" "));
+        if labelled.is_empty() {
+            return Err(InputError::new(format!(
+                "evaluation needs labels, but no sample of {patterns} has one"
+            )));
+        }
+        tracing::warn!(
+            "{patterns}: evaluated on the {} of {} samples that have a label",
+            labelled.len(),
+            self.chosen_len()
+        );
+        let chosen = SampleSet::new(&labelled, self.shards.len());
+        Ok(Self { chosen: Some(chosen), ..self })
+    }
+
+    fn chosen_len(&self) -> u64 {
+        self.chosen.as_ref().map_or(self.shards.len(), SampleSet::len)
+    }
+
     /// A share of each class, at least one sample, drawn by `seed`.
     ///
     /// # Errors
@@ -149,7 +197,7 @@ impl Source {
 
     /// Number of samples.
     pub fn len(&self) -> u64 {
-        self.part.len(self.chosen.as_ref().map_or(self.shards.len(), SampleSet::len))
+        self.part.len(self.chosen_len())
     }
 
     /// Whether there are none.
@@ -180,7 +228,9 @@ impl Data {
         let data = match (wants_knn(config, &all, val.as_ref())?, val) {
             (false, _) => Self { train: all, knn: None, share },
             (true, Some(queries)) => {
-                Self { knn: Some(KnnData { bank: all.clone(), queries }), train: all, share }
+                let bank = all.clone().only_labelled(&config.shards)?;
+                let queries = queries.only_labelled(&config.val_shards)?;
+                Self { knn: Some(KnnData { bank, queries }), train: all, share }
             }
             (true, None) => {
                 let knn = KnnData::with_held_out(all);
@@ -275,22 +325,14 @@ impl KnnData {
     /// while training.
     ///
     /// # Errors
-    /// If shards are missing or broken, or samples have no label.
+    /// If shards are missing or broken, or no sample has a label.
     pub fn open(config: &TrainConfig, options: &OpenOptions) -> Result<Self> {
         let bank = Source::open_chosen(&config.shards, config, options)?;
         let val = Source::open_val(config, &bank, options)?;
-        for (source, patterns) in [(Some(&bank), &config.shards), (val.as_ref(), &config.val_shards)] {
-            if source.is_some_and(|source| !source.shards.has_labels()) {
-                return Err(InputError::new(format!(
-                    "evaluation needs a label for every sample, but some in {} have none (`simsiam inspect` counts them)",
-                    patterns.join(" ")
-                ))
-                .into());
-            }
-        }
         check_shared_labels(config, &bank, val.as_ref())?;
+        let bank = bank.only_labelled(&config.shards)?;
         Ok(match val {
-            Some(queries) => Self { bank, queries },
+            Some(queries) => Self { bank, queries: queries.only_labelled(&config.val_shards)? },
             None => Self::with_held_out(bank),
         })
     }
@@ -340,31 +382,30 @@ fn wants_knn(config: &TrainConfig, all: &Source, val: Option<&Source>) -> Result
     if config.knn_every == Some(0) {
         return Ok(false);
     }
-    let sources = [(Some(all), &config.shards), (val, &config.val_shards)];
-    let unlabelled =
-        sources.into_iter().find(|(source, _)| source.is_some_and(|source| !source.shards.has_labels()));
-    match unlabelled {
-        None => check_shared_labels(config, all, val).map(|()| true),
-        Some((_, patterns)) if !config.stop_when.is_empty() => Err(InputError::new(format!(
-            "--stop-when {} asks for kNN, which needs a label for every sample, but some in {} have none (`simsiam inspect` counts them)",
-            config.stop_when[0],
-            patterns.join(" ")
-        ))
-        .into()),
-        Some(_) if val.is_none() && config.knn_every.is_none() => {
-            let labelled = all.shards.shards().map(|shard| shard.labelled()).sum::<u64>();
-            if labelled > 0 {
-                let (all, patterns) = (all.shards.len(), config.shards.join(" "));
-                tracing::warn!("{patterns}: only {labelled} of {all} samples have a label, so there is no kNN");
-            }
-            Ok(false)
+    let patterns = config.shards.join(" ");
+    let labelled = all.labelled_len();
+    // Where a tenth is held out, it is one of all samples.
+    let lacking = match val {
+        Some(val) if labelled == 0 || val.labelled_len() == 0 => {
+            let patterns = if labelled == 0 { patterns } else { config.val_shards.join(" ") };
+            format!("needs labels, but no sample of {patterns} has one")
         }
-        Some((_, patterns)) => Err(InputError::new(format!(
-            "kNN needs a label for every sample, but some in {} have none (`simsiam inspect` counts them); --knn-every 0 trains without it",
-            patterns.join(" ")
-        ))
-        .into()),
+        None if labelled < all.chosen_len() => format!(
+            "needs --val-shards with labels, or a label for every sample of {patterns}, but {labelled} of {} have one",
+            all.chosen_len()
+        ),
+        _ => return check_shared_labels(config, all, val).map(|()| true),
+    };
+    if let Some(rule) = config.stop_when.first() {
+        return Err(InputError::new(format!("--stop-when {rule} asks for kNN, which {lacking}")).into());
     }
+    if val.is_some() || config.knn_every.is_some() {
+        return Err(InputError::new(format!("kNN {lacking}; --knn-every 0 trains without it")).into());
+    }
+    if labelled > 0 {
+        tracing::warn!("no kNN: it {lacking}");
+    }
+    Ok(false)
 }
 
 /// Refuses to compare labels that are numbers with labels that are names.

@@ -38,7 +38,7 @@ impl OnlineProbe {
     /// # Errors
     /// If there are any.
     pub fn check_labels(config: &TrainConfig, data: &Source) -> Result<(), InputError> {
-        if !config.online_probe || data.shards.has_labels() {
+        if !config.online_probe || data.has_labels() {
             return Ok(());
         }
         Err(InputError::new(format!(

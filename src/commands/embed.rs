@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use crate::cli::EmbedArgs;
-use crate::config::{Overrides, ShardFlags};
+use crate::config::{BadSamplePolicy, Overrides, ShardFlags};
 use crate::console::{Console, Unit, counted};
 use crate::data::Source;
 use crate::embed::embed;
@@ -21,7 +21,9 @@ pub fn run(args: &EmbedArgs, console: &Console) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let subject = Subject::load(&args.run, args.checkpoint)?;
     let (shards, workers) = (args.shards.clone(), args.workers);
-    let given = Overrides { shards, workers, ..args.source.overrides() };
+    // What cannot be used is left out and counted, however much it is.
+    let (on_bad_sample, bad_sample_budget) = (Some(BadSamplePolicy::Skip), Some(1.0));
+    let given = Overrides { shards, workers, on_bad_sample, bad_sample_budget, ..args.source.overrides() };
     let config = subject.config.with(&given)?.found_from_here(&args.run, &given, ShardFlags::EMBED)?;
     let source = Source::open_chosen(&config.shards, &config, &console.open_options())?;
     if args.shards.is_none() {

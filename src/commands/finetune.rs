@@ -27,7 +27,9 @@ use crate::interrupt::Interrupt;
 pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
     let FinetuneArgs { labels: LabelShare(share), .. } = *args;
     if let Some(decay) = args.weight_decay.filter(|decay| !(decay.is_finite() && *decay >= 0.0)) {
-        return Err(InputError::new(format!("--weight-decay {decay}: must be 0 or more")).into());
+        return Err(
+            InputError::new(format!("--weight-decay {decay}: must be a finite number, 0 or more")).into()
+        );
     }
     let subject = Subject::load(&args.run, args.checkpoint)?;
     let given = Overrides {

@@ -76,6 +76,12 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         1 => "of 1 class".to_owned(),
         classes => format!("of {classes} classes"),
     };
+    if report.renamed > 0 {
+        console.line(format_args!(
+            "{} under another name than before: in a key, dots become `_`, and what has the key of another gets a number",
+            counted(report.renamed, "image")
+        ));
+    }
     let left_out = report.left_out.as_ref().map_or_else(String::new, |list| {
         let files = (report.skipped.len() + report.others.len()) as u64;
         format!("; left out: {}, see {}", counted(files, "file"), list.display())

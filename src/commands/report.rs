@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::cli::ReportArgs;
 use crate::config::Overrides;
 use crate::console::{Console, counted};
+use crate::error::InputError;
 use crate::files::write_whole;
 use crate::gallery::{Gallery, GalleryConfig};
 use crate::interrupt::Interrupt;
@@ -17,6 +18,10 @@ use crate::runs::text::bytes;
 /// # Errors
 /// If a folder is no run's (exit code 2), or a file cannot be read or written.
 pub fn run(args: &ReportArgs, console: &Console) -> Result<()> {
+    if args.out.extension().is_none_or(|extension| extension != "html") {
+        let text = format!("--out {}: must end with .html", args.out.display());
+        return Err(InputError::new(text).into());
+    }
     let runs = RunRecord::read_all(&args.runs)?;
     for run in &runs {
         run.notes.iter().for_each(|note| tracing::warn!("{}: {note}", run.path.display()));

@@ -40,7 +40,12 @@ impl TrainConfig {
             &format!("must be less than the {epochs} epochs"),
         )?;
         for (key, value) in [("base_lr", self.base_lr), ("weight_decay", self.weight_decay)] {
-            check.that(value.is_finite() && value >= 0.0, key, value, "must be 0 or more")?;
+            check.that(
+                value.is_finite() && value >= 0.0,
+                key,
+                value,
+                "must be a finite number, 0 or more",
+            )?;
         }
         let Self { momentum, bad_sample_budget: budget, knn_temperature: temperature, .. } = *self;
         check.that((0.0..1.0).contains(&momentum), "momentum", momentum, "must be from 0 to less than 1")?;
@@ -187,11 +192,12 @@ impl TrainConfig {
             let Some(setting) = own.iter().find(|own| own.key == key) else {
                 let known: Vec<String> =
                     own.iter().map(|own| format!("{} ({}, {})", own.key, own.about, own.default)).collect();
-                let known = if known.is_empty() { "none".into() } else { known.join("; ") };
-                return refuse(format!(
-                    "--method-setting {key}: {} has no such setting; it has: {known}",
-                    self.method
-                ));
+                let known = if known.is_empty() {
+                    "has no settings of its own".into()
+                } else {
+                    format!("has no such setting; it has: {}", known.join("; "))
+                };
+                return refuse(format!("--method-setting {key}: {} {known}", self.method));
             };
             let (least, most) = setting.range;
             if !(least..=most).contains(value) {
@@ -237,10 +243,10 @@ mod tests {
                 Overrides { batch_size: Some(1), ..none() },
                 "--batch-size 1: must be at least 2, for batch norm's variance",
             ),
-            (Overrides { base_lr: Some(-1.0), ..none() }, "--base-lr -1: must be 0 or more"),
+            (Overrides { base_lr: Some(-1.0), ..none() }, "--base-lr -1: must be a finite number, 0 or more"),
             (
                 Overrides { weight_decay: Some(f64::INFINITY), ..none() },
-                "--weight-decay inf: must be 0 or more",
+                "--weight-decay inf: must be a finite number, 0 or more",
             ),
             (Overrides { momentum: Some(1.0), ..none() }, "--momentum 1: must be from 0 to less than 1"),
             (Overrides { knn_temperature: Some(0.0), ..none() }, "--knn-temperature 0: must be above 0"),

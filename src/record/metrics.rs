@@ -114,7 +114,9 @@ impl RecordedMetrics {
         if self.is_missing {
             notes.push("no metrics.jsonl: nothing was logged yet".to_owned());
         } else if self.steps.is_empty() {
-            notes.push("no log step yet: the charts of steps are without it".to_owned());
+            notes.push(
+                "no log step yet (--log-every sets how often): the charts of steps are without it".to_owned(),
+            );
         }
         if !self.is_missing && self.epochs.iter().all(|line| line.knn_top1.is_none()) {
             notes.push("no kNN accuracy: it was not evaluated, or not yet".to_owned());

@@ -21,7 +21,8 @@ pub fn bytes(bytes: u64) -> String {
     format!("{size:.1} TiB")
 }
 
-/// Rows in aligned columns, two spaces apart; a cell wider than `most` characters is cut, and ends with `…`.
+/// Rows in aligned columns, two spaces apart; a cell wider than `most` characters is cut, at its end or, of a path, at its
+/// beginning.
 pub(super) fn table(rows: &[Vec<String>], most: usize) -> String {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| cut(cell, most)).collect()).collect();
@@ -46,6 +47,11 @@ fn cut(cell: &str, most: usize) -> String {
     let cell: String = cell.chars().map(|char| if char.is_control() { '?' } else { char }).collect();
     if cell.chars().count() <= most {
         return cell;
+    }
+    if cell.contains('/') {
+        // Paths differ in their ends.
+        let left_out = cell.chars().count() - (most - 1);
+        return ['…'].into_iter().chain(cell.chars().skip(left_out)).collect();
     }
     cell.chars().take(most - 1).chain(['…']).collect()
 }

@@ -42,6 +42,62 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
+/// Ten labels for twenty images in one folder.
+fn half_labelled() -> Fixture {
+    let fixture = Fixture::new();
+    let (flat, mut table, mut list) = (fixture.path("flat"), String::new(), String::new());
+    fs::create_dir_all(&flat).unwrap();
+    for (class, folder) in ["dots", "rings"].into_iter().enumerate() {
+        for number in 0..10 {
+            let name = format!("{folder}-{number}.jpg");
+            fs::copy(fixture.path(&format!("images/train/{folder}/{number:05}.jpg")), flat.join(&name))
+                .unwrap();
+            if number < 5 {
+                table += &format!("flat/{name},{class}\n");
+                list += &format!("{folder}-{number}\n");
+            }
+        }
+    }
+    fs::write(fixture.path("half.csv"), table).unwrap();
+    fs::write(fixture.path("list.txt"), list).unwrap();
+    fixture
+}
+
+#[test]
+fn images_without_a_label_are_trained_on_and_not_evaluated_on() {
+    let fixture = half_labelled();
+    let train = |run: &str, more: &[&str]| {
+        let mut command = simsiam();
+        command.args([
+            "train",
+            "--preset",
+            "demo",
+            "--batch-size",
+            "4",
+            "--epochs",
+            "1",
+            "--labels",
+            "half.csv",
+        ]);
+        command.args(["--shards", "flat", "--run-dir", run]).args(more).current_dir(fixture.path(""));
+        command
+    };
+    let printed = succeed(&mut train("run", &[]));
+    let said = "no kNN: it needs --val-shards with labels, or a label for every sample of flat, but 10 of 20 have one";
+    assert!(printed.contains(said) && printed.contains("20 images to train on"), "{printed}");
+    let eval = |run: &str, more: &[&str]| {
+        succeed(simsiam().args(["eval", run, "--only", "knn"]).args(more).current_dir(fixture.path("")))
+    };
+    let printed = eval("run", &[]);
+    assert!(printed.contains("evaluated on the 10 of 20 samples that have a label"), "{printed}");
+    assert!(printed.contains("9 images of 2 classes to learn from, 1 to classify"), "{printed}");
+
+    let printed = succeed(&mut train("chosen", &["--select", "key in list.txt"]));
+    assert!(printed.contains("kNN: 9 neighbours, 1 query") && !printed.contains("no kNN"), "{printed}");
+    let printed = succeed(&mut train("val", &["--val-shards", "flat"]));
+    assert!(printed.contains("kNN: 10 neighbours, 10 queries"), "{printed}");
+}
+
 #[test]
 fn both_judges_report_every_number_and_a_second_run_gives_the_same() {
     let fixture = trained();
@@ -215,12 +271,19 @@ fn what_cannot_work_is_refused_and_leaves_nothing() {
 
     let printed = refused(&mut embed(&fixture, "features.csv", &[]));
     assert!(printed.contains("features.csv: must end in .safetensors or .npy"), "{printed}");
-    // More bad samples than the budget of 2 end it half way.
+    let before = names(&fixture.path(""));
+    let gone = fixture.path("nowhere");
+    refused(embed(&fixture, "features.npy", &["--shards"]).arg(gone));
+    assert_eq!(names(&fixture.path("")), before);
+}
+
+/// However many they are: a run's budget is for training.
+#[test]
+fn embeddings_leave_out_and_count_what_cannot_be_decoded() {
+    let fixture = trained();
     for shard in ["train/train-000.tar", "train/train-001.tar", "train/train-002.tar"] {
         damage(&fixture.path(shard), 512);
     }
-    let before = names(&fixture.path(""));
-    let printed = refused(&mut embed(&fixture, "features.npy", &["--checkpoint", "untrained"]));
-    assert!(printed.contains("3 of 200 samples are unusable"), "{printed}");
-    assert_eq!(names(&fixture.path("")), before);
+    let printed = succeed(&mut embed(&fixture, "features.npy", &["--checkpoint", "untrained"]));
+    assert!(printed.contains("197 embeddings of 64 values") && printed.contains("left out: 3"), "{printed}");
 }

@@ -89,7 +89,11 @@ fn what_cannot_be_is_refused_with_the_reason() {
     for (of, flags, reason) in [
         ("run", vec!["--labels", "0%"], "must be a percentage above 0"),
         ("run", vec!["--labels", "10"], "must be a percentage above 0"),
-        ("run", vec!["--labels", "100%", "--weight-decay", "-1"], "--weight-decay -1: must be 0 or more"),
+        (
+            "run",
+            vec!["--labels", "100%", "--weight-decay", "-1"],
+            "--weight-decay -1: must be a finite number, 0 or more",
+        ),
         ("encoder.safetensors", vec!["--labels", "100%"], "has no shards: --train-shards names some"),
         ("encoder.safetensors", vec!["--labels", "100%", "--checkpoint", "best"], "nothing to choose"),
     ] {

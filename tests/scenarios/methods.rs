@@ -90,7 +90,7 @@ fn combinations_that_make_no_sense_are_refused_with_the_reason() {
         (vec!["--projector-dim", "100"], "--projector-dim 100: must be one of [256,"),
         (vec!["--alternate-steps", "0"], "neither `epoch` nor a positive number"),
         (vec!["--method", "moco"], "invalid value 'moco'"),
-        (vec!["--method-setting", "lambda=1"], "simsiam has no such setting; it has: none"),
+        (vec!["--method-setting", "lambda=1"], "simsiam has no settings of its own"),
         (vec!["--method", "barlow-twins", "--method-setting", "lamda=1"], "it has: lambda (what the"),
         (vec!["--method", "barlow-twins", "--method-setting", "lambda=-1"], "lambda=-1: must be from 0 to 1"),
         (vec!["--method", "vicreg", "--method-setting", "variance"], "must be KEY=NUMBER"),

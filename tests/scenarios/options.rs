@@ -126,7 +126,10 @@ fn rules_that_can_never_hold_are_refused() {
     let mut unlabelled = crate::fixture::simsiam();
     unlabelled.args(["train", "--preset", "demo", "--stop-when", "knn>=55", "--labels", "none", "--shards"]);
     let printed = refused(unlabelled.arg(fixture.path("train")).arg("--run-dir").arg(fixture.path("none")));
-    assert!(printed.contains("--stop-when knn>=55 asks for kNN, which needs a label"), "{printed}");
+    assert!(
+        printed.contains("--stop-when knn>=55 asks for kNN, which needs --val-shards with labels"),
+        "{printed}"
+    );
     assert!(!fixture.path("run").exists() && !fixture.path("none").exists());
 }
 

@@ -169,10 +169,11 @@ fn write(
     if !classes.is_empty() {
         write_lines(&out.join(CLASSES_FILE), &classes)?;
     }
+    let renamed = images.iter().filter(|image| image.is_renamed).count() as u64;
     let images = done - skipped.len() as u64;
     let (shards, bytes) = shards.finish()?;
     let left_out = list_left_out(out, &skipped, &others)?;
-    Ok(PackReport { classes, shards, images, bytes, skipped, others, left_out })
+    Ok(PackReport { classes, shards, images, bytes, renamed, skipped, others, left_out })
 }
 
 fn check_out(out: &Path) -> Result<(), PackError> {

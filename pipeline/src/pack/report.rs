@@ -18,6 +18,8 @@ pub struct PackReport {
     pub images: u64,
     /// Bytes of all shards.
     pub bytes: u64,
+    /// Images under another key than their path: dots in their names become `_`, and what has the key of another gets a number.
+    pub renamed: u64,
     /// Images that could not be decoded for re-encoding.
     pub skipped: Vec<SkippedFile>,
     /// Other files in the source that are in no shard.

@@ -34,6 +34,8 @@ pub(super) struct SourceImage<'a> {
     pub(super) bytes: u64,
     /// The path below the source without the extension, and without dots in the base name. Unique.
     pub(super) key: String,
+    /// Whether that is not what the source calls it.
+    pub(super) is_renamed: bool,
     /// As the file's name has it; empty where no name is known.
     extension: String,
     pub(super) label: Option<u32>,
@@ -98,16 +100,20 @@ pub(super) fn of_set<'a>(set: &'a ShardSet, chosen: Option<&SampleSet>) -> Sourc
 fn of_sample(set: &ShardSet, sample: u64) -> SourceImage<'_> {
     let at = set.locate(sample);
     let (folder, base) = at.key.rsplit_once('/').map_or(("", &*at.key), |(folder, base)| (folder, base));
-    // An archive's paths may begin with these, and a key must not be empty.
+    // An archive's paths may begin with these, must not lead out of it, and a key must not be empty.
     let folder = folder.trim_start_matches("./").trim_matches('/');
-    let base = if base.is_empty() { sample.to_string() } else { base.replace('.', "_") };
-    let key = if folder.is_empty() { base } else { format!("{folder}/{base}") };
+    let folders = folder.split('/').filter(|part| !part.is_empty());
+    let safe = folders.map(|part| if part == ".." { "__" } else { part }.to_owned());
+    let name = if base.is_empty() { sample.to_string() } else { base.replace('.', "_") };
+    let key = safe.chain([name]).collect::<Vec<_>>().join("/");
+    let is_renamed = !key.ends_with(base) || folder.split('/').any(|part| part == "..");
     let bytes = set.encoded_bytes(sample);
     let label = set.label(sample);
     SourceImage {
         path: at.to_string().into(),
         bytes,
         key,
+        is_renamed,
         extension: String::new(),
         label,
         sample: Some((set, sample)),
@@ -132,19 +138,23 @@ pub(super) fn sort_by_name(images: &mut [SourceImage<'_>]) {
 fn with_key(image: FoundImage, layout: &ClassTree) -> SourceImage<'static> {
     let label = layout.label(&image);
     let FoundImage { path, bytes, mut folders, extension } = image;
-    folders.push(path.file_stem().unwrap_or_default().to_string_lossy().replace('.', "_"));
-    SourceImage { path, bytes, key: folders.join("/"), extension, label, sample: None }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let is_renamed = stem.contains('.');
+    folders.push(stem.replace('.', "_"));
+    SourceImage { path, bytes, key: folders.join("/"), is_renamed, extension, label, sample: None }
 }
 
-/// `a.jpg` and `a.png` have one key, and would be taken for one sample: the later ones get a number.
+/// `a.jpg` and `a.png` have one key, and would be taken for one sample: the later ones get a number. Those that have the key as
+/// their name come first.
 fn make_keys_unique(images: &mut [SourceImage<'_>]) {
-    images.sort_by(|a, b| (&a.key, &a.path).cmp(&(&b.key, &b.path)));
+    images.sort_by(|a, b| (&a.key, a.is_renamed, &a.path).cmp(&(&b.key, b.is_renamed, &b.path)));
     let mut taken: HashSet<String> = HashSet::with_capacity(images.len());
     for image in images {
         let plain = image.key.clone();
         let mut number = 2;
         while !taken.insert(image.key.clone()) {
             image.key = format!("{plain}-{number}");
+            image.is_renamed = true;
             number += 1;
         }
     }

@@ -14,12 +14,17 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Creates the temporary file.
+    /// Creates the temporary file. Of a link, the file that it leads to is written.
     ///
     /// # Errors
-    /// If the folder does not exist or cannot be written.
+    /// If the folder does not exist or cannot be written, or if the target is there and is a device, a pipe or a socket.
     pub fn create(target: &Path) -> io::Result<AtomicFile> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let target = &fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+        if fs::metadata(target).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            let cause = "it is a device, a pipe or a socket, which a file must not replace";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, cause));
+        }
         let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_string_lossy();
         // Unique among this process's threads and among the processes of a machine.
         let (process, count) = (std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
@@ -124,6 +129,24 @@ mod tests {
         assert!(sync_names(dir.path()).is_ok());
         #[cfg(unix)]
         assert!(sync_names(&dir.path().join("nowhere")).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_followed_and_what_is_no_file_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let [file, link] = ["file", "link"].map(|name| dir.path().join(name));
+        fs::write(&file, b"before").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        AtomicFile::write_all_to(&link, b"after").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"after");
+
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let error = AtomicFile::write_all_to(&socket, b"x").unwrap_err();
+        assert!(error.to_string().starts_with("it is a device, a pipe or a socket"), "{error}");
+        assert!(!socket.is_file());
     }
 
     #[test]

@@ -86,6 +86,8 @@ pub struct ShardSet {
     first_samples: Vec<u64>,
     /// Where the patterns have weights.
     pub(super) mixture: Option<Mixture>,
+    /// Says which lines of a table of labels belong to no sample.
+    unmatched_labels: Option<String>,
     classes: Classes,
     /// Most bytes of remote shards that the cache holds.
     pub(super) cache_size: u64,
@@ -140,8 +142,8 @@ impl ShardSet {
         let shards: Vec<Shard> =
             open::open_all(&resolved, options, &labelling, true).into_iter().collect::<Result<_, _>>()?;
         labelling.check_use(&shards)?;
-        let mixture = mixture_of(&resolved)?;
-        Ok(Self { mixture, ..Self::of(shards, &resolved, options)? })
+        let (mixture, unmatched_labels) = (mixture_of(&resolved)?, labelling.unmatched(&shards));
+        Ok(Self { mixture, unmatched_labels, ..Self::of(shards, &resolved, options)? })
     }
 
     /// As [`open`](Self::open), but skips shards that cannot be opened: returns the set of the others, without a
@@ -182,6 +184,7 @@ impl ShardSet {
             shards,
             first_samples,
             mixture: None,
+            unmatched_labels: None,
             classes,
             cache_size: options.cache_size,
             compressed: resolved.compressed.clone(),
@@ -281,12 +284,13 @@ impl ShardSet {
         warnings::of_findings(&self.shards).into_iter().chain(self.notes()).collect()
     }
 
-    /// Warnings besides the [findings](Shard::findings): class names that cannot be read or numbered, and compressed
-    /// tars in the same folders.
+    /// Warnings besides the [findings](Shard::findings): class names that cannot be read or numbered, compressed tars in
+    /// the same folders, and lines of a table of labels that belong to no sample.
     pub fn notes(&self) -> Vec<String> {
         let beside =
             [warnings::of_compressed(&self.compressed), warnings::of_images_beside(&self.images_beside)];
-        self.classes.warnings.iter().cloned().chain(beside.into_iter().flatten()).collect()
+        let others = beside.into_iter().chain([self.unmatched_labels.clone()]).flatten();
+        self.classes.warnings.iter().cloned().chain(others).collect()
     }
 
     /// Length of a sample's encoded image in bytes, as it was indexed; 0 if there is no such sample.

@@ -35,7 +35,7 @@ impl Kind for Zips {
         let sidecar = opening.sidecar_beside(path);
         let index = opening.index(path, &sidecar, stamp, &|found, _| found == stamp, || {
             let mut index = index_of(path, &contents)?;
-            opening.labelling.label_paths(&mut index);
+            opening.labelling.label_paths(path, &mut index);
             Ok(index)
         })?;
         let source = Box::new(Zip { file: PlainFile::new(path, contents), inflaters: Mutex::default() });

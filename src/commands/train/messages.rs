@@ -27,7 +27,9 @@ pub(super) fn introduce(
         dir.path().join("config.toml").display()
     ));
     let knn = data.knn.as_ref().map_or("no kNN".into(), |knn| {
-        format!("kNN: {} neighbours, {} queries", thousands(knn.bank.len()), thousands(knn.queries.len()))
+        let (bank, queries) = (knn.bank.len(), knn.queries.len());
+        let queries = if queries == 1 { "1 query".into() } else { format!("{} queries", thousands(queries)) };
+        format!("kNN: {}, {queries}", counted(bank, "neighbour"))
     });
     console.line(format_args!(
         "# {} to train on in {}; {knn}",

@@ -1,11 +1,12 @@
 //! Labels that the source itself does not have: from the folders of its images, or from a table.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use self::table::Table;
+use self::table::{Above, Table};
 use super::ShardError;
 use super::finding::FindingKind;
 use super::index::{IndexBuilder, StoredLabel};
@@ -98,25 +99,34 @@ impl Labelling {
         }
     }
 
+    /// Says which files of a table are none of the samples.
+    pub(crate) fn unmatched(&self, shards: &[Shard]) -> Option<String> {
+        let Self::Table(table) = self else { return None };
+        table.unmatched(shards.iter().flat_map(|shard| {
+            let above = Rc::new(Above::of(shard.path()));
+            (0..shard.samples()).map(move |sample| (shard.locate(sample).key.into_bytes(), above.clone()))
+        }))
+    }
+
     /// Tells an index with these labels from others of the same source; empty for the source's own.
     pub(crate) fn variant(&self) -> String {
         match self {
             Self::Own => String::new(),
             Self::Folders(which) => format!("{which:?}"),
-            Self::Table(table) => format!("{:016x}", table.hash()),
+            Self::Table(table) => format!("{:016x}-below", table.hash()),
         }
     }
 
     /// Labels all samples of a source whose keys are paths, and has none itself.
-    pub(crate) fn label_paths(&self, index: &mut IndexBuilder) {
+    pub(crate) fn label_paths(&self, source: &Path, index: &mut IndexBuilder) {
         match self {
             Self::Own => label_by_certain_folders(index),
-            other => other.relabel(index),
+            other => other.relabel(source, index),
         }
     }
 
     /// Labels all samples of a source that has labels, where others are asked for.
-    pub(crate) fn relabel(&self, index: &mut IndexBuilder) {
+    pub(crate) fn relabel(&self, source: &Path, index: &mut IndexBuilder) {
         if !matches!(self, Self::Own) {
             index.class_names.clear();
         }
@@ -127,7 +137,10 @@ impl Labelling {
                 // Where all images lie in one folder, that is their class.
                 label_by_folders(index, first.saturating_sub(usize::from(deepest(index) == first)), *which);
             }
-            Self::Table(table) => set_labels(index, |key| table.label(key)),
+            Self::Table(table) => {
+                let above = Above::of(source);
+                set_labels(index, |key| table.label(key, &above));
+            }
         }
     }
 }
@@ -229,7 +242,7 @@ mod tests {
                 )
                 .unwrap();
         }
-        labelling.label_paths(&mut index);
+        labelling.label_paths(Path::new(""), &mut index);
         let named = |label: Option<StoredLabel>| match label? {
             StoredLabel::Name(place) => Some(index.name(place).to_owned()),
             StoredLabel::Number(number) => Some(number.to_string()),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use csv::{ReaderBuilder, StringRecord};
 use xxhash_rust::xxh3::xxh3_64;
@@ -17,9 +18,24 @@ use super::super::name;
 pub(crate) struct Table {
     path: PathBuf,
     hash: u64,
-    /// As many as it has, and one of them.
-    files: (usize, String),
-    labels: HashMap<String, Label>,
+    /// Those that have a label, in the order of the lines.
+    files: Vec<String>,
+    /// With the number of a file of that name.
+    labels: HashMap<String, (Label, usize)>,
+}
+
+/// The names of the folders in which a folder's images lie, from the root down: `/data/photos/`, `data/photos/`, `photos/`.
+pub(super) struct Above(Vec<String>);
+
+impl Above {
+    /// None where the source is no folder.
+    pub(super) fn of(source: &Path) -> Self {
+        let whole = std::path::absolute(source).ok().filter(|_| source.is_dir());
+        let Some(whole) = whole.as_deref().and_then(Path::to_str) else { return Self(Vec::new()) };
+        let whole = format!("{}/", whole.replace('\\', "/").trim_end_matches('/'));
+        let starts = whole.match_indices('/').map(|(at, _)| at + 1).filter(|start| *start < whole.len());
+        Self([0].into_iter().chain(starts).map(|start| whole[start..].to_owned()).collect())
+    }
 }
 
 const FILE_TITLES: [&str; 18] = [
@@ -61,8 +77,13 @@ const LABEL_TITLES: [&str; 13] = [
 impl Table {
     pub(super) fn read(path: &Path) -> Result<Table, ShardError> {
         let bad = |cause: String| ShardError::BadTable { path: PathBuf::from(path), cause };
+        if path.is_dir() {
+            return Err(bad(
+                "a folder; `folders` and `parents` label images by the folders that they lie in".into(),
+            ));
+        }
         let bytes = fs::read(path).map_err(ShardError::io("read", path))?;
-        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        let text = text_of(&bytes).map_err(|cause| bad(cause.into()))?;
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -75,7 +96,7 @@ impl Table {
             None => return Err(bad("no lines".into())),
         };
         let columns = Columns::of(&first).map_err(bad)?;
-        let mut labels = HashMap::new();
+        let (mut labels, mut files) = (HashMap::<String, (Label, usize)>::new(), Vec::new());
         let first_row = (!columns.has_titles).then_some(Ok(first));
         for row in first_row.into_iter().chain(rows) {
             let row = row.map_err(|error| bad(error.to_string()))?;
@@ -91,21 +112,25 @@ impl Table {
                 .map_err(|bad| at_line(format!("the label {}, which is {}", bad.found, bad.kind)))?;
             let file = file.trim_start_matches("./").replace('\\', "/");
             match labels.entry(file) {
-                Entry::Occupied(entry) if *entry.get() != label => {
+                Entry::Occupied(entry) if entry.get().0 != label => {
                     return Err(at_line(format!("another label for {:?} than above", entry.key())));
                 }
-                entry => drop(entry.insert_entry(label)),
+                Entry::Occupied(_) => {}
+                Entry::Vacant(entry) => {
+                    files.push(entry.key().clone());
+                    entry.insert((label, files.len() - 1));
+                }
             }
         }
-        let one = labels.keys().min().cloned().unwrap_or_default();
-        let files = (labels.len(), one);
+        if files.is_empty() {
+            return Err(bad("no line has a label".into()));
+        }
         Ok(Table { path: path.to_owned(), hash: xxh3_64(&bytes), files, labels: with_stems(labels) })
     }
 
     /// The error that no image is in the table; `image` is the key of one.
     pub(super) fn unused(&self, image: Option<String>) -> ShardError {
-        let (files, one) = &self.files;
-        let image = image.unwrap_or_default();
+        let (files, one, image) = (self.files.len(), &self.files[0], image.unwrap_or_default());
         let cause = format!(
             "none of its {files} files is one of the images (it has {one:?}, and an image is {image:?})"
         );
@@ -117,25 +142,69 @@ impl Table {
         self.hash
     }
 
-    /// The label of a sample, by its key, by that without an extension, or by the base name of either.
-    pub(super) fn label(&self, key: &[u8]) -> Option<Label> {
-        let stem = name::without_extension(key).0;
-        let names = [key, stem, name::base(key), name::base(stem)];
-        names.into_iter().find_map(|name| self.labels.get(std::str::from_utf8(name).ok()?)).cloned()
+    /// The label of a sample, by its key below the folders that it lies in, by its key, by either without an extension, or by the
+    /// key's base name.
+    pub(super) fn label(&self, key: &[u8], above: &Above) -> Option<Label> {
+        Some(self.find(key, above)?.0.clone())
+    }
+
+    fn find(&self, key: &[u8], above: &Above) -> Option<&(Label, usize)> {
+        let key = std::str::from_utf8(key).ok()?;
+        let stem = name::without_extension(key.as_bytes()).0;
+        let stem = &key[..stem.len()];
+        let below = above.0.iter().find_map(|above| {
+            let path = format!("{above}{key}");
+            self.labels.get(&path).or_else(|| self.labels.get(&path[..above.len() + stem.len()]))
+        });
+        let base = |name: &str| name.rfind('/').map_or(0, |at| at + 1);
+        below.or_else(|| {
+            let names = [key, stem, &key[base(key)..], &stem[base(stem)..]];
+            names.into_iter().find_map(|name| self.labels.get(name))
+        })
+    }
+
+    /// Says which files are none of these samples.
+    pub(super) fn unmatched(&self, samples: impl Iterator<Item = (Vec<u8>, Rc<Above>)>) -> Option<String> {
+        let mut is_matched = vec![false; self.files.len()];
+        for (key, above) in samples {
+            if let Some((_, file)) = self.find(&key, &above) {
+                is_matched[*file] = true;
+            }
+        }
+        let count = is_matched.iter().filter(|is_matched| !**is_matched).count();
+        let first = is_matched.iter().position(|is_matched| !is_matched)?;
+        Some(format!(
+            "labels {}: {count} of its {} files {} none of the images (first: {:?})",
+            self.path.display(),
+            self.files.len(),
+            if count == 1 { "is" } else { "are" },
+            self.files[first]
+        ))
+    }
+}
+
+/// A table's text, without the mark that it may begin with.
+fn text_of(bytes: &[u8]) -> Result<&[u8], &'static str> {
+    match bytes {
+        [0x1f, 0x8b, ..] => Err("compressed by gzip: decompress it first"),
+        [b'P', b'A', b'R', b'1', ..] => Err("a Parquet file, where a CSV or TSV file belongs"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err("in UTF-16: save it as UTF-8"),
+        _ if std::str::from_utf8(bytes).is_err() => Err("not in UTF-8: save it as UTF-8"),
+        _ => Ok(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)),
     }
 }
 
 /// The table's files also without their extension, where no two that differ in their labels would be one.
-fn with_stems(labels: HashMap<String, Label>) -> HashMap<String, Label> {
-    let mut stems: HashMap<String, Option<Label>> = HashMap::new();
-    for (file, label) in &labels {
+fn with_stems(labels: HashMap<String, (Label, usize)>) -> HashMap<String, (Label, usize)> {
+    let mut stems: HashMap<String, Option<(Label, usize)>> = HashMap::new();
+    for (file, (label, number)) in &labels {
         let (stem, extension) = name::without_extension(file.as_bytes());
         if !name::is_image(extension) {
             continue;
         }
         let stem = String::from_utf8_lossy(stem).into_owned();
-        let agreed = stems.entry(stem).or_insert_with(|| Some(label.clone()));
-        if agreed.as_ref() != Some(label) {
+        let agreed = stems.entry(stem).or_insert_with(|| Some((label.clone(), *number)));
+        if agreed.as_ref().is_none_or(|(agreed, _)| agreed != label) {
             *agreed = None;
         }
     }
@@ -192,7 +261,38 @@ mod tests {
     }
 
     fn label(text: &str, key: &str) -> Option<String> {
-        read(text).unwrap().label(key.as_bytes()).map(|label| label.to_string())
+        read(text).unwrap().label(key.as_bytes(), &Above(Vec::new())).map(|label| label.to_string())
+    }
+
+    #[test]
+    fn paths_may_begin_above_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let train = dir.path().join("set/train");
+        fs::create_dir_all(&train).unwrap();
+        let above = Above::of(&train);
+        let label = |file: &str| {
+            let table = read(&format!("{file},3\nval/cat/a.jpg,4\n")).unwrap();
+            table.label(b"cat/a.jpg", &above).map(|label| label.to_string())
+        };
+        let number = Some("3".to_owned());
+        for file in ["train/cat/a.jpg", "./train/cat/a", "set/train/cat/a.jpg", "cat/a.jpg"] {
+            assert_eq!(label(file), number, "{file}");
+        }
+        assert_eq!(label(&train.join("cat/a.jpg").display().to_string()), number);
+        assert_eq!(label("test/cat/a.jpg"), None);
+    }
+
+    #[test]
+    fn files_that_are_no_samples_are_counted() {
+        let table = read("a.jpg,1\nb.jpg,1\nc.jpg,2\n").unwrap();
+        let samples = |keys: &[&str]| {
+            let above = Rc::new(Above(Vec::new()));
+            let samples: Vec<_> = keys.iter().map(|key| (key.as_bytes().to_vec(), above.clone())).collect();
+            table.unmatched(samples.into_iter())
+        };
+        assert_eq!(samples(&["x/a.jpg", "b", "c", "d"]), None);
+        let said = samples(&["a.jpg"]).unwrap();
+        assert!(said.ends_with("2 of its 3 files are none of the images (first: \"b.jpg\")"), "{said}");
     }
 
     #[test]
@@ -212,9 +312,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_text_is_named() {
+        assert_eq!(text_of(&[0x1f, 0x8b, 8]), Err("compressed by gzip: decompress it first"));
+        assert_eq!(text_of(b"PAR1.."), Err("a Parquet file, where a CSV or TSV file belongs"));
+        assert_eq!(text_of(&[0xff, 0xfe, b'a', 0]), Err("in UTF-16: save it as UTF-8"));
+        assert_eq!(text_of(b"a.jpg,caf\xe9\n"), Err("not in UTF-8: save it as UTF-8"));
+    }
+
+    #[test]
     fn what_is_no_table_is_named() {
         let refused = |text: &str| read(text).unwrap_err();
         assert_eq!(refused(""), "labels T: no lines");
+        assert_eq!(refused("file,label\n"), "labels T: no line has a label");
+        assert_eq!(refused("file,label\na.jpg,\n"), "labels T: no line has a label");
         assert_eq!(
             refused("a,b,c\n1,2,3\n"),
             "labels T: no columns titled `file` and `label` (found: a, b, c); a table of two columns needs no titles"

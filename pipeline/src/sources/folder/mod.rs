@@ -41,7 +41,7 @@ impl Kind for Folders {
             opening.index(path, &sidecar, stamp, &|_, state| state::is_current(path, state), || {
                 let listing = list::list(path, opening.options.threads)?;
                 let mut index = index_of(path, &listing)?;
-                opening.labelling.label_paths(&mut index);
+                opening.labelling.label_paths(path, &mut index);
                 Ok(index)
             })?;
         let bytes = (0..index.samples())

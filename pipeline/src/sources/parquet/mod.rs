@@ -60,7 +60,7 @@ impl Kind for Parquets {
         let sidecar = opening.sidecar_beside(path);
         let index = opening.index(path, &sidecar, stamp, &|found, _| found == stamp, || {
             let mut index = file.index(opening, true, |_, place| Ok(place))?;
-            opening.labelling.relabel(&mut index);
+            opening.labelling.relabel(path, &mut index);
             Ok(index)
         })?;
         Ok(Opened { index, source: Box::new(PlainFile::new(path, file.contents)) })
@@ -112,7 +112,7 @@ impl Parquet {
                     let name = compression.to_string();
                     let name = name.split('(').next().unwrap_or_default();
                     let cause = format!(
-                        "{name}-compressed pages; pages that are not compressed, or by SNAPPY, GZIP or LZ4, are read"
+                        "its pages are compressed by {name}; SNAPPY, GZIP, LZ4 or no compression can be read"
                     );
                     return Err(damaged(&self.path, cause));
                 }

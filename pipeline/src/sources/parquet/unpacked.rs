@@ -25,7 +25,7 @@ pub(super) fn open(
     let index = opening.index(&file.path, &sidecar, stamp, &is_fresh, || {
         tracing::info!("{}: unpacked into {}", file.path.display(), unpacked.display());
         let mut index = unpack(file, &unpacked, opening)?;
-        opening.labelling.relabel(&mut index);
+        opening.labelling.relabel(&file.path, &mut index);
         Ok(index)
     })?;
     let (contents, _) =

@@ -34,7 +34,7 @@ impl Kind for Tars {
         let sidecar = opening.sidecar_beside(path);
         let index = opening.index(path, &sidecar, stamp, &|found, _| found == stamp, || {
             let mut index = index_of(path, &contents, opening.reading(stamp.bytes))?;
-            opening.labelling.relabel(&mut index);
+            opening.labelling.relabel(path, &mut index);
             Ok(index)
         })?;
         let source = Box::new(PlainFile::new(path, contents).with_extensions(extensions));
