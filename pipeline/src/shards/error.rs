@@ -29,12 +29,15 @@ pub enum ShardError {
     },
     /// A glob or a folder holds no shard and no image.
     #[error(
-        "{pattern}: {} no image, and no .tar, .zip or .parquet file",
-        if Path::new(pattern).exists() { "holds" } else { "matches" }
+        "{pattern}: {} no image, and no .tar, .zip or .parquet file{}",
+        if Path::new(pattern).exists() { "holds" } else { "matches" },
+        .below.as_ref().map_or_else(String::new, |folder| format!("; there are some in {}: name that folder", folder.display()))
     )]
     NoMatch {
         /// The pattern after brace expansion.
         pattern: String,
+        /// A folder within it that holds shards.
+        below: Option<PathBuf>,
     },
     /// A folder of shards that are compressed.
     #[error(

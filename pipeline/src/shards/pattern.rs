@@ -128,7 +128,15 @@ fn expand(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
         let (path, first) = (path.to_owned(), first.clone());
         return Err(ShardError::Compressed { path, tars: compressed.len(), first });
     }
-    Err(ShardError::NoMatch { pattern: pattern.to_owned() })
+    Err(ShardError::NoMatch { pattern: pattern.to_owned(), below: folder_of_shards(path) })
+}
+
+/// The first folder with shards in a folder, as `data/` in a clone of a Hugging Face data set.
+fn folder_of_shards(folder: &Path) -> Option<PathBuf> {
+    let mut folders: Vec<PathBuf> =
+        entries(folder).filter(|path| !is_hidden(path) && path.is_dir()).collect();
+    folders.sort();
+    folders.into_iter().find(|folder| entries(folder).any(|path| is_shard(&path).unwrap_or(false)))
 }
 
 /// The shards in a folder; of a folder without any, but with images, the folder itself.

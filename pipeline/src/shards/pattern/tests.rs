@@ -74,7 +74,7 @@ fn the_order_is_that_of_the_paths_and_each_file_counts_once() {
 
 #[test]
 fn what_names_nothing_is_an_error_that_says_so() {
-    let dir = folder(&["a-0.tar", "empty/readme", "images/cat/1.JPG"]);
+    let dir = folder(&["a-0.tar", "empty/readme", "images/cat/1.JPG", "cloned/data/train-0.parquet"]);
     let error = |pattern| {
         names(&dir, &[pattern]).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "DIR")
     };
@@ -82,6 +82,7 @@ fn what_names_nothing_is_an_error_that_says_so() {
     assert_eq!(error("a-{0..1}.tar"), "DIR/a-1.tar: no such file or folder");
     assert_eq!(error("b*.tar"), "DIR/b*.tar: matches no image, and no .tar, .zip or .parquet file");
     assert_eq!(error("empty"), "DIR/empty: holds no image, and no .tar, .zip or .parquet file");
+    assert!(error("cloned").ends_with(".parquet file; there are some in DIR/cloned/data: name that folder"));
     assert_eq!(names(&dir, &["images"]).unwrap(), ["images"], "a folder of images is a source itself");
     assert_eq!(names(&dir, &["images/cat", "images"]).unwrap(), ["images"], "and so is not read twice");
     assert!(error("a[.tar").starts_with("DIR/a[.tar: invalid range pattern at character "));

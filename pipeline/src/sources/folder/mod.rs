@@ -67,7 +67,7 @@ fn index_of(path: &Path, listing: &Listing) -> Result<IndexBuilder, ShardError> 
         return Err(ShardError::Unsupported { path: path.into(), offset: 0, found });
     }
     if index.samples() == 0 {
-        return Err(ShardError::NoMatch { pattern: path.display().to_string() });
+        return Err(ShardError::NoMatch { pattern: path.display().to_string(), below: None });
     }
     Ok(index)
 }
