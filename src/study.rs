@@ -37,6 +37,14 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// Refuses names that no row and no table has.
+    ///
+    /// # Errors
+    /// If there are any, or a row cannot be run with these settings.
+    pub fn check(&self, common: &Overrides) -> Result<()> {
+        self.rows(common).map(drop)
+    }
+
     /// The rows, and whether each is to be run.
     fn rows(&self, common: &Overrides) -> Result<Vec<(Row, bool)>> {
         let mut rows = self.study.rows(common)?;

@@ -178,8 +178,8 @@ impl Evaluation<'_> {
             arch: config.arch,
             features: args.features,
             dim: encoder.dim(),
-            train: SourceReport::new(&data.bank, &config.shards),
-            val: SourceReport::new(&data.queries, val_patterns),
+            train: SourceReport::new(&data.bank, &config.shards, config),
+            val: SourceReport::new(&data.queries, val_patterns, config),
             val_in_train: data.shared(),
             scores: Scores::of(verdicts, self.classes, names),
         };

@@ -80,8 +80,8 @@ pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
             images: shares[0].len(),
             recipe,
             top1,
-            train: SourceReport::new(&data.bank, &config.shards),
-            val: SourceReport::new(&data.queries, &config.val_shards),
+            train: SourceReport::new(&data.bank, &config.shards, &config),
+            val: SourceReport::new(&data.queries, &config.val_shards, &config),
         };
         report.save(&subject)?;
         if args.json {

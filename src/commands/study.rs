@@ -15,10 +15,11 @@ use crate::study::{self, Choice, StudyOutcome};
 pub fn run(args: &StudyArgs, console: &Console) -> Result<StudyOutcome> {
     let interrupt = Interrupt::listen()?;
     let mut common = args.overrides.clone().over_file(args.config.as_deref())?;
+    let choice = Choice { study: args.study, only: args.only.clone(), seeds: args.seeds };
+    choice.check(&common)?;
     if common.shards.as_ref().is_none_or(Vec::is_empty) {
         common = demo_shards::in_place_of_none(common, &interrupt, console)?;
     }
     let common = train::with_preset(common, console)?;
-    let choice = Choice { study: args.study, only: args.only.clone(), seeds: args.seeds };
     study::run(&choice, &common, &args.out, &interrupt, console)
 }

@@ -10,7 +10,8 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use simsiam_model::arch::Arch;
 use simsiam_pipeline::Part;
-use simsiam_pipeline::shards::Fingerprint;
+use simsiam_pipeline::choose::Choice;
+use simsiam_pipeline::shards::{Fingerprint, Labels};
 
 use super::chart;
 use super::frozen::FeatureLayer;
@@ -18,6 +19,7 @@ use super::probe::examples::ProbeViews;
 use super::probe::recipe::ProbeRecipe;
 use super::probe::{ProbeEpoch, Trial};
 use super::scores::Scores;
+use crate::config::TrainConfig;
 use crate::data::Source;
 use crate::files::write_whole;
 
@@ -101,6 +103,12 @@ pub struct SourceReport {
     pub shards: Vec<String>,
     /// Identifies their images.
     pub fingerprint: Fingerprint,
+    /// Where their labels come from.
+    pub labels: Labels,
+    /// Identifies the samples that were used, where these are not all: those that were chosen, and have a label.
+    pub chosen: Option<String>,
+    /// How they were chosen.
+    pub choice: Choice,
     /// Whether it is the part that was held out of training.
     pub held_out: bool,
     /// Samples asked for.
@@ -110,11 +118,15 @@ pub struct SourceReport {
 }
 
 impl SourceReport {
-    /// Describes a source that was opened from `patterns`.
-    pub fn new(source: &Source, patterns: &[String]) -> Self {
+    /// Describes a source that was opened from `patterns`, training or validation shards of this configuration.
+    pub fn new(source: &Source, patterns: &[String], config: &TrainConfig) -> Self {
+        let chosen = source.chosen.as_ref().and_then(|_| source.population());
         Self {
             shards: patterns.to_vec(),
             fingerprint: source.shards.fingerprint(),
+            labels: config.labels.clone(),
+            chosen: chosen.map(|population| format!("{:08x}", population >> 32)),
+            choice: if patterns == config.shards { config.choice() } else { Choice::default() },
             held_out: matches!(source.part, Part::HeldOut { .. }),
             samples: source.len(),
             unusable: source.quarantine.len(),
@@ -127,8 +139,11 @@ impl Report {
     /// `step-000000390-knn-backbone-k200-t0.1-train-8c1f09d2-val-held-out`.
     pub fn name(&self) -> String {
         let Self { checkpoint, method, features, train, val, .. } = self;
-        let train = train.fingerprint.short();
-        let val = if val.held_out { "held-out".to_owned() } else { val.fingerprint.short() };
+        let chosen = |source: &SourceReport| {
+            source.chosen.as_ref().map_or_else(String::new, |chosen| format!("-chosen-{chosen}"))
+        };
+        let val = if val.held_out { "held-out".to_owned() } else { val.fingerprint.short() + &chosen(val) };
+        let train = train.fingerprint.short() + &chosen(train);
         format!("{checkpoint}-{}-{features}-{}-train-{train}-val-{val}", method.name(), method.recipe())
     }
 

@@ -91,6 +91,8 @@ fn images_without_a_label_are_trained_on_and_not_evaluated_on() {
     let printed = eval("run", &[]);
     assert!(printed.contains("evaluated on the 10 of 20 samples that have a label"), "{printed}");
     assert!(printed.contains("9 images of 2 classes to learn from, 1 to classify"), "{printed}");
+    let reports = names(&fixture.path("run/eval"));
+    assert!(reports.iter().all(|name| name.contains("-chosen-")), "{reports:?}");
 
     let printed = succeed(&mut train("chosen", &["--select", "key in list.txt"]));
     assert!(printed.contains("kNN: 9 neighbours, 1 query") && !printed.contains("no kNN"), "{printed}");
