@@ -3,7 +3,7 @@
 use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;
 
-use super::Sums;
+use super::{Factors, Sums};
 use crate::backend::cpu::Instructions;
 
 /// AMX adds, for each step of depth, two chains of fused multiply-adds that begin at 0, of the even and of the odd halves; their
@@ -90,10 +90,7 @@ impl Amx {
     #[inline(always)]
     pub(super) unsafe fn sum<const M: usize, const N: usize>(
         self,
-        left: [*const u16; M],
-        row: usize,
-        offsets: &[u32],
-        right: [*const u32; N],
+        &Factors { left, row, offsets, right }: &Factors<'_, M, N>,
         sums: &mut Sums,
     ) {
         if offsets.is_empty() {

@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     _mm512_storeu_ps,
 };
 
-use super::{SIDE, STEP, Sums, TILE};
+use super::{Factors, SIDE, STEP, Sums, TILE};
 use crate::backend::cpu::Instructions;
 
 /// A sum is one chain; of each pair of halves the odd one is added first. Subnormal numbers count as 0. A value is the proof
@@ -24,10 +24,7 @@ impl DotProducts {
     #[inline(always)]
     pub(super) unsafe fn sum<const M: usize, const N: usize>(
         self,
-        left: [*const u16; M],
-        row: usize,
-        offsets: &[u32],
-        right: [*const u32; N],
+        &Factors { left, row, offsets, right }: &Factors<'_, M, N>,
         sums: &mut Sums,
     ) {
         let width = N * SIDE;

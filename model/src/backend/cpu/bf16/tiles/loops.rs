@@ -1,6 +1,6 @@
 //! Tiles in plain loops: what the engines compute, bit by bit, for tests on every machine.
 
-use super::{Engine, SIDE, STEP, Sums, TILE};
+use super::{Engine, Factors, SIDE, STEP, Sums, TILE};
 #[cfg(target_arch = "x86_64")]
 use super::{amx::Amx, dot_products::DotProducts};
 use crate::backend::cpu::bf16::widened;
@@ -28,10 +28,7 @@ impl Emulated {
     /// As [`Engine::sum`].
     pub(super) unsafe fn sum<const M: usize, const N: usize>(
         self,
-        left: [*const u16; M],
-        row: usize,
-        offsets: &[u32],
-        right: [*const u32; N],
+        &Factors { left, row, offsets, right }: &Factors<'_, M, N>,
         sums: &mut Sums,
     ) {
         sums.0.fill(0.0);

@@ -72,29 +72,31 @@ impl Engine {
     /// `m * 256 N`, row after row.
     ///
     /// # Safety
-    /// It is called inside of [`ready`](Self::ready). From each of `left`, at `row` halves times 0 to 15 plus each offset,
-    /// [`STEP`] halves can be read; from each of `right`, [`TILE`] words for each offset.
+    /// It is called inside of [`ready`](Self::ready). From each of the left tiles, at `row` halves times 0 to 15 plus each
+    /// offset, [`STEP`] halves can be read; from each of the right ones, [`TILE`] words for each offset.
     #[inline(always)]
-    unsafe fn sum<const M: usize, const N: usize>(
-        self,
-        left: [*const u16; M],
-        row: usize,
-        offsets: &[u32],
-        right: [*const u32; N],
-        sums: &mut Sums,
-    ) {
+    unsafe fn sum<const M: usize, const N: usize>(self, factors: &Factors<'_, M, N>, sums: &mut Sums) {
         // SAFETY: the caller's promise is the engines'.
         unsafe {
             match self {
                 #[cfg(target_arch = "x86_64")]
-                Self::Amx(amx) => amx.sum(left, row, offsets, right, sums),
+                Self::Amx(amx) => amx.sum(factors, sums),
                 #[cfg(target_arch = "x86_64")]
-                Self::DotProducts(dot_products) => dot_products.sum(left, row, offsets, right, sums),
+                Self::DotProducts(dot_products) => dot_products.sum(factors, sums),
                 #[cfg(test)]
-                Self::Loops(emulated) => emulated.sum(left, row, offsets, right, sums),
+                Self::Loops(emulated) => emulated.sum(factors, sums),
             }
         }
     }
+}
+
+/// Left and right tiles.
+struct Factors<'a, const M: usize, const N: usize> {
+    left: [*const u16; M],
+    /// How far the left tiles' rows are apart, in halves, and where in a row each step of depth begins.
+    row: usize,
+    offsets: &'a [u32],
+    right: [*const u32; N],
 }
 
 /// Room for the results of four tiles.
@@ -134,15 +136,15 @@ pub(super) fn multiply(
         for (i, panels) in panels.chunks(2 * panel).enumerate() {
             let (tiles, width) = if panels.len() == panel { (4, SIDE) } else { (2, 2 * SIDE) };
             for first in (0..left.starts.len()).step_by(tiles) {
-                let right = panels.as_ptr();
+                let (row, offsets, right) = (left.row, left.offsets, panels.as_ptr());
                 // SAFETY: as above; a tile beyond the last repeats it.
                 unsafe {
                     if panels.len() == panel {
-                        let starts = [start(first), start(first + 1), start(first + 2), start(first + 3)];
-                        engine.sum(starts, left.row, left.offsets, [right], &mut sums);
+                        let left = [first, first + 1, first + 2, first + 3].map(start);
+                        engine.sum(&Factors { left, row, offsets, right: [right] }, &mut sums);
                     } else {
-                        let starts = [start(first), start(first + 1)];
-                        engine.sum(starts, left.row, left.offsets, [right, right.add(panel)], &mut sums);
+                        let (left, right) = ([first, first + 1].map(start), [right, right.add(panel)]);
+                        engine.sum(&Factors { left, row, offsets, right }, &mut sums);
                     }
                 }
                 let results = sums.0.chunks_exact(SIDE * width);
