@@ -93,30 +93,25 @@ pub fn run(
     Remembered::new(choice.study, common)?.check(out)?;
     let total: u64 =
         rows.iter().filter(|(_, chosen)| *chosen).map(|(row, _)| row.seeds.end - row.seeds.start).sum();
-    let (mut results, mut done) = (Vec::new(), 0);
-    for (row, is_chosen) in rows {
-        let mut of_row = Vec::new();
-        for seed in row.seeds.start.. {
-            let dir = out.join("runs").join(format!("{}-seed{seed}", row.slug()));
-            if !is_chosen || !row.seeds.contains(&seed) {
-                let Some(earlier) = RunResult::read(&dir).ok().filter(|result| result.is_final) else {
-                    break;
-                };
-                of_row.push(earlier);
-                continue;
-            }
+    let dir = |row: &Row, seed: u64| out.join("runs").join(format!("{}-seed{seed}", row.slug()));
+    let finished = |row: &Row| -> Vec<RunResult> {
+        let found = (row.seeds.start..).map_while(|seed| RunResult::read(&dir(row, seed)).ok());
+        found.take_while(|result| result.is_final).collect()
+    };
+    let mut done = 0;
+    for (row, _) in rows.iter().filter(|(_, is_chosen)| *is_chosen) {
+        for seed in row.seeds.clone() {
             done += 1;
             console.line(format_args!("# run {done} of {total}: {}, seed {seed}", row.name));
             let settings = Overrides { seed: Some(seed), ..row.flags.over(common) };
-            if interrupt.is_set() || !one_run(&dir, settings, interrupt, console)? {
+            if interrupt.is_set() || !one_run(&dir(row, seed), settings, interrupt, console)? {
                 return Ok(StudyOutcome::Interrupted);
             }
-            of_row.push(RunResult::read(&dir)?);
         }
-        if !of_row.is_empty() {
-            results.push((row, of_row));
-            report::write(out, choice.study, common, &results)?;
-        }
+        // With all that earlier studies left here.
+        let results: Vec<_> = rows.iter().map(|(row, _)| (row.clone(), finished(row))).collect();
+        let results: Vec<_> = results.into_iter().filter(|(_, runs)| !runs.is_empty()).collect();
+        report::write(out, choice.study, common, &results)?;
     }
     console.line(format_args!("report: {}", out.join("report.md").display()));
     Ok(StudyOutcome::Finished)
