@@ -19,7 +19,8 @@ fn two_views(c: &mut Criterion) {
     let images = demo::generate(&dir.path().join("images"), &config, &Interrupt::default(), &mut |_, _| ())
         .expect("images can be written");
     let shards = dir.path().join("shards");
-    pack(&images.train, &shards, &PackOptions::default(), &mut |_| ()).expect("shards can be written");
+    pack(&images.train.to_string_lossy(), &shards, &PackOptions::default(), &mut |_| ())
+        .expect("shards can be written");
     let shards =
         ShardSet::open(&[shards.to_string_lossy()], &OpenOptions::default()).expect("shards can be opened");
     let shards = Arc::new(shards);

@@ -18,13 +18,14 @@ pub use files::FORMAT;
 #[cfg(any(test, fuzzing))]
 pub(crate) use files::parse_manifest;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use simsiam_model::state::NamedTensor;
 use simsiam_pipeline::shards::Fingerprint;
+use simsiam_pipeline::shards::sync_names;
 use simsiam_pipeline::{BadSample, Part};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -256,7 +257,7 @@ impl CheckpointDir {
             fs::rename(path, &replaced)?;
         }
         fs::rename(&partial, path)?;
-        File::open(&self.dir)?.sync_all()?;
+        sync_names(&self.dir)?;
         Ok(remove(&replaced)?)
     }
 

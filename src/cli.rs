@@ -23,12 +23,12 @@ pub use self::preview::PreviewArgs;
 pub use self::program::program;
 pub use self::runs::{ReportArgs, RunsArgs, RunsCommand};
 pub use self::serve::ServeArgs;
-pub use self::sources::{ChoiceArgs, SourceArgs};
+pub use self::sources::SourceArgs;
 pub use self::world::WorldArgs;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use simsiam_model::arch::Arch;
 use simsiam_pipeline::unpack::UnpackFormat;
@@ -129,7 +129,7 @@ pub struct TrainArgs {
     /// Folder for checkpoints and metrics [default: the next free runs/NNN-PRESET-ARCH]
     #[arg(long, help_heading = topics::RUN, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
-    /// Print the resolved configuration, as a file that --config takes
+    /// Print the resolved configuration, as a file that --config takes, and train nothing
     #[arg(long, help_heading = topics::RUN)]
     pub show_config: bool,
     /// Write a trace of all threads for Perfetto or chrome://tracing; the file must not exist
@@ -243,8 +243,7 @@ pub struct ImportArgs {
 /// `simsiam pack`.
 #[derive(Debug, Args)]
 pub struct PackArgs {
-    /// Folder with one folder of images per class, or with images, which then have no labels; or any other source: a zip, a
-    /// Parquet file, tars, a folder of these, a glob or a brace pattern
+    /// Images: a folder, one with a folder per class, a zip, a Parquet file, tars, a folder of these, a glob or a brace pattern
     #[arg(value_parser = pattern())]
     pub source: String,
     /// Folder to write the shards to
@@ -255,9 +254,6 @@ pub struct PackArgs {
     /// Scale images down whose longer side has more pixels than this
     #[arg(long, value_name = "PIXELS", value_parser = within::<u32>(1, 1 << 20), allow_negative_numbers = true)]
     pub max_side: Option<u32>,
-    /// How an image's class is determined [default: its folder, if all folders in SOURCE have images of their own]
-    #[arg(long, value_name = "FOLDER")]
-    pub labels: Option<ClassFolders>,
     /// Re-encode every image as a JPEG of this quality, 1 to 100
     #[arg(long, value_parser = within::<u8>(1, 100), allow_negative_numbers = true)]
     pub quality: Option<u8>,
@@ -270,9 +266,9 @@ pub struct PackArgs {
     /// Prefix of the shards' names
     #[arg(long, default_value = "train")]
     pub prefix: String,
-    /// Which of the images.
+    /// Which of the images, and how they are read.
     #[command(flatten)]
-    pub choice: ChoiceArgs,
+    pub images: SourceArgs,
 }
 
 /// `simsiam unpack`.
@@ -315,19 +311,8 @@ impl From<UnpackedFormat> for UnpackFormat {
 pub enum PackedOrder {
     /// A random order
     Shuffled,
-    /// The order of their names: training on the shards equals training on the folder itself
+    /// The source's own order, by name in a folder: training on the shards equals training on the source
     Name,
-}
-
-/// What the class of a packed image is.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum ClassFolders {
-    /// By the first folder below SOURCE
-    Top,
-    /// By the folder that holds the image
-    Parent,
-    /// No classes: images have no labels
-    None,
 }
 
 /// `simsiam completions`.

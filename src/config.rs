@@ -240,7 +240,12 @@ impl TrainConfig {
     /// # Errors
     /// If values contradict each other.
     pub fn with(&self, overrides: &Overrides) -> Result<Self, InputError> {
-        let mut merged = checked_table(self)?;
+        // Another method has other values of its own.
+        let other = overrides.method.filter(|method| *method != self.method);
+        let mut merged = match other {
+            Some(method) => checked_table(&self.clone().for_method(method))?,
+            None => checked_table(self)?,
+        };
         let mut settings = checked_table(overrides)?;
         for of_the_recipe in ["recipe", "multi_crop", "reducing_gap", "size"] {
             settings.remove(of_the_recipe);
@@ -305,6 +310,11 @@ impl TrainConfig {
     /// Images of an update.
     pub fn images_per_step(&self) -> f64 {
         self.batch_size as f64 * self.accumulate as f64
+    }
+
+    /// The patterns of the images that an evaluation classifies: some are held out of the training images where there are no others.
+    pub fn classified(&self) -> &[String] {
+        if self.val_shards.is_empty() { &self.shards } else { &self.val_shards }
     }
 
     /// Which of the training images to use.

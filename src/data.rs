@@ -162,10 +162,14 @@ impl KnnData {
         }
     }
 
+    /// Whether the queries are a part of the training set that is set apart.
+    pub fn is_held_out(&self) -> bool {
+        Arc::ptr_eq(&self.bank.shards, &self.queries.shards)
+    }
+
     /// Queries that are in the bank, too.
     pub fn shared(&self) -> u64 {
-        let held_out = Arc::ptr_eq(&self.bank.shards, &self.queries.shards);
-        if held_out {
+        if self.is_held_out() {
             return 0;
         }
         let Self { bank, queries } = self;

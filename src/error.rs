@@ -75,7 +75,12 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
                 .downcast_ref::<ConfigError>()
                 .is_some_and(|error| !matches!(error, ConfigError::Thread(_)))
             || cause.downcast_ref::<PipelineError>().is_some_and(|error| {
-                !matches!(error, PipelineError::WorkerPanicked { .. } | PipelineError::Unreachable(_))
+                !matches!(
+                    error,
+                    PipelineError::WorkerPanicked { .. }
+                        | PipelineError::StagePanicked { .. }
+                        | PipelineError::Unreachable(_)
+                )
             })
     });
     if input { 2 } else { 1 }

@@ -36,6 +36,9 @@ fn run(cli: &Cli, console: &Console, launch: Option<&Launch>) -> Result<ExitCode
         Command::Train(args) if args.dry_run => {
             commands::train::dry_run(args, console).map(|()| ExitCode::SUCCESS)
         }
+        Command::Train(args) if args.show_config => {
+            commands::train::show_config(args, console).map(|()| ExitCode::SUCCESS)
+        }
         Command::Train(args) => {
             let world = World::join(launch, Duration::from_secs(args.rank_timeout), console)?;
             Ok(world.to_the_end(console, || train(args, console, &world)))

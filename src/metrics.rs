@@ -146,14 +146,16 @@ fn lines_up_to(path: &Path, step: u64, epochs: u64) -> std::io::Result<u64> {
         Err(error) => return Err(error),
     };
     let mut reader = BufReader::new(file);
-    let (mut keep, mut line) = (0, String::new());
-    while reader.read_line(&mut line)? > 0 {
-        let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        let is_epochs_end = value.get("loss").is_none();
-        let is_done = value["step"].as_u64().is_some_and(|at| at <= step)
-            && !(is_epochs_end && value["epoch"].as_u64().is_none_or(|epoch| epoch >= epochs));
-        if !(line.ends_with('\n') && is_done) {
-            break;
+    let (mut keep, mut line) = (0, Vec::new());
+    while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
+        // A damaged line is kept, as those are that read the file.
+        if let Ok(value) = serde_json::from_slice::<serde_json::Value>(&line) {
+            let is_epochs_end = value.get("loss").is_none();
+            let is_done = value["step"].as_u64().is_some_and(|at| at <= step)
+                && !(is_epochs_end && value["epoch"].as_u64().is_none_or(|epoch| epoch >= epochs));
+            if !is_done {
+                break;
+            }
         }
         keep += line.len() as u64;
         line.clear();
@@ -183,9 +185,15 @@ mod tests {
         }
         log.file.as_mut().unwrap().write_all(b"{\"step\":5,\"ep").unwrap();
         drop(log);
+        // A disk's fault in the middle costs no other line.
+        let path = dir.path().join("metrics.jsonl");
+        let text = std::fs::read(&path).unwrap();
+        std::fs::write(&path, [b"\xff\xfe torn\n".as_slice(), &text].concat()).unwrap();
         let mut log = MetricsLog::open(&run, 2, 3).unwrap();
         log.write(&line(3)).unwrap();
-        let text = std::fs::read_to_string(dir.path().join("metrics.jsonl")).unwrap();
+        let text = std::fs::read(&path).unwrap();
+        let text =
+            str::from_utf8(text.strip_prefix(b"\xff\xfe torn\n").expect("the damaged line is kept")).unwrap();
         let steps: Vec<u64> = text
             .lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["step"].as_u64().unwrap())

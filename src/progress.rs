@@ -53,7 +53,7 @@ pub struct Counters {
     pub first_knn: Option<f64>,
     /// Latest kNN top-1, in percent.
     pub last_knn: Option<f64>,
-    /// Best kNN top-1, in percent, and its step.
+    /// Best kNN top-1 of the trained encoder, in percent, and its step.
     pub best_knn: Option<(f64, u64)>,
     /// Evaluations since the best; not counted by checkpoints of before there was this.
     #[serde(default)]
@@ -291,10 +291,13 @@ impl Progress {
         if let Some(top1) = knn_top1 {
             counters.first_knn = counters.first_knn.or(Some(top1));
             counters.last_knn = Some(top1);
-            let is_better = counters.best_knn.is_none_or(|(best, _)| top1 > best);
-            counters.since_best_knn = if is_better { 0 } else { counters.since_best_knn + 1 };
-            if is_better {
-                counters.best_knn = Some((top1, step));
+            // The untrained network is what the others are compared with.
+            if step > 0 {
+                let is_better = counters.best_knn.is_none_or(|(best, _)| top1 > best);
+                counters.since_best_knn = if is_better { 0 } else { counters.since_best_knn + 1 };
+                if is_better {
+                    counters.best_knn = Some((top1, step));
+                }
             }
         }
         let stopped_by =

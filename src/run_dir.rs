@@ -2,6 +2,8 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use simsiam_pipeline::BadSample;
@@ -29,8 +31,12 @@ const LOCK: &str = "lock";
 /// If there is no run, or its configuration is not one that this program writes.
 pub fn saved_config(path: &Path) -> Result<TrainConfig, InputError> {
     let file = path.join(CONFIG);
-    let text = fs::read_to_string(&file)
-        .map_err(|error| InputError::new(format!("{} holds no run: {CONFIG}: {error}", path.display())))?;
+    let text = fs::read_to_string(&file).map_err(|error| {
+        InputError::new(match path.exists() {
+            true => format!("{} holds no run: {CONFIG}: {error}", path.display()),
+            false => format!("{}: no such run or file", path.display()),
+        })
+    })?;
     toml::from_str(&text).map_err(|error| InputError::new(format!("{}: {error}", file.display())))
 }
 
@@ -156,7 +162,18 @@ impl RunDir {
     fn lock(path: &Path) -> Result<Self> {
         let file = path.join(LOCK);
         let lock = File::create(&file).with_context(|| format!("cannot make {}", file.display()))?;
-        match lock.try_lock() {
+        // Whoever only looks at the run holds the lock for a moment.
+        let mut tries = 20;
+        let locked = loop {
+            match lock.try_lock() {
+                Err(TryLockError::WouldBlock) if tries > 0 => {
+                    tries -= 1;
+                    thread::sleep(Duration::from_millis(10));
+                }
+                locked => break locked,
+            }
+        };
+        match locked {
             Ok(()) => Ok(Self { path: path.to_owned(), lock: Some(lock) }),
             Err(TryLockError::WouldBlock) => {
                 Err(InputError::new(format!("run folder {} is in use by another process", path.display()))

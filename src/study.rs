@@ -105,6 +105,9 @@ pub fn run(
             console.line(format_args!("# run {done} of {total}: {}, seed {seed}", row.name));
             let settings = Overrides { seed: Some(seed), ..row.flags.over(common) };
             if interrupt.is_set() || !one_run(&dir(row, seed), settings, interrupt, console)? {
+                console.line(format_args!(
+                    "# the same study command goes on with this run and those that are missing"
+                ));
                 return Ok(StudyOutcome::Interrupted);
             }
         }
@@ -178,7 +181,7 @@ mod tests {
             demo::generate(&dir.path().join("images"), &of_demo, &Interrupt::default(), &mut |_, _| ())
                 .unwrap();
         let shards = dir.path().join("shards");
-        pack(&images.train, &shards, &PackOptions::default(), &mut |_| ()).unwrap();
+        pack(images.train.to_str().unwrap(), &shards, &PackOptions::default(), &mut |_| ()).unwrap();
         let common = Overrides {
             preset: Some(Preset::Demo),
             shards: Some(vec![shards.to_string_lossy().into_owned()]),

@@ -154,8 +154,12 @@ pub fn train<D: Backend>(
                     // Between two steps, and where no rank waits for another, the steps so far need not be lost.
                     Err(error) if batch == 0 && world.size() == 1 => {
                         progress.measured(&in_flight.read().map_err(failed)?)?;
-                        save(model, &optimizer, &probe, progress)?;
-                        progress.console().line(format_args!("saved {}", folder(progress.step())));
+                        match save(model, &optimizer, &probe, progress) {
+                            Ok(()) => {
+                                progress.console().line(format_args!("saved {}", folder(progress.step())));
+                            }
+                            Err(unsaved) => tracing::warn!("the steps so far are not saved: {unsaved:#}"),
+                        }
                         return Err(error);
                     }
                     fed => fed?,

@@ -114,7 +114,7 @@ impl Drop for Shutdown {
         }
         self.finished.close();
         for thread in self.threads.drain(..) {
-            // A worker's panic has reached the consumer as an error already.
+            // A panic has reached the consumer as an error already.
             let _ = thread.join();
         }
     }

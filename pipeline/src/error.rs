@@ -95,7 +95,7 @@ pub enum ConfigError {
     #[error("at least one worker is needed")]
     NoWorkers,
     /// There are too many workers.
-    #[error("{workers} workers are too many, at most {max} may be started", max = crate::PipelineConfig::MAX_WORKERS)]
+    #[error("{workers} workers are too many; at most {max} may be started", max = crate::PipelineConfig::MAX_WORKERS)]
     TooManyWorkers {
         /// The requested number.
         workers: usize,
@@ -179,6 +179,12 @@ pub enum PipelineError {
     WorkerPanicked {
         /// Shard, sample and key.
         place: String,
+        /// The panic message.
+        message: String,
+    },
+    /// The thread that plans, reads and collates panicked: a bug in this program.
+    #[error("the pipeline panicked: {message}")]
+    StagePanicked {
         /// The panic message.
         message: String,
     },

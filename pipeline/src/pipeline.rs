@@ -20,7 +20,7 @@ use crate::shards::ShardSet;
 use crate::stages::foresight::Foresight;
 use crate::stages::read::SpareBuffers;
 use crate::stages::work::{WorkClock, Worker};
-use crate::stages::{collate, plan, read, work};
+use crate::stages::{caught, collate, plan, read, work};
 use crate::stats::Meters;
 use crate::watchdog::{self, Watchdog};
 
@@ -259,12 +259,21 @@ pub fn start(
             .thread_name("ss-fetch")
             .build()
             .expect("a runtime without drivers needs nothing from the system");
-        runtime.block_on(async {
-            tokio::join!(plan::run(plan, open_tx, planned_tx), read::run(read, planned_rx, ready_tx), async {
-                collate::run(open_rx, finished_rx, batches_tx, pool, collate_permits, may_be_empty).await;
-                drop(alive);
-            },)
+        let last = batches_tx.clone();
+        caught(&last, || {
+            runtime.block_on(async {
+                tokio::join!(
+                    plan::run(plan, open_tx, planned_tx),
+                    read::run(read, planned_rx, ready_tx),
+                    async {
+                        collate::run(open_rx, finished_rx, batches_tx, pool, collate_permits, may_be_empty)
+                            .await;
+                        drop(alive);
+                    },
+                )
+            });
         });
+        drop(last);
         // A file system that no longer answers does not keep the pipeline from ending.
         runtime.shutdown_timeout(Duration::from_secs(1));
     })?);

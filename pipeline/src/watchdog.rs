@@ -48,7 +48,7 @@ impl Watchdog {
     /// Who does not move, and how full the queues are. `None` if everyone waits for the consumer.
     fn stall(&self) -> Option<String> {
         let queues = self.queues.each_ref().map(|meter| meter.stats());
-        let mut text = format!("nothing moves for {:.0?}: ", self.patience);
+        let mut text = format!("no progress for {:.0?}: ", self.patience);
         let busy: Vec<String> = (self.clock.activities.iter().enumerate())
             .filter_map(|(worker, activity)| self.busy(worker, activity.now()))
             .collect();

@@ -99,7 +99,7 @@ impl Batch {
         self.labels.clone_ref(py)
     }
 
-    /// The key of each image: its path in the folder or the archive, up to the first dot of its name.
+    /// The key of each image: its path in the folder or the archive without the extension; in a tar, up to the first dot of its name.
     #[getter]
     fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let keys = self.samples.iter().map(|&sample| self.shards.locate(sample).key);

@@ -61,8 +61,8 @@ fn choice(error: ChoiceError) -> PyErr {
     }
 }
 
-/// A step of your own that failed is `RuntimeError`, from what it raised. Samples that cannot be used are `OSError`, a remote shard that can no longer be fetched is its kind `ConnectionError`, a bug is
-/// `RuntimeError`; all name the shard.
+/// A step of your own that failed raises `RuntimeError`, from what it raised. Samples that cannot be used raise `OSError`, a remote
+/// shard that can no longer be fetched its subclass `ConnectionError`, and a bug `RuntimeError`; all name the shard.
 pub(crate) fn pipeline(error: PipelineError) -> PyErr {
     let text = error.to_string();
     match error {

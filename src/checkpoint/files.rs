@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use simsiam_model::state::NamedTensor;
+use simsiam_pipeline::shards::sync_names;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Checkpoint, RunState, SavedModel};
@@ -81,7 +82,7 @@ pub(super) fn fill(folder: &Path, checkpoint: &Checkpoint) -> anyhow::Result<()>
     }
     let manifest = Manifest { state: checkpoint.state.clone(), files };
     write_synced(&folder.join(STATE), &serde_json::to_vec_pretty(&manifest)?)?;
-    Ok(File::open(folder)?.sync_all()?)
+    Ok(sync_names(folder)?)
 }
 
 pub(crate) fn parse_manifest(bytes: &[u8]) -> anyhow::Result<Manifest> {

@@ -66,9 +66,15 @@ pub struct BenchArgs {
     #[arg(long, help_heading = topics::DATA)]
     pub workers: Option<Workers>,
     /// Length of the measurement; a third of it only decodes, and the first sixth of each part is warm-up
-    #[arg(long, default_value_t = 12.0, value_parser = positive::<f64>, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 12.0, value_parser = seconds, allow_negative_numbers = true)]
     pub seconds: f64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Seconds of a measurement; at most a day.
+fn seconds(text: &str) -> Result<f64, String> {
+    let number = positive::<f64>(text)?;
+    if number <= 86_400.0 { Ok(number) } else { Err("must be at most 86400, a day".into()) }
 }

@@ -48,11 +48,6 @@ pub struct ChoiceArgs {
 }
 
 impl ChoiceArgs {
-    /// Whether any of them is given.
-    pub fn is_given(&self) -> bool {
-        self.select.is_some() || self.fraction.is_some() || self.limit.is_some()
-    }
-
     /// Which of the images to use; `None` is all.
     ///
     /// # Errors
@@ -60,8 +55,9 @@ impl ChoiceArgs {
     pub fn chosen(&self, shards: &ShardSet) -> Result<Option<SampleSet>, InputError> {
         let choice = Choice { select: self.select.clone(), fraction: self.fraction, limit: self.limit };
         let chosen = choice.of(shards).map_err(|error| InputError::new(format!("--{error}")))?;
-        Ok(chosen.map(|Chosen { samples, summary }| {
+        Ok(chosen.map(|Chosen { samples, summary, warnings }| {
             tracing::info!("{summary}");
+            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             samples
         }))
     }

@@ -15,6 +15,11 @@ use crate::interrupt::Interrupt;
 /// Where the demo's data lies, in the current folder.
 const DIR: &str = "demo-data";
 
+/// Whether these are the demo's own images.
+pub(super) fn are_own(patterns: &[String]) -> bool {
+    patterns.iter().all(|pattern| Path::new(pattern).starts_with(DIR))
+}
+
 /// Settings that name no shards, with the demo's.
 ///
 /// # Errors
@@ -61,7 +66,7 @@ fn prepare(interrupt: &Interrupt, console: &Console) -> Result<(Vec<String>, Vec
             let options =
                 PackOptions { prefix: prefix.into(), stop: interrupt.flag(), ..PackOptions::default() };
             let phase = console.phase("packing the demo", total, Unit::Things("images"));
-            pack(source, &partial.join(prefix), &options, &mut |progress| {
+            pack(&source.to_string_lossy(), &partial.join(prefix), &options, &mut |progress| {
                 phase.set_length(progress.total);
                 phase.set_position(progress.done);
             })?;

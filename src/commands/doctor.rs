@@ -42,7 +42,7 @@ fn verdict(device: Device, faults: usize, failed: usize) -> String {
         (0, 0) => format!("verdict: fit to train on the {device}"),
         (_, 0) => format!("verdict: not fit to train, for what is FAILED above ({faults})"),
         (_, 1) => format!("verdict: 1 result is not the CPU's; do not train on this {device}"),
-        _ => format!("verdict: {failed} results are not the CPU's; do not train on this {device}"),
+        _ => format!("verdict: {failed} results differ from the CPU's; do not train on this {device}"),
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
         );
         assert_eq!(
             verdict(Device::Cuda, 1, 3),
-            "verdict: 3 results are not the CPU's; do not train on this GPU"
+            "verdict: 3 results differ from the CPU's; do not train on this GPU"
         );
     }
 }

@@ -24,8 +24,9 @@ pub fn run(args: &EmbedArgs, console: &Console) -> Result<()> {
     // What cannot be used is left out and counted, however much it is.
     let (on_bad_sample, bad_sample_budget) = (Some(BadSamplePolicy::Skip), Some(1.0));
     let given = Overrides { shards, workers, on_bad_sample, bad_sample_budget, ..args.source.overrides() };
-    let config = subject.config.with(&given)?.found_from_here(&args.run, &given, ShardFlags::EMBED)?;
-    let source = Source::open_chosen(&config.shards, &config, &console.open_options())?;
+    let options = console.open_options();
+    let config = subject.settings(&args.run, &given, ShardFlags::EMBED, &options)?;
+    let source = Source::open_chosen(&config.shards, &config, &options)?;
     if args.shards.is_none() {
         subject.check_own(&source.shards, "--shards")?;
     }

@@ -37,18 +37,17 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
         knn_temperature: args.knn_temperature,
         ..args.source.overrides()
     };
-    let config = subjects[0].config.with(&given)?.found_from_here(&args.run, &given, ShardFlags::EVAL)?;
+    let options = console.open_options();
+    let config = subjects[0].settings(&args.run, &given, ShardFlags::EVAL, &options)?;
     let own_shards = args.train_shards.is_none();
-    let data = KnnData::open(&config, &console.open_options())
+    let data = KnnData::open(&config, &options)
         .context("the shards (--train-shards and --val-shards name others)")?;
     if own_shards {
         subjects.iter().try_for_each(|subject| subject.check_own(&data.bank.shards, "--train-shards"))?;
     }
     data.warn_of_shared();
-    if own_shards && config.val_shards.is_empty() && config.knn_every == Some(0) {
-        tracing::warn!(
-            "without kNN the run was trained on all of its images, those that are classified here too"
-        );
+    if own_shards {
+        subjects[0].warn_of_seen(&data);
     }
     let evaluation = Evaluation {
         recipe: probe_recipe(&args.probe, &config, &data.bank),
@@ -141,6 +140,9 @@ impl Evaluation<'_> {
         if args.judges(Judge::Probe) {
             let examples =
                 if augmented { Examples::Augmented(&extractor, &data.bank) } else { Examples::Cached(&bank) };
+            if examples.is_empty() {
+                return Err(InputError::new("none of the training images could be used").into());
+            }
             // Unusable samples may leave fewer than were counted.
             let batch_size = self.recipe.batch_size.min(examples.len());
             let recipe = ProbeRecipe { batch_size, ..self.recipe.clone() };
@@ -168,7 +170,6 @@ impl Evaluation<'_> {
         verdicts: &[Verdict],
     ) -> Result<()> {
         let Self { args, config, data, .. } = self;
-        let val_patterns = if config.val_shards.is_empty() { &config.shards } else { &config.val_shards };
         let names = data.queries.shards.class_names().or(data.bank.shards.class_names());
         let report = Report {
             method,
@@ -179,7 +180,7 @@ impl Evaluation<'_> {
             features: args.features,
             dim: encoder.dim(),
             train: SourceReport::new(&data.bank, &config.shards, config),
-            val: SourceReport::new(&data.queries, val_patterns, config),
+            val: SourceReport::new(&data.queries, config.classified(), config),
             val_in_train: data.shared(),
             scores: Scores::of(verdicts, self.classes, names),
         };

@@ -16,7 +16,7 @@ use crate::evaluate::class_count;
 use crate::evaluate::report::SourceReport;
 use crate::evaluate::scores::accuracy;
 use crate::evaluate::subject::Subject;
-use crate::files::write_whole;
+use crate::files::write_numbered;
 use crate::finetune::{FinetuneRecipe, Finetuning};
 use crate::interrupt::Interrupt;
 
@@ -39,11 +39,13 @@ pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
         workers: args.workers,
         ..Overrides::default()
     };
-    let config = subject.config.with(&given)?.found_from_here(&args.run, &given, ShardFlags::EVAL)?;
-    let data = KnnData::open(&config, &console.open_options())
+    let options = console.open_options();
+    let config = subject.settings(&args.run, &given, ShardFlags::EVAL, &options)?;
+    let data = KnnData::open(&config, &options)
         .context("the shards (--train-shards and --val-shards name others)")?;
     if args.train_shards.is_none() {
         subject.check_own(&data.bank.shards, "--train-shards")?;
+        subject.warn_of_seen(&data);
     }
     data.warn_of_shared();
     let (classes, interrupt) =
@@ -81,7 +83,7 @@ pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
             recipe,
             top1,
             train: SourceReport::new(&data.bank, &config.shards, &config),
-            val: SourceReport::new(&data.queries, &config.val_shards, &config),
+            val: SourceReport::new(&data.queries, config.classified(), &config),
         };
         report.save(&subject)?;
         if args.json {
@@ -144,10 +146,9 @@ impl FinetuneReport {
     fn save(&self, subject: &Subject) -> Result<()> {
         let dir = subject.run_dir.join("finetune");
         fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        let name = format!("{}-from-{}-{}-labels.json", self.encoder, self.from, self.labels);
-        let path = dir.join(name);
+        let name = format!("{}-from-{}-{}-labels", self.encoder, self.from, self.labels as f32);
         let json = serde_json::to_string(self)? + "\n";
-        write_whole(&path, json.as_bytes())
+        write_numbered(&dir, &name, json.as_bytes(), |before| before == json.as_bytes()).map(drop)
     }
 }
 
@@ -162,7 +163,7 @@ impl fmt::Display for FinetuneReport {
             "from {:<7}  {} ({} %)  top-1 {:.2} % ({least:.2} to {most:.2} over {})",
             self.from,
             counted(self.images, "label"),
-            100.0 * self.labels,
+            100.0 * self.labels as f32,
             mean(&self.top1),
             counted(self.top1.len() as u64, "seed")
         )

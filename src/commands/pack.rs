@@ -1,11 +1,8 @@
-//! `simsiam pack`: a folder of images becomes shards.
-
-use std::path::Path;
+//! `simsiam pack`: images of any source become shards.
 
 use anyhow::Result;
 use simsiam_pipeline::ShardSet;
-use simsiam_pipeline::pack::{ClassFolders, PackOptions, PackOrder, PackProgress, pack, pack_set};
-use simsiam_pipeline::shards::{Labels, OpenOptions};
+use simsiam_pipeline::pack::{PackOptions, PackOrder, PackProgress, pack_set};
 
 use crate::cli::{self, PackArgs, program};
 use crate::console::{Console, Unit, counted};
@@ -30,48 +27,29 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         shard_bytes: args.shard_size << 20,
         order: match args.order {
             cli::PackedOrder::Shuffled => PackOrder::Shuffled { seed: args.seed.unwrap_or(0) },
-            cli::PackedOrder::Name => PackOrder::Names,
+            cli::PackedOrder::Name => PackOrder::Source,
         },
         max_side: args.max_side,
         quality: args.quality,
-        classes: args.labels.map(|labels| match labels {
-            cli::ClassFolders::Top => ClassFolders::Top,
-            cli::ClassFolders::Parent => ClassFolders::Parent,
-            cli::ClassFolders::None => ClassFolders::None,
-        }),
         prefix: args.prefix.clone(),
         stop: Interrupt::listen()?.flag(),
         ..PackOptions::default()
     };
+    let set = ShardSet::open(&[&args.source], &args.images.options(console.open_options()))?;
+    let chosen = args.images.choice.chosen(&set)?;
     let phase = console.phase("packing", 0, Unit::Things("images"));
     let mut told = |progress: PackProgress| {
         phase.set_length(progress.total);
         phase.set_position(progress.done);
     };
-    let is_folder = ShardSet::is_folder_of_images(&args.source);
-    if args.labels.is_some() && !is_folder {
-        return Err(
-            InputError::new("--labels applies to folders: other sources have their own labels").into()
-        );
-    }
-    let report = if is_folder && !args.choice.is_given() {
-        pack(Path::new(&args.source), &args.out, &options, &mut told)?
-    } else {
-        let labels = args.labels.map_or(Labels::Own, |labels| match labels {
-            cli::ClassFolders::Top => Labels::Folders,
-            cli::ClassFolders::Parent => Labels::Parents,
-            cli::ClassFolders::None => Labels::None,
-        });
-        let set = ShardSet::open(&[&args.source], &OpenOptions { labels, ..console.open_options() })?;
-        set.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
-        let chosen = args.choice.chosen(&set)?;
-        pack_set(&set, chosen.as_ref(), &args.out, &options, &mut told)?
-    };
+    let report = pack_set(&set, chosen.as_ref(), &args.out, &options, &mut told)?;
     drop(phase);
-    for skipped in report.skipped.iter().chain(&report.others).take(MOST_LISTED) {
+    set.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    for skipped in report.skipped.iter().take(MOST_LISTED) {
         console.line(format_args!("left out {skipped}"));
     }
     let classes = match report.classes.len() {
+        0 if set.shards().any(|shard| shard.labelled() > 0) => "with numbers as labels".to_owned(),
         0 => "without labels".to_owned(),
         1 => "of 1 class".to_owned(),
         classes => format!("of {classes} classes"),
@@ -83,8 +61,8 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         ));
     }
     let left_out = report.left_out.as_ref().map_or_else(String::new, |list| {
-        let files = (report.skipped.len() + report.others.len()) as u64;
-        format!("; left out: {}, see {}", counted(files, "file"), list.display())
+        let samples = report.skipped.len() as u64;
+        format!("; left out: {}, see {}", counted(samples, "sample"), list.display())
     });
     console.line(format_args!(
         "packed {} {classes} into {}, {}, in {}{left_out}",
@@ -97,5 +75,5 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
     Ok(())
 }
 
-/// Left-out files that are named on the console; the list in the target folder has all.
+/// Left-out samples that are named on the console; the list in the target folder has all.
 const MOST_LISTED: usize = 10;

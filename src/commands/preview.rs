@@ -38,8 +38,7 @@ pub fn run(args: &PreviewArgs, console: &Console) -> Result<()> {
     };
     let last = config.epochs * steps_per_epoch;
     if step > last {
-        let text =
-            format!("step {step} is beyond the last: {} make {last} steps", counted(config.epochs, "epoch"));
+        let text = format!("step {step} is beyond the last, {last}, of {}", counted(config.epochs, "epoch"));
         return Err(InputError::new(text).into());
     }
     let preview = Preview::of_step(&config, &data, step, args.count)?;

@@ -56,13 +56,27 @@ pub fn run_until(
             Some(path) => resume(path, overrides, world)?,
             None => begin(args.run_dir.as_deref(), overrides, &interrupt, console, world)?,
         };
-        let here = settled.found_from_here(args.show_config, console)?;
+        let here = settled.found_from_here()?;
         world.check(&here)?;
         Ok((settled, here))
     })?;
     let sinks = world.agree(Sinks::open(args, world))?;
     let (device, precision) = (here.device, here.precision);
     on_device(device, precision, Training { settled, here, sinks, interrupt, console, world })
+}
+
+/// Prints the configuration that a run would have, and makes none.
+///
+/// # Errors
+/// As [`run`], as far as settings show.
+pub fn show_config(args: &TrainArgs, console: &Console) -> Result<()> {
+    let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
+    let settled = match &args.resume {
+        Some(path) => resume(path, overrides, &World::default())?,
+        None => begin(args.run_dir.as_deref(), overrides, &Interrupt::listen()?, console, &World::default())?,
+    };
+    console.result(settled.config.to_string().trim_end())?;
+    Ok(())
 }
 
 /// Says what a run would take, and makes none.
@@ -73,7 +87,10 @@ pub fn dry_run(args: &TrainArgs, console: &Console) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
     let settled = begin(args.run_dir.as_deref(), overrides, &interrupt, console, &World::default())?;
-    let here = settled.found_from_here(args.show_config, console)?;
+    let here = settled.found_from_here()?;
+    if args.show_config {
+        console.result(settled.config.to_string().trim_end())?;
+    }
     let _until_the_end = args.trace.as_deref().map(trace::start).transpose()?;
     let data = Data::open(&here, &console.open_options())?;
     let (device, precision) = (here.device, here.precision);
@@ -122,11 +139,8 @@ impl Sinks {
 }
 
 impl Settled {
-    /// The configuration with the names of the shards as they can be opened from the current folder; printed if `shows`.
-    fn found_from_here(&self, shows: bool, console: &Console) -> Result<TrainConfig> {
-        if shows {
-            console.result(self.config.to_string().trim_end())?;
-        }
+    /// The configuration with the names of the shards as they can be opened from the current folder.
+    fn found_from_here(&self) -> Result<TrainConfig> {
         Ok(self.config.found_from_here(self.dir.path(), &self.given, ShardFlags::TRAIN)?)
     }
 }

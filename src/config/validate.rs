@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use simsiam_model::collective::FIXED_PARTS;
 
-use super::{Device, HeadNorm, Method, Overrides, Precision, Predictor, StopRule, Symmetry, TrainConfig};
+use super::{Device, HeadNorm, Method, Overrides, Precision, Predictor, StopRule, TrainConfig};
 use crate::error::InputError;
 
 impl TrainConfig {
@@ -37,7 +37,7 @@ impl TrainConfig {
             warmup < epochs,
             "warmup_epochs",
             warmup,
-            &format!("must be less than the {epochs} epochs"),
+            &format!("must be less than the run's epochs, {epochs}"),
         )?;
         for (key, value) in [("base_lr", self.base_lr), ("weight_decay", self.weight_decay)] {
             check.that(
@@ -127,17 +127,20 @@ impl TrainConfig {
     fn validate_method(&self, check: &Check<'_>) -> Result<(), InputError> {
         let Self { method, batch_size, projector_dim, .. } = self;
         let given = check.0;
+        // What a file repeats of the method's own values, as a run's does, changes nothing.
+        let usual = Self::preset(self.preset).for_method(self.method);
+        let sets_predictor_lr = given.predictor_lr.is_some_and(|lr| lr != usual.predictor_lr);
         let of_some_methods = [
-            ("stop_gradient", given.stop_gradient.is_some()),
-            ("predictor", given.predictor.is_some()),
-            ("predictor_lr", given.predictor_lr.is_some()),
-            ("similarity", given.similarity.is_some()),
+            ("stop_gradient", given.stop_gradient.is_some_and(|stops| stops != usual.stop_gradient)),
+            ("predictor", given.predictor.is_some_and(|predictor| predictor != usual.predictor)),
+            ("predictor_lr", sets_predictor_lr),
+            ("similarity", given.similarity.is_some_and(|similarity| similarity != usual.similarity)),
             ("multi_crop", given.multi_crop == Some(true)),
-            ("symmetry", given.symmetry.is_some_and(|symmetry| symmetry != Symmetry::Symmetric)),
-            ("target", given.target.is_some()),
+            ("symmetry", given.symmetry.is_some_and(|symmetry| symmetry != usual.symmetry)),
+            ("target", given.target.is_some_and(|target| target != usual.target)),
             ("target_momentum", given.target_momentum.is_some()),
             ("alternate_steps", given.alternate_steps.is_some()),
-            ("projector_dim", given.projector_dim.is_some()),
+            ("projector_dim", given.projector_dim.is_some_and(|dim| dim != usual.projector_dim)),
             ("temperature", given.temperature.is_some()),
             ("queue", given.queue.is_some()),
         ];
@@ -147,17 +150,17 @@ impl TrainConfig {
                 let others = Method::ALL.iter().filter(|method| method.takes().contains(&key));
                 let others: Vec<_> = others.map(|method| method.name()).collect();
                 return refuse(format!(
-                    "{} says nothing about {method}: it is a setting of {}",
+                    "{} has no effect with {method}; it is a setting of {}",
                     flag(key),
                     others.join(", ")
                 ));
             }
         }
         let has_predictor = method.takes().contains(&"predictor_lr") && self.predictor != Predictor::None;
-        if given.predictor_lr.is_some() && !has_predictor {
+        if sets_predictor_lr && !has_predictor {
             return refuse("--predictor-lr without a predictor");
         }
-        if self.predictor == Predictor::FixedRandom && given.predictor_lr.is_some() {
+        if self.predictor == Predictor::FixedRandom && sets_predictor_lr {
             return refuse("--predictor-lr with a fixed predictor, which has no rate");
         }
         if self.mlp_bn == HeadNorm::All && !has_predictor {
@@ -252,7 +255,7 @@ mod tests {
             (Overrides { knn_temperature: Some(0.0), ..none() }, "--knn-temperature 0: must be above 0"),
             (
                 Overrides { warmup_epochs: Some(12), ..none() },
-                "--warmup-epochs 12: must be less than the 12 epochs",
+                "--warmup-epochs 12: must be less than the run's epochs, 12",
             ),
             (
                 Overrides { deterministic: Some(true), batch_size: Some(60), ..none() },

@@ -142,7 +142,7 @@ mod tests {
             (
                 small,
                 multi_crop(Method::SimClr, None),
-                "--multi-crop says nothing about simclr: it is a setting of swav",
+                "--multi-crop has no effect with simclr; it is a setting of swav",
             ),
             (
                 Arch::Resnet18,

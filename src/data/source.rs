@@ -49,8 +49,9 @@ impl Source {
         let mut source = Self::open(patterns, config, options)?;
         let chosen =
             config.choice().of(&*source.shards).map_err(|error| InputError::new(format!("--{error}")))?;
-        if let Some(Chosen { samples, summary }) = chosen {
+        if let Some(Chosen { samples, summary, warnings }) = chosen {
             tracing::info!("{}: {summary}", patterns.join(" "));
+            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             source.quarantine = Arc::new(Quarantine::new(policy(config), samples.len()));
             source.chosen = Some(samples);
         }

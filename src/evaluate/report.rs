@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -21,7 +20,7 @@ use super::probe::{ProbeEpoch, Trial};
 use super::scores::Scores;
 use crate::config::TrainConfig;
 use crate::data::Source;
-use crate::files::write_whole;
+use crate::files::{write_numbered, write_whole};
 
 /// One network judged in one way.
 #[derive(Clone, Debug, Serialize)]
@@ -155,26 +154,14 @@ impl Report {
     pub fn save(&self) -> Result<PathBuf> {
         let (dir, json) = (self.run.join("eval"), self.to_json()?);
         fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        let numbered = (1..).map(|number| match number {
-            1 => self.name(),
-            _ => format!("{}-{number}", self.name()),
-        });
-        for name in numbered {
-            let path = dir.join(name + ".json");
-            match fs::read(&path) {
-                Ok(before) if result_in(&before) != result_in(json.as_bytes()) => continue,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => write_whole(&path, json.as_bytes())?,
-                Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-            }
-            let picture = path.with_extension("png");
-            if let Some(confusion) = self.scores.confusion.as_ref().filter(|_| !picture.exists()) {
-                let names: Vec<String> = self.scores.per_class.iter().map(ToString::to_string).collect();
-                write_whole(&picture, &chart::confusion_png(confusion, &names, &self.title())?)?;
-            }
-            return Ok(path);
+        let is_same = |before: &[u8]| result_in(before) == result_in(json.as_bytes());
+        let path = write_numbered(&dir, &self.name(), json.as_bytes(), is_same)?;
+        let picture = path.with_extension("png");
+        if let Some(confusion) = self.scores.confusion.as_ref().filter(|_| !picture.exists()) {
+            let names: Vec<String> = self.scores.per_class.iter().map(ToString::to_string).collect();
+            write_whole(&picture, &chart::confusion_png(confusion, &names, &self.title())?)?;
         }
-        unreachable!("there is always a next number")
+        Ok(path)
     }
 
     /// One line of JSON.

@@ -8,12 +8,13 @@ use anyhow::{Context, Result};
 use dfdx::prelude::Cpu;
 use simsiam_model::network::Network;
 use simsiam_model::state::{self, NamedTensor};
-use simsiam_pipeline::ShardSet;
-use simsiam_pipeline::shards::Fingerprint;
+use simsiam_pipeline::shards::{Fingerprint, OpenOptions};
+use simsiam_pipeline::{Part, ShardSet};
 
 use super::frozen::{FeatureLayer, FrozenEncoder};
 use crate::checkpoint::{CheckpointDir, SavedModel, folder};
-use crate::config::TrainConfig;
+use crate::config::{Overrides, ShardFlags, TrainConfig};
+use crate::data::KnnData;
 use crate::error::InputError;
 use crate::provenance::Provenance;
 use crate::run_dir::saved_config;
@@ -57,6 +58,8 @@ pub struct Subject {
     pub step: u64,
     /// The fingerprint of its training images, as far as it was trained on any.
     trained_on: Option<Fingerprint>,
+    /// Which of its training images it was trained on.
+    part: Option<Part>,
     /// Top-1 of the kNN monitor when it was saved, in percent.
     knn: Option<f64>,
     /// The process that saved it.
@@ -101,6 +104,7 @@ impl Subject {
                     config,
                     step: 0,
                     trained_on: None,
+                    part: None,
                     knn: None,
                     provenance: None,
                     weights: Weights::Untrained,
@@ -115,6 +119,7 @@ impl Subject {
             config,
             step: state.counters.step,
             trained_on: state.data,
+            part: state.part,
             knn: state.counters.last_knn,
             provenance: state.provenance,
             weights: Weights::Saved(model),
@@ -134,6 +139,7 @@ impl Subject {
             config,
             step: 0,
             trained_on: None,
+            part: None,
             knn: None,
             provenance: None,
             weights: Weights::File(Box::new(weights)),
@@ -157,12 +163,50 @@ impl Subject {
         }
     }
 
+    /// The settings of the run in `run`, with those `given`, to look at images from here. The run's choice of images is for its own:
+    /// of others that are named, those are used that are asked for.
+    ///
+    /// # Errors
+    /// If settings contradict each other, or the shards are not there.
+    pub fn settings(
+        &self,
+        run: &Path,
+        given: &Overrides,
+        flags: ShardFlags,
+        options: &OpenOptions,
+    ) -> Result<TrainConfig> {
+        let mut config = self.config.with(given)?.found_from_here(run, given, flags)?;
+        let choice = self.config.choice();
+        if let (Some(patterns), true, Some(own)) = (&given.shards, choice.is_given(), self.trained_on) {
+            let named = ShardSet::open(patterns, &config.open_options(options))?;
+            if !own.matches(&named.fingerprint()) {
+                let Overrides { select, fraction, limit, .. } = given.clone();
+                config = TrainConfig { select, fraction, limit, ..config };
+            }
+        }
+        Ok(config)
+    }
+
+    /// Warns where images of the run's own training set are classified that it was trained on.
+    pub fn warn_of_seen(&self, data: &KnnData) {
+        if data.is_held_out() && self.part.is_some_and(|part| part != data.bank.part) {
+            tracing::warn!("the run was trained on all of its images, those that are classified here too");
+        }
+    }
+
     /// The network as a function.
     ///
     /// # Errors
     /// If the saved weights do not fit the configuration.
     pub fn freeze(&self, layer: FeatureLayer) -> Result<FrozenEncoder<'static>> {
-        let model = self.network()?;
+        let (model, heads) = self.with_heads()?;
+        if layer == FeatureLayer::Projector && heads.is_some_and(|heads| !heads.contains(&"projector")) {
+            let method = self.config.method;
+            return Err(InputError::new(format!(
+                "{self} holds no projector of {method}; `--features backbone` takes its encoder's features"
+            ))
+            .into());
+        }
         Ok(match layer {
             FeatureLayer::Backbone => {
                 FrozenEncoder::new(model.features(), move |images| model.encode(images))
@@ -176,11 +220,17 @@ impl Subject {
     /// # Errors
     /// If the saved weights do not fit the configuration.
     pub fn network(&self) -> Result<Network<Cpu>> {
+        Ok(self.with_heads()?.0)
+    }
+
+    /// The network, and which heads are not random if it comes from a file.
+    fn with_heads(&self) -> Result<(Network<Cpu>, Option<Vec<&'static str>>)> {
         let saved = if let Weights::Saved(saved) = &self.weights { &saved[..] } else { &[] };
         // Only the moving average of targets has a size that depends on the data, and it is saved with the weights.
         let average = saved.iter().find(|tensor| tensor.name == "average");
         let images = average.map_or(1, |tensor| tensor.shape[0]);
         let mut model = self.config.network(&Cpu::default(), images, 1);
+        let mut heads = None;
         match &self.weights {
             Weights::Untrained => {}
             Weights::Saved(saved) => {
@@ -189,11 +239,12 @@ impl Subject {
             Weights::File(weights) => {
                 let arch = weights.arch;
                 let taken = ForeignWeights::clone(weights).read_into(&mut model);
-                taken
+                let taken = taken
                     .map_err(|error| InputError::new(format!("{self}: its {arch} does not fit: {error}")))?;
+                heads = Some(taken.heads);
             }
         }
-        Ok(model)
+        Ok((model, heads))
     }
 
     /// What is known of its training, for who is given the network: (key, value).

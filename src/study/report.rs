@@ -10,6 +10,7 @@ use serde_json::json;
 use super::plot;
 use super::{Group, Row, RunResult, Study};
 use crate::config::{Overrides, TrainConfig};
+use crate::files::write_whole;
 
 /// Rewrites all files.
 pub(super) fn write(
@@ -18,7 +19,7 @@ pub(super) fn write(
     common: &Overrides,
     results: &[(Row, Vec<RunResult>)],
 ) -> Result<()> {
-    std::fs::write(out.join("report.json"), serde_json::to_string(&json(study, common, results)?)?)?;
+    write_whole(&out.join("report.json"), serde_json::to_string(&json(study, common, results)?)?.as_bytes())?;
     let mut text = format!(
         "# {study}\n\nSettings of every run; its row adds its own, and the preset gives the rest:\n\n```toml\n{}```\n\nLoss, std of z/|z| (in multiples of 1/sqrt(d)) and effective rank are means over the last \
          tenth of the run. kNN is top-1 on the backbone's features. With several seeds, cells are the mean (lowest to highest). The paper's \
@@ -40,7 +41,7 @@ pub(super) fn write(
         compared.iter().try_for_each(|(row, runs)| writeln!(text, "{}", line(row, runs)))?;
         writeln!(text, "\n![{}]({picture})", group.title())?;
     }
-    Ok(std::fs::write(out.join("report.md"), text)?)
+    write_whole(&out.join("report.md"), text.as_bytes())
 }
 
 /// The tables of which there are results, in their order.

@@ -29,6 +29,16 @@ fn the_configuration_is_printed_on_request_and_is_one_that_config_takes() {
     succeed(again.args(["train", "--config"]).arg(&file).arg("--run-dir").arg(fixture.path("again")));
     assert_eq!(fixture.metrics("again"), fixture.metrics("run"));
 
+    assert!(!fixture.path("shown").exists(), "nothing is trained");
+
+    // What a method has no use for is in its configuration, too.
+    for method in ["byol", "simclr", "mocov2", "swav", "barlow-twins", "vicreg"] {
+        let config = fixture.train("none", &["--method", method, "--show-config"]).output().unwrap().stdout;
+        std::fs::write(&file, &config).unwrap();
+        let again = simsiam().args(["train", "--show-config", "--config"]).arg(&file).output().unwrap();
+        assert_eq!(text(&again), String::from_utf8(config).unwrap(), "{method}");
+    }
+
     let dry = fixture.train("dry", &["--epochs", "1", "--show-config", "--dry-run"]).output().unwrap();
     let printed = String::from_utf8_lossy(&dry.stdout).into_owned();
     assert!(

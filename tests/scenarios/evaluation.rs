@@ -243,6 +243,30 @@ fn embeddings_have_a_row_a_label_and_a_key_for_each_usable_sample() {
 }
 
 #[test]
+fn a_runs_choice_is_for_its_own_images_and_a_file_has_no_projector() {
+    let fixture = Fixture::new();
+    succeed(&mut fixture.train("run", &["--epochs", "1", "--limit", "80"]));
+    let [train, val] = ["train", "val"].map(|name| fixture.path(name).to_str().unwrap().to_owned());
+    for (shards, expected) in [
+        (vec![], "80 embeddings"),
+        (vec!["--shards", &train], "80 embeddings"),
+        (vec!["--shards", &val], "50 embeddings"),
+        (vec!["--shards", &val, "--limit", "20"], "20 embeddings"),
+    ] {
+        let printed = succeed(&mut embed(&fixture, "features.npy", &shards));
+        assert!(printed.contains(expected), "{shards:?}: {printed}");
+    }
+    let file = fixture.path("encoder.safetensors");
+    let mut export = simsiam();
+    export.arg("export").arg(fixture.path("run")).args(["--format", "torch", "--out"]).arg(&file);
+    succeed(&mut export);
+    let mut embed = simsiam();
+    embed.arg("embed").arg(&file).args(["--shards", &val, "--features", "projector", "--out"]);
+    let printed = refused(embed.arg(fixture.path("projected.npy")));
+    assert!(printed.contains("encoder holds no projector of simsiam"), "{printed}");
+}
+
+#[test]
 fn what_cannot_work_is_refused_and_leaves_nothing() {
     let fixture = trained();
     for (arguments, expected) in [

@@ -24,7 +24,7 @@ impl Fixture {
         for (source, name) in [(images.train, "train"), (images.val, "val")] {
             let options =
                 PackOptions { shard_bytes: 128 << 10, prefix: name.into(), ..PackOptions::default() };
-            pack(&source, &dir.path().join(name), &options, &mut |_| ()).unwrap();
+            pack(source.to_str().unwrap(), &dir.path().join(name), &options, &mut |_| ()).unwrap();
         }
         Self { dir }
     }

@@ -72,12 +72,12 @@ fn combinations_that_make_no_sense_are_refused_with_the_reason() {
     for (flags, reason) in [
         (
             vec!["--method", "simclr", "--predictor", "none"],
-            "--predictor says nothing about simclr: it is a setting of simsiam",
+            "--predictor has no effect with simclr; it is a setting of simsiam",
         ),
-        (vec!["--method", "byol", "--stop-gradient", "false"], "--stop-gradient says nothing about byol"),
-        (vec!["--method", "byol", "--projector-dim", "512"], "--projector-dim says nothing about byol"),
+        (vec!["--method", "byol", "--stop-gradient", "false"], "--stop-gradient has no effect with byol"),
+        (vec!["--method", "byol", "--projector-dim", "512"], "--projector-dim has no effect with byol"),
         (vec!["--method", "swav", "--predictor-lr", "decay"], "it is a setting of simsiam, byol"),
-        (vec!["--method", "simclr", "--symmetry", "asymmetric"], "--symmetry says nothing about simclr"),
+        (vec!["--method", "simclr", "--symmetry", "asymmetric"], "--symmetry has no effect with simclr"),
         (vec!["--temperature", "0.1"], "it is a setting of simclr, mocov2, swav"),
         (vec!["--method", "simclr", "--queue", "64"], "it is a setting of mocov2"),
         (vec!["--method", "mocov2", "--queue", "4"], "--queue 4: must be from a batch (8 keys)"),

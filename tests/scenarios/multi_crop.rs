@@ -71,7 +71,7 @@ fn groups_that_nothing_takes_are_refused_by_their_place() {
     let odd = fixture.path("odd.toml");
     let odd = odd.to_str().unwrap();
     for (flags, reason) in [
-        (&["--multi-crop"][..], "--multi-crop says nothing about simsiam: it is a setting of swav"),
+        (&["--multi-crop"][..], "--multi-crop has no effect with simsiam; it is a setting of swav"),
         (
             &["--method", "byol", "--recipe", "swav"],
             "recipe.views[1]: 6 views of 16 x 16: byol takes 2 views of 32 x 32; views of several sizes are for swav",

@@ -118,8 +118,9 @@ fn pack_asks_for_what_is_meant_with_commands_that_work() {
         command
     };
     let printed = refused(&mut pack("images", "packed"));
-    let expected = "error: images: train and val are parts of a data set rather than classes; pack each by itself: \
-        `simsiam pack images/train packed/train` and `simsiam pack images/val packed/val --prefix val`\n";
+    let expected = "error: images: its folders may be classes or something else (they are parts of a data set); --labels folders takes \
+        the first folder for the class, --labels parents the one that the image lies in, --labels none none; or pack one of its \
+        folders by itself\n";
     assert_eq!(printed, expected);
     succeed(&mut pack("images/train", "packed/train"));
     let printed = succeed(pack("images/val", "packed/val").args(["--prefix", "val"]));
@@ -128,6 +129,10 @@ fn pack_asks_for_what_is_meant_with_commands_that_work() {
     assert!(printed.contains("packed 5 images without labels into 1 shard,"), "{printed}");
     let printed = succeed(pack("images", "all").args(["--labels", "none"]));
     assert!(printed.contains("packed 250 images without labels"), "{printed}");
+    let file = fs::read_dir(fixture.path("images/val/dots")).unwrap().next().unwrap().unwrap().file_name();
+    fs::write(fixture.path("labels.csv"), format!("file,label\nval/dots/{},7\n", file.display())).unwrap();
+    let printed = succeed(pack("images", "listed").args(["--labels", "labels.csv"]));
+    assert!(printed.contains("packed 250 images with numbers as labels"), "{printed}");
 }
 
 #[test]

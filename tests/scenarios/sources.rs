@@ -17,8 +17,8 @@ use crate::interruption::{resume, spawn, wait_for};
 /// The training images as tars in the order of names, eight of them or so, with their indexes; their names.
 fn tars(fixture: &Fixture) -> Vec<String> {
     let out = fixture.path("named");
-    let options = PackOptions { order: PackOrder::Names, shard_bytes: 60_000, ..PackOptions::default() };
-    let report = pack(&fixture.path("images/train"), &out, &options, &mut |_| ()).unwrap();
+    let options = PackOptions { order: PackOrder::Source, shard_bytes: 60_000, ..PackOptions::default() };
+    let report = pack(fixture.path("images/train").to_str().unwrap(), &out, &options, &mut |_| ()).unwrap();
     ShardSet::open(&[out.to_str().unwrap()], &OpenOptions::default()).unwrap();
     report.shards.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
 }

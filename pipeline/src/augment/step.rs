@@ -164,7 +164,7 @@ impl Step {
         }
     }
 
-    /// How often it does something.
+    /// The probability that the step is applied.
     pub fn probability(&self) -> f64 {
         match *self {
             Self::ColorJitter(ColorJitter { p, .. })

@@ -1,12 +1,13 @@
 //! Evaluates conditions on samples.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::PathBuf;
 
 use glob::Pattern;
 
 use super::{Catalog, ChoiceError, labels, parse};
+use crate::shards::name;
 
 /// Tests, joined.
 #[derive(Debug, PartialEq)]
@@ -41,19 +42,19 @@ enum Matcher {
     Listed(KeyList),
 }
 
-/// The keys of a file.
+/// The keys that a file lists.
 struct KeyList {
     path: PathBuf,
-    lines: BTreeSet<String>,
-    /// The keys that the lines may mean, as they are and without an extension; and whether they are a sample's.
-    keys: HashMap<String, bool>,
+    keys: HashSet<String>,
+    /// Lines that are no sample's key.
+    unmatched: Vec<String>,
 }
 
 /// The samples that a condition holds for, in order. Notes what a user should know besides.
 pub(super) fn selected(
     select: &str,
     catalog: &impl Catalog,
-    notes: &mut Vec<String>,
+    warnings: &mut Vec<String>,
 ) -> Result<Vec<u64>, ChoiceError> {
     let labels = labels(0..catalog.samples(), catalog);
     let mut condition = parse::condition(select)?.try_map(&mut |test| match test {
@@ -62,7 +63,7 @@ pub(super) fn selected(
             labels.collect::<Result<_, _>>().map(Matcher::Label)
         }
         Test::Like(pattern) => Ok(Matcher::Like { pattern, matched: false }),
-        Test::Listed(path) => KeyList::read(path).map(Matcher::Listed),
+        Test::Listed(path) => KeyList::read(path, catalog).map(Matcher::Listed),
     })?;
     let selected: Vec<u64> = (0..catalog.samples())
         .filter(|&sample| {
@@ -70,7 +71,7 @@ pub(super) fn selected(
             condition.holds(&mut |matcher| matcher.holds(label, &key))
         })
         .collect();
-    condition.for_each(&mut |matcher| matcher.check(catalog, notes))?;
+    condition.for_each(&mut |matcher| matcher.check(catalog, warnings))?;
     if selected.is_empty() {
         return Err(ChoiceError::NoSample { select: select.to_owned(), samples: catalog.samples() });
     }
@@ -123,22 +124,27 @@ impl Matcher {
                 *matched |= holds;
                 holds
             }
-            Self::Listed(list) => list.keys.get_mut(key).map(|matched| *matched = true).is_some(),
+            Self::Listed(list) => list.keys.contains(key),
         }
     }
 
     /// Whether it matched anything, once all samples were asked.
-    fn check(&self, catalog: &impl Catalog, notes: &mut Vec<String>) -> Result<(), ChoiceError> {
+    fn check(&self, catalog: &impl Catalog, warnings: &mut Vec<String>) -> Result<(), ChoiceError> {
         let nothing = |what| Err(ChoiceError::NoSuchKey { what, there: first_keys(catalog) });
         match self {
             Self::Like { pattern, matched: false } => nothing(format!("like {:?}", pattern.as_str())),
-            Self::Listed(list) => {
-                let (unmatched, lines, path) = (list.unmatched(), list.lines.len(), list.path.display());
-                if unmatched == lines {
-                    return nothing(format!("in {path}"));
-                }
-                if unmatched > 0 {
-                    notes.push(format!("{unmatched} of the {lines} keys in {path} are no sample's"));
+            Self::Listed(KeyList { path, keys, .. }) if keys.is_empty() => {
+                nothing(format!("in {}", path.display()))
+            }
+            Self::Listed(KeyList { path, keys, unmatched }) => {
+                if let [first, ..] = &unmatched[..] {
+                    let count = unmatched.len();
+                    warnings.push(format!(
+                        "select: {count} of the {} keys in {} {} no image (first: {first:?})",
+                        keys.len() + count,
+                        path.display(),
+                        if count == 1 { "matches" } else { "match" }
+                    ));
                 }
                 Ok(())
             }
@@ -166,28 +172,37 @@ impl Class {
 }
 
 impl KeyList {
-    fn read(path: PathBuf) -> Result<Self, ChoiceError> {
+    /// Each line is the key that it is, or else the one without an image's extension, or else the one before the first dot, as in
+    /// a tar's members.
+    fn read(path: PathBuf, catalog: &impl Catalog) -> Result<Self, ChoiceError> {
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(source) => return Err(ChoiceError::List { path, source }),
         };
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
-        let lines: BTreeSet<String> = lines.collect();
-        let keys = lines.iter().flat_map(|line| [line, without_extension(line)]);
-        let keys = keys.map(|key| (key.to_owned(), false)).collect();
-        Ok(Self { path, lines, keys })
-    }
-
-    /// How many lines are no sample's key.
-    fn unmatched(&self) -> usize {
-        let is_matched = |line: &&String| self.keys[line.as_str()] || self.keys[without_extension(line)];
-        self.lines.len() - self.lines.iter().filter(is_matched).count()
+        let lines: BTreeSet<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let meant = |line| [line, without_images_extension(line), before_first_dot(line)];
+        let possible: HashSet<&str> = lines.iter().flat_map(|&line| meant(line)).collect();
+        let there: HashSet<&str> = (0..catalog.samples())
+            .filter_map(|sample| possible.get(&*catalog.key(sample)).copied())
+            .collect();
+        let (mut keys, mut unmatched) = (HashSet::new(), Vec::new());
+        for line in lines {
+            match meant(line).into_iter().find(|key| there.contains(key)) {
+                Some(key) => drop(keys.insert(key.to_owned())),
+                None => unmatched.push(line.to_owned()),
+            }
+        }
+        Ok(Self { path, keys, unmatched })
     }
 }
 
-/// What is before the first dot of the base name, as in the members of a shard.
-fn without_extension(name: &str) -> &str {
+fn without_images_extension(name: &str) -> &str {
+    let (stem, extension) = name::without_extension(name.as_bytes());
+    if name::is_image(extension) { &name[..stem.len()] } else { name }
+}
+
+fn before_first_dot(name: &str) -> &str {
     let base = name.rfind('/').map_or(0, |slash| slash + 1);
     match name[base..].find('.') {
         Some(dot) if dot > 0 => &name[..base + dot],

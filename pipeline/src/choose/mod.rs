@@ -95,6 +95,8 @@ pub struct Chosen {
     pub samples: SampleSet,
     /// A summary in one line: `5,000 of 50,000 samples (fraction 0.1), all 10 classes`.
     pub summary: String,
+    /// What of the condition fits no sample, one line each.
+    pub warnings: Vec<String>,
 }
 
 /// A choice that cannot be made.
@@ -163,6 +165,11 @@ pub enum ChoiceError {
 }
 
 impl Choice {
+    /// Whether anything is asked for.
+    pub fn is_given(&self) -> bool {
+        *self != Self::default()
+    }
+
     /// Checks everything that can be checked without data.
     ///
     /// # Errors
@@ -191,9 +198,9 @@ impl Choice {
         if *self == Self::default() {
             return Ok(None);
         }
-        let mut notes = Vec::new();
+        let mut warnings = Vec::new();
         let mut numbers: Vec<u64> = match &self.select {
-            Some(select) => condition::selected(select, catalog, &mut notes)?,
+            Some(select) => condition::selected(select, catalog, &mut warnings)?,
             None => (0..catalog.samples()).collect(),
         };
         if self.fraction.is_some() || self.limit.is_some() {
@@ -207,11 +214,11 @@ impl Choice {
             };
             numbers.sort_unstable();
         }
-        let summary = self.summary(&numbers, catalog, &notes);
-        Ok(Some(Chosen { samples: SampleSet::new(&numbers, catalog.samples()), summary }))
+        let summary = self.summary(&numbers, catalog);
+        Ok(Some(Chosen { samples: SampleSet::new(&numbers, catalog.samples()), summary, warnings }))
     }
 
-    fn summary(&self, numbers: &[u64], catalog: &impl Catalog, notes: &[String]) -> String {
+    fn summary(&self, numbers: &[u64], catalog: &impl Catalog) -> String {
         let settings = [
             self.select.as_ref().map(|select| format!("select {select:?}")),
             self.fraction.map(|fraction| format!("fraction {fraction}")),
@@ -224,9 +231,8 @@ impl Choice {
             all if all == chosen => format!(", all {all} classes"),
             all => format!(", {chosen} of {all} classes"),
         };
-        let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
         let (chosen, all) = (grouped(numbers.len() as u64), grouped(catalog.samples()));
-        format!("{chosen} of {all} samples ({settings}){classes}{notes}")
+        format!("{chosen} of {all} samples ({settings}){classes}")
     }
 }
 

@@ -48,7 +48,7 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, ChoiceError> {
         } else if first == '\'' || first == '"' {
             let Some((quoted, behind)) = rest[1..].split_once(first) else {
                 let found = "the end of the text".to_owned();
-                return Err(ChoiceError::Syntax { expected: "a closing quote to the one", at, found });
+                return Err(ChoiceError::Syntax { expected: "a closing quote for the one", at, found });
             };
             tokens.push((at, Token::Quoted(quoted.to_owned())));
             rest = behind;

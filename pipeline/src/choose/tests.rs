@@ -105,12 +105,10 @@ fn a_list_has_keys_with_or_without_extensions() {
     };
     assert_eq!(numbers("even/n00\nodd/n03.jpg\r\n\n  even/n04.left.png \nodd/n03.jpg"), [0, 3, 4]);
     assert_eq!(numbers("\u{feff}even/n00.jpg\neven/n00.json\n"), [0]);
-    let summary = list("even/n00\nodd/n00\n").unwrap().summary;
-    assert!(
-        summary.ends_with(&format!("; 1 of the 2 keys in {} are no sample's", path.display())),
-        "{summary}"
-    );
-    assert!(!list("even/n00.jpg\neven/n00.json\n").unwrap().summary.contains("no sample's"));
+    let expected =
+        format!("select: 1 of the 2 keys in {} matches no image (first: \"odd/n00\")", path.display());
+    assert_eq!(list("even/n00\nodd/n00\n").unwrap().warnings, [expected]);
+    assert!(list("even/n00.jpg\neven/n00.json\n").unwrap().warnings.is_empty());
     let error = list("n00\n").unwrap_err().to_string();
     let expected = format!("select: no key is in {}; keys are \"even/n00\", \"odd/n01\",", path.display());
     assert!(error.starts_with(&expected), "{error}");
@@ -120,6 +118,21 @@ fn a_list_has_keys_with_or_without_extensions() {
         missing.starts_with("select: cannot read the keys in ") && missing.contains("no-list"),
         "{missing}"
     );
+}
+
+#[test]
+fn a_line_of_a_list_is_the_key_that_it_is_most_like() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys.txt");
+    let chosen = |text: &str, keys: &[&str]| {
+        std::fs::write(&path, text).unwrap();
+        let samples = keys.iter().map(|key| ((*key).to_owned(), None)).collect();
+        select(&format!("key in '{}'", path.display()), &Listing { samples, names: None })
+    };
+    assert_eq!(chosen("a.b.jpg\n", &["a", "a.b", "a.b.jpg"]), Ok(vec![2]), "the key itself");
+    assert_eq!(chosen("a.b.jpg\n", &["a", "a.b", "b"]), Ok(vec![1]), "a file of a folder");
+    assert_eq!(chosen("a.b.jpg\n", &["a", "b"]), Ok(vec![0]), "a member of a tar");
+    assert_eq!(chosen("a.b\n", &["a.b", "a"]), Ok(vec![0]));
 }
 
 #[test]
@@ -142,7 +155,7 @@ fn mistakes_are_named_with_their_place() {
         ("key not 3", "like or in at character 9, found \"3\""),
         ("key like", "a pattern at character 9, found the end of the text"),
         ("key in [a]", "a file that lists keys at character 8, found ["),
-        ("key like 'a", "a closing quote to the one at character 10, found the end of the text"),
+        ("key like 'a", "a closing quote for the one at character 10, found the end of the text"),
     ] {
         assert_eq!(select(text, &pets()).unwrap_err(), format!("select: expected {expected}"), "{text}");
     }

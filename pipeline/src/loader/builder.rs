@@ -13,7 +13,7 @@ use crate::quarantine::{OnBadSample, Quarantine};
 use crate::sampler::{LastBatch, Order, Part, World};
 use crate::shards::{Access, Labels, OpenOptions, ShardError, ShardSet};
 
-/// A loader to be. What is not set is what [`PipelineConfig::training`] or [`PipelineConfig::evaluation`] say.
+/// Configures a [`Loader`]. Unset values are the defaults of [`PipelineConfig::training`] or [`PipelineConfig::evaluation`].
 #[derive(Clone, Debug)]
 #[must_use = "a loader is made by `build`"]
 pub struct LoaderBuilder {
@@ -196,7 +196,7 @@ impl LoaderBuilder {
         self
     }
 
-    /// Opens the shards. No thread is started before the first epoch, but those that fetch remote shards.
+    /// Opens the shards. No thread is started before the first epoch, except those that fetch remote shards.
     ///
     /// # Errors
     /// If the shards cannot be opened, or the settings cannot work, or no sample is as they ask for; or the cache has no room for the
@@ -210,8 +210,9 @@ impl LoaderBuilder {
         }
         shards.check_room(self.config.order)?;
         self.config.mixture = shards.mixture().cloned();
-        if let Some(Chosen { samples, summary }) = self.choice.of(&*shards)? {
+        if let Some(Chosen { samples, summary, warnings }) = self.choice.of(&*shards)? {
             tracing::info!("{summary}");
+            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             self.config.chosen = Some(samples);
         }
         let steps_per_epoch = self.config.sampler(&shards)?.steps_per_epoch();

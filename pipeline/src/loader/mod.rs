@@ -109,7 +109,8 @@ impl Loader {
     /// The batches of one epoch: those that are left, if the loader is in the midst of it, else all.
     ///
     /// # Errors
-    /// If a thread cannot be started.
+    /// If the batches take more memory than there is, the order needs more remote shards at a time than the cache holds, or a thread
+    /// cannot be started.
     pub fn epoch(&mut self, epoch: u64) -> Result<Epoch<'_>, ConfigError> {
         if self.position().0 != epoch {
             self.seek(epoch, 0);

@@ -1,11 +1,11 @@
-//! Converts an image file to the bytes that are written to the shard.
+//! Converts an image to the bytes that are written to the shard.
 
 use std::panic;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 
-use super::source::SourceImage;
+use super::source::{SourceImage, extension};
 use super::{Loaded, PackError, PackOptions};
 use crate::decode::{self, DecodeError, DecodeLimits, Decoder};
 use crate::shards::ShardError;
@@ -55,16 +55,16 @@ fn known_kind(bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Reads one image. A file that cannot be read ends the packing; a sample that cannot be, and what cannot be decoded, is only left out.
+/// Reads one image. What cannot be read or decoded is left out; a shard that cannot be fetched ends the packing.
 pub(super) fn load(image: &SourceImage<'_>, encoding: Encoding) -> Result<Loaded, ShardError> {
     let bytes = match image.read()? {
         Ok(bytes) => bytes,
         Err(cause) => return Ok(Err(cause)),
     };
     let (max_side, quality) = match encoding {
-        Encoding::Keep => return Ok(known_kind(&bytes).map(|()| (image.extension(&bytes), bytes))),
+        Encoding::Keep => return Ok(known_kind(&bytes).map(|()| (extension(&bytes), bytes))),
         Encoding::ScaleTo { max_side } => match fits(&bytes, max_side) {
-            Ok(true) => return Ok(Ok((image.extension(&bytes), bytes))),
+            Ok(true) => return Ok(Ok((extension(&bytes), bytes))),
             Ok(false) => (Some(max_side), DEFAULT_QUALITY),
             Err(error) => return Ok(Err(error.to_string())),
         },
@@ -73,7 +73,7 @@ pub(super) fn load(image: &SourceImage<'_>, encoding: Encoding) -> Result<Loaded
     // A file that a decoder panics on is as bad as one that it refuses; nothing outlives the call.
     let encoded = panic::catch_unwind(|| encode(&bytes, max_side, quality));
     let jpeg = encoded.unwrap_or_else(|_| Err("the decoder panicked".to_owned()));
-    Ok(jpeg.map(|jpeg| ("jpg".to_owned(), jpeg)))
+    Ok(jpeg.map(|jpeg| ("jpg", jpeg)))
 }
 
 fn fits(bytes: &[u8], max_side: u32) -> Result<bool, DecodeError> {

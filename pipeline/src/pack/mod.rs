@@ -1,16 +1,11 @@
-//! Writes shards from a folder of images, or from an ImageFolder: one folder of images for each class.
+//! Writes shards from a folder of images, or from any other source.
 //!
 //! ```text
-//! SRC/n01440764/x.JPEG  ->  OUT/train-000.tar: n01440764/x.JPEG, n01440764/x.cls   (label 0)
-//! SRC/n01443537/sub/y.png                     n01443537/sub/y.png, ...             (label 1)
+//! SRC/n01440764/x.JPEG  ->  OUT/train-000.tar: n01440764/x.jpg, n01440764/x.cls   (label 0)
+//! SRC/n01443537/sub/y.png                     n01443537/sub/y.png, ...            (label 1)
 //!                           OUT/classes.txt:   n01440764, n01443537
 //! ```
-//! Labels are numbered in the order of the class folders' names, as in torchvision's `ImageFolder`. Images directly in
-//! the source have no label. An ambiguous layout (nested folders, both `SRC/train/CLASS` and `SRC/val/CLASS`, images
-//! next to folders) is an error, unless [`PackOptions::classes`] resolves it.
-//!
-//! Links are followed. Dangling and circular links, pipes, sockets, devices and files that are not images are left out
-//! and listed. Names that begin with a dot are ignored.
+//! Samples, labels and class names are those of the [`ShardSet`], so training on the shards equals training on the source.
 //!
 //! The same source, options and order give the same bytes, whatever order the file system lists the files in.
 
@@ -20,21 +15,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::encode::Encoding;
-pub use self::layout::ClassFolders;
-pub(crate) use self::layout::is_part as is_part_of_a_data_set;
-pub use self::report::{PackError, PackReport, SkippedFile};
+pub use self::report::{PackError, PackReport, SkippedSample};
 use self::rolling::RollingShards;
-use self::source::{Source, SourceImage};
+use self::source::SourceImage;
 use crate::in_shares::in_shares;
 use crate::sampler::SampleSet;
-use crate::shards::{AtomicFile, CLASSES_FILE, ShardError, ShardSet};
+use crate::shards::{
+    AtomicFile, CLASSES_FILE, Finding, FindingKind, OpenOptions, Shard, ShardError, ShardSet,
+};
 
 mod encode;
-mod layout;
 mod report;
 mod rolling;
 mod source;
-mod walk;
 
 /// How to write shards.
 #[derive(Debug, Clone)]
@@ -48,9 +41,6 @@ pub struct PackOptions {
     /// JPEG quality, 1 to 100, at which every image is re-encoded. Default: images that need no scaling are copied byte
     /// for byte, and the others are encoded at quality 95.
     pub quality: Option<u8>,
-    /// How the class of an image is determined. Default: the source's folders are the classes, if each has images of
-    /// its own.
-    pub classes: Option<ClassFolders>,
     /// Prefix of the shards' names: `train` gives `train-000.tar`.
     pub prefix: String,
     /// Threads that read and encode. Default: the number of cores.
@@ -67,7 +57,6 @@ impl Default for PackOptions {
             order: PackOrder::Shuffled { seed: 0 },
             max_side: None,
             quality: None,
-            classes: None,
             prefix: "train".into(),
             threads,
             stop: Arc::default(),
@@ -83,8 +72,8 @@ pub enum PackOrder {
         /// Selects the shuffle.
         seed: u64,
     },
-    /// The order of the names, folder by folder: training on the shards equals training on the folder itself.
-    Names,
+    /// The source's own order, which is that of the names in a folder: training on the shards equals training on the source.
+    Source,
 }
 
 /// The progress of [`pack`].
@@ -98,29 +87,29 @@ pub struct PackProgress {
     pub bytes: u64,
 }
 
-/// Packs the images of `source` into shards in `out`, which is created if it does not exist.
-///
-/// Each shard appears only when it is complete. Files that are not images, whatever their names, are left out and
-/// listed. Images that cannot be decoded are packed unchanged if nothing is re-encoded, and left out otherwise.
+/// Packs all images that a pattern matches, with their own labels: [`pack_set`] of the set that [`ShardSet::open`] gives for it.
 ///
 /// # Errors
-/// If there are no images; if `out` already holds shards; if an option is out of range; if no image can be decoded; if
-/// [`PackOptions::stop`] is set, in which case the complete shards stay; I/O.
+/// If there are no images; else as [`pack_set`].
 pub fn pack(
-    source: &Path,
+    pattern: &str,
     out: &Path,
     options: &PackOptions,
     progress: &mut dyn FnMut(PackProgress),
 ) -> Result<PackReport, PackError> {
-    let encoding = Encoding::new(options)?;
-    write(source::list(source, out, options.classes)?, encoding, out, options, progress)
+    // What is read once needs no index afterwards.
+    let opened = OpenOptions { store_indexes: false, ..OpenOptions::default() };
+    pack_set(&ShardSet::open(&[pattern], &opened)?, None, out, options, progress)
 }
 
-/// Packs the chosen samples of a set, of any source, with its labels and class names. As [`pack`], but unreadable
-/// samples are also left out, and [`PackOrder::Names`] is the set's own order.
+/// Packs the chosen samples of a set into shards in `out`, which is created if it does not exist.
+///
+/// Each shard appears only when it is complete. Samples that cannot be read, or are another kind of file than their names say, are
+/// left out and listed. Images that cannot be decoded are packed unchanged if nothing is re-encoded, and left out otherwise.
 ///
 /// # Errors
-/// If `out` already holds shards; if an option is out of range; if no sample is usable; I/O.
+/// If the set's folders may be classes or something else; if `out` already holds shards; if an option is out of range; if no sample is usable; if [`PackOptions::stop`] is set, in
+/// which case the complete shards stay; I/O.
 pub fn pack_set(
     set: &ShardSet,
     chosen: Option<&SampleSet>,
@@ -129,22 +118,12 @@ pub fn pack_set(
     progress: &mut dyn FnMut(PackProgress),
 ) -> Result<PackReport, PackError> {
     let encoding = Encoding::new(options)?;
-    write(source::of_set(set, chosen), encoding, out, options, progress)
-}
-
-fn write(
-    source: Source<'_>,
-    encoding: Encoding,
-    out: &Path,
-    options: &PackOptions,
-    progress: &mut dyn FnMut(PackProgress),
-) -> Result<PackReport, PackError> {
-    let Source { classes, mut images, others } = source;
+    check_folders(set)?;
     check_out(out)?;
     fs::create_dir_all(out).map_err(ShardError::io("create", out))?;
-    match options.order {
-        PackOrder::Shuffled { seed } => source::shuffle(&mut images, seed),
-        PackOrder::Names => source::sort_by_name(&mut images),
+    let mut images = source::list(set, chosen);
+    if let PackOrder::Shuffled { seed } = options.order {
+        source::shuffle(&mut images, seed);
     }
 
     let mut shards = RollingShards::new(out, options, &images);
@@ -153,8 +132,8 @@ fn write(
     for chunk in images.chunks(16 * options.threads.max(1)) {
         for (image, loaded) in chunk.iter().zip(load(chunk, encoding, options.threads)?) {
             match loaded {
-                Ok((extension, bytes)) => shards.append(image, &extension, &bytes)?,
-                Err(cause) => skipped.push(SkippedFile { path: image.path.clone(), cause }),
+                Ok((extension, bytes)) => shards.append(image, extension, &bytes)?,
+                Err(cause) => skipped.push(SkippedSample { at: image.at.clone(), cause }),
             }
             done += 1;
         }
@@ -166,14 +145,24 @@ fn write(
     if skipped.len() == images.len() {
         return Err(PackError::AllSkipped { images: done, first: skipped.swap_remove(0) });
     }
+    let classes = set.class_names().map(<[String]>::to_vec).unwrap_or_default();
     if !classes.is_empty() {
         write_lines(&out.join(CLASSES_FILE), &classes)?;
     }
     let renamed = images.iter().filter(|image| image.is_renamed).count() as u64;
     let images = done - skipped.len() as u64;
     let (shards, bytes) = shards.finish()?;
-    let left_out = list_left_out(out, &skipped, &others)?;
-    Ok(PackReport { classes, shards, images, bytes, renamed, skipped, others, left_out })
+    let left_out = list_left_out(out, &skipped)?;
+    Ok(PackReport { classes, shards, images, bytes, renamed, skipped, left_out })
+}
+
+/// Shards without the labels that were meant would be noticed late.
+fn check_folders(set: &ShardSet) -> Result<(), PackError> {
+    let mut findings = set.shards().flat_map(Shard::findings);
+    findings.find(|finding| finding.kind == FindingKind::UnclearFolders).map_or(Ok(()), |finding| {
+        let Finding { shard, found, .. } = finding.into_owned();
+        Err(PackError::UnclearFolders { path: shard.into_owned(), found: found.into_owned() })
+    })
 }
 
 fn check_out(out: &Path) -> Result<(), PackError> {
@@ -188,7 +177,7 @@ fn check_out(out: &Path) -> Result<(), PackError> {
 }
 
 /// Extension and bytes as they go into the shard, or why they do not.
-type Loaded = Result<(String, Vec<u8>), String>;
+type Loaded = Result<(&'static str, Vec<u8>), String>;
 
 /// Reads, and where asked encodes, images on several threads; the result has their order.
 fn load(images: &[SourceImage<'_>], encoding: Encoding, threads: usize) -> Result<Vec<Loaded>, ShardError> {
@@ -200,13 +189,9 @@ fn load(images: &[SourceImage<'_>], encoding: Encoding, threads: usize) -> Resul
     Ok(shares.into_iter().flatten().collect())
 }
 
-/// Writes the list of all files that are in no shard, if there are any; gives back its path.
-fn list_left_out(
-    out: &Path,
-    skipped: &[SkippedFile],
-    others: &[SkippedFile],
-) -> Result<Option<PathBuf>, ShardError> {
-    let lines: Vec<_> = skipped.iter().chain(others).map(SkippedFile::to_string).collect();
+/// Writes the list of all samples that are in no shard, if there are any; gives back its path.
+fn list_left_out(out: &Path, skipped: &[SkippedSample]) -> Result<Option<PathBuf>, ShardError> {
+    let lines: Vec<_> = skipped.iter().map(SkippedSample::to_string).collect();
     if lines.is_empty() {
         return Ok(None);
     }

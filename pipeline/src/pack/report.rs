@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::shards::ShardError;
+use crate::shards::{FindingKind, ShardError};
 
 /// The result of [`pack`](super::pack).
 #[derive(Debug, Clone, Serialize)]
@@ -20,26 +20,24 @@ pub struct PackReport {
     pub bytes: u64,
     /// Images under another key than their path: dots in their names become `_`, and what has the key of another gets a number.
     pub renamed: u64,
-    /// Images that could not be decoded for re-encoding.
-    pub skipped: Vec<SkippedFile>,
-    /// Other files in the source that are in no shard.
-    pub others: Vec<SkippedFile>,
-    /// The file that lists both, if there are any.
+    /// Samples that could not be read, or not decoded for re-encoding.
+    pub skipped: Vec<SkippedSample>,
+    /// The file that lists them, if there are any.
     pub left_out: Option<PathBuf>,
 }
 
-/// A file that [`pack`](super::pack) left out.
+/// A sample that [`pack_set`](super::pack_set) left out.
 #[derive(Debug, Clone, Serialize)]
-pub struct SkippedFile {
-    /// The file.
-    pub path: PathBuf,
+pub struct SkippedSample {
+    /// Where it is: shard, number and key.
+    pub at: String,
     /// Why it was left out.
     pub cause: String,
 }
 
-impl fmt::Display for SkippedFile {
+impl fmt::Display for SkippedSample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.cause)
+        write!(f, "{}: {}", self.at, self.cause)
     }
 }
 
@@ -50,50 +48,16 @@ pub enum PackError {
     /// [`PackOptions::stop`](super::PackOptions::stop) was set.
     #[error("interrupted")]
     Stopped,
-    /// The source has no image.
-    #[error("{}: no images{}", .path.display(), first_of(.others))]
-    NoImages {
-        /// The source folder.
-        path: PathBuf,
-        /// The other files in it.
-        others: Vec<SkippedFile>,
-    },
-    /// The folders of the source are parts of a data set, such as `train` and `val`.
-    #[error("{}: {parts} are parts of a data set rather than classes; pack each by itself: {commands}", .path.display())]
-    Parts {
-        /// The source folder.
-        path: PathBuf,
-        /// The parts.
-        parts: String,
-        /// The commands that pack them.
-        commands: String,
-    },
-    /// Images lie beside folders with images.
+    /// The source's folders may be classes or something else, and the labels were not said to come from elsewhere.
     #[error(
-        "{}: images lie in the folder itself ({loose}) and in folders of it ({in_folders}); --labels top packs those in folders, \
-         which are their classes, and --labels none packs all without labels",
-        .path.display()
+        "{}: its folders may be classes or something else ({found}); {advice}; or pack one of its folders by itself",
+        .path.display(), advice = FindingKind::UnclearFolders.advice().unwrap_or_default()
     )]
-    Loose {
-        /// The source folder.
+    UnclearFolders {
+        /// The source.
         path: PathBuf,
-        /// Images in the source itself.
-        loose: u64,
-        /// Images in its folders.
-        in_folders: u64,
-    },
-    /// Images lie in folders within folders.
-    #[error(
-        "{}: images lie in folders within folders (first: {}), which can be meant in several ways: {choices}",
-        .path.display(), .first.display()
-    )]
-    Nested {
-        /// The source folder.
-        path: PathBuf,
-        /// The first such image.
-        first: PathBuf,
-        /// The possible meanings, with the flag or command for each.
-        choices: String,
+        /// Why it is unclear.
+        found: String,
     },
     /// The target already holds shards.
     #[error("{}: already holds shards (found {found})", .path.display())]
@@ -119,16 +83,9 @@ pub enum PackError {
         /// Images tried.
         images: u64,
         /// The first of them.
-        first: SkippedFile,
+        first: SkippedSample,
     },
     /// Reading the source, or writing a shard, failed.
     #[error(transparent)]
     Shard(#[from] ShardError),
-}
-
-fn first_of(others: &[SkippedFile]) -> String {
-    match others {
-        [] => String::new(),
-        [first, ..] => format!(" (other files: {}; first: {first})", others.len()),
-    }
 }

@@ -94,7 +94,7 @@ fn named(code: &Option<String>) -> String {
 
 impl Cause {
     /// Whether trying again can help.
-    pub(super) fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         match self {
             Cause::Refused { status, .. } => matches!(status, 408 | 429 | 500..=599),
             Cause::Truncated { .. }

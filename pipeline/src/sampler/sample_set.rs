@@ -24,8 +24,12 @@ const BLOCK: usize = 8;
 
 impl SampleSet {
     /// The set of `numbers`, in ascending order, out of `0..of`.
+    ///
+    /// # Panics
+    /// If they are not in ascending order, or not all below `of`.
     pub fn new(numbers: &[u64], of: u64) -> Self {
-        debug_assert!(numbers.is_sorted_by(|a, b| a < b) && numbers.last().is_none_or(|&last| last < of));
+        assert!(numbers.is_sorted_by(|a, b| a < b), "the numbers of a set are not in ascending order");
+        assert!(numbers.last().is_none_or(|&last| last < of), "a set's number is not below {of}");
         let len = numbers.len() as u64;
         let low_bits = (of / len.max(1)).max(1).ilog2();
         let mut low = vec![0; (numbers.len() * low_bits as usize).div_ceil(64) + 1];
@@ -65,8 +69,11 @@ impl SampleSet {
     }
 
     /// The `i`-th number, in ascending order, of `0..len`; in logarithmic time.
+    ///
+    /// # Panics
+    /// If there are fewer.
     pub fn get(&self, i: u64) -> u64 {
-        debug_assert!(i < self.len);
+        assert!(i < self.len, "number {i} of a set of {}", self.len);
         let block = self.set_before.partition_point(|&before| before <= i) - 1;
         let mut left = (i - self.set_before[block]) as u32;
         let mut word = block * BLOCK;

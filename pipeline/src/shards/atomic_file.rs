@@ -26,11 +26,18 @@ impl AtomicFile {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, cause));
         }
         let name = target.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_string_lossy();
-        // Unique among this process's threads and among the processes of a machine.
-        let (process, count) = (std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
-        let temporary = target.with_file_name(format!(".{name}.{process}-{count}.tmp"));
-        let file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-        Ok(AtomicFile { file, temporary, target: target.to_owned() })
+        let process = std::process::id();
+        loop {
+            // Unique among this process's threads and among the processes of a machine. In a container, or on another machine with
+            // the same disk, a process of the same number may have left a file of that name.
+            let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let temporary = target.with_file_name(format!(".{name}.{process}-{count}.tmp"));
+            match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+                Ok(file) => return Ok(AtomicFile { file, temporary, target: target.to_owned() }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Writes a whole file atomically and durably.
@@ -76,9 +83,12 @@ fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Waits until the names in a folder are on the disk.
+/// Waits until the names in a folder are on the disk, if the file system supports it.
+///
+/// # Errors
+/// If the disk fails.
 #[cfg(unix)]
-fn sync_names(folder: &Path) -> io::Result<()> {
+pub fn sync_names(folder: &Path) -> io::Result<()> {
     use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
     match File::open(folder).and_then(|folder| folder.sync_all()) {
         // Some file systems cannot be asked, and a folder that may be written need not be readable.
@@ -89,7 +99,7 @@ fn sync_names(folder: &Path) -> io::Result<()> {
 
 /// Elsewhere a folder cannot be opened as a file.
 #[cfg(not(unix))]
-fn sync_names(_: &Path) -> io::Result<()> {
+pub fn sync_names(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -129,6 +139,22 @@ mod tests {
         assert!(sync_names(dir.path()).is_ok());
         #[cfg(unix)]
         assert!(sync_names(&dir.path().join("nowhere")).is_err());
+    }
+
+    #[test]
+    fn what_a_process_of_the_same_number_left_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("a");
+        let first = AtomicFile::create(&target).unwrap().temporary.clone();
+        let name = first.file_name().unwrap().to_str().unwrap().strip_suffix(".tmp").unwrap();
+        let (process, count) = name.rsplit_once('-').unwrap();
+        let count: u64 = count.parse().unwrap();
+        let left: Vec<_> =
+            (1..200).map(|more| dir.path().join(format!("{process}-{}.tmp", count + more))).collect();
+        left.iter().for_each(|left| fs::write(left, b"left").unwrap());
+        AtomicFile::write_all_to(&target, b"new").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert!(left.iter().all(|left| fs::read(left).unwrap() == b"left"));
     }
 
     #[cfg(unix)]

@@ -42,11 +42,11 @@ impl Lists {
         let mut lists = Lists::default();
         for (folder, shard) in folders {
             let path = folder.join(FILE_NAME);
-            let list = resolved
-                .remote
-                .read_beside(shard, FILE_NAME)
-                .map_or_else(|| read_list(&path), |list| Ok(Some(list)));
-            let Some(bytes) = list? else { continue };
+            let list = match resolved.remote.read_beside(shard, FILE_NAME, MAX_LIST)? {
+                Some(list) => Some(list),
+                None => read_list(&path)?,
+            };
+            let Some(bytes) = list else { continue };
             let (text, problem) = decode(&bytes);
             lists.warnings.extend(problem.map(|problem| format!("{}: {problem}", path.display())));
             // Names are printed, and a terminal takes control characters for orders.
@@ -171,11 +171,11 @@ fn samples_by_name(shards: &[Shard]) -> BTreeMap<String, u64> {
 /// What becomes of labels whose names are in no list.
 fn unlisted_names(samples: &BTreeMap<String, u64>, classes: usize, has_numbers: bool) -> String {
     let labels = warnings::are(samples.values().sum(), "label");
-    let which: Vec<_> = samples.iter().map(|(name, count)| format!("{name:?} {count}")).collect();
+    let which: Vec<_> = samples.iter().map(|(name, count)| format!("{count} of {name:?}")).collect();
     let which = warnings::some_of(&which);
     if has_numbers {
         format!(
-            "{labels} not used, being names beside others that are numbers ({which}); a {FILE_NAME} beside the shards says which number a name has"
+            "{labels} not used, as a name among numbers ({which}); a {FILE_NAME} beside the shards says which number a name has"
         )
     } else {
         let plural = if classes == 1 { "" } else { "es" };

@@ -86,6 +86,8 @@ pub enum FindingKind {
     Unreadable,
     /// An image in folders that may be classes or something else.
     UnclearFolders,
+    /// An archive in a folder that is read for its images.
+    AmongImages,
 }
 
 /// What a finding is about.
@@ -101,7 +103,7 @@ pub enum Subject {
 
 impl FindingKind {
     /// All of them.
-    pub const ALL: [FindingKind; 17] = [
+    pub const ALL: [FindingKind; 18] = [
         FindingKind::DottedName,
         FindingKind::SecondImage,
         FindingKind::HiddenName,
@@ -119,6 +121,7 @@ impl FindingKind {
         FindingKind::Joined,
         FindingKind::Unreadable,
         FindingKind::UnclearFolders,
+        FindingKind::AmongImages,
     ];
 
     /// The subject of this kind.
@@ -138,7 +141,7 @@ impl FindingKind {
             | Self::ManyImages
             | Self::TooManyNames
             | Self::UnclearFolders => Subject::Label,
-            Self::EndsEarly | Self::Trailing | Self::Joined => Subject::Shard,
+            Self::EndsEarly | Self::Trailing | Self::Joined | Self::AmongImages => Subject::Shard,
         }
     }
 
@@ -154,6 +157,7 @@ impl FindingKind {
                 "--labels folders takes the first folder for the class, --labels parents the one that the image lies in, --labels none none",
             ),
             Self::EndsEarly => Some("compare its size with the original's"),
+            Self::AmongImages => Some("--shards takes folders and archives side by side"),
             _ => None,
         }
     }
@@ -179,6 +183,7 @@ impl fmt::Display for FindingKind {
             Self::Trailing => "with data behind the end that is no tar archive and is not read",
             Self::Unreadable => "that cannot be read",
             Self::UnclearFolders => "by folders that may be classes or something else",
+            Self::AmongImages => "in a folder of images, which is read for its images alone",
             Self::Joined => "of several archives joined, which are all read",
         })
     }

@@ -52,7 +52,7 @@
 //! class has the same number in every shard. [`OpenOptions::class_names`] takes the names of another set, so that both
 //! use the same numbers. In a set with numeric labels, a name counts as a label only if `classes.txt` lists it.
 
-pub use self::atomic_file::AtomicFile;
+pub use self::atomic_file::{AtomicFile, sync_names};
 pub(crate) use self::classes::FILE_NAME as CLASSES_FILE;
 pub use self::contents::Access;
 pub use self::error::{ReadCause, ReadError, ShardError};
@@ -60,7 +60,7 @@ pub use self::finding::{Finding, FindingKind, Subject};
 pub use self::fingerprint::{BadFingerprint, Fingerprint};
 pub use self::index::sidecar::user_cache_dir as default_cache_dir;
 pub use self::labels::Labels;
-pub(crate) use self::name::{is_image, unread_format};
+
 #[cfg(feature = "remote")]
 pub(crate) use self::pattern::expand_braces;
 pub use self::sample::{EncodedSample, Location};

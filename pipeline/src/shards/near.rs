@@ -46,7 +46,7 @@ impl ShardSet {
         let most = match order {
             Order::Shuffled => sizes.len(),
             Order::Windows { shards } => {
-                shards * self.mixture.as_ref().map_or(1, |mixture| mixture.sets().len())
+                shards.saturating_mul(self.mixture.as_ref().map_or(1, |mixture| mixture.sets().len()))
             }
             Order::Sequential => 1,
         };

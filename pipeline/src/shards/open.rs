@@ -82,19 +82,25 @@ pub(crate) struct Opening<'a> {
     pub(crate) labelling: &'a Arc<Labelling>,
     /// Where the index of a file lies, and what it is known by, where that is not beside the file and its stamp.
     index: Option<(Sidecar, FileStamp)>,
-    done: AtomicU64,
-    total: AtomicU64,
+    done: Arc<AtomicU64>,
+    total: Arc<AtomicU64>,
 }
 
 impl<'a> Opening<'a> {
     pub(crate) fn new(options: &'a OpenOptions, labelling: &'a Arc<Labelling>) -> Opening<'a> {
-        Opening { options, labelling, index: None, done: 0.into(), total: 0.into() }
+        Opening { options, labelling, index: None, done: Arc::default(), total: Arc::default() }
     }
 
     /// For a file whose index is kept elsewhere, under another stamp.
     #[cfg(feature = "remote")]
     pub(crate) fn with_index(&self, sidecar: Sidecar, stamp: FileStamp) -> Opening<'a> {
-        Opening { index: Some((sidecar, stamp)), ..Opening::new(self.options, self.labelling) }
+        Opening {
+            options: self.options,
+            labelling: self.labelling,
+            index: Some((sidecar, stamp)),
+            done: self.done.clone(),
+            total: self.total.clone(),
+        }
     }
 
     /// The places for the index of a file.
@@ -145,6 +151,9 @@ impl<'a> Opening<'a> {
         let builder = build()?;
         let samples = builder.samples();
         let bytes = builder.finish(stamp);
+        if !self.options.store_indexes {
+            return Ok(in_memory(bytes));
+        }
         match sidecar.store(&bytes) {
             Ok(place) => {
                 tracing::info!("{}: indexed {samples} samples in {}", path.display(), place.display());

@@ -55,9 +55,11 @@ pub(super) fn resolve<P: AsRef<str>>(patterns: &[P], options: &OpenOptions) -> R
     Ok(found)
 }
 
-/// A pattern, and the number behind its last `=`, if that is not a part of a file's name.
+/// A pattern, and the number behind its last `=`, if that is not a part of a file's name or of a URL's query.
 fn weighted(pattern: &str) -> (&str, Option<f64>) {
-    let parts = pattern.rsplit_once('=').filter(|_| !Path::new(pattern).exists());
+    let is_query = |before: &str| before.contains("://") && before.contains('?');
+    let parts =
+        pattern.rsplit_once('=').filter(|(before, _)| !is_query(before) && !Path::new(pattern).exists());
     let weight = parts.and_then(|(pattern, weight)| Some((pattern, weight.parse().ok()?)));
     weight.map_or((pattern, None), |(pattern, weight)| (pattern, Some(weight)))
 }
@@ -161,12 +163,6 @@ fn shards_in(folder: &Path, found: &mut Resolved) -> Result<(), ShardError> {
     Ok(())
 }
 
-/// Whether a path is a folder without a shard, compressed or not.
-pub(super) fn is_folder_of_images(path: &Path) -> bool {
-    let is_shards = |path: PathBuf| is_compressed_tar(&path) || is_shard(&path).unwrap_or(true);
-    path.is_dir() && !entries(path).any(is_shards)
-}
-
 /// What can be listed of a folder; nothing of anything else.
 fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
@@ -180,6 +176,7 @@ fn glob(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
         cause: format!("{} at character {}", error.msg, error.pos),
     };
     refuse_unmatched(pattern)?;
+    let (shards, mut image) = (found.shards.len(), None);
     let options = glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
     for entry in glob::glob_with(pattern, options).map_err(bad)? {
         let path = entry.map_err(|error| {
@@ -189,7 +186,14 @@ fn glob(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
         let is_folder = !is_hidden(&path) && path.is_dir();
         if is_shard(&path)? || (is_folder && sources::holds_images(&path)) {
             found.shards.push(path);
+        } else if image.is_none() && sources::is_image_file(&path) {
+            image = Some(path);
         }
+    }
+    if let (true, Some(image)) = (found.shards.len() == shards, image) {
+        let folder = image.parent().unwrap_or(Path::new(".")).display();
+        let cause = format!("matches image files: name the folders that hold them, such as {folder}");
+        return Err(ShardError::BadPattern { pattern: pattern.to_owned(), cause });
     }
     Ok(())
 }

@@ -21,6 +21,8 @@ pub struct OpenOptions {
     /// The folder for indexes of shards in read-only folders, and for unpacked or fetched data. `None`:
     /// `$XDG_CACHE_HOME/simsiam`, or `~/.cache/simsiam`.
     pub cache_dir: Option<PathBuf>,
+    /// Whether indexes are stored for the next time. Default: yes.
+    pub store_indexes: bool,
     /// Maximum size of the fetched shards there, in bytes. Default: 50 GiB.
     pub cache_size: u64,
     /// Threads that index shards, at most one per shard. Default: the number of cores.
@@ -65,6 +67,7 @@ impl Default for OpenOptions {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         OpenOptions {
             cache_dir: None,
+            store_indexes: true,
             cache_size: 50 << 30,
             threads,
             class_names: None,
@@ -119,11 +122,6 @@ impl ShardSet {
     /// If a path or pattern matches nothing.
     pub fn paths<P: AsRef<str>>(patterns: &[P]) -> Result<Vec<PathBuf>, ShardError> {
         Ok(pattern::resolve(patterns, &OpenOptions::default())?.shards)
-    }
-
-    /// Whether a pattern is a folder of images rather than of shards.
-    pub fn is_folder_of_images(pattern: &str) -> bool {
-        pattern::is_folder_of_images(Path::new(pattern))
     }
 
     /// Opens everything that the patterns match, and indexes shards without a fresh index.
@@ -216,6 +214,18 @@ impl ShardSet {
     /// If the bytes are not those that were indexed or cannot be read, or if there is no such sample.
     pub fn read(&self, sample: u64) -> Result<EncodedSample<'_>, ReadError> {
         self.read_into(sample, Vec::new())
+    }
+
+    /// As [`read`](Self::read), or why the sample cannot be used.
+    ///
+    /// # Errors
+    /// If its shard cannot be fetched: the sample may be as good as any.
+    pub(crate) fn read_usable(&self, sample: u64) -> Result<Result<EncodedSample<'_>, String>, ShardError> {
+        match self.read(sample).map_err(|error| error.cause) {
+            Ok(encoded) => Ok(Ok(encoded)),
+            Err(ReadCause::Unreachable(cause)) => Err(ShardError::Remote(cause)),
+            Err(cause) => Ok(Err(cause.to_string())),
+        }
     }
 
     /// As [`read`](Self::read); what has to be copied goes into `buffer`.

@@ -11,10 +11,12 @@ pub(crate) mod work;
 #[cfg(test)]
 mod tests;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::batch::{Filling, SlotWriter};
 use crate::error::PipelineError;
+use crate::queue::Sender;
 use crate::sampler::EpochOrder;
 
 /// A batch whose chunks are on their way: `plan -> collate`.
@@ -48,6 +50,20 @@ impl Chunk {
     /// The sample of each image.
     pub(crate) fn samples(&self) -> impl Iterator<Item = u64> {
         self.positions().map(|(_, position)| self.order.sample(position))
+    }
+}
+
+/// What a panic says.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
+}
+
+/// Runs what feeds a queue; a panic is the queue's last item.
+pub(crate) fn caught<T>(into: &Sender<Result<T, PipelineError>>, run: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+        let error = PipelineError::StagePanicked { message: panic_message(&*panic) };
+        let _ = into.send_blocking(Err(error)); // Nobody may be listening any more.
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 
+use super::caught;
+use crate::queue::bounded;
 use crate::shards::{OpenOptions, ShardWriter};
 use crate::stats::Bottleneck;
 use crate::{Batches, PipelineConfig, PipelineError, Quarantine, Recipe, ShardSet, start};
@@ -57,6 +59,16 @@ fn a_panic_is_an_error_with_the_samples_name_and_the_last_item() {
 }
 
 #[test]
+fn a_stages_panic_is_the_last_item_and_not_an_early_end() {
+    let (sender, receiver) = bounded::<Result<(), PipelineError>>("batches", 1);
+    caught(&sender, || panic!("injected {}", 7));
+    drop(sender);
+    let error = receiver.recv_blocking().unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "the pipeline panicked: injected 7");
+    assert!(receiver.recv_blocking().is_err(), "nothing follows");
+}
+
+#[test]
 fn a_read_that_hangs_is_named_with_the_queues_and_the_rest_goes_on_after_it() {
     let (release, hang) = mpsc::sync_channel::<()>(0);
     let hang = Mutex::new(hang);
@@ -73,7 +85,7 @@ fn a_read_that_hangs_is_named_with_the_queues_and_the_rest_goes_on_after_it() {
             break stall;
         }
     };
-    assert!(stall.starts_with("nothing moves for 20ms: stage read in worker 0 at shard "), "{stall}");
+    assert!(stall.starts_with("no progress for 20ms: stage read in worker 0 at shard "), "{stall}");
     assert!(stall.contains("train-000.tar, sample 5 \"n05\"; planned chunks: "), "{stall}");
     assert!(stall.contains("; ready chunks: ") && stall.contains("; batches: "), "{stall}");
     drop(release);

@@ -213,11 +213,7 @@ impl Worker {
     }
 
     fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> PipelineError {
-        let message = panic
-            .downcast_ref::<&str>()
-            .map(ToString::to_string)
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "no message".into());
+        let message = super::panic_message(panic);
         let (_, sample) = self.activity().now();
         PipelineError::WorkerPanicked { place: self.shards.locate(sample).to_string(), message }
     }

@@ -23,7 +23,7 @@ pub use self::report::{UnpackError, UnpackReport};
 use crate::decode::{DecodeLimits, Decoder, probe};
 use crate::in_shares::in_shares;
 use crate::sampler::SampleSet;
-use crate::shards::ShardSet;
+use crate::shards::{EncodedSample, ShardError, ShardSet};
 
 mod folder;
 mod names;
@@ -102,6 +102,7 @@ pub fn unpack(
         for chunk in samples.chunks(4 * options.threads.max(1)) {
             let load_share = |share: &[u64]| load(set, share, options.format);
             let loaded = in_shares(chunk, options.threads, "unpack", load_share);
+            let loaded: Vec<Vec<Loaded>> = loaded.into_iter().collect::<Result<_, _>>()?;
             for (&sample, image) in chunk.iter().zip(loaded.into_iter().flatten()) {
                 let at = set.locate(sample);
                 let extension = extensions.get(&at.sample).map(String::as_str).filter(|own| !own.is_empty());
@@ -132,11 +133,16 @@ struct Image {
     extension: &'static str,
 }
 
-/// What becomes of each sample, or why it cannot be used.
-fn load(set: &ShardSet, samples: &[u64], format: UnpackFormat) -> Vec<Result<Image, String>> {
+/// What becomes of a sample, or why it cannot be used.
+type Loaded = Result<Image, String>;
+
+/// What becomes of each sample.
+///
+/// # Errors
+/// If a shard cannot be fetched.
+fn load(set: &ShardSet, samples: &[u64], format: UnpackFormat) -> Result<Vec<Loaded>, ShardError> {
     let mut decoder = Decoder::new(DecodeLimits::default());
-    let mut load_one = |sample| {
-        let encoded = set.read(sample).map_err(|error| error.cause.to_string())?;
+    let mut load_one = |encoded: EncodedSample<'_>| -> Loaded {
         let image = match format {
             UnpackFormat::Original => Ok(original(&encoded.bytes)),
             UnpackFormat::Png => {
@@ -148,7 +154,8 @@ fn load(set: &ShardSet, samples: &[u64], format: UnpackFormat) -> Vec<Result<Ima
         encoded.check_intact().map_err(|error| error.cause.to_string())?;
         image
     };
-    samples.iter().map(|&sample| load_one(sample)).collect()
+    let each = samples.iter().map(|&sample| Ok(set.read_usable(sample)?.and_then(&mut load_one)));
+    each.collect()
 }
 
 fn original(bytes: &[u8]) -> Image {

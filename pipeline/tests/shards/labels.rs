@@ -128,7 +128,7 @@ fn another_sets_names_give_the_same_numbers() {
     let val = ShardSet::open(&[val.path("a.tar").to_str().unwrap()], &options).unwrap();
     assert_eq!(labels(&val), [Some(1), Some(2)]);
     assert_eq!(val.class_names().unwrap(), ["ant", "cat", "bee"]);
-    let warning = "1 label is not in the list of 2 classes, so numbered behind it (\"bee\" 1)";
+    let warning = "1 label is not in the list of 2 classes, so numbered behind it (1 of \"bee\")";
     assert_eq!(val.warnings(), [warning]);
     assert!(train.shares_labels_with(&val));
 }
@@ -139,7 +139,7 @@ fn names_beside_numbers_are_labels_only_where_a_list_numbers_them() {
     fixture.members("a.tar", &[("a.jpg", b"1"), ("a.cls", b"7"), ("b.jpg", b"2"), ("b.cls", b"cat")]);
     let set = fixture.open().unwrap();
     assert_eq!((labels(&set), set.has_labels(), set.class_names()), (vec![Some(7), None], false, None));
-    let warning = "1 label is not used, being names beside others that are numbers (\"cat\" 1); a classes.txt beside the \
+    let warning = "1 label is not used, as a name among numbers (1 of \"cat\"); a classes.txt beside the \
         shards says which number a name has";
     assert_eq!(set.warnings(), [warning]);
 

@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use simsiam_pipeline::decode::probe;
-use simsiam_pipeline::pack::{
-    ClassFolders, PackError, PackOptions, PackOrder, PackProgress, PackReport, SkippedFile, pack,
-};
-use simsiam_pipeline::shards::ShardSet;
+use simsiam_pipeline::pack::{PackError, PackOptions, PackOrder, PackProgress, PackReport, pack, pack_set};
+use simsiam_pipeline::shards::{FindingKind, Labels, OpenOptions, Shard, ShardSet};
 use simsiam_pipeline::unpack::{UnpackError, UnpackOptions, unpack};
 
 use crate::fixture::{Fixture, jpeg};
@@ -29,7 +27,7 @@ fn image_folder(fixture: &Fixture) -> PathBuf {
 }
 
 fn run(source: &Path, out: &Path, options: &PackOptions) -> PackReport {
-    pack(source, out, options, &mut |_| ()).unwrap()
+    pack(source.to_str().unwrap(), out, options, &mut |_| ()).unwrap()
 }
 
 fn open(out: &Path) -> ShardSet {
@@ -42,7 +40,8 @@ fn packing_and_unpacking_stop_early_and_leave_no_partial_file() {
     let (source, out) = (image_folder(&fixture), fixture.path("out"));
     let options = PackOptions { threads: 1, ..Default::default() };
     let stop = options.stop.clone();
-    let stopped = pack(&source, &out, &options, &mut |_| stop.store(true, Ordering::Relaxed));
+    let stopped =
+        pack(source.to_str().unwrap(), &out, &options, &mut |_| stop.store(true, Ordering::Relaxed));
     assert!(matches!(stopped, Err(PackError::Stopped)), "{stopped:?}");
     assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
 
@@ -60,8 +59,8 @@ fn images_are_packed_byte_for_byte_with_their_labels() {
     let (source, out) = (image_folder(&fixture), fixture.path("out"));
     let options = PackOptions { shard_bytes: 30_000, threads: 3, ..Default::default() };
     let mut seen = Vec::new();
-    let report = pack(&source, &out, &options, &mut |progress| seen.push(progress)).unwrap();
-    assert_eq!((report.images, report.skipped.len(), report.others.len()), (60, 0, 2));
+    let report = pack(source.to_str().unwrap(), &out, &options, &mut |progress| seen.push(progress)).unwrap();
+    assert_eq!((report.images, report.skipped.len(), report.left_out), (60, 0, None));
     assert_eq!(seen.last(), Some(&PackProgress { done: 60, total: 60, bytes: seen.last().unwrap().bytes }));
     assert!(report.shards.len() > 2 && report.shards[1].ends_with("train-001.tar"), "{:?}", report.shards);
     assert_eq!(report.bytes, report.shards.iter().map(|path| fs::metadata(path).unwrap().len()).sum::<u64>());
@@ -138,7 +137,7 @@ fn images_that_cannot_be_decoded_are_left_out_and_listed() {
         let options = PackOptions { max_side, quality, ..Default::default() };
         let report = run(&source, &fixture.path(name), &options);
         assert_eq!((report.images, report.skipped.len()), (59, 1));
-        assert!(report.skipped[0].path.ends_with("n01.cat/img.7.JPEG"));
+        assert!(report.skipped[0].at.contains("n01.cat/img.7"), "{}", report.skipped[0].at);
         assert!(report.skipped[0].cause.starts_with("not an image"), "{}", report.skipped[0].cause);
     }
 }
@@ -169,16 +168,13 @@ fn what_cannot_be_packed_is_refused_with_the_reason() {
     let fixture = Fixture::new();
     let (source, out) = (fixture.path("source"), fixture.path("out"));
     let error = |source: &Path| {
-        let error = pack(source, &out, &PackOptions::default(), &mut |_| ()).unwrap_err();
+        let error = pack(source.to_str().unwrap(), &out, &PackOptions::default(), &mut |_| ()).unwrap_err();
         error.to_string().replace(fixture.shards().to_str().unwrap(), "DIR")
     };
-    assert_eq!(error(&source), "cannot list DIR/source");
+    assert_eq!(error(&source), "DIR/source: no such file or folder");
     fs::create_dir_all(source.join("cat")).unwrap();
-    assert_eq!(error(&source), "DIR/source: no images");
     fs::write(source.join("a.heic"), b"x").unwrap();
-    let expected =
-        "DIR/source: no images (other files: 1; first: DIR/source/a.heic: HEIC, which is not read)";
-    assert_eq!(error(&source), expected);
+    assert_eq!(error(&source), "DIR/source: holds no image, and no .tar, .zip or .parquet file");
     assert!(!out.exists());
     fs::write(source.join("cat/a.jpg"), jpeg(1, 8, 8)).unwrap();
     run(&source, &out, &PackOptions::default());
@@ -195,89 +191,58 @@ fn images(fixture: &Fixture, names: &[&str]) -> PathBuf {
     source
 }
 
-/// The text of the error that these images are packed with, or the classes, and the key and label of each sample.
-type Packed = Result<(Vec<String>, Vec<(String, Option<u32>)>), String>;
+/// The classes, and the key and label of each sample, as these images are packed.
+type Packed = (Vec<String>, Vec<(String, Option<u32>)>);
 
-fn packed(names: &[&str], classes: Option<ClassFolders>) -> Packed {
+fn packed(names: &[&str], labels: Labels) -> Packed {
     let fixture = Fixture::new();
     let (source, out) = (images(&fixture, names), fixture.path("out"));
-    let options = PackOptions { classes, ..Default::default() };
-    let report = pack(&source, &out, &options, &mut |_| ())
-        .map_err(|error| error.to_string().replace(fixture.shards().to_str().unwrap(), "DIR"))?;
+    let opened = OpenOptions { labels, store_indexes: false, ..Default::default() };
+    let set = ShardSet::open(&[source.to_str().unwrap()], &opened).unwrap();
+    let report = pack_set(&set, None, &out, &PackOptions::default(), &mut |_| ()).unwrap();
     let set = open(&out);
     let sample = |i| set.read(i).map(|sample| (sample.key(), sample.label)).unwrap();
     let mut samples: Vec<_> = (0..set.len()).map(sample).collect();
     samples.sort();
     assert_eq!(set.class_names().is_some(), !report.classes.is_empty());
-    Ok((report.classes, samples))
+    (report.classes, samples)
 }
 
 fn expected(classes: &[&str], samples: &[(&str, Option<u32>)]) -> Packed {
     let samples = samples.iter().map(|&(key, label)| (key.to_owned(), label));
-    Ok((classes.iter().map(|&class| class.to_owned()).collect(), samples.collect()))
+    (classes.iter().map(|&class| class.to_owned()).collect(), samples.collect())
 }
 
 #[test]
 fn a_flat_folder_is_packed_without_labels() {
     let names = ["b.jpg", "a.JPEG", "c.jfif", "IMG.0001.jpg"];
     let samples = [("IMG_0001", None), ("a", None), ("b", None), ("c", None)];
-    assert_eq!(packed(&names, None), expected(&[], &samples));
+    assert_eq!(packed(&names, Labels::Own), expected(&[], &samples));
 }
 
 #[test]
-fn parts_of_a_data_set_are_no_classes() {
-    for names in [
-        &["train/cat/a.jpg", "train/dog/b.jpg", "val/cat/c.jpg"][..],
-        &["train/a.jpg", "val/c.jpg"],
-        &["train/cat/a.jpg", "val/c.jpg"],
-        &["train/cat/a.jpg", "val/cat/c.jpg", "other/x.jpg"],
-        &["train/cat/a.jpg", "val/cat/c.jpg", "loose.jpg"],
-    ] {
-        let expected = "DIR/source: train and val are parts of a data set rather than classes; pack each by itself: \
-            `simsiam pack DIR/source/train DIR/out/train` and \
-            `simsiam pack DIR/source/val DIR/out/val --prefix val`";
-        assert_eq!(packed(names, None).unwrap_err(), expected, "{names:?}");
-    }
-    let only = packed(&["Train 2017/a.jpg"], None).unwrap_err();
-    assert!(
-        only.ends_with("`simsiam pack 'DIR/source/Train 2017' 'DIR/out/Train 2017' --prefix 'Train 2017'`"),
-        "{only}"
-    );
-    let vehicles = packed(&["train/a.jpg", "car/b.jpg"], None);
-    assert_eq!(vehicles, expected(&["car", "train"], &[("car/b", Some(0)), ("train/a", Some(1))]));
-}
-
-#[test]
-fn folders_within_folders_are_asked_for_and_the_answers_work() {
-    let names = ["2023/may/a.jpg", "2023/june/b.jpg", "2024/c.jpg"];
-    let error = packed(&names, None).unwrap_err();
-    let expected_error = "DIR/source: images lie in folders within folders (first: DIR/source/2023/june/b.jpg), which can be meant in \
-        several ways: --labels top (the class is the first folder: \"2023\"; 2 classes), --labels parent (the folder of the \
-        image: \"2023/june\"; 3 classes), --labels none (all images, without labels), or a folder by itself: `simsiam pack \
-        DIR/source/2023 DIR/out`";
-    assert_eq!(error, expected_error);
-    let samples = |labels: [Option<u32>; 3]| {
-        ["2023/june/b", "2023/may/a", "2024/c"].into_iter().zip(labels).collect::<Vec<_>>()
+fn labels_are_those_that_the_source_is_opened_with() {
+    let names = ["2023/may/a.jpg", "2023/june/b.jpg", "2024/c.jpg", "loose.jpg"];
+    let samples = |labels: [Option<u32>; 4]| {
+        ["2023/june/b", "2023/may/a", "2024/c", "loose"].into_iter().zip(labels).collect::<Vec<_>>()
     };
-    let top = samples([Some(0), Some(0), Some(1)]);
-    assert_eq!(packed(&names, Some(ClassFolders::Top)), expected(&["2023", "2024"], &top));
-    let parent = samples([Some(0), Some(1), Some(2)]);
-    let classes = ["2023/june", "2023/may", "2024"];
-    assert_eq!(packed(&names, Some(ClassFolders::Parent)), expected(&classes, &parent));
-    assert_eq!(packed(&names, Some(ClassFolders::None)), expected(&[], &samples([None; 3])));
-}
+    let first = samples([Some(0), Some(0), Some(1), None]);
+    assert_eq!(packed(&names, Labels::Folders), expected(&["2023", "2024"], &first));
+    let parents = samples([Some(0), Some(1), Some(2), None]);
+    assert_eq!(packed(&names, Labels::Parents), expected(&["2023/june", "2023/may", "2024"], &parents));
+    assert_eq!(packed(&names, Labels::None), expected(&[], &samples([None; 4])));
 
-#[test]
-fn images_beside_class_folders_are_asked_for_and_listed_when_left_out() {
-    let names = ["loose.jpg", "cat/a.jpg", "dog/b.jpg"];
-    let error = packed(&names, None).unwrap_err();
-    let expected_error = "DIR/source: images lie in the folder itself (1) and in folders of it (2); --labels top packs those in folders, \
-        which are their classes, and --labels none packs all without labels";
-    assert_eq!(error, expected_error);
-    let samples = [("cat/a", Some(0)), ("dog/b", Some(1))];
-    assert_eq!(packed(&names, Some(ClassFolders::Top)), expected(&["cat", "dog"], &samples));
-    let samples = [("cat/a", None), ("dog/b", None), ("loose", None)];
-    assert_eq!(packed(&names, Some(ClassFolders::None)), expected(&[], &samples));
+    let fixture = Fixture::new();
+    let source = images(&fixture, &names);
+    let unclear = pack(source.to_str().unwrap(), &fixture.path("out"), &PackOptions::default(), &mut |_| ());
+    assert!(
+        matches!(&unclear, Err(PackError::UnclearFolders { found, .. }) if found == "some images lie in no folder"),
+        "{unclear:?}"
+    );
+    let table = fixture.path("labels.csv");
+    fs::write(&table, "filename,label\nc.jpg,old\nloose.jpg,new\n").unwrap();
+    let listed = samples([None, None, Some(1), Some(0)]);
+    assert_eq!(packed(&names, Labels::Table(table)), expected(&["new", "old"], &listed));
 }
 
 #[test]
@@ -287,12 +252,10 @@ fn the_contents_decide_where_the_name_says_nothing() {
     fs::write(source.join("disk.img"), [0; 9_000]).unwrap();
     fs::write(source.join("caption"), "a cat").unwrap();
     let report = run(&source, &fixture.path("out"), &PackOptions::default());
-    assert_eq!(report.images, 3);
-    let list = fs::read_to_string(report.left_out.unwrap()).unwrap();
-    let list = list.replace(source.to_str().unwrap(), "SRC");
-    let expected =
-        ["caption: no image", "disk.img: no image", "y.thm: a JPEG by its contents, not by its extension"];
-    assert_eq!(list, expected.map(|line| format!("SRC/{line}\n")).concat());
+    let set = open(&fixture.path("out"));
+    let mut keys: Vec<_> = (0..set.len()).map(|i| set.read(i).unwrap().key()).collect();
+    keys.sort();
+    assert_eq!((report.images, keys), (3, ["plain", "x", "z"].map(str::to_owned).to_vec()));
 }
 
 #[cfg(unix)]
@@ -309,25 +272,23 @@ fn what_cannot_be_read_is_left_out_and_named_and_nothing_is_waited_for() {
     symlink("/dev/zero", source.join("cat/zero.jpg")).unwrap();
     fs::write(source.join("cat/.hidden.jpg"), b"x").unwrap();
     fs::write(source.join("cat/.DS_Store"), b"x").unwrap();
+    fs::write(source.join("dog/more.zip"), b"x").unwrap();
     let pipe = source.join("cat/pipe.jpg");
     assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
     let _socket = UnixListener::bind(source.join("dog/s.jpg")).unwrap();
-    let report = run(&source, &fixture.path("out"), &PackOptions::default());
+    let set = ShardSet::open(
+        &[source.to_str().unwrap()],
+        &OpenOptions { store_indexes: false, ..Default::default() },
+    )
+    .unwrap();
+    let report = pack_set(&set, None, &fixture.path("out"), &PackOptions::default(), &mut |_| ()).unwrap();
     assert_eq!((report.images, report.classes.len()), (3, 2), "a, b, and b by a link to the file");
-    let name = |other: &SkippedFile| {
-        let cause = other.cause.split(" that cannot be followed").next().unwrap();
-        format!("{}: {cause}", other.path.strip_prefix(&source).unwrap().display())
-    };
-    let others: Vec<_> = report.others.iter().map(name).collect();
+    let findings: Vec<_> = set.shards().flat_map(Shard::findings).map(|f| (f.kind, f.member)).collect();
     let expected = [
-        "cat/.hidden.jpg: its name begins with a dot",
-        "cat/dangling.jpg: a link to /nowhere.jpg, which does not exist",
-        "cat/itself.jpg: a link to itself.jpg",
-        "cat/pack: a link to a folder of the source itself",
-        "cat/pipe.jpg: a pipe",
-        "cat/up: a link to a folder that it lies in",
-        "cat/zero.jpg: a device",
-        "dog/s.jpg: a socket",
+        (FindingKind::HiddenName, "cat/.hidden.jpg"),
+        (FindingKind::Unreadable, "cat/dangling.jpg"),
+        (FindingKind::Unreadable, "cat/itself.jpg"),
+        (FindingKind::AmongImages, "dog/more.zip"),
     ];
-    assert_eq!(others, expected);
+    assert_eq!(findings, expected.map(|(kind, name)| (kind, name.into())));
 }

@@ -296,8 +296,8 @@ fn a_folder_and_what_is_packed_of_it_in_the_order_of_names_are_the_same_images()
     for (number, (name, ..)) in (0..).zip(images()) {
         fs::write(root.join(name), jpeg(number, 40 + number, 30)).unwrap();
     }
-    let options = PackOptions { order: PackOrder::Names, shard_bytes: 20_000, ..Default::default() };
-    pack(&root, &out, &options, &mut |_| ()).unwrap();
+    let options = PackOptions { order: PackOrder::Source, shard_bytes: 20_000, ..Default::default() };
+    pack(root.to_str().unwrap(), &out, &options, &mut |_| ()).unwrap();
     let (packed, own) = (open_with(&fixture, &out, Labels::Own), open_with(&fixture, &root, Labels::Own));
     assert!(packed.shards().len() > 2 && packed.fingerprint().matches(&own.fingerprint()));
     assert!((0..30).all(|i| packed.label(i) == own.label(i)));
@@ -327,7 +327,7 @@ fn any_source_is_packed_with_its_labels_and_in_its_order() {
     let set = open_with(&fixture, &table, Labels::Own);
     let chosen = SampleSet::new(&[2, 11, 12, 29], set.len());
     // Its images are none, so that those are left out which are not to be kept as they are.
-    let options = PackOptions { order: PackOrder::Names, ..Default::default() };
+    let options = PackOptions { order: PackOrder::Source, ..Default::default() };
     let error =
         pack_set(&set, Some(&chosen), &fixture.path("none"), &options, &mut |_| ()).unwrap_err().to_string();
     assert!(error.starts_with("none of the 4 images could be decoded (first: "), "{error}");

@@ -3,7 +3,8 @@
 use simsiam_pipeline::augment::ViewGroup;
 
 use crate::cli::program;
-use crate::config::{Device, Precision, Preset, TrainConfig};
+use crate::commands::demo_shards;
+use crate::config::{Device, Precision, TrainConfig};
 use crate::console::{Console, counted, thousands};
 use crate::data::Data;
 use crate::instructions;
@@ -63,11 +64,11 @@ pub(super) fn conclude(console: &Console, outcome: &Outcome, run: &Run) {
         let bad = counted(bad, "unusable sample");
         console.line(format_args!("{bad}: see {path}/quarantine.json"));
     }
-    if let (Some(first), Some(last), Some((best, _))) =
-        (counters.first_knn, counters.last_knn, counters.best_knn)
-    {
+    if let (Some(first), Some(last)) = (counters.first_knn, counters.last_knn) {
+        let trained = counters.best_knn.map(|(best, _)| format!(", {last:.2} % now, {best:.2} % at best"));
         console.line(format_args!(
-            "kNN top-1 (backbone features): {first:.2} % untrained, {last:.2} % now, {best:.2} % at best"
+            "kNN top-1 (backbone features): {first:.2} % untrained{}",
+            trained.unwrap_or_default()
         ));
     }
     match outcome {
@@ -90,7 +91,7 @@ pub(super) fn conclude(console: &Console, outcome: &Outcome, run: &Run) {
         }
         Outcome::Finished(_) => {
             console.line(format_args!("run folder: {path} (config.toml, metrics.jsonl, checkpoints)"));
-            if run.config.preset == Preset::Demo {
+            if demo_shards::are_own(&run.config.shards) {
                 console.line(format_args!(
                     "next, your own images: {} train --shards photos/ --preset cifar10 --arch resnet8 --batch-size 64 --epochs 10",
                     program()

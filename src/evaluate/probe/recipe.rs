@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::console::counted;
+
 /// A probe's recipe. There is no weight decay in either.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProbeRecipe {
@@ -115,7 +117,8 @@ impl fmt::Display for ProbeRecipe {
         let rates = base_lrs.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
         write!(
             f,
-            "{optimizer}, {epochs} epochs, batch {batch_size}, learning rate {rates} at 256, {schedule}"
+            "{optimizer}, {}, batch {batch_size}, learning rate {rates} at 256, {schedule}",
+            counted(*epochs, "epoch")
         )
     }
 }

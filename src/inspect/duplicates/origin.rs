@@ -60,7 +60,9 @@ impl Origin {
         }
         let subject = Subject::load(path, None)?;
         let (encoder, name) = (subject.freeze(FeatureLayer::Backbone)?, format!("{subject} of {shown}"));
-        Ok(Self::Network { encoder, name, config: patient(subject.config) })
+        // The run's choice is for its own images.
+        let config = TrainConfig { select: None, fraction: None, limit: None, ..subject.config };
+        Ok(Self::Network { encoder, name, config: patient(config) })
     }
 
     /// The settings that shards are opened with.

@@ -53,6 +53,9 @@ pub struct Found {
     pub pairs: Vec<Pair>,
 }
 
+/// What rounding may take from the similarity of two equal features.
+const ROUNDING: f32 = 1e-5;
+
 /// Pairs of at least a similarity of `threshold`, of one feature of `rows` and one of `columns`. `phase` counts the pairs compared.
 ///
 /// # Errors
@@ -105,7 +108,7 @@ fn search(
                 (start..end).zip(&mut partners).zip(block.chunks_exact(right - left))
             {
                 let skipped = first_column(row).saturating_sub(left).min(similarities.len());
-                partners.extend(left + skipped, &similarities[skipped..], threshold);
+                partners.extend(left + skipped, &similarities[skipped..], threshold - ROUNDING);
                 phase.inc((similarities.len() - skipped) as u64);
             }
         }
@@ -205,6 +208,23 @@ mod tests {
         assert_eq!(found.count, images * (images - 1) / 2);
         let of_first = found.pairs.iter().filter(|pair| pair.row == 0).map(|pair| pair.column);
         assert_eq!(of_first.collect::<Vec<_>>(), (1..=PARTNERS).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn copies_are_found_at_the_highest_threshold() {
+        let dim = 64;
+        let mut values = Vec::new();
+        for image in 0..200_usize {
+            let feature: Vec<f32> =
+                (0..dim).map(|i| ((image * 31 + i * i * 7) as f32 * 0.37).sin()).collect();
+            let norm = feature.iter().map(|value| value * value).sum::<f32>().sqrt();
+            let feature = feature.iter().map(|value| value / norm);
+            values.extend(feature.clone().chain(feature));
+        }
+        let features = Features { dim, values: &values };
+        let found = within(features, 1.0, &Phase::hidden(), &Interrupt::default()).unwrap();
+        assert_eq!(found.count, 200);
+        assert!(found.pairs.iter().all(|pair| pair.column == pair.row + 1 && pair.row.is_multiple_of(2)));
     }
 
     #[test]

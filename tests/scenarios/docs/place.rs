@@ -43,7 +43,7 @@ impl Drawn {
         let images = demo::generate(&path("images"), &config, &Interrupt::default(), &mut |_, _| ()).unwrap();
         for (source, name) in [(&images.train, "train"), (&images.val, "test")] {
             let options = PackOptions { prefix: name.into(), ..PackOptions::default() };
-            pack(source, &path(name), &options, &mut |_| ()).unwrap();
+            pack(source.to_str().unwrap(), &path(name), &options, &mut |_| ()).unwrap();
         }
         let settings = ["--preset", "demo", "--epochs", "1", "--batch-size", "8"];
         let mut train = simsiam();

@@ -10,7 +10,8 @@ pub(super) const MAGIC: &[u8; 8] = b"SIMSIDX\n";
 /// 2: labels also come from `.json` members. 3: `.pgm`, `.pbm` and `.pnm` members are images. 4: names as labels, labels apart from
 /// their images, images by content, joined archives, findings. 5: sources of any kind: checksums that may be unknown, the state of the source,
 /// a fingerprint of the images alone. 6: the classes that a source names itself.
-pub(crate) const VERSION: u32 = 6;
+/// 7: archives among images.
+pub(crate) const VERSION: u32 = 7;
 /// What the header's own hash is over; the hash stands behind it.
 pub(crate) const HASHED_HEADER_BYTES: usize = 16 + 8 * FIELDS;
 const FIELDS: usize = 12;

@@ -13,7 +13,6 @@ use super::index::{IndexBuilder, StoredLabel};
 use super::label::Label;
 use super::name;
 use super::shard::Shard;
-use crate::pack::is_part_of_a_data_set;
 
 mod table;
 
@@ -182,6 +181,29 @@ fn label_by_certain_folders(index: &mut IndexBuilder) {
         return index.findings.push_all(FindingKind::UnclearFolders, samples, found);
     }
     label_by_folders(index, first, ClassFolder::First);
+}
+
+/// Whether a folder's name is that of a part of a data set, such as `train` or `val2017`.
+fn is_part_of_a_data_set(name: &str) -> bool {
+    const PARTS: [&str; 13] = [
+        "train",
+        "training",
+        "val",
+        "valid",
+        "validation",
+        "test",
+        "testing",
+        "dev",
+        "eval",
+        "unlabeled",
+        "unlabelled",
+        "trainval",
+        "extra",
+    ];
+    let name = name.to_lowercase();
+    let stem =
+        name.trim_end_matches(|character: char| character.is_ascii_digit() || "_- ".contains(character));
+    PARTS.contains(&stem)
 }
 
 /// How many folders all samples' keys begin with.

@@ -174,10 +174,10 @@ impl Table {
         let count = is_matched.iter().filter(|is_matched| !**is_matched).count();
         let first = is_matched.iter().position(|is_matched| !is_matched)?;
         Some(format!(
-            "labels {}: {count} of its {} files {} none of the images (first: {:?})",
+            "labels {}: {count} of its {} files {} no image (first: {:?})",
             self.path.display(),
             self.files.len(),
-            if count == 1 { "is" } else { "are" },
+            if count == 1 { "matches" } else { "match" },
             self.files[first]
         ))
     }
@@ -292,7 +292,7 @@ mod tests {
         };
         assert_eq!(samples(&["x/a.jpg", "b", "c", "d"]), None);
         let said = samples(&["a.jpg"]).unwrap();
-        assert!(said.ends_with("2 of its 3 files are none of the images (first: \"b.jpg\")"), "{said}");
+        assert!(said.ends_with("2 of its 3 files match no image (first: \"b.jpg\")"), "{said}");
     }
 
     #[test]

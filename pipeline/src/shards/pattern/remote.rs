@@ -45,8 +45,13 @@ impl RemoteShards {
         None
     }
 
-    pub(in crate::shards) fn read_beside(&self, _: &Path, _: &str) -> Option<Vec<u8>> {
-        None
+    pub(in crate::shards) fn read_beside(
+        &self,
+        _: &Path,
+        _: &str,
+        _: u64,
+    ) -> Result<Option<Vec<u8>>, ShardError> {
+        Ok(None)
     }
 }
 
@@ -109,11 +114,27 @@ mod feature {
             Some(remote::open(path, object, depot, opening))
         }
 
-        /// A small object in the folder of a remote shard; `None` where there is none.
-        pub(in crate::shards) fn read_beside(&self, shard: &Path, name: &str) -> Option<Vec<u8>> {
-            let (object, depot) = (self.objects.get(shard)?, self.depot.as_ref()?);
-            let beside = depot.remote.in_folder_of(object, name).wait().ok()?;
-            Some(depot.remote.read(&beside, 0..beside.bytes).wait().ok()?.to_vec())
+        /// An object of at most `limit` bytes in the folder of a remote shard; `None` where there is none.
+        ///
+        /// # Errors
+        /// If it is longer, or it cannot be known whether there is one.
+        pub(in crate::shards) fn read_beside(
+            &self,
+            shard: &Path,
+            name: &str,
+            limit: u64,
+        ) -> Result<Option<Vec<u8>>, ShardError> {
+            let (Some(object), Some(depot)) = (self.objects.get(shard), &self.depot) else { return Ok(None) };
+            let beside = match depot.remote.in_folder_of(object, name).wait() {
+                Ok(beside) => beside,
+                Err(error) if error.cause.may_pass() => return Err(in_words(error)),
+                Err(_) => return Ok(None),
+            };
+            if beside.bytes > limit {
+                return Err(ShardError::Remote(format!("{}: longer than {limit} bytes", beside.at)));
+            }
+            let bytes = depot.remote.read(&beside, 0..beside.bytes).wait().map_err(in_words)?;
+            Ok(Some(bytes.to_vec()))
         }
     }
 

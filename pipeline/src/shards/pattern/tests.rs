@@ -30,6 +30,15 @@ fn files_folders_globs_and_braces() {
 }
 
 #[test]
+fn a_urls_query_is_no_weight() {
+    let of = |pattern| weighted(pattern).1;
+    assert_eq!(of("https://host/x.tar?download=1"), None);
+    assert_eq!(of("https://host/x.tar=0.5"), Some(0.5));
+    assert_eq!(of("s3://bucket/x-{00..12}.tar=2"), Some(2.0));
+    assert_eq!(of("what?/x.tar=2"), Some(2.0));
+}
+
+#[test]
 fn weights_make_sets_of_a_mixture() {
     let dir = folder(&["b/x.tar", "a/x.tar", "a/y.tar", "odd=1.tar"]);
     let resolved = |patterns: &[&str]| {

@@ -12,6 +12,7 @@ use super::find::{holds_image, is_plain};
 use super::path;
 use crate::shards::mapping::mtime_ns;
 use crate::shards::{FindingKind, ShardError, name};
+use crate::sources::is_shards_extension;
 
 /// Threads that look at files, where there are fewer cores.
 const THREADS: usize = 16;
@@ -292,6 +293,9 @@ impl Walk {
         if kind.is_file() && !is_image && !is_plain {
             return match name::unread_format(extension) {
                 Some(format) => Seen::Found(FindingKind::UnreadFormat, format),
+                None if is_shards_extension(path::of(extension).as_os_str()) => {
+                    Seen::Found(FindingKind::AmongImages, String::new())
+                }
                 None => Seen::Nothing,
             };
         }

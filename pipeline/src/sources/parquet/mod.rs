@@ -29,8 +29,8 @@ use self::rows::Row;
 use super::plain_file::PlainFile;
 use super::{Kind, Opened};
 use crate::shards::contents::Contents;
-use crate::shards::index::{IndexBuilder, IndexFull, Record};
-use crate::shards::label::Label;
+use crate::shards::index::{IndexBuilder, IndexFull, Record, TooManyNames};
+use crate::shards::label::{BadLabel, Label};
 use crate::shards::mapping::FileStamp;
 use crate::shards::open::Opening;
 use crate::shards::{FindingKind, ShardError, name};
@@ -154,7 +154,20 @@ impl Parquet {
                     index.findings.push(FindingKind::Unreadable, key.as_bytes(), 0, "not where its page is");
                     return Ok(());
                 };
-                let label = row.label.as_ref().and_then(|label| index.store(label).ok());
+                let label = match &row.label {
+                    Some(Ok(label)) => index.store(label).map_or_else(
+                        |TooManyNames| {
+                            index.findings.push(FindingKind::TooManyNames, key.as_bytes(), 0, "");
+                            None
+                        },
+                        Some,
+                    ),
+                    Some(Err(BadLabel { kind, found })) => {
+                        index.findings.push(*kind, key.as_bytes(), 0, found);
+                        None
+                    }
+                    None => None,
+                };
                 let record = Record { offset, length, crc32: Some(crc32fast::hash(image)), label, is_plain };
                 index.push(record, key.as_bytes()).map_err(|IndexFull| ShardError::Unsupported {
                     path: self.path.clone(),

@@ -10,7 +10,7 @@ use ::parquet::file::reader::RowGroupReader;
 use super::columns::Columns;
 use super::{damaged, label_of_number};
 use crate::shards::ShardError;
-use crate::shards::label::{self, Label};
+use crate::shards::label::{self, BadLabel, Label};
 
 /// What is used of one row.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(super) struct Row {
     /// A part of the file's bytes, where they are not compressed.
     pub(super) image: Option<ByteArray>,
     pub(super) path: Option<ByteArray>,
-    pub(super) label: Option<Label>,
+    pub(super) label: Option<Result<Label, BadLabel>>,
 }
 
 /// Rows that are in memory at a time.
@@ -61,8 +61,8 @@ pub(super) fn each(
         for _ in 0..count {
             let path = paths.next().flatten().and_then(Value::bytes).filter(|path| !path.is_empty());
             let label = labels.next().flatten().and_then(|value| match value {
-                Value::Number(number) => label_of_number(number),
-                Value::Bytes(text) => label::in_cls(text.data()).ok(),
+                Value::Number(number) => label_of_number(number).map(Ok),
+                Value::Bytes(text) => Some(label::in_cls(text.data())),
             });
             let image = images.next().flatten().and_then(Value::bytes);
             row(&Row { image, path, label }).map_err(RowError::Told)?;
