@@ -313,6 +313,11 @@ impl Overrides {
         })
     }
 
+    /// Whether a file has set this value.
+    pub(super) fn is_of_file(&self, key: &str) -> bool {
+        self.file_of(key).is_some()
+    }
+
     fn file_of(&self, key: &str) -> Option<impl fmt::Display> {
         self.file.as_ref().filter(|file| file.keys.contains(key)).map(|file| file.path.display())
     }

@@ -127,26 +127,30 @@ impl TrainConfig {
     fn validate_method(&self, check: &Check<'_>) -> Result<(), InputError> {
         let Self { method, batch_size, projector_dim, .. } = self;
         let given = check.0;
-        // What a file repeats of the method's own values, as a run's does, changes nothing.
         let usual = Self::preset(self.preset).for_method(self.method);
-        let sets_predictor_lr = given.predictor_lr.is_some_and(|lr| lr != usual.predictor_lr);
+        // What a file repeats of the method's own values, as a run's does, changes nothing.
+        let is_set = |key: &str, is_usual: Option<bool>| match is_usual {
+            Some(is_usual) => !(is_usual && given.is_of_file(key)),
+            None => false,
+        };
+        let sets_predictor_lr = is_set("predictor_lr", given.predictor_lr.map(|lr| lr == usual.predictor_lr));
         let of_some_methods = [
-            ("stop_gradient", given.stop_gradient.is_some_and(|stops| stops != usual.stop_gradient)),
-            ("predictor", given.predictor.is_some_and(|predictor| predictor != usual.predictor)),
-            ("predictor_lr", sets_predictor_lr),
-            ("similarity", given.similarity.is_some_and(|similarity| similarity != usual.similarity)),
-            ("multi_crop", given.multi_crop == Some(true)),
-            ("symmetry", given.symmetry.is_some_and(|symmetry| symmetry != usual.symmetry)),
-            ("target", given.target.is_some_and(|target| target != usual.target)),
-            ("target_momentum", given.target_momentum.is_some()),
-            ("alternate_steps", given.alternate_steps.is_some()),
-            ("projector_dim", given.projector_dim.is_some_and(|dim| dim != usual.projector_dim)),
-            ("temperature", given.temperature.is_some()),
-            ("queue", given.queue.is_some()),
+            ("stop_gradient", given.stop_gradient.map(|stops| stops == usual.stop_gradient)),
+            ("predictor", given.predictor.map(|predictor| predictor == usual.predictor)),
+            ("predictor_lr", given.predictor_lr.map(|lr| lr == usual.predictor_lr)),
+            ("similarity", given.similarity.map(|similarity| similarity == usual.similarity)),
+            ("multi_crop", given.multi_crop.filter(|crops| *crops).map(|_| false)),
+            ("symmetry", given.symmetry.filter(|symmetry| *symmetry != usual.symmetry).map(|_| false)),
+            ("target", given.target.map(|target| target == usual.target)),
+            ("target_momentum", given.target_momentum.map(|_| false)),
+            ("alternate_steps", given.alternate_steps.map(|_| false)),
+            ("projector_dim", given.projector_dim.map(|dim| dim == usual.projector_dim)),
+            ("temperature", given.temperature.map(|_| false)),
+            ("queue", given.queue.map(|_| false)),
         ];
         let flag = |key: &str| format!("--{}", key.replace('_', "-"));
-        for (key, is_given) in of_some_methods {
-            if is_given && !method.takes().contains(&key) {
+        for (key, is_usual) in of_some_methods {
+            if is_set(key, is_usual) && !method.takes().contains(&key) {
                 let others = Method::ALL.iter().filter(|method| method.takes().contains(&key));
                 let others: Vec<_> = others.map(|method| method.name()).collect();
                 return refuse(format!(

@@ -149,6 +149,6 @@ fn more_workers_than_any_machine_has_use_for_are_refused() {
     };
     for workers in [1025, 1_000_000_000, 1 << 62, usize::MAX] {
         let error = start(workers).err().unwrap().to_string();
-        assert_eq!(error, format!("{workers} workers are too many, at most 1024 may be started"));
+        assert_eq!(error, format!("{workers} workers are too many; at most 1024 may be started"));
     }
 }

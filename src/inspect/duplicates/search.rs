@@ -216,7 +216,7 @@ mod tests {
         let mut values = Vec::new();
         for image in 0..200_usize {
             let feature: Vec<f32> =
-                (0..dim).map(|i| ((image * 31 + i * i * 7) as f32 * 0.37).sin()).collect();
+                (0..dim).map(|i| ((image * 7919 + i * i * 104_729) % 1009) as f32 - 504.0).collect();
             let norm = feature.iter().map(|value| value * value).sum::<f32>().sqrt();
             let feature = feature.iter().map(|value| value / norm);
             values.extend(feature.clone().chain(feature));
