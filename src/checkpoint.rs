@@ -24,8 +24,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use simsiam_model::state::NamedTensor;
-use simsiam_pipeline::shards::Fingerprint;
-use simsiam_pipeline::shards::sync_names;
+use simsiam_pipeline::shards::{Fingerprint, sync_names};
 use simsiam_pipeline::{BadSample, Part};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 

@@ -108,8 +108,8 @@ pub fn pack(
 /// left out and listed. Images that cannot be decoded are packed unchanged if nothing is re-encoded, and left out otherwise.
 ///
 /// # Errors
-/// If the set's folders may be classes or something else; if `out` already holds shards; if an option is out of range; if no sample is usable; if [`PackOptions::stop`] is set, in
-/// which case the complete shards stay; I/O.
+/// If the set's folders may be classes or something else; if `out` already holds shards; if an option is out of range; if no
+/// sample is usable; if [`PackOptions::stop`] is set, in which case the complete shards stay; I/O.
 pub fn pack_set(
     set: &ShardSet,
     chosen: Option<&SampleSet>,
@@ -133,7 +133,7 @@ pub fn pack_set(
         for (image, loaded) in chunk.iter().zip(load(chunk, encoding, options.threads)?) {
             match loaded {
                 Ok((extension, bytes)) => shards.append(image, extension, &bytes)?,
-                Err(cause) => skipped.push(SkippedSample { at: image.at.clone(), cause }),
+                Err(cause) => skipped.push(SkippedSample { at: image.at(), cause }),
             }
             done += 1;
         }

@@ -13,8 +13,6 @@ use crate::shards::{ShardError, ShardSet};
 pub(super) struct SourceImage<'a> {
     set: &'a ShardSet,
     sample: u64,
-    /// Its place, for messages.
-    pub(super) at: String,
     /// In the encoded image.
     pub(super) bytes: u64,
     /// Its key in the source, without dots in the base name. Unique.
@@ -25,6 +23,11 @@ pub(super) struct SourceImage<'a> {
 }
 
 impl SourceImage<'_> {
+    /// Its place, for messages.
+    pub(super) fn at(&self) -> String {
+        self.set.locate(self.sample).to_string()
+    }
+
     /// The encoded image, or why it cannot be used.
     ///
     /// # Errors
@@ -62,7 +65,7 @@ fn of_sample(set: &ShardSet, sample: u64) -> SourceImage<'_> {
     let key = safe.chain([name]).collect::<Vec<_>>().join("/");
     let is_renamed = !key.ends_with(base) || folder.split('/').any(|part| part == "..");
     let (bytes, label) = (set.encoded_bytes(sample), set.label(sample));
-    SourceImage { set, sample, at: at.to_string(), bytes, key, is_renamed, label }
+    SourceImage { set, sample, bytes, key, is_renamed, label }
 }
 
 /// Orders images by a hash of their key and the seed: as good as a shuffle, and the same in every listing order.

@@ -191,8 +191,9 @@ fn glob(pattern: &str, found: &mut Resolved) -> Result<(), ShardError> {
         }
     }
     if let (true, Some(image)) = (found.shards.len() == shards, image) {
-        let folder = image.parent().unwrap_or(Path::new(".")).display();
-        let cause = format!("matches image files: name the folders that hold them, such as {folder}");
+        let folder = image.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let cause =
+            format!("matches image files: name the folders that hold them, such as {}", folder.display());
         return Err(ShardError::BadPattern { pattern: pattern.to_owned(), cause });
     }
     Ok(())

@@ -275,6 +275,31 @@ fn broken_archives_are_errors_that_name_them() {
 }
 
 #[test]
+fn texts_that_are_no_labels_are_found_in_a_table() {
+    let fixture = Fixture::new();
+    let path = fixture.path("a.parquet");
+    let schema = "message m { required binary image; required binary label (UTF8); }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut writer = SerializedFileWriter::new(File::create(&path).unwrap(), schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let caption = "a cat on a mat, ".repeat(20);
+    let images = (0..3).map(|seed| jpeg(seed, 8, 8)).collect::<Vec<_>>();
+    let labels = ["cat", &caption, "dog"].map(|label| label.as_bytes().to_vec());
+    for values in [images, labels.to_vec()] {
+        let mut column = group.next_column().unwrap().unwrap();
+        let values: Vec<ByteArray> = values.into_iter().map(ByteArray::from).collect();
+        column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    let set = open_with(&fixture, &path, Labels::Own);
+    assert_eq!([0, 1, 2].map(|sample| set.label(sample)), [Some(0), None, Some(1)]);
+    let counts: Vec<_> = set.shards().next().unwrap().finding_counts().collect();
+    assert_eq!(counts, [(FindingKind::NotALabel, 1)]);
+}
+
+#[test]
 fn damaged_members_of_a_zip_are_bad_samples() {
     let fixture = Fixture::new();
     for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {

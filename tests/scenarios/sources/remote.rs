@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::tars;
-use crate::fixture::{Fixture, simsiam, succeed, text};
+use crate::fixture::{Fixture, refused, simsiam, succeed, text};
 use crate::interruption::{resume, spawn, wait_for};
 use crate::server::{Fault, Server};
 
@@ -161,4 +161,17 @@ fn a_shard_that_cannot_be_fetched_ends_the_run_with_the_reason_and_nothing_is_lo
     with_bucket(&mut command, &fixture, &server);
     succeed(&mut command);
     assert_eq!(fixture.metrics("broken"), fixture.metrics("whole"));
+}
+
+#[test]
+fn a_list_of_classes_that_cannot_be_fetched_is_an_error_and_not_another_numbering() {
+    let fixture = Fixture::new();
+    let (server, tars) = (Server::start(), tars(&fixture));
+    publish(&fixture, &server, &tars, &[]);
+    server.fail("/set/classes.txt", usize::MAX, Fault::Refuse { status: 503, code: "SlowDown" });
+    let mut inspect = simsiam();
+    inspect.args(["inspect", "s3://set/"]);
+    with_bucket(&mut inspect, &fixture, &server);
+    let printed = refused(&mut inspect);
+    assert!(printed.contains("s3://set/classes.txt: the server answered 503"), "{printed}");
 }
