@@ -91,7 +91,7 @@ pub enum Command {
     /// Start a run from existing weights: an export, torchvision's, facebookresearch/simsiam's or moco's
     #[command(args_override_self = true, after_help = examples::IMPORT)]
     Import(Box<ImportArgs>),
-    /// Write shards from a folder of images or of class folders
+    /// Write shards from a folder of images, or from any other source
     #[command(after_help = examples::PACK)]
     Pack(PackArgs),
     /// Write the images of shards as files: the original files, or the pixels that training sees
