@@ -118,8 +118,8 @@ fn pack_asks_for_what_is_meant_with_commands_that_work() {
         command
     };
     let printed = refused(&mut pack("images", "packed"));
-    let expected = "error: images: its folders may be classes or something else (they are parts of a data set); --labels folders takes \
-        the first folder for the class, --labels parents the one that the image lies in, --labels none none; or pack one of its \
+    let expected = "error: images: its folders may be classes or something else (they are parts of a data set); --labels folders makes \
+        the first folder the class, --labels parents the folder that contains the image; --labels none gives no labels; or pack one of its \
         folders by itself\n";
     assert_eq!(printed, expected);
     succeed(&mut pack("images/train", "packed/train"));

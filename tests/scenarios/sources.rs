@@ -106,7 +106,7 @@ fn folders_of_any_shape_train_and_say_what_their_labels_are() {
     let mut command = train(&fixture, "unclear", photos, &["--epochs", "1"]);
     let refusal = refused(&mut command);
     assert!(refusal.contains("or a label for every sample of"), "{refusal}");
-    assert!(refusal.contains("--labels folders takes the first folder"), "{refusal}");
+    assert!(refusal.contains("--labels folders makes the first folder"), "{refusal}");
     let plain = succeed(&mut train(
         &fixture,
         "plain",

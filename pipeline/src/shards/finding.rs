@@ -154,7 +154,7 @@ impl FindingKind {
             Self::SecondImage => Some("a sample has one image"),
             Self::Link => Some("`tar --dereference --hard-dereference` stores the files instead"),
             Self::UnclearFolders => Some(
-                "--labels folders takes the first folder for the class, --labels parents the one that the image lies in, --labels none none",
+                "--labels folders makes the first folder the class, --labels parents the folder that contains the image; --labels none gives no labels",
             ),
             Self::EndsEarly => Some("compare its size with the original's"),
             Self::AmongImages => Some("--shards takes folders and archives side by side"),
