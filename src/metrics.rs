@@ -148,7 +148,7 @@ fn lines_up_to(path: &Path, step: u64, epochs: u64) -> std::io::Result<u64> {
     let mut reader = BufReader::new(file);
     let (mut keep, mut line) = (0, Vec::new());
     while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
-        // A damaged line is kept, as those are that read the file.
+        // A damaged line is kept: whoever reads the file passes it over.
         if let Ok(value) = serde_json::from_slice::<serde_json::Value>(&line) {
             let is_epochs_end = value.get("loss").is_none();
             let is_done = value["step"].as_u64().is_some_and(|at| at <= step)

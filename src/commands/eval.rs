@@ -38,7 +38,9 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
         ..args.source.overrides()
     };
     let options = console.open_options();
-    let config = subjects[0].settings(&args.run, &given, ShardFlags::EVAL, &options)?;
+    // The untrained network has seen no images, so it does not know the run's.
+    let of_run = subjects.iter().find(|subject| subject.is_trained()).unwrap_or(&subjects[0]);
+    let config = of_run.settings(&args.run, &given, ShardFlags::EVAL, &options)?;
     let own_shards = args.train_shards.is_none();
     let data = KnnData::open(&config, &options)
         .context("the shards (--train-shards and --val-shards name others)")?;
@@ -47,7 +49,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
     }
     data.warn_of_shared();
     if own_shards {
-        subjects[0].warn_of_seen(&data);
+        of_run.warn_of_seen(&data);
     }
     let evaluation = Evaluation {
         recipe: probe_recipe(&args.probe, &config, &data.bank),

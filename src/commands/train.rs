@@ -51,11 +51,7 @@ pub fn run_until(
 ) -> Result<Outcome> {
     // The demo's images are made by the first process.
     let (settled, here) = world.in_turn(|| {
-        let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
-        let settled = match &args.resume {
-            Some(path) => resume(path, overrides, world)?,
-            None => begin(args.run_dir.as_deref(), overrides, &interrupt, console, world)?,
-        };
+        let settled = settle(args, &interrupt, console, world)?;
         let here = settled.found_from_here()?;
         world.check(&here)?;
         Ok((settled, here))
@@ -65,16 +61,21 @@ pub fn run_until(
     on_device(device, precision, Training { settled, here, sinks, interrupt, console, world })
 }
 
+/// What a run is to be: a new one, or one that goes on.
+fn settle(args: &TrainArgs, interrupt: &Interrupt, console: &Console, world: &World) -> Result<Settled> {
+    let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
+    match &args.resume {
+        Some(path) => resume(path, overrides, world),
+        None => begin(args.run_dir.as_deref(), overrides, interrupt, console, world),
+    }
+}
+
 /// Prints the configuration that a run would have, and makes none.
 ///
 /// # Errors
 /// As [`run`], as far as settings show.
 pub fn show_config(args: &TrainArgs, console: &Console) -> Result<()> {
-    let overrides = args.overrides.clone().over_file(args.config.as_deref())?;
-    let settled = match &args.resume {
-        Some(path) => resume(path, overrides, &World::default())?,
-        None => begin(args.run_dir.as_deref(), overrides, &Interrupt::listen()?, console, &World::default())?,
-    };
+    let settled = settle(args, &Interrupt::listen()?, console, &World::default())?;
     console.result(settled.config.to_string().trim_end())?;
     Ok(())
 }

@@ -129,15 +129,15 @@ impl TrainConfig {
         let given = check.0;
         let usual = Self::preset(self.preset).for_method(self.method);
         // What a file repeats of the method's own values, as a run's does, changes nothing.
-        let is_set = |key: &str, is_usual: Option<bool>| match is_usual {
-            Some(is_usual) => !(is_usual && given.is_of_file(key)),
-            None => false,
+        let is_set = |key: &str, is_usual: Option<bool>| {
+            is_usual.is_some_and(|is_usual| !(is_usual && given.is_of_file(key)))
         };
-        let sets_predictor_lr = is_set("predictor_lr", given.predictor_lr.map(|lr| lr == usual.predictor_lr));
+        let usual_predictor_lr = given.predictor_lr.map(|lr| lr == usual.predictor_lr);
+        let sets_predictor_lr = is_set("predictor_lr", usual_predictor_lr);
         let of_some_methods = [
             ("stop_gradient", given.stop_gradient.map(|stops| stops == usual.stop_gradient)),
             ("predictor", given.predictor.map(|predictor| predictor == usual.predictor)),
-            ("predictor_lr", given.predictor_lr.map(|lr| lr == usual.predictor_lr)),
+            ("predictor_lr", usual_predictor_lr),
             ("similarity", given.similarity.map(|similarity| similarity == usual.similarity)),
             ("multi_crop", given.multi_crop.filter(|crops| *crops).map(|_| false)),
             ("symmetry", given.symmetry.filter(|symmetry| *symmetry != usual.symmetry).map(|_| false)),

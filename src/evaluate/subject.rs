@@ -163,6 +163,11 @@ impl Subject {
         }
     }
 
+    /// Whether it is a checkpoint, which knows its training images.
+    pub fn is_trained(&self) -> bool {
+        self.trained_on.is_some()
+    }
+
     /// The settings of the run in `run`, with those `given`, to look at images from here. The run's choice of images is for its own:
     /// of others that are named, those are used that are asked for.
     ///

@@ -256,6 +256,10 @@ fn a_runs_choice_is_for_its_own_images_and_a_file_has_no_projector() {
         let printed = succeed(&mut embed(&fixture, "features.npy", &shards));
         assert!(printed.contains(expected), "{shards:?}: {printed}");
     }
+    let others = ["--train-shards", &val, "--checkpoint", "untrained,newest", "--json"];
+    let output = eval(&fixture, &others).output().unwrap();
+    let report = &reports(&String::from_utf8(output.stdout).unwrap())[0];
+    assert_eq!(report["train"]["samples"], 50, "also where the untrained network comes first");
     let file = fixture.path("encoder.safetensors");
     let mut export = simsiam();
     export.arg("export").arg(fixture.path("run")).args(["--format", "torch", "--out"]).arg(&file);

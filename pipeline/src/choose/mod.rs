@@ -195,7 +195,7 @@ impl Choice {
     /// sample is left.
     pub fn of(&self, catalog: &impl Catalog) -> Result<Option<Chosen>, ChoiceError> {
         self.validate()?;
-        if *self == Self::default() {
+        if !self.is_given() {
             return Ok(None);
         }
         let mut warnings = Vec::new();
