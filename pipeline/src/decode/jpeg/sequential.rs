@@ -7,6 +7,7 @@ use super::kernels::{Kernels, Task};
 use super::layout::{McuGrid, Plane};
 use super::rows::Rows;
 use super::segment::{Segment, Segments};
+use super::steps::Steps;
 use super::unstuff::Unstuffed;
 
 /// One part of one image.
@@ -28,14 +29,14 @@ impl Task for Sequential<'_> {
         let first_needed = layout.rows.start * layout.mcus_across + layout.columns.start;
         let (mut segments, first) = Segments::new(self.data, self.restart_interval, first_needed)?;
         let mut first_column = first % layout.mcus_across;
-        let mut block = LongBlock::EMPTY;
+        let mut delayed = Delayed { blocks: [LongBlock::EMPTY; 2], free: 0, waiting: None };
         for row in first / layout.mcus_across..layout.rows.end {
             let needed = layout.rows.contains(&row);
             let planes = self.rows.begin(row);
             for column in first_column..layout.mcus_across {
                 let segment = segments.next_mcu()?;
                 if needed && layout.columns.contains(&column) {
-                    decode_mcu(kernels, layout, self.coders, segment, column, &mut block, planes)?;
+                    decode_mcu(kernels, layout, self.coders, segment, column, &mut delayed, planes)?;
                 } else {
                     skip_mcu(kernels, layout, self.coders, segment)?;
                 }
@@ -43,6 +44,7 @@ impl Task for Sequential<'_> {
             first_column = 0;
             segments.check()?;
             if needed {
+                delayed.finish(kernels, planes);
                 self.rows.finish(kernels, row);
             }
         }
@@ -50,14 +52,56 @@ impl Task for Sequential<'_> {
     }
 }
 
+/// Transforms each block after the next one is decoded. A vector of coefficients that were just stored one by one would wait for
+/// them to reach the cache.
+struct Delayed<'a> {
+    blocks: [LongBlock; 2],
+    /// The one that is free; the other waits.
+    free: usize,
+    waiting: Option<Waiting<'a>>,
+}
+
+/// A block's place among the planes' bytes, and how it becomes samples.
+struct Waiting<'a> {
+    place: usize,
+    stride: usize,
+    side: usize,
+    steps: &'a Steps,
+    flat: bool,
+}
+
+impl<'a> Delayed<'a> {
+    /// A block to decode into.
+    #[inline(always)]
+    fn free(&mut self) -> &mut LongBlock {
+        &mut self.blocks[self.free & 1]
+    }
+
+    /// Takes the free block, and transforms the one before.
+    #[inline(always)]
+    fn add<K: Kernels>(&mut self, kernels: K, block: Waiting<'a>, planes: &mut [u8]) {
+        self.finish(kernels, planes);
+        self.free ^= 1;
+        self.waiting = Some(block);
+    }
+
+    /// Transforms the block that waits, if any.
+    #[inline(always)]
+    fn finish<K: Kernels>(&mut self, kernels: K, planes: &mut [u8]) {
+        if let Some(Waiting { place, stride, side, steps, flat }) = self.waiting.take() {
+            kernels.transform(self.blocks[(self.free ^ 1) & 1].block(), flat, steps, side, &mut planes[place..], stride);
+        }
+    }
+}
+
 #[inline(always)]
-fn decode_mcu<K: Kernels>(
+fn decode_mcu<'a, K: Kernels>(
     kernels: K,
     layout: &McuGrid,
-    coders: &[Coder<'_>],
+    coders: &[Coder<'a>],
     segment: &mut Segment<'_>,
     column: usize,
-    block: &mut LongBlock,
+    delayed: &mut Delayed<'a>,
     planes: &mut [u8],
 ) -> Result<(), Damage> {
     let column = column - layout.columns.start;
@@ -65,14 +109,16 @@ fn decode_mcu<K: Kernels>(
         let &Plane { h, v, side, stride, .. } = plane;
         for y in 0..v {
             for x in 0..h {
-                let out = &mut planes[plane.place(column * h + x, y)..];
+                let place = plane.place(column * h + x, y);
                 if side == 1 {
                     kernels.skip(coder, &mut segment.bits, prediction)?;
-                    idct::flat((*prediction as i16).wrapping_mul(coder.steps.0[0]), 1, out, stride);
+                    let dc = (*prediction as i16).wrapping_mul(coder.steps.0[0]);
+                    idct::flat(dc, 1, &mut planes[place..], stride);
                     continue;
                 }
-                let last = kernels.decode(coder, &mut segment.bits, prediction, block)?;
-                kernels.transform(block.block(), last == 0, coder.steps, side, out, stride);
+                let last = kernels.decode(coder, &mut segment.bits, prediction, delayed.free())?;
+                let block = Waiting { place, stride, side, steps: coder.steps, flat: last == 0 };
+                delayed.add(kernels, block, planes);
             }
         }
     }

@@ -38,11 +38,23 @@ const CONST_BITS: u32 = 13;
 const PASS1_BITS: u32 = 2;
 
 /// The block where only DC is left, `size` x `size`: what every reduced or full transform then gives.
+#[inline(always)]
 pub(super) fn flat(dc: i16, size: usize, out: &mut [u8], stride: usize) {
     // The first pass's result saturates at 16 bits, as in the transforms.
     let widened = (i32::from(dc) << PASS1_BITS).clamp(i16::MIN.into(), i16::MAX.into());
     let value = (((widened + (1 << (PASS1_BITS + 2))) >> (PASS1_BITS + 3)) + 128).clamp(0, 255) as u8;
-    for row in out.chunks_mut(stride).take(size) {
-        row[..size].fill(value);
+    match size {
+        8 => fill::<8>(value, out, stride),
+        4 => fill::<4>(value, out, stride),
+        2 => fill::<2>(value, out, stride),
+        _ => out[0] = value,
+    }
+}
+
+/// Rows of a constant size, which are one store each.
+#[inline(always)]
+fn fill<const SIZE: usize>(value: u8, out: &mut [u8], stride: usize) {
+    for row in out.chunks_mut(stride).take(SIZE) {
+        *row.first_chunk_mut().expect("a row of the block") = [value; SIZE];
     }
 }
