@@ -120,7 +120,8 @@ pub fn loader(
 }
 
 fn whole_pipeline(shards: &Arc<ShardSet>, config: &PipelineConfig, seconds: f64) -> Result<Measured> {
-    let quarantine = Arc::new(Quarantine::new(OnBadSample::default(), shards.len()));
+    let samples = config.part.len(config.population(shards).len());
+    let quarantine = Arc::new(Quarantine::new(OnBadSample::default(), samples));
     let mut batches = simsiam_pipeline::start(shards.clone(), quarantine, config)?;
     let busy_since = process::CpuClock::start();
     let rates = Rates::measure(seconds, || {
@@ -166,7 +167,7 @@ impl Measured {
             workers: config.workers,
             batch_size: config.batch_size,
             views: config.groups(),
-            samples: shards.len(),
+            samples: config.part.len(config.population(shards).len()),
             step_us: self.times.micros(),
             queues: self.stats.map(|stats| stats.queues).unwrap_or_default(),
             bottleneck: bottleneck.to_string(),

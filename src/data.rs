@@ -9,7 +9,9 @@ use simsiam_pipeline::{BadSample, Batches, Dtype, Format, Layout, Part, Pipeline
 use crate::config::TrainConfig;
 use crate::error::InputError;
 
+mod place;
 mod source;
+pub use place::{Place, decoded};
 pub use source::Source;
 
 /// Opened shards and their use.
@@ -188,6 +190,11 @@ impl KnnData {
                 "{shared} of the {queries} validation images are training images, too: accuracies on them say nothing about new ones"
             );
         }
+    }
+
+    /// Warns of queries that a run was trained on.
+    pub fn warn_of_seen(&self) {
+        tracing::warn!("the run was trained on all of its images, those that are classified here too");
     }
 
     /// Sets a tenth of the samples apart: never trained on, they are what the kNN monitor asks.

@@ -50,7 +50,7 @@ pub struct Compared {
 /// What was found.
 #[derive(Debug)]
 pub struct Diagnosis {
-    /// Results that differ too much.
+    /// Results that differ too much; losses that are no numbers count as one.
     pub failed: usize,
     /// The losses of the training steps.
     pub losses: Losses,
@@ -70,7 +70,9 @@ impl Work for Doctor<'_> {
             Ok(())
         };
         operations::all(config.seed, &mut compare)?;
-        Ok(Diagnosis { failed, losses: training::losses(dev, config, steps)? })
+        let losses = training::losses(dev, config, steps)?;
+        failed += usize::from(!losses.device.iter().all(|loss| loss.is_finite()));
+        Ok(Diagnosis { failed, losses })
     }
 }
 

@@ -5,12 +5,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use simsiam_model::network::{Network, Networks};
-use simsiam_pipeline::sampler::SampleSet;
-use simsiam_pipeline::{Part, available_memory};
+use simsiam_pipeline::available_memory;
 
 use crate::config::TrainConfig;
 use crate::console::{Console, LogFormat, Phase, Verbosity, counted, duration, per_second, thousands};
-use crate::data::{Data, KnnData, Source};
+use crate::data::{Data, KnnData};
 use crate::device::Work;
 use crate::evaluate::features::Extractor;
 use crate::evaluate::frozen::FrozenEncoder;
@@ -139,14 +138,11 @@ fn encoding_s<D: Networks>(
 ) -> Result<f64> {
     let encoder = &FrozenEncoder::new(model.features(), |images| model.encode(images));
     let extractor = Extractor { encoder, recipe: &config.recipe, workers: config.workers.count(), interrupt };
-    let all = knn.bank.shards.len();
-    let some = all.min(ENCODED);
-    let chosen = SampleSet::new(&(0..some).collect::<Vec<_>>(), all);
-    let source = Source { chosen: Some(chosen), part: Part::All, ..knn.bank.clone() };
+    let some = knn.bank.some(ENCODED);
     let started = Instant::now();
-    extractor.collect(&source, &Phase::hidden())?;
+    extractor.collect(&some, &Phase::hidden())?;
     let images = knn.bank.len() + knn.queries.len();
-    Ok(started.elapsed().as_secs_f64() * images as f64 / some as f64)
+    Ok(started.elapsed().as_secs_f64() * images as f64 / some.len() as f64)
 }
 
 fn median(mut rates: Vec<f64>) -> Option<f64> {

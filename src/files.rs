@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use serde::Serializer;
 use simsiam_pipeline::shards::AtomicFile;
 
 /// Writes a file, or leaves what was there.
@@ -40,4 +41,9 @@ pub(crate) fn write_numbered(
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         }
     }
+}
+
+/// A path for JSON, which is UTF-8, as paths need not be.
+pub(crate) fn as_text<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&path.display())
 }

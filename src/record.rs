@@ -57,6 +57,9 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// Unusable samples that a page lists.
+    pub const MOST_LISTED: usize = 100;
+
     /// Whether `path` is the folder of a run.
     pub fn is_run(path: &Path) -> bool {
         path.join(CONFIG).is_file()
@@ -105,7 +108,20 @@ impl RunRecord {
     /// # Errors
     /// If one is no run's folder, or cannot be read.
     pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Self>> {
-        let mut runs = paths.iter().map(|path| Self::read(path)).collect::<Result<Vec<_>>>()?;
+        let runs = paths.iter().map(|path| Self::read(path)).collect::<Result<_>>()?;
+        Ok(Self::named_apart(runs))
+    }
+
+    /// As [`read_all`](Self::read_all), without those that cannot be read, of which a warning tells.
+    pub fn read_usable(paths: &[PathBuf]) -> Vec<Self> {
+        let read = |path: &PathBuf| {
+            let warn = |error: &anyhow::Error| tracing::warn!("{}: left out: {error:#}", path.display());
+            Self::read(path).inspect_err(warn).ok()
+        };
+        Self::named_apart(paths.iter().filter_map(read).collect())
+    }
+
+    fn named_apart(mut runs: Vec<Self>) -> Vec<Self> {
         let mut uses: HashMap<String, usize> = HashMap::new();
         for run in &runs {
             *uses.entry(run.name.clone()).or_default() += 1;
@@ -115,7 +131,7 @@ impl RunRecord {
                 run.name = run.path.display().to_string();
             }
         }
-        Ok(runs)
+        runs
     }
 
     /// Best kNN top-1 accuracy of the trained encoder in percent, and its step.

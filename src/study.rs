@@ -95,8 +95,10 @@ pub fn run(
         rows.iter().filter(|(_, chosen)| *chosen).map(|(row, _)| row.seeds.end - row.seeds.start).sum();
     let dir = |row: &Row, seed: u64| out.join("runs").join(format!("{}-seed{seed}", row.slug()));
     let finished = |row: &Row| -> Vec<RunResult> {
-        let found = (row.seeds.start..).map_while(|seed| RunResult::read(&dir(row, seed)).ok());
-        found.take_while(|result| result.is_final).collect()
+        let seeds =
+            (row.seeds.start..).take_while(|seed| row.seeds.contains(seed) || dir(row, *seed).exists());
+        let found = seeds.filter_map(|seed| RunResult::read(&dir(row, seed)).ok());
+        found.filter(|result| result.is_final).collect()
     };
     let mut done = 0;
     for (row, _) in rows.iter().filter(|(_, is_chosen)| *is_chosen) {
@@ -110,11 +112,11 @@ pub fn run(
                 ));
                 return Ok(StudyOutcome::Interrupted);
             }
+            // With all that earlier studies left here.
+            let results = rows.iter().map(|(row, _)| (row.clone(), finished(row)));
+            let results: Vec<_> = results.filter(|(_, runs)| !runs.is_empty()).collect();
+            report::write(out, choice.study, common, &results)?;
         }
-        // With all that earlier studies left here.
-        let results: Vec<_> = rows.iter().map(|(row, _)| (row.clone(), finished(row))).collect();
-        let results: Vec<_> = results.into_iter().filter(|(_, runs)| !runs.is_empty()).collect();
-        report::write(out, choice.study, common, &results)?;
     }
     console.line(format_args!("report: {}", out.join("report.md").display()));
     Ok(StudyOutcome::Finished)

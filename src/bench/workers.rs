@@ -50,6 +50,7 @@ pub(super) struct StepTimes {
 
 impl Workers {
     pub(super) fn new(shards: &Arc<ShardSet>, config: &PipelineConfig) -> Result<Self> {
+        config.validate()?;
         let sampler: Sampler = config.sampler(shards)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(config.workers)

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 
 use crate::config::Workers;
-use crate::config::values::{number, pattern, positive, within};
+use crate::config::values::{folder, number, pattern, positive, within};
 use crate::evaluate::subject::CheckpointChoice;
 
 /// `simsiam finetune`.
@@ -33,7 +33,7 @@ pub struct FinetuneArgs {
     #[arg(long, num_args = 1.., value_name = "PATH", value_parser = pattern())]
     pub val_shards: Option<Vec<String>>,
     /// Folder for indexes and copies that cannot be next to their sources [default: the user's cache folder]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder())]
     pub cache_dir: Option<PathBuf>,
     /// Epochs over the labelled images [default: 60 up to 2 %, 30 up to 20 %, else 20]
     #[arg(long, value_parser = within::<u64>(1, 1_000_000), allow_negative_numbers = true)]

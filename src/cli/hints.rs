@@ -20,8 +20,8 @@ const HINTS: [(&[&str], &str, &str); 24] = [
     (&["lr", "learning-rate"], "probe-lr", "the probe's learning rate at a batch of 256"),
     (
         &["image-size", "img-size", "input-size", "size", "resolution", "crop-size", "resize"],
-        "preset",
-        "a preset's recipe sets the images' size, [recipe] in a --config file changes it, and --arch must be compiled for it",
+        "size",
+        "height and width of the views, one that --arch is compiled for",
     ),
     (&["image-size", "img-size", "size", "resize"], "max-side", "scales images down"),
     (
@@ -37,7 +37,7 @@ const HINTS: [(&[&str], &str, &str); 24] = [
             "input",
         ],
         "shards",
-        "`simsiam pack` makes shards of folders",
+        "folders of images, tars, zips or Parquet files",
     ),
     (&["data", "data-dir", "data-path", "dataset", "shards"], "train-shards", "what is learned from"),
     (
@@ -191,12 +191,12 @@ mod tests {
             ),
             (
                 &["simsiam", "embed", "RUN", "--data-dir", "x"],
-                "--data-dir: no such flag; here it is --shards: `simsiam pack` makes shards of folders",
+                "--data-dir: no such flag; here it is --shards: folders of images, tars, zips or Parquet files",
             ),
         ] {
             assert_eq!(message(arguments), expected, "{arguments:?}");
         }
-        assert!(message(&["simsiam", "train", "--image-size", "64"]).contains("[recipe] in a --config file"));
+        assert!(message(&["simsiam", "train", "--image-size", "64"]).contains("here it is --size: height"));
         assert_eq!(message(&["simsiam", "train", "--frobnicate"]), "");
     }
 

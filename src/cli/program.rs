@@ -11,7 +11,11 @@ pub fn program() -> String {
     let is_on_path = env::var_os("PATH").is_some_and(|path| {
         env::split_paths(&path).any(|dir| dir.join(format!("{NAME}{}", env::consts::EXE_SUFFIX)).is_file())
     });
-    name(is_on_path, env::var_os("CARGO").is_some(), env::args().next().as_deref())
+    name(
+        is_on_path,
+        env::var_os("CARGO").is_some(),
+        env::args_os().next().map(|typed| typed.to_string_lossy().into_owned()).as_deref(),
+    )
 }
 
 fn name(is_on_path: bool, is_run_by_cargo: bool, typed: Option<&str>) -> String {

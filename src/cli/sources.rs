@@ -10,7 +10,7 @@ use simsiam_pipeline::shards::{Labels, OpenOptions};
 
 use super::topics;
 use crate::config::Overrides;
-use crate::config::values::{ByteSize, labels, number, whole};
+use crate::config::values::{ByteSize, folder, labels, number, whole};
 use crate::error::InputError;
 
 /// Flags of commands that read images, besides where these are.
@@ -22,7 +22,7 @@ pub struct SourceArgs {
     #[arg(long, value_name = "FROM", value_parser = labels())]
     pub labels: Option<Labels>,
     /// Folder for indexes and copies that cannot be next to their sources [default: the user's cache folder]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = folder())]
     pub cache_dir: Option<PathBuf>,
     /// Maximum size of fetched shards there, such as 200GB [default: 50GiB]
     #[arg(long, value_name = "SIZE")]
@@ -67,6 +67,18 @@ impl SourceArgs {
     /// These options with what the flags say.
     pub fn options(&self, options: OpenOptions) -> OpenOptions {
         self.overrides().open_options(options)
+    }
+
+    /// Whether any is given.
+    pub fn is_given(&self) -> bool {
+        let Self { labels, cache_dir, cache_size, choice } = self;
+        let ChoiceArgs { select, fraction, limit } = choice;
+        labels.is_some()
+            || cache_dir.is_some()
+            || cache_size.is_some()
+            || select.is_some()
+            || fraction.is_some()
+            || limit.is_some()
     }
 
     /// As settings of a run.

@@ -56,8 +56,15 @@ fn prepare(interrupt: &Interrupt, console: &Console) -> Result<(Vec<String>, Vec
     drop(phase);
 
     let (shards, partial) = (dir.join("shards"), dir.join("shards.partial"));
+    let pattern = |part: &str| vec![shards.join(part).join("*.tar").to_string_lossy().into_owned()];
+    let patterns = (pattern("train"), pattern("val"));
+    // What is there already may be another's.
+    if shards.is_dir() {
+        return Ok(patterns);
+    }
     let lock = dir.join("shards.lock");
     let _held_until_return = demo::hold(&lock).with_context(|| format!("cannot lock {}", lock.display()))?;
+    // Another process may have made them meanwhile.
     if !shards.is_dir() {
         if partial.exists() {
             fs::remove_dir_all(&partial).with_context(|| format!("cannot remove {}", partial.display()))?;
@@ -77,6 +84,5 @@ fn prepare(interrupt: &Interrupt, console: &Console) -> Result<(Vec<String>, Vec
             thousands(total)
         ));
     }
-    let pattern = |part: &str| vec![shards.join(part).join("*.tar").to_string_lossy().into_owned()];
-    Ok((pattern("train"), pattern("val")))
+    Ok(patterns)
 }

@@ -7,7 +7,7 @@ use simsiam_model::arch::Arch;
 
 use crate::cli::DoctorArgs;
 use crate::config::{Device, Overrides, Precision, Preset, TrainConfig};
-use crate::console::Console;
+use crate::console::{Console, counted};
 use crate::device::on_device;
 use crate::doctor::{self, Check, Compared, Diagnosis, Doctor, Losses, Outcome, SINGLE_PRECISION};
 use crate::error::InputError;
@@ -40,7 +40,7 @@ fn verdict(device: Device, faults: usize, failed: usize) -> String {
     };
     match (faults, failed) {
         (0, 0) => format!("verdict: fit to train on the {device}"),
-        (_, 0) => format!("verdict: not fit to train, for what is FAILED above ({faults})"),
+        (_, 0) => format!("verdict: not fit to train: {} failed", counted(faults as u64, "check")),
         (_, 1) => format!("verdict: 1 result is not the CPU's; do not train on this {device}"),
         _ => format!("verdict: {failed} results differ from the CPU's; do not train on this {device}"),
     }
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn the_verdict_is_one_line() {
         assert_eq!(verdict(Device::Cpu, 0, 0), "verdict: fit to train on the CPU");
-        assert_eq!(verdict(Device::Cpu, 2, 0), "verdict: not fit to train, for what is FAILED above (2)");
+        assert_eq!(verdict(Device::Cpu, 2, 0), "verdict: not fit to train: 2 checks failed");
         assert_eq!(
             verdict(Device::Cuda, 0, 1),
             "verdict: 1 result is not the CPU's; do not train on this GPU"

@@ -18,7 +18,6 @@ use crate::interrupt::Interrupt;
 /// # Errors
 /// If run or shards cannot be read, or the file cannot be written.
 pub fn run(args: &EmbedArgs, console: &Console) -> Result<()> {
-    let interrupt = Interrupt::listen()?;
     let subject = Subject::load(&args.run, args.checkpoint)?;
     let (shards, workers) = (args.shards.clone(), args.workers);
     // What cannot be used is left out and counted, however much it is.
@@ -27,6 +26,8 @@ pub fn run(args: &EmbedArgs, console: &Console) -> Result<()> {
     let options = console.open_options();
     let config = subject.settings(&args.run, &given, ShardFlags::EMBED, &options)?;
     let source = Source::open_chosen(&config.shards, &config, &options)?;
+    drop(options); // and their phase
+    let interrupt = Interrupt::listen()?;
     if args.shards.is_none() {
         subject.check_own(&source.shards, "--shards")?;
     }

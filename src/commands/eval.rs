@@ -1,6 +1,9 @@
 //! `simsiam eval`: kNN and the linear probe on networks of a run.
 
-use anyhow::{Context, Result};
+use std::cell::RefCell;
+use std::mem;
+
+use anyhow::{Context, Error, Result};
 
 use crate::cli::{EvalArgs, Judge, ProbeArgs};
 use crate::config::{Overrides, Preset, ShardFlags, TrainConfig};
@@ -22,7 +25,8 @@ use crate::interrupt::Interrupt;
 /// Judges each network, prints a line and leaves a JSON file and a picture of each result.
 ///
 /// # Errors
-/// If run, checkpoints or shards cannot be read, settings make no sense, a probe diverges, or files cannot be written.
+/// If run, checkpoints or shards cannot be read, settings make no sense, a probe diverges, or, once all is printed, files cannot be
+/// written.
 pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
     refuse_idle_flags(args)?;
     let choices = args.checkpoint.iter().copied().map(Some);
@@ -38,18 +42,17 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
         ..args.source.overrides()
     };
     let options = console.open_options();
-    // The untrained network has seen no images, so it does not know the run's.
-    let of_run = subjects.iter().find(|subject| subject.is_trained()).unwrap_or(&subjects[0]);
-    let config = of_run.settings(&args.run, &given, ShardFlags::EVAL, &options)?;
+    let config = subjects[0].settings(&args.run, &given, ShardFlags::EVAL, &options)?;
     let own_shards = args.train_shards.is_none();
     let data = KnnData::open(&config, &options)
         .context("the shards (--train-shards and --val-shards name others)")?;
     if own_shards {
         subjects.iter().try_for_each(|subject| subject.check_own(&data.bank.shards, "--train-shards"))?;
     }
+    drop(options); // and their phase
     data.warn_of_shared();
-    if own_shards {
-        of_run.warn_of_seen(&data);
+    if own_shards && subjects.iter().any(|subject| subject.has_seen(&data)) {
+        data.warn_of_seen();
     }
     let evaluation = Evaluation {
         recipe: probe_recipe(&args.probe, &config, &data.bank),
@@ -59,6 +62,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
         config,
         data,
         console,
+        unsaved: RefCell::default(),
     };
     if !args.json {
         evaluation.introduce()?;
@@ -67,7 +71,7 @@ pub fn run(args: &EvalArgs, console: &Console) -> Result<()> {
         evaluation.judge(subject)?;
     }
     evaluation.data.warn_of_unusable();
-    Ok(())
+    evaluation.unsaved.into_inner().map_or(Ok(()), Err)
 }
 
 /// What all networks of one call are judged by.
@@ -79,6 +83,8 @@ struct Evaluation<'a> {
     classes: usize,
     interrupt: Interrupt,
     console: &'a Console,
+    /// The first error of saving a result.
+    unsaved: RefCell<Option<Error>>,
 }
 
 impl Evaluation<'_> {
@@ -123,9 +129,10 @@ impl Evaluation<'_> {
             extractor.collect(source, &phase)
         };
         let augmented = self.views() == ProbeViews::Augmented;
-        let bank =
+        let has_probe = args.judges(Judge::Probe);
+        let mut bank =
             if args.judges(Judge::Knn) || !augmented { features(&data.bank)? } else { Default::default() };
-        let queries = features(&data.queries)?;
+        let mut queries = features(&data.queries)?;
         if args.judges(Judge::Knn) {
             let votes = KnnConfig { k: config.knn_k, temperature: config.knn_temperature };
             let phase = self.console.phase(
@@ -133,13 +140,16 @@ impl Evaluation<'_> {
                 data.queries.len(),
                 Unit::Things("queries"),
             );
-            let verdicts = knn(bank.clone(), queries.clone(), votes, &phase)?;
-            drop(phase);
             let method =
                 Classifier::Knn { k: votes.k.min(bank.labels.len()), temperature: votes.temperature };
+            // What the probe needs too is copied: kNN normalises its own.
+            let own_bank = if has_probe && !augmented { bank.clone() } else { mem::take(&mut bank) };
+            let own_queries = if has_probe { queries.clone() } else { mem::take(&mut queries) };
+            let verdicts = knn(own_bank, own_queries, votes, &phase)?;
+            drop(phase);
             self.report(subject, &encoder, method, &verdicts)?;
         }
-        if args.judges(Judge::Probe) {
+        if has_probe {
             let examples =
                 if augmented { Examples::Augmented(&extractor, &data.bank) } else { Examples::Cached(&bank) };
             if examples.is_empty() {
@@ -194,7 +204,10 @@ impl Evaluation<'_> {
             let path = saved.as_ref().map_or_else(|_| String::new(), |path| path.display().to_string());
             self.console.result(format_args!("{report}\n  {path}"))?;
         }
-        saved.map(drop)
+        if let Err(error) = saved {
+            self.unsaved.borrow_mut().get_or_insert(error);
+        }
+        Ok(())
     }
 }
 

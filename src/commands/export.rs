@@ -19,17 +19,17 @@ pub fn run(args: &ExportArgs, console: &Console) -> Result<()> {
     let subject = Subject::load(&args.run, args.checkpoint)?;
     let network = subject.network()?;
     let mut encoder = EncoderWeights::new(&subject.config, &network, &subject.to_string());
-    if let Some((own, _)) =
-        args.metadata.iter().find(|(key, _)| encoder.metadata.iter().any(|(own, _)| own == key))
-    {
-        return Err(InputError::new(format!(
-            "--metadata {own}: is written by the program; choose another key"
-        ))
-        .into());
-    }
     encoder.metadata.extend(subject.facts());
     encoder.metadata.push(("exported_by".into(), Provenance::now().program()));
-    encoder.metadata.extend(args.metadata.iter().cloned());
+    let own = encoder.metadata.len();
+    for (key, text) in &args.metadata {
+        if let Some(at) = encoder.metadata.iter().position(|(taken, _)| taken == key) {
+            let why =
+                if at < own { "is written by the program; choose another key" } else { "is given twice" };
+            return Err(InputError::new(format!("--metadata {key}: {why}")).into());
+        }
+        encoder.metadata.push((key.clone(), text.clone()));
+    }
     let bytes = match args.format {
         WeightFormat::Torch => encoder.to_safetensors()?,
         WeightFormat::Onnx => onnx::encode(&encoder),

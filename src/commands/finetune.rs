@@ -23,7 +23,8 @@ use crate::interrupt::Interrupt;
 /// Trains and judges the classifiers, prints a line for each beginning, and leaves a JSON file in `RUN/finetune`.
 ///
 /// # Errors
-/// If run, file or shards cannot be read, settings make no sense, the loss is no number, or files cannot be written.
+/// If run, file or shards cannot be read, settings make no sense, the loss is no number, or, once all is printed, files cannot be
+/// written.
 pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
     let FinetuneArgs { labels: LabelShare(share), .. } = *args;
     if let Some(decay) = args.weight_decay.filter(|decay| !(decay.is_finite() && *decay >= 0.0)) {
@@ -45,14 +46,17 @@ pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
         .context("the shards (--train-shards and --val-shards name others)")?;
     if args.train_shards.is_none() {
         subject.check_own(&data.bank.shards, "--train-shards")?;
-        subject.warn_of_seen(&data);
+        if subject.has_seen(&data) {
+            data.warn_of_seen();
+        }
     }
+    drop(options); // and their phase
     data.warn_of_shared();
     let (classes, interrupt) =
         (class_count(&[&data.bank.shards, &data.queries.shards])?, Interrupt::listen()?);
     let shares = (0..args.seeds).map(|seed| data.bank.share_of_labels(share, seed));
     let shares = shares.collect::<Result<Vec<_>, _>>()?;
-    let mut means = Vec::new();
+    let (mut means, mut unsaved) = (Vec::new(), None);
     for beginning in &args.from {
         let recipe = recipe(args, *beginning, share);
         let mut top1 = Vec::new();
@@ -85,7 +89,10 @@ pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
             train: SourceReport::new(&data.bank, &config.shards, &config),
             val: SourceReport::new(&data.queries, config.classified(), &config),
         };
-        report.save(&subject)?;
+        // Printed also where the run's folder cannot be written.
+        if let Err(error) = report.save(&subject) {
+            unsaved = unsaved.or(Some(error));
+        }
         if args.json {
             console.result(serde_json::to_string(&report)?)?;
         } else {
@@ -100,7 +107,7 @@ pub fn run(args: &FinetuneArgs, console: &Console) -> Result<()> {
         console.result(format_args!("the encoder is worth {margin:+.2} points"))?;
     }
     data.warn_of_unusable();
-    Ok(())
+    unsaved.map_or(Ok(()), Err)
 }
 
 /// The recipe that was asked for. An encoder with random weights learns better at a higher rate and with decay, as in

@@ -23,6 +23,8 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
     if args.seed.is_some() && args.order == cli::PackedOrder::Name {
         return Err(InputError::new("--seed has no effect with --order name, which does not shuffle").into());
     }
+    let set = ShardSet::open(&[&args.source], &args.images.options(console.open_options()))?;
+    let chosen = args.images.choice.chosen(&set)?;
     let options = PackOptions {
         shard_bytes: args.shard_size << 20,
         order: match args.order {
@@ -35,8 +37,6 @@ pub fn run(args: &PackArgs, console: &Console) -> Result<()> {
         stop: Interrupt::listen()?.flag(),
         ..PackOptions::default()
     };
-    let set = ShardSet::open(&[&args.source], &args.images.options(console.open_options()))?;
-    let chosen = args.images.choice.chosen(&set)?;
     let phase = console.phase("packing", 0, Unit::Things("images"));
     let mut told = |progress: PackProgress| {
         phase.set_length(progress.total);

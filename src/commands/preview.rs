@@ -4,9 +4,10 @@ use std::ffi::OsStr;
 
 use anyhow::Result;
 
+use crate::checkpoint::CheckpointDir;
 use crate::cli::PreviewArgs;
 use crate::commands::train::with_preset;
-use crate::config::{Overrides, ShardFlags, TrainConfig};
+use crate::config::{ShardFlags, TrainConfig};
 use crate::console::{Console, counted};
 use crate::data::Data;
 use crate::error::InputError;
@@ -15,6 +16,7 @@ use crate::files::write_whole;
 use crate::preview::Preview;
 use crate::preview::page::page;
 use crate::preview::sheet::sheet;
+use crate::record::RunRecord;
 
 /// Writes the file, and says what it shows.
 ///
@@ -41,7 +43,10 @@ pub fn run(args: &PreviewArgs, console: &Console) -> Result<()> {
         let text = format!("step {step} is beyond the last, {last}, of {}", counted(config.epochs, "epoch"));
         return Err(InputError::new(text).into());
     }
-    let preview = Preview::of_step(&config, &data, step, args.count)?;
+    let preview = match args.step {
+        Some(step) => Preview::of_step(&config, &data, step, args.count)?,
+        None => Preview::of_epoch(&config, &data, step - 1, args.count)?,
+    };
     let bytes = if is_page { page(&preview)?.into_bytes() } else { sheet(&preview).to_png()? };
     write_whole(&args.out, &bytes)?;
     console.line(format_args!(
@@ -61,10 +66,11 @@ fn open(args: &PreviewArgs, console: &Console) -> Result<(TrainConfig, Data)> {
     let given = args.overrides.clone().over_file(args.config.as_deref())?;
     if let Some(run) = &args.run {
         // A run that has no checkpoint yet has a configuration.
-        let subject =
-            Subject::load(run, None).or_else(|_| Subject::load(run, Some(CheckpointChoice::Untrained)))?;
-        let config = subject.config.with(&given)?.found_from_here(run, &given, ShardFlags::TRAIN)?;
-        let data = Data::open(&config, &console.open_options())?;
+        let has_none = RunRecord::is_run(run) && CheckpointDir::new(run).is_empty()?;
+        let subject = Subject::load(run, has_none.then_some(CheckpointChoice::Untrained))?;
+        let options = console.open_options();
+        let config = subject.settings(run, &given, ShardFlags::TRAIN, &options)?;
+        let data = Data::open(&config, &options)?;
         if given.shards.is_none() {
             subject.check_own(&data.train.shards, "--shards")?;
         }
@@ -73,15 +79,15 @@ fn open(args: &PreviewArgs, console: &Console) -> Result<(TrainConfig, Data)> {
     if given.shards.is_none() {
         return Err(InputError::new("name a run, or images with --shards").into());
     }
-    // The order of an epoch does not depend on the batches: without a step, as many images as are shown will do.
-    let is_any_batch = given.batch_size.is_none() && args.step.is_none();
-    let batch_size = if is_any_batch { Some(FEWEST_IMAGES) } else { given.batch_size };
-    let given = with_preset(Overrides { batch_size, ..given }, console)?;
-    let mut config = TrainConfig::resolve(&given)?;
-    let data = Data::open(&config, &console.open_options())?;
-    if is_any_batch {
-        let most = usize::try_from(data.train.len()).unwrap_or(usize::MAX);
-        config.batch_size = args.count.clamp(FEWEST_IMAGES, most);
+    let given = with_preset(given, console)?;
+    let config = TrainConfig::resolve(&given)?;
+    if given.batch_size.is_some() || args.step.is_some() {
+        let data = Data::open(&config, &console.open_options())?;
+        return Ok((config, data));
     }
-    Ok((config, data))
+    // The order of an epoch does not depend on the batches: a few images may be less than one of the preset's.
+    let fewest = TrainConfig { batch_size: FEWEST_IMAGES, ..config.clone() };
+    let data = Data::open(&fewest, &console.open_options())?;
+    let most = usize::try_from(data.train.len()).unwrap_or(usize::MAX);
+    Ok((TrainConfig { batch_size: config.batch_size.min(most), ..config }, data))
 }

@@ -19,7 +19,7 @@ pub fn run(args: &RunsArgs, console: &Console) -> Result<()> {
             print(&comparison, *json, console)
         }
         None => {
-            let runs = RunRecord::read_all(&find(&args.dir)?)?;
+            let runs = RunRecord::read_usable(&find(&args.dir)?);
             if runs.is_empty() && !args.json {
                 console.result(format!("no run in {}", args.dir.display()))?;
                 return Ok(());

@@ -350,8 +350,7 @@ pub(super) fn with_preset(settings: Overrides, console: &Console) -> Result<Over
         Some(arch) => Preset::for_arch(arch),
         None => {
             let shards = ShardSet::open(shards, &settings.open_options(console.open_options()))?;
-            // A first sample that is no image is a bad sample like any other.
-            Preset::for_images(&shards).unwrap_or(Preset::Imagenet)
+            Preset::for_images(&shards)
         }
     };
     Ok(Overrides { preset: Some(preset), ..settings })

@@ -9,7 +9,7 @@ use simsiam_model::arch::Arch;
 use simsiam_pipeline::shards::{Labels, OpenOptions};
 
 use super::recipe::recipe_table;
-use super::values::{ByteSize, MethodSettings, labels, number, pattern, whole};
+use super::values::{ByteSize, MethodSettings, folder, labels, number, pattern, whole};
 use super::{
     AlternateSteps, BadSamplePolicy, Device, HeadNorm, Method, OnCollapse, Optimizer, Precision, Predictor,
     PredictorLr, Preset, Shuffle, Similarity, StopRule, Symmetry, Target, Workers, checked_table, table,
@@ -34,7 +34,7 @@ pub struct Overrides {
     #[arg(long, help_heading = topics::DATA, value_name = "FROM", value_parser = labels())]
     pub labels: Option<Labels>,
     /// Folder for indexes and copies that cannot be next to their sources [default: the user's cache folder]
-    #[arg(long, help_heading = topics::DATA, value_name = "DIR")]
+    #[arg(long, help_heading = topics::DATA, value_name = "DIR", value_parser = folder())]
     pub cache_dir: Option<PathBuf>,
     /// Maximum size of fetched shards there, such as 200GB [default: 50GiB]
     #[arg(long, help_heading = topics::DATA, value_name = "SIZE")]

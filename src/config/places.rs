@@ -1,9 +1,10 @@
-//! Where shards are: a run remembers absolute paths beside those that were typed, and so goes on from another folder.
+//! Where files are: a run goes on from another folder. It remembers absolute paths of shards beside those that were typed, and of
+//! labels, lists of keys and the cache alone.
 
 use std::path::Path;
 
 use simsiam_pipeline::ShardSet;
-use simsiam_pipeline::shards::ShardError;
+use simsiam_pipeline::shards::{Labels, ShardError};
 
 use super::{Overrides, TrainConfig};
 use crate::error::InputError;
@@ -27,7 +28,7 @@ impl ShardFlags {
 }
 
 impl TrainConfig {
-    /// Notes where the shards are that `overrides` names.
+    /// Notes where the shards are that `overrides` names, and makes its other paths absolute.
     pub(super) fn place(&mut self, overrides: &Overrides) {
         let remembered = |typed: &Option<Vec<String>>, absolute: &Option<Vec<String>>| {
             typed.as_ref().map(|typed| absolute.clone().unwrap_or_else(|| absolute_patterns(typed)))
@@ -37,6 +38,18 @@ impl TrainConfig {
         }
         if let Some(absolute) = remembered(&overrides.val_shards, &overrides.absolute_val_shards) {
             self.absolute_val_shards = absolute;
+        }
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        if let Some(Labels::Table(path)) = &overrides.labels {
+            self.labels = Labels::Table(absolute(path));
+        }
+        if let Some(folder) = &overrides.cache_dir {
+            self.cache_dir = Some(absolute(folder));
+        }
+        if overrides.select.is_some() {
+            // What cannot be read is refused later.
+            self.select =
+                self.choice().with_lists(absolute).map_or(self.select.clone(), |choice| choice.select);
         }
     }
 
@@ -145,6 +158,16 @@ mod tests {
         assert_eq!(open(&gone, &none).unwrap_err().to_string(), expected);
         let given = Overrides { shards: Some(gone.shards.clone()), ..none };
         assert_eq!(open(&gone, &given).unwrap(), "elsewhere/*.tar");
+    }
+
+    #[test]
+    fn other_files_are_remembered_by_absolute_paths() {
+        let given = "labels = \"table.csv\"\ncache_dir = \"cache\"\nselect = \"key in list.txt\"";
+        let config = TrainConfig::resolve(&Overrides::parse(given).unwrap().0).unwrap();
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(config.labels, Labels::Table(here.join("table.csv")));
+        assert_eq!(config.cache_dir, Some(here.join("cache")));
+        assert_eq!(config.select, Some(format!("key in '{}'", here.join("list.txt").display())));
     }
 
     #[test]

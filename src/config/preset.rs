@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use simsiam_model::arch::Arch;
 use simsiam_pipeline::decode::probe;
@@ -34,14 +33,18 @@ impl Preset {
         if arch.sizes().contains(&32) { Self::Cifar10 } else { Self::Imagenet }
     }
 
-    /// The preset for images like the first of the shards: `cifar10` up to 64 pixels a side, else `imagenet`.
-    ///
-    /// # Errors
-    /// If the first sample is no image.
-    pub fn for_images(shards: &ShardSet) -> Result<Self> {
-        let first = shards.read(0)?;
-        let info = probe(&first.bytes).with_context(|| shards.locate(0).to_string())?;
-        Ok(if info.width.max(info.height) <= 64 { Self::Cifar10 } else { Self::Imagenet })
+    /// The preset for images like the first of the shards that can be read: `cifar10` up to 64 pixels a side, else `imagenet`; that also
+    /// where none of the first can.
+    pub fn for_images(shards: &ShardSet) -> Self {
+        const TRIED: u64 = 16;
+        let sides = |sample| {
+            let info = probe(&shards.read(sample).ok()?.bytes).ok()?;
+            Some(info.width.max(info.height))
+        };
+        match (0..shards.len().min(TRIED)).find_map(sides) {
+            Some(0..=64) => Self::Cifar10,
+            _ => Self::Imagenet,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::num::IntErrorKind;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -60,6 +61,14 @@ pub fn pattern() -> impl TypedValueParser<Value = String> {
                 "{pattern:?} is not UTF-8: name its folder, whose shards may have any names, or rename it"
             )
         })
+    })
+}
+
+/// A folder. A run remembers it in files that are UTF-8.
+pub fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|folder| match folder.into_string() {
+        Ok(folder) => Ok(PathBuf::from(folder)),
+        Err(folder) => Err(format!("{folder:?} is not UTF-8: name another folder, or rename it")),
     })
 }
 

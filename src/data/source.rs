@@ -100,11 +100,27 @@ impl Source {
         }
     }
 
+    /// The samples that are chosen, in their order, those of other parts included.
+    pub fn chosen_samples(&self) -> impl Iterator<Item = u64> {
+        (0..self.chosen_len()).map(|at| self.chosen.as_ref().map_or(at, |chosen| chosen.get(at)))
+    }
+
     /// The samples that have a label, of all that are chosen.
     fn labelled(&self) -> impl Iterator<Item = u64> {
-        let samples =
-            (0..self.chosen_len()).map(|at| self.chosen.as_ref().map_or(at, |chosen| chosen.get(at)));
-        samples.filter(|sample| self.shards.label(*sample).is_some())
+        self.chosen_samples().filter(|sample| self.shards.label(*sample).is_some())
+    }
+
+    /// At most `most` of its samples, drawn by a fixed permutation: sources are often sorted by class.
+    #[must_use]
+    pub fn some(&self, most: u64) -> Self {
+        let part = match self.part {
+            Part::All => Part::HeldOut { held_out: most },
+            Part::HeldOut { held_out } => Part::HeldOut { held_out: held_out.min(most) },
+            Part::Kept { held_out } => {
+                Part::Kept { held_out: held_out.max(self.chosen_len().saturating_sub(most)) }
+            }
+        };
+        Self { part, ..self.clone() }
     }
 
     /// The samples that have a label, to evaluate on. Says so where others have none.
@@ -149,8 +165,7 @@ impl Source {
         }
         let mut classes: BTreeMap<Option<u32>, Vec<(u64, u64)>> = BTreeMap::new();
         let all = self.shards.len();
-        for at in 0..self.len() {
-            let sample = self.chosen.as_ref().map_or(at, |chosen| chosen.get(at));
+        for sample in self.chosen_samples() {
             let draw = xxh3_64_with_seed(self.shards.locate(sample).key.as_bytes(), seed);
             classes.entry(self.shards.label(sample)).or_default().push((draw, sample));
         }

@@ -101,20 +101,20 @@ fn current_folder(folder: io::Result<PathBuf>) -> Check {
         }
         Err(error) => {
             let found = format!("not writable ({error}): `train` needs --run-dir with a folder that is");
-            Check::new("current folder", Outcome::Fault, found)
+            Check::new("current folder", Outcome::Note, found)
         }
     }
 }
 
 fn cache_folder(folder: Option<PathBuf>) -> Check {
-    let fault = |why: String| {
+    let note = |why: String| {
         let found = format!("{why}: shards in read-only folders are indexed at every start");
-        Check::new("cache folder", Outcome::Fault, found)
+        Check::new("cache folder", Outcome::Note, found)
     };
-    let Some(folder) = folder else { return fault("neither XDG_CACHE_HOME nor HOME is set".into()) };
+    let Some(folder) = folder else { return note("neither XDG_CACHE_HOME nor HOME is set".into()) };
     match fs::create_dir_all(&folder).and_then(|()| write_in(&folder)) {
         Ok(()) => Check::new("cache folder", Outcome::Fine, format!("{} is writable", folder.display())),
-        Err(error) => fault(format!("{} is not writable ({error})", folder.display())),
+        Err(error) => note(format!("{} is not writable ({error})", folder.display())),
     }
 }
 
@@ -150,12 +150,12 @@ mod tests {
         assert_eq!(current_folder(Ok(dir.path().to_owned())).outcome, Outcome::Fine);
         assert_eq!(cache_folder(Some(dir.path().join("new/cache"))).outcome, Outcome::Fine);
         assert!(dir.path().join("new/cache").read_dir().unwrap().next().is_none(), "nothing stays there");
-        assert_eq!(current_folder(Ok(dir.path().join("gone"))).outcome, Outcome::Fault);
+        assert_eq!(current_folder(Ok(dir.path().join("gone"))).outcome, Outcome::Note);
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
         let check = cache_folder(Some(file.join("cache")));
-        assert_eq!(check.outcome, Outcome::Fault);
+        assert_eq!(check.outcome, Outcome::Note);
         assert!(check.found.contains("file/cache is not writable"), "{}", check.found);
-        assert_eq!(cache_folder(None).outcome, Outcome::Fault);
+        assert_eq!(cache_folder(None).outcome, Outcome::Note);
     }
 }

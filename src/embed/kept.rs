@@ -1,10 +1,13 @@
 //! Which samples have a row.
 
 use simsiam_pipeline::ShardSet;
+use simsiam_pipeline::sampler::SampleSet;
 
-/// Samples of a shard set in their order, but for a few that were left out. Only these are remembered.
+/// Samples of a shard set in their order, all or those chosen, but for a few that were left out. Only these are remembered.
 pub struct Kept<'a> {
     shards: &'a ShardSet,
+    chosen: Option<&'a SampleSet>,
+    /// By their places among those chosen, as is the next.
     skipped: Vec<u64>,
     /// One after the last sample.
     end: u64,
@@ -12,14 +15,15 @@ pub struct Kept<'a> {
 
 impl<'a> Kept<'a> {
     /// No samples yet.
-    pub fn new(shards: &'a ShardSet) -> Self {
-        Self { shards, skipped: Vec::new(), end: 0 }
+    pub fn new(shards: &'a ShardSet, chosen: Option<&'a SampleSet>) -> Self {
+        Self { shards, chosen, skipped: Vec::new(), end: 0 }
     }
 
     /// Adds a sample; those between it and the one before are left out.
     pub fn push(&mut self, sample: u64) {
-        self.skipped.extend(self.end..sample);
-        self.end = sample + 1;
+        let place = self.chosen.map_or(sample, |chosen| chosen.before(sample));
+        self.skipped.extend(self.end..place);
+        self.end = place + 1;
     }
 
     /// Number of samples.
@@ -43,7 +47,8 @@ impl<'a> Kept<'a> {
     }
 
     fn samples(&self) -> impl Iterator<Item = u64> {
-        (0..self.end).filter(|sample| self.skipped.binary_search(sample).is_err())
+        let places = (0..self.end).filter(|place| self.skipped.binary_search(place).is_err());
+        places.map(|place| self.chosen.map_or(place, |chosen| chosen.get(place)))
     }
 }
 

@@ -57,7 +57,7 @@ pub fn embed<'a>(
             return Err(InputError::new(text).into());
         }
     };
-    let mut kept = Kept::new(&source.shards);
+    let mut kept = Kept::new(&source.shards, source.chosen.as_ref());
     for batch in extractor.plain(source)? {
         let batch = batch?;
         file.append(&batch.features).with_context(failed)?;

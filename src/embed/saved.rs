@@ -7,6 +7,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, Metadata};
 use simsiam_pipeline::ShardSet;
 use simsiam_pipeline::decode::Decoder;
+use simsiam_pipeline::sampler::SampleSet;
 
 use super::kept::line;
 use super::npy;
@@ -72,16 +73,29 @@ impl SavedFeatures {
         Ok(Self { dim, values: read_values(&mut file, rows, dim)?, keys: text })
     }
 
+    /// Drops the rows that are not of `members`; `samples` are those of the rows, and afterwards of the rows that are left.
+    pub fn keep(&mut self, samples: &mut Vec<u64>, members: &SampleSet) {
+        let rows = self.values.chunks_exact(self.dim).zip(&*samples);
+        let kept = rows.filter(|(_, sample)| members.contains(**sample)).flat_map(|(row, _)| row);
+        self.values = kept.copied().collect();
+        samples.retain(|sample| members.contains(*sample));
+    }
+
     fn rows(&self) -> usize {
         self.values.len().checked_div(self.dim).unwrap_or(0)
     }
 
-    /// The number of the sample that each row is of: those of the shards in their order, but for the unusable ones. `name` is
+    /// The number of the sample that each row is of: `members` of the shards in their order, but for the unusable ones. `name` is
     /// the file's, for errors.
     ///
     /// # Errors
     /// If the rows are of other samples, or are missing for some.
-    pub fn samples(&self, shards: &ShardSet, name: &Path) -> Result<Vec<u64>, InputError> {
+    pub fn samples(
+        &self,
+        shards: &ShardSet,
+        members: impl Iterator<Item = u64>,
+        name: &Path,
+    ) -> Result<Vec<u64>, InputError> {
         let wrong = |text: String| {
             let name = name.display();
             InputError::new(format!(
@@ -90,7 +104,7 @@ impl SavedFeatures {
         };
         let mut keys = self.keys.split('\n').peekable();
         let mut samples = Vec::with_capacity(self.rows());
-        for sample in 0..shards.len() {
+        for sample in members {
             let at = shards.locate(sample);
             let found = keys.next_if(|key| *key == line(at.key.clone()));
             if found.is_some() {
@@ -115,6 +129,9 @@ fn is_usable(shards: &ShardSet, sample: u64) -> bool {
     shards.read(sample).is_ok_and(|encoded| Decoder::default().decode(&encoded.bytes).is_ok())
 }
 
+/// What the format allows a header, in bytes.
+const LONGEST_HEADER: u64 = 100_000_000;
+
 /// Where a safetensors file has its features and keys.
 struct Tensors {
     /// Rows, values in a row, and where they begin.
@@ -130,6 +147,9 @@ impl Tensors {
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(|error| no_tensors(&error))?;
         let bytes = u64::from_le_bytes(length);
+        if bytes > LONGEST_HEADER {
+            return Err(no_tensors(&"its header is too long"));
+        }
         let mut header = Vec::new();
         file.take(bytes).read_to_end(&mut header)?;
         let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| no_tensors(&error))?;
@@ -185,8 +205,14 @@ mod tests {
     fn both_formats_are_read_back_for_their_own_shards_alone() {
         let dir = tempfile::tempdir().unwrap();
         let own = shards(dir.path(), "own.tar", ["a", "b", "c", "d"]);
-        let mut kept = Kept::new(&own);
-        [0, 1, 3].into_iter().for_each(|sample| kept.push(sample));
+        let chosen = SampleSet::new(&[0, 1, 3], 4);
+        let mut kept = Kept::new(&own, None);
+        let mut kept_of_chosen = Kept::new(&own, Some(&chosen));
+        for sample in [0, 1, 3] {
+            kept.push(sample);
+            kept_of_chosen.push(sample);
+        }
+        assert!(kept.keys().eq(kept_of_chosen.keys()) && kept.len() == 3 && kept_of_chosen.len() == 3);
         let rows = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let paths = ["a.npy", "a.safetensors"].map(|name| dir.path().join(name));
         let files: [Box<dyn EmbeddingFile>; 2] = [
@@ -197,18 +223,21 @@ mod tests {
             file.append(&rows).unwrap();
             file.finish(&kept).unwrap();
             assert!(is_saved(path));
-            let saved = SavedFeatures::read(path).unwrap();
+            let mut saved = SavedFeatures::read(path).unwrap();
             assert_eq!((saved.dim, &saved.values[..]), (2, &rows[..]));
-            assert_eq!(saved.samples(&own, path).unwrap(), [0, 1, 3]);
+            let mut samples = saved.samples(&own, 0..4, path).unwrap();
+            assert_eq!(samples, [0, 1, 3]);
             for (keys, expected) in [
                 (["a", "x", "c", "d"], "row 1 is that of \"b\", and not of shard"),
                 (["a", "b", "c", "x"], "row 2 is that of \"d\", and not of shard"),
                 (["a", "b", "d", "e"], "has 3 rows, and none for shard"),
             ] {
                 let other = shards(dir.path(), &format!("{}.tar", keys.concat()), keys);
-                let error = saved.samples(&other, path).unwrap_err().to_string();
+                let error = saved.samples(&other, 0..4, path).unwrap_err().to_string();
                 assert!(error.contains(expected), "{error}");
             }
+            saved.keep(&mut samples, &SampleSet::new(&[0, 2, 3], 4));
+            assert_eq!((samples, saved.values), (vec![0, 3], vec![1.0, 2.0, 5.0, 6.0]));
         }
     }
 

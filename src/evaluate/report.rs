@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::Value;
 use simsiam_model::arch::Arch;
 use simsiam_pipeline::Part;
@@ -20,7 +20,7 @@ use super::probe::{ProbeEpoch, Trial};
 use super::scores::Scores;
 use crate::config::TrainConfig;
 use crate::data::Source;
-use crate::files::{write_numbered, write_whole};
+use crate::files::{as_text, write_numbered, write_whole};
 
 /// One network judged in one way.
 #[derive(Clone, Debug, Serialize)]
@@ -219,9 +219,4 @@ fn result_in(json: &[u8]) -> Option<Value> {
         report.pointer_mut(named).map(Value::take);
     }
     Some(report)
-}
-
-/// JSON is UTF-8, which paths need not be.
-fn as_text<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(&path.display())
 }

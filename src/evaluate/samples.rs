@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use image::RgbImage;
+use image::imageops::{FilterType, replace, resize};
 use simsiam_pipeline::Recipe;
 
 use super::features::{Extractor, FeatureBatch};
-use crate::data::Source;
-use crate::inspect::duplicates::report::Place;
+use crate::data::{Place, Source};
 
 /// Images and what an encoder makes of them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,28 +33,38 @@ pub struct Sampled {
 }
 
 impl Samples {
-    /// The first usable images of a source, `most` at most.
+    /// Usable images of a source, `most` at most, drawn by a fixed permutation.
     ///
     /// # Errors
     /// If they cannot be read, the features are not finite, or the user asked to stop.
-    pub fn first(extractor: &Extractor<'_>, source: &Source, most: usize) -> Result<Self> {
+    pub fn of(extractor: &Extractor<'_>, source: &Source, most: usize) -> Result<Self> {
         let mut samples = Self { dim: extractor.encoder.dim(), ..Self::default() };
-        for batch in extractor.plain(source)? {
+        for batch in extractor.plain(&source.some(most as u64))? {
             let FeatureBatch { images, features } = batch?;
-            let taken = images.len().min(most - samples.images.len());
-            samples.features.extend(&features[..taken * samples.dim]);
+            samples.features.extend(&features);
             let side = images.size(0);
             let pixels = images.view::<f32>(0).chunks_exact(3 * side * side);
-            samples.images.extend(images.samples().zip(pixels).take(taken).map(|(sample, pixels)| {
+            samples.images.extend(images.samples().zip(pixels).map(|(sample, pixels)| {
                 let place = Place::of(&source.shards, sample);
                 let thumbnail = picture(pixels, side, extractor.recipe);
                 Sampled { sample, place: place.at.to_string(), class: place.class(), thumbnail }
             }));
-            if samples.images.len() == most {
-                break;
-            }
         }
         Ok(samples)
+    }
+}
+
+impl Samples {
+    /// The thumbnails, `side` x `side` each, row after row in about as many columns as rows; and the columns.
+    pub fn mosaic(&self, side: u32) -> (RgbImage, u32) {
+        let columns = (self.images.len() as f64).sqrt().ceil().max(1.0) as u32;
+        let rows = (self.images.len() as u32).div_ceil(columns).max(1);
+        let mut mosaic = RgbImage::new(columns * side, rows * side);
+        for (at, image) in (0..).zip(&self.images) {
+            let small = resize(&image.thumbnail, side, side, FilterType::Triangle);
+            replace(&mut mosaic, &small, i64::from(at % columns * side), i64::from(at / columns * side));
+        }
+        (mosaic, columns)
     }
 }
 

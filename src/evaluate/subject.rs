@@ -56,9 +56,9 @@ pub struct Subject {
     pub config: TrainConfig,
     /// Steps that it was trained for.
     pub step: u64,
-    /// The fingerprint of its training images, as far as it was trained on any.
+    /// The fingerprint of the run's training images, as far as there are any.
     trained_on: Option<Fingerprint>,
-    /// Which of its training images it was trained on.
+    /// Which of its training images it was trained on; `None` if on none.
     part: Option<Part>,
     /// Top-1 of the kNN monitor when it was saved, in percent.
     knn: Option<f64>,
@@ -99,11 +99,13 @@ impl Subject {
         let (config, checkpoints) = (saved_config(&run_dir)?, CheckpointDir::new(&run_dir));
         let SavedModel { state, model } = match choice {
             CheckpointChoice::Untrained => {
+                // What the run is of is known to its checkpoints, if it has any.
+                let trained_on = checkpoints.newest_model().ok().and_then(|saved| saved.state.data);
                 return Ok(Self {
                     run_dir,
                     config,
                     step: 0,
-                    trained_on: None,
+                    trained_on,
                     part: None,
                     knn: None,
                     provenance: None,
@@ -154,18 +156,13 @@ impl Subject {
     /// # Errors
     /// If they do.
     pub fn check_own(&self, shards: &ShardSet, flag: &str) -> Result<(), InputError> {
-        match self.trained_on {
+        match self.trained_on.filter(|_| self.part.is_some()) {
             Some(data) if !data.matches(&shards.fingerprint()) => Err(InputError::new(format!(
                 "run {}: its training shards are no longer those that it was trained on; {flag} names the shards to take",
                 self.run_dir.display()
             ))),
             _ => Ok(()),
         }
-    }
-
-    /// Whether it is a checkpoint, which knows its training images.
-    pub fn is_trained(&self) -> bool {
-        self.trained_on.is_some()
     }
 
     /// The settings of the run in `run`, with those `given`, to look at images from here. The run's choice of images is for its own:
@@ -192,11 +189,9 @@ impl Subject {
         Ok(config)
     }
 
-    /// Warns where images of the run's own training set are classified that it was trained on.
-    pub fn warn_of_seen(&self, data: &KnnData) {
-        if data.is_held_out() && self.part.is_some_and(|part| part != data.bank.part) {
-            tracing::warn!("the run was trained on all of its images, those that are classified here too");
-        }
+    /// Whether it was trained on the images that are classified.
+    pub fn has_seen(&self, data: &KnnData) -> bool {
+        data.is_held_out() && self.part.is_some_and(|part| part != data.bank.part)
     }
 
     /// The network as a function.
@@ -254,7 +249,8 @@ impl Subject {
 
     /// What is known of its training, for who is given the network: (key, value).
     pub fn facts(&self) -> Vec<(String, String)> {
-        let data = self.trained_on.as_ref().map(|data| ("data", data.short()));
+        let data = self.trained_on.as_ref().filter(|_| self.part.is_some());
+        let data = data.map(|data| ("data", data.short()));
         let knn = self.knn.map(|knn| ("knn", format!("{knn:.2}")));
         let facts = [Some(("steps", self.step.to_string())), data, knn];
         let facts = facts.into_iter().flatten().map(|(key, value)| (key.to_owned(), value));

@@ -15,13 +15,12 @@ use anyhow::Result;
 
 use crate::config::{Overrides, ShardFlags};
 use crate::console::{Console, Unit};
-use crate::data::Data;
+use crate::data::{Data, Place};
 use crate::error::InputError;
 use crate::evaluate::features::Extractor;
 use crate::evaluate::frozen::FeatureLayer;
 use crate::evaluate::samples::Samples;
 use crate::evaluate::subject::Subject;
-use crate::inspect::duplicates::report::Place;
 use crate::interrupt::Interrupt;
 use crate::preview::Preview;
 use crate::record::RunRecord;
@@ -92,7 +91,7 @@ impl Gallery {
         let extractor =
             Extractor { encoder, recipe: &train.recipe, workers: train.workers.count(), interrupt };
         let queries = data.knn.as_ref().map_or(&data.train, |knn| &knn.queries);
-        let samples = Samples::first(&extractor, queries, *samples)?;
+        let samples = Samples::of(&extractor, queries, *samples)?;
         let bank = data.train.len().min(Neighbours::MOST_IMAGES as u64);
         let phase = console.phase("encoding training images", bank, Unit::Things("images"));
         let neighbours = Neighbours::of(&samples, queries, &extractor, &data.train, &phase)?;
@@ -112,7 +111,7 @@ impl Gallery {
     }
 }
 
-/// The files of the unusable samples, as far as they can be read and are not too large.
+/// The files of the unusable samples that are listed, as far as they can be read and are not too large.
 fn unusable(run: &RunRecord, data: &Data) -> BTreeMap<u64, Vec<u8>> {
     let shards = &data.train.shards;
     let file = |sample: u64| {
@@ -122,6 +121,7 @@ fn unusable(run: &RunRecord, data: &Data) -> BTreeMap<u64, Vec<u8>> {
     // The list has those of the validation shards, too, whose numbers are other images here.
     let is_here =
         |place: &str, sample: u64| sample < shards.len() && Place::of(shards, sample).at.to_string() == place;
-    let listed = run.quarantine.iter().filter(|bad| is_here(&bad.place, bad.sample));
+    let listed = run.quarantine.iter().take(RunRecord::MOST_LISTED);
+    let listed = listed.filter(|bad| is_here(&bad.place, bad.sample));
     listed.filter_map(|bad| file(bad.sample)).collect()
 }

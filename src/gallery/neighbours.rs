@@ -7,12 +7,10 @@ use simsiam_pipeline::decode::Decoder;
 
 use crate::canvas::fitted;
 use crate::console::Phase;
-use crate::data::Source;
+use crate::data::{Place, Source, decoded};
 use crate::evaluate::cosine::{normalise, similarities};
 use crate::evaluate::features::Extractor;
 use crate::evaluate::samples::{Sampled, Samples};
-use crate::inspect::duplicates::pixels::decoded;
-use crate::inspect::duplicates::report::Place;
 
 /// Images that are asked.
 const QUERIES: usize = 20;
@@ -43,7 +41,7 @@ impl Neighbours {
     /// More training images are not compared, since they would have to be encoded first.
     pub const MOST_IMAGES: usize = 10_000;
 
-    /// Compares the first of `samples`, which are of `queries`, with the first images of `bank`.
+    /// Compares the first of `samples`, which are of `queries`, with images of `bank` that a fixed permutation draws.
     ///
     /// # Errors
     /// If images cannot be read, features are not finite, or the user asked to stop.
@@ -55,15 +53,11 @@ impl Neighbours {
         phase: &Phase,
     ) -> Result<Self> {
         let (mut features, mut numbers) = (Vec::new(), Vec::new());
-        for batch in extractor.plain(bank)? {
+        for batch in extractor.plain(&bank.some(Self::MOST_IMAGES as u64))? {
             let batch = batch?;
-            let taken = batch.images.len().min(Self::MOST_IMAGES - numbers.len());
-            features.extend_from_slice(&batch.features[..taken * samples.dim]);
-            numbers.extend(batch.images.samples().take(taken));
-            phase.inc(taken as u64);
-            if numbers.len() == Self::MOST_IMAGES {
-                break;
-            }
+            features.extend_from_slice(&batch.features);
+            numbers.extend(batch.images.samples());
+            phase.inc(batch.images.len() as u64);
         }
         let asked = samples.images.len().min(QUERIES);
         let mut queried = samples.features[..asked * samples.dim].to_vec();

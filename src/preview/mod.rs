@@ -10,12 +10,10 @@ use image::RgbImage;
 use simsiam_pipeline::augment::{Plan, ViewGroup, ViewParams};
 use simsiam_pipeline::decode::Decoder;
 use simsiam_pipeline::rng::ViewRng;
-use simsiam_pipeline::{Batch, Dtype};
+use simsiam_pipeline::{Batch, Dtype, World};
 
 use crate::config::TrainConfig;
-use crate::data::{Data, Source};
-use crate::inspect::duplicates::pixels::decoded;
-use crate::inspect::duplicates::report::Place;
+use crate::data::{Data, Place, Source, decoded};
 
 /// The images of a training step.
 pub struct Preview {
@@ -54,16 +52,18 @@ pub struct View {
 }
 
 impl Preview {
-    /// The first `count` images of the epoch that the step after `step` steps belongs to. They do not depend on the size of
-    /// the batches, so small ones are made.
+    /// The first `count` images of the epoch that the step after `step` steps belongs to, or all of a step if they are fewer. They
+    /// do not depend on the size of the batches, so small ones are made, nor on the number of ranks.
     ///
     /// # Errors
     /// As [`of_step`](Self::of_step).
     pub fn of_epoch(config: &TrainConfig, data: &Data, step: u64, count: usize) -> Result<Self> {
         let epoch = step / data.steps_per_epoch(config)?;
-        let small = TrainConfig { batch_size: config.batch_size.min(count), accumulate: 1, ..config.clone() };
+        let data = &Data { train: data.train.clone(), knn: None, share: World::SINGLE };
+        let count = count.min(config.batch_size * config.accumulate as usize);
+        let small = TrainConfig { batch_size: count, accumulate: 1, ..config.clone() };
         let first = epoch * data.steps_per_epoch(&small)?;
-        let preview = Self::of_step(&small, data, first + 1, small.batch_size)?;
+        let preview = Self::of_step(&small, data, first + 1, count)?;
         Ok(Self { step: step + 1, ..preview })
     }
 

@@ -34,6 +34,13 @@ pub struct Line {
     pub stopped_by: Option<StopRule>,
 }
 
+impl Line {
+    /// The std of `z / |z|` as a multiple of `1 / sqrt(d)`.
+    pub fn relative_std(&self) -> Option<f64> {
+        Some(self.z_std? / self.z_std_even?)
+    }
+}
+
 /// All lines that can be read.
 #[derive(Debug, Default)]
 pub struct RecordedMetrics {

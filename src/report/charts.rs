@@ -49,7 +49,7 @@ pub(super) const CHARTS: [Chart; 10] = [
         hint: "1: outputs spread evenly over the sphere; 0: all the same",
         at_epochs: false,
         is_optional: false,
-        value: |line| Some(line.z_std? / line.z_std_even?),
+        value: Line::relative_std,
     },
     Chart {
         key: "rank",

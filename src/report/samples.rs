@@ -7,7 +7,6 @@ use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use image::codecs::jpeg::JpegEncoder;
-use image::imageops::{FilterType, replace, resize};
 use image::{RgbImage, imageops::thumbnail};
 use serde_json::{Value, json};
 
@@ -101,14 +100,14 @@ fn map(gallery: &Gallery) -> Result<Value> {
     classes.sort_unstable();
     classes.dedup();
     let class = |image: &Sampled| classes.binary_search(&image.class.as_str()).unwrap_or_default();
-    let columns = (images.len() as f64).sqrt().ceil().max(1.0) as u32;
+    let (mosaic, columns) = gallery.samples.mosaic(SIDE);
     let points = |points: &[[f32; 2]]| points.iter().map(|point| point.map(short)).collect::<Vec<_>>();
     Ok(json!({
         "classes": classes,
         "class": images.iter().map(class).collect::<Vec<_>>(),
         "places": images.iter().map(|image| &image.place).collect::<Vec<_>>(),
         "kinds": [["t-SNE", points(&gallery.tsne)], ["PCA", points(&gallery.pca)]],
-        "columns": columns, "side": SIDE, "thumbnails": thumbnails(images, columns)?,
+        "columns": columns, "side": SIDE, "thumbnails": jpeg(&mosaic)?,
     }))
 }
 
@@ -117,16 +116,10 @@ fn short(value: f32) -> f64 {
     format!("{value:.3e}").parse().unwrap_or_default()
 }
 
-/// The thumbnails row after row, as a JPEG.
-fn thumbnails(images: &[Sampled], columns: u32) -> Result<String> {
-    let rows = (images.len() as u32).div_ceil(columns).max(1);
-    let mut sheet = RgbImage::new(columns * SIDE, rows * SIDE);
-    for (at, image) in (0..).zip(images) {
-        let small = resize(&image.thumbnail, SIDE, SIDE, FilterType::Triangle);
-        replace(&mut sheet, &small, i64::from(at % columns * SIDE), i64::from(at / columns * SIDE));
-    }
+/// A picture as a JPEG.
+fn jpeg(picture: &RgbImage) -> Result<String> {
     let mut file = Cursor::new(Vec::new());
-    JpegEncoder::new_with_quality(&mut file, QUALITY).encode_image(&sheet)?;
+    JpegEncoder::new_with_quality(&mut file, QUALITY).encode_image(picture)?;
     Ok(data_uri("image/jpeg", file.get_ref()))
 }
 

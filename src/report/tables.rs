@@ -145,8 +145,8 @@ pub(super) fn details(runs: &[&RunRecord]) -> Result<String> {
         let facts = [
             ("Folder", Some(run.path.display().to_string())),
             ("State", Some(run.standing.to_string())),
-            ("Begun", run.begun.map(minute)),
-            ("Metrics last written", run.last_written.map(minute)),
+            ("Begun", run.begun.and_then(minute)),
+            ("Metrics last written", run.last_written.and_then(minute)),
             ("Best kNN top-1", best),
             ("Checkpoints at steps", (!steps.is_empty()).then(|| steps.join(", "))),
             ("Size on disk", Some(bytes(run.bytes))),

@@ -41,9 +41,6 @@ impl fmt::Display for Comparison {
             let values = setting.values.iter().map(|value| value.clone().unwrap_or_else(|| "–".into()));
             std::iter::once(setting.key.clone()).chain(values).collect()
         }));
-        if self.settings.is_empty() {
-            rows.push(vec!["all settings are the same".into()]);
-        }
         rows.push(Vec::new());
         rows.push(row("state", &|run| Some(run.state.clone())));
         rows.push(row("kNN best, %", &|run| run.best_knn_top1.map(|knn| format!("{knn:.2}"))));
@@ -52,6 +49,10 @@ impl fmt::Display for Comparison {
         rows.push(row("last loss", &|run| run.last_loss.map(|loss| format!("{loss:.4}"))));
         rows.push(row("images/s", &|run| run.images_per_s.map(|rate| format!("{rate:.1}"))));
         rows.push(row("verdict", &|run| run.verdict.map(|health| health.to_string())));
-        f.write_str(&table(&rows, width))
+        f.write_str(&table(&rows, width))?;
+        if self.settings.is_empty() {
+            writeln!(f, "all settings are the same")?;
+        }
+        self.runs.iter().try_for_each(|run| run.write_notes(f))
     }
 }

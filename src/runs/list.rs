@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::text::{bytes, minute, table};
+use crate::files::as_text;
 use crate::health::Health;
 use crate::record::RunRecord;
 
@@ -18,6 +19,7 @@ pub struct RunList(Vec<Entry>);
 #[derive(Serialize)]
 pub(super) struct Entry {
     pub(super) name: String,
+    #[serde(serialize_with = "as_text")]
     path: PathBuf,
     pub(super) state: String,
     step: Option<u64>,
@@ -57,10 +59,15 @@ impl Entry {
             last_loss: run.last_loss(),
             images_per_s: run.images_per_s(),
             verdict: run.verdict(),
-            last_written: run.last_written.map(minute),
+            last_written: run.last_written.and_then(minute),
             bytes: run.bytes,
             notes: run.notes.clone(),
         }
+    }
+
+    /// What a reader must know, a line for each.
+    pub(super) fn write_notes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.notes.iter().try_for_each(|note| writeln!(f, "{}: {note}", self.name))
     }
 
     fn row(&self) -> Vec<String> {
@@ -91,6 +98,7 @@ impl fmt::Display for RunList {
         let headings = ["run", "state", "method", "encoder", "epochs", "best kNN", "last written", "size"];
         let mut rows = vec![headings.map(str::to_owned).to_vec()];
         rows.extend(self.0.iter().map(Entry::row));
-        f.write_str(&table(&rows, 24))
+        f.write_str(&table(&rows, 24))?;
+        self.0.iter().try_for_each(|run| run.write_notes(f))
     }
 }

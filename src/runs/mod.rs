@@ -17,7 +17,8 @@ use crate::record::RunRecord;
 /// A run's folder may lie so many folders below the one that is listed, as those of a study do.
 const DEPTH: usize = 3;
 
-/// The folders of runs in `dir` and below, or `dir` itself, by name. What lies in a run's folder is not looked at.
+/// The folders of runs in `dir` and below, or `dir` itself, by name. What lies in a run's folder is not looked at, nor is a folder below
+/// that cannot be listed.
 ///
 /// # Errors
 /// If there is no such folder, or it cannot be listed.
@@ -40,7 +41,10 @@ fn collect(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) -> std::io::Resul
         let mut below: Vec<PathBuf> =
             entries.iter().filter(|entry| is_dir(entry)).map(|entry| entry.path()).collect();
         below.sort();
-        below.iter().try_for_each(|dir| collect(dir, depth - 1, found))?;
+        for dir in below {
+            // Another's, or gone since.
+            let _ = collect(&dir, depth - 1, found);
+        }
     }
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! Numbers and tables as text.
 
 use std::fmt::Write;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A time to the minute, in UTC: `2026-11-27 22:15`.
-pub fn minute(time: SystemTime) -> String {
+/// A time to the minute, in UTC: `2026-11-27 22:15`. `None` for a file's time that is no date since 1970.
+pub fn minute(time: SystemTime) -> Option<String> {
+    /// The end of the year 9999.
+    const LAST: Duration = Duration::from_secs(253_402_300_799);
+    time.duration_since(UNIX_EPOCH).ok().filter(|since| *since <= LAST)?;
     let text = humantime::format_rfc3339_seconds(time).to_string();
-    text[..16].replace('T', " ")
+    Some(text[..16].replace('T', " "))
 }
 
 /// A number of bytes: `12.3 MiB`.
@@ -58,8 +61,6 @@ fn cut(cell: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -71,6 +72,9 @@ mod tests {
     #[test]
     fn sizes_and_times_are_short() {
         assert_eq!([bytes(1023), bytes(1536), bytes(5 << 30)], ["1023 B", "1.5 KiB", "5.0 GiB"]);
-        assert_eq!(minute(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)), "2001-09-09 01:46");
+        let at = |seconds| minute(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(at(1_000_000_000).as_deref(), Some("2001-09-09 01:46"));
+        assert_eq!((at(253_402_300_799).map(|text| text.len()), at(253_402_300_800)), (Some(16), None));
+        assert_eq!(minute(UNIX_EPOCH - Duration::from_secs(1)), None);
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
-use super::{Group, Row, RunResult, result};
+use super::{Group, Row, RunResult};
 use crate::record;
 
 /// Told apart by people with any colour vision (Okabe & Ito).
@@ -59,7 +59,7 @@ fn draw(
     panel(
         &panels[1],
         "std of z/|z| over 1/sqrt(d)",
-        &curves(&over_steps(result::relative_std)),
+        &curves(&over_steps(record::Line::relative_std)),
         Some(0.0..1.1),
     )?;
     panel(&panels[2], "effective rank", &curves(&over_steps(|point| point.z_rank)), None)?;

@@ -26,7 +26,7 @@ pub(super) fn write(
          values are linear top-1 of ResNet-50 on ImageNet after 100 epochs.\n",
         toml::to_string(common)?
     );
-    let baseline = results.first();
+    let baseline = results.iter().find(|(row, _)| row.is_baseline());
     for group in groups(results) {
         let of_group: Vec<_> = results.iter().filter(|(row, _)| row.group == group).collect();
         let compared = baseline.filter(|(row, _)| row.group != group).into_iter().chain(of_group);

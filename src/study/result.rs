@@ -55,7 +55,7 @@ impl RunResult {
 
     /// The std of `z / |z|` at the end, as a multiple of `1 / sqrt(d)`.
     pub fn relative_std(&self) -> Option<f64> {
-        self.at_end(relative_std)
+        self.at_end(Line::relative_std)
     }
 
     /// The effective rank at the end.
@@ -74,11 +74,6 @@ impl RunResult {
         let best = self.knn[1..].iter().map(|(_, top1)| *top1).fold(f64::MIN, f64::max);
         Some([first, last, best])
     }
-}
-
-/// The std of `z / |z|` as a multiple of `1 / sqrt(d)`.
-pub(super) fn relative_std(line: &Line) -> Option<f64> {
-    Some(line.z_std? / line.z_std_even?)
 }
 
 #[cfg(test)]

@@ -106,6 +106,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether it changes nothing.
+    pub fn is_baseline(&self) -> bool {
+        toml::Table::try_from(&self.flags).is_ok_and(|flags| flags.is_empty())
+    }
+
     /// A folder's name.
     pub fn slug(&self) -> String {
         let keep = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };

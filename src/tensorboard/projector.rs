@@ -4,8 +4,6 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use image::RgbImage;
-use image::imageops::{FilterType, replace, resize};
 
 use crate::canvas::png;
 use crate::evaluate::samples::Samples;
@@ -26,7 +24,7 @@ pub(super) fn write(dir: &Path, samples: &Samples) -> Result<()> {
     let files = [
         ("features.tsv", features(samples).into_bytes()),
         ("metadata.tsv", metadata(samples).into_bytes()),
-        ("sprite.png", png(&sprite(samples))?),
+        ("sprite.png", png(&samples.mosaic(SIDE).0)?),
         ("projector_config.pbtxt", config.into_bytes()),
     ];
     for (name, bytes) in files {
@@ -57,19 +55,10 @@ fn metadata(samples: &Samples) -> String {
     std::iter::once("class\tplace\n".to_owned()).chain(lines).collect()
 }
 
-/// The thumbnails row after row, as many in a row as there are rows.
-fn sprite(samples: &Samples) -> RgbImage {
-    let columns = (samples.images.len() as f64).sqrt().ceil() as u32;
-    let mut sprite = RgbImage::new(columns * SIDE, columns * SIDE);
-    for (at, image) in (0..).zip(&samples.images) {
-        let small = resize(&image.thumbnail, SIDE, SIDE, FilterType::Triangle);
-        replace(&mut sprite, &small, i64::from(at % columns * SIDE), i64::from(at / columns * SIDE));
-    }
-    sprite
-}
-
 #[cfg(test)]
 mod tests {
+    use image::RgbImage;
+
     use super::*;
     use crate::evaluate::samples::Sampled;
 

@@ -20,7 +20,7 @@ const VIEWED: usize = 8;
 const EMBEDDED: usize = 1000;
 
 impl TensorBoard {
-    /// Writes the views of the first images of the epoch that `step` belongs to, and the features of the first validation images, or of
+    /// Writes the views of the first images of the epoch that `step` belongs to, and the features of some validation images, or of
     /// training images where there are none. Does nothing if the user asked to stop.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl TensorBoard {
         let extractor =
             Extractor { encoder, recipe: &config.recipe, workers: config.workers.count(), interrupt };
         let source = data.knn.as_ref().map_or(&data.train, |knn| &knn.queries);
-        let samples = match Samples::first(&extractor, source, EMBEDDED) {
+        let samples = match Samples::of(&extractor, source, EMBEDDED) {
             Err(error) if error.is::<Interrupted>() => return Ok(()),
             samples => samples?,
         };

@@ -6,7 +6,7 @@
 pub mod foreign;
 pub mod onnx;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -14,6 +14,7 @@ use dfdx::prelude::Cpu;
 use simsiam_model::arch::Arch;
 use simsiam_model::network::Network;
 use simsiam_model::state::{self, NamedTensor};
+use simsiam_pipeline::shards::Labels;
 
 use crate::config::TrainConfig;
 use crate::error::InputError;
@@ -100,7 +101,7 @@ impl EncoderWeights {
     }
 }
 
-/// A configuration without the names of what lies on this machine.
+/// A configuration without the names of folders of this machine.
 fn shareable(config: &TrainConfig) -> TrainConfig {
     TrainConfig {
         shards: Vec::new(),
@@ -108,8 +109,17 @@ fn shareable(config: &TrainConfig) -> TrainConfig {
         absolute_shards: Vec::new(),
         absolute_val_shards: Vec::new(),
         cache_dir: None,
+        labels: match &config.labels {
+            Labels::Table(path) => Labels::Table(file_name(path)),
+            labels => labels.clone(),
+        },
+        select: config.choice().with_lists(file_name).map_or(None, |choice| choice.select),
         ..config.clone()
     }
+}
+
+fn file_name(path: &Path) -> PathBuf {
+    path.file_name().map_or_else(|| path.to_owned(), PathBuf::from)
 }
 
 #[cfg(test)]

@@ -86,13 +86,11 @@ fn the_doctor_says_what_a_machine_without_a_gpu_has() {
     let limited = succeed(doctor().env("SIMSIAM_INSTRUCTIONS", "scalar"));
     assert!(limited.contains("instructions    scalar"), "{limited}");
 
-    // Where even root cannot write.
-    let output = doctor().current_dir("/proc").env("XDG_CACHE_HOME", "/proc/none").output().unwrap();
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{printed}");
-    assert!(printed.contains("FAILED  current folder  not writable ("), "{printed}");
-    assert!(printed.contains("FAILED  cache folder    /proc/none/simsiam is not writable ("), "{printed}");
-    assert!(printed.ends_with("verdict: not fit to train, for what is FAILED above (2)\n"), "{printed}");
+    // Where even root cannot write, training works with a folder that is named, and without a cache.
+    let printed = succeed(doctor().current_dir("/proc").env("XDG_CACHE_HOME", "/proc/none"));
+    assert!(printed.contains("note    current folder  not writable ("), "{printed}");
+    assert!(printed.contains("note    cache folder    /proc/none/simsiam is not writable ("), "{printed}");
+    assert!(printed.ends_with("verdict: fit to train on the CPU\n"), "{printed}");
 }
 
 #[test]

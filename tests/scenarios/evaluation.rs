@@ -7,7 +7,7 @@ use std::process::Command;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-use crate::fixture::{Fixture, damage, refused, simsiam, succeed};
+use crate::fixture::{Fixture, damage, refused, simsiam, succeed, text};
 
 /// A run of one epoch (25 steps) on 200 images.
 fn trained() -> Fixture {
@@ -96,8 +96,14 @@ fn images_without_a_label_are_trained_on_and_not_evaluated_on() {
 
     let printed = succeed(&mut train("chosen", &["--select", "key in list.txt"]));
     assert!(printed.contains("kNN: 9 neighbours, 1 query") && !printed.contains("no kNN"), "{printed}");
+    // The list is found from any folder.
+    let (chosen, elsewhere) = (fixture.path("chosen"), fixture.path("images"));
+    let printed = succeed(simsiam().args(["eval", "--only", "knn"]).arg(&chosen).current_dir(&elsewhere));
+    assert!(printed.contains("9 images of 2 classes to learn from, 1 to classify"), "{printed}");
     let printed = succeed(&mut train("val", &["--val-shards", "flat"]));
     assert!(printed.contains("kNN: 10 neighbours, 10 queries"), "{printed}");
+    // The samples that a plan times have labels too.
+    succeed(&mut train("dry", &["--val-shards", "flat", "--dry-run"]));
 }
 
 #[test]
@@ -172,6 +178,28 @@ fn no_result_overwrites_another() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "{}");
     assert_eq!(files(&val, &["--knn-k", "5"]).len(), 3);
     assert_eq!(files(&train, &[]).len(), 4);
+}
+
+#[test]
+fn results_are_printed_also_where_they_cannot_be_saved() {
+    let fixture = trained();
+    for name in ["eval", "finetune"] {
+        fs::write(fixture.path("run").join(name), "no folder").unwrap();
+    }
+    let val = fixture.path("val");
+    let output = eval(&fixture, &["--checkpoint", "untrained,newest"]).output().unwrap();
+    let printed = text(&output);
+    assert!(!output.status.success() && printed.contains("run/eval"), "{printed}");
+    assert_eq!(printed.matches("knn    top-1").count(), 2, "{printed}");
+    assert_eq!(printed.matches("probe  top-1").count(), 2, "{printed}");
+    let mut finetune = simsiam();
+    finetune
+        .arg("finetune")
+        .arg(fixture.path("run"))
+        .args(["--labels", "50%", "--epochs", "1", "--seeds", "1"]);
+    let output = finetune.args(["--batch-size", "16", "--val-shards"]).arg(&val).output().unwrap();
+    let printed = text(&output);
+    assert!(!output.status.success() && printed.contains("from encoder  100 labels"), "{printed}");
 }
 
 #[test]
@@ -256,6 +284,9 @@ fn a_runs_choice_is_for_its_own_images_and_a_file_has_no_projector() {
         let printed = succeed(&mut embed(&fixture, "features.npy", &shards));
         assert!(printed.contains(expected), "{shards:?}: {printed}");
     }
+    let untrained = ["--shards", &val, "--checkpoint", "untrained"];
+    let printed = succeed(&mut embed(&fixture, "untrained.npy", &untrained));
+    assert!(printed.contains("50 embeddings"), "{printed}");
     let others = ["--train-shards", &val, "--checkpoint", "untrained,newest", "--json"];
     let output = eval(&fixture, &others).output().unwrap();
     let report = &reports(&String::from_utf8(output.stdout).unwrap())[0];

@@ -204,6 +204,23 @@ fn leaks_are_found_by_a_run_by_weights_and_by_saved_features() {
     assert_eq!((&report["train"]["paired"], &report["val"]["paired"]), (&0.into(), &0.into()));
     assert_eq!(json("encoder.safetensors"), report);
     assert_eq!(json("train.npy --val-features val.safetensors"), report);
+    // A choice is of a file of all features, and of one of the same choice.
+    succeed(drawn.simsiam("embed").args([
+        "run",
+        "--shards",
+        "train.tar",
+        "--limit",
+        "10",
+        "--out",
+        "ten.npy",
+    ]));
+    for features in ["train.npy", "ten.npy"] {
+        let output = drawn.inspect(&format!("train.tar --limit 10 --json --duplicates {features}")).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["train"]["images"], 10);
+    }
 }
 
 #[test]

@@ -34,6 +34,34 @@ fn a_run_and_its_shards_show_the_same_step() {
 }
 
 #[test]
+fn an_epoch_begins_at_the_step_of_training() {
+    let fixture = Fixture::new();
+    let preview = |more: &[&str]| {
+        let mut command = simsiam();
+        command.args([
+            "preview",
+            "--shards",
+            "train",
+            "--preset",
+            "demo",
+            "--out",
+            "sheet.png",
+            "--count",
+            "4",
+        ]);
+        succeed(command.args(more).current_dir(fixture.path("")))
+    };
+    let batch = ["--batch-size", "40"];
+    let printed = preview(&[&["--epoch", "3"], &batch[..]].concat());
+    assert!(printed.contains("4 images of step 9 (epoch 3)"), "{printed}");
+    let first = fs::read(fixture.path("sheet.png")).unwrap();
+    preview(&[&["--step", "9"], &batch[..]].concat());
+    assert_eq!(fs::read(fixture.path("sheet.png")).unwrap(), first);
+    let printed = preview(&["--epoch", "3"]);
+    assert!(printed.contains("4 images of step 5 (epoch 3)"), "of the preset's batches: {printed}");
+}
+
+#[test]
 fn a_folder_of_fewer_images_than_are_shown_by_default_is_shown_whole() {
     let fixture = Fixture::new();
     let few = fixture.path("few");

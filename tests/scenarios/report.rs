@@ -164,6 +164,18 @@ fn runs_are_listed_and_compared() {
     let comparison: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(comparison["settings"], serde_json::json!({ "seed": ["0", "1"] }));
 
+    for name in ["broken", "also-broken"] {
+        write_run(&dir.path().join("odd").join(name), "no = [toml", "");
+    }
+    let odd = dir.path().join("odd");
+    let printed = succeed(simsiam().arg("runs").arg(&odd));
+    assert!(printed.contains("\nbroken: config.toml is no configuration: "), "{printed}");
+    let printed =
+        succeed(simsiam().args(["runs", "compare"]).args([odd.join("broken"), odd.join("also-broken")]));
+    let notes =
+        printed.lines().filter(|line| line.contains("broken: config.toml is no configuration")).count();
+    assert!(notes == 2 && printed.contains("\nall settings are the same\n"), "{printed}");
+
     let printed = refused(simsiam().arg("runs").arg(dir.path().join("gone")));
     assert!(printed.contains("gone: no such folder"), "{printed}");
 }

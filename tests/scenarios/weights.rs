@@ -52,6 +52,25 @@ fn an_export_that_is_imported_gives_the_same_features_and_can_be_trained_on() {
 }
 
 #[test]
+fn metadata_of_ones_own_replaces_nothing() {
+    let fixture = trained();
+    for (given, expected) in [
+        (&["data=cifar10"][..], "--metadata data: is written by the program; choose another key"),
+        (&["exported_by=me"], "--metadata exported_by: is written by the program"),
+        (&["paper=1", "paper=2"], "--metadata paper: is given twice"),
+    ] {
+        let mut export = simsiam();
+        export.arg("export").arg(fixture.path("run")).args(["--format", "torch", "--out"]);
+        export.arg(fixture.path("x.safetensors"));
+        given.iter().for_each(|given| {
+            export.args(["--metadata", given]);
+        });
+        let printed = refused(&mut export);
+        assert!(printed.contains(expected), "{printed}");
+    }
+}
+
+#[test]
 fn a_file_is_not_given_another_formats_name() {
     let fixture = trained();
     for (format, name, allowed) in [

@@ -19,7 +19,7 @@ mod share;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -185,6 +185,15 @@ impl Choice {
             (_, Some(0)) => Err(ChoiceError::Limit),
             _ => Ok(()),
         }
+    }
+
+    /// The same choice with other names for the files that list keys, such as absolute ones.
+    ///
+    /// # Errors
+    /// If the condition cannot be read.
+    pub fn with_lists(&self, rename: impl Fn(&Path) -> PathBuf) -> Result<Self, ChoiceError> {
+        let select = self.select.as_ref().map(|select| parse::with_lists(select, rename)).transpose()?;
+        Ok(Self { select, ..self.clone() })
     }
 
     /// The chosen samples of `catalog`; `None` for all, if nothing is set. Takes about 32 bytes of memory per sample

@@ -1,6 +1,6 @@
 //! Parses a condition into its tree.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use glob::Pattern;
 
@@ -26,6 +26,37 @@ pub(super) fn condition(text: &str) -> Result<Condition<Test>, ChoiceError> {
         None => Ok(condition),
         Some(_) => Err(parser.expected("and, or, or the end")),
     }
+}
+
+/// The condition with other names for the files that list keys. A name that no quotes can hold stays.
+pub(super) fn with_lists(text: &str, rename: impl Fn(&Path) -> PathBuf) -> Result<String, ChoiceError> {
+    let (tokens, characters) = (tokens(text)?, text.chars().collect::<Vec<_>>());
+    let is_word =
+        |token: &Token, word: &str| matches!(token, Token::Word(found) if found.eq_ignore_ascii_case(word));
+    let (mut renamed, mut copied) = (String::new(), 0);
+    for (i, (at, token)) in tokens.iter().enumerate() {
+        let (Token::Word(path) | Token::Quoted(path)) = token else { continue };
+        let before: Vec<&Token> = tokens[..i].iter().rev().take(3).map(|(_, token)| token).collect();
+        let is_list = match before[..] {
+            [is_in, key, ..] if is_word(is_in, "in") && is_word(key, "key") => true,
+            [is_in, not, key] => is_word(is_in, "in") && is_word(not, "not") && is_word(key, "key"),
+            _ => false,
+        };
+        let new = is_list.then(|| rename(Path::new(path))).filter(|new| *new != Path::new(path));
+        let quote = |new: PathBuf| {
+            let new = new.into_os_string().into_string().ok()?;
+            let quote = ['\'', '"'].into_iter().find(|quote| !new.contains(*quote))?;
+            Some(format!("{quote}{new}{quote}"))
+        };
+        if let Some(new) = new.and_then(quote) {
+            let quotes = if matches!(token, Token::Quoted(_)) { 2 } else { 0 };
+            renamed.extend(&characters[copied..at - 1]);
+            renamed.push_str(&new);
+            copied = at - 1 + path.chars().count() + quotes;
+        }
+    }
+    renamed.extend(&characters[copied..]);
+    Ok(renamed)
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -291,3 +291,23 @@ fn shares_out_of_range_are_refused() {
     let none = Choice { limit: Some(0), ..Choice::default() };
     assert_eq!(none.validate().unwrap_err().to_string(), "limit 0: must be at least 1");
 }
+
+#[test]
+fn lists_of_keys_are_renamed_wherever_they_stand() {
+    let renamed = |select: &str| {
+        let choice = Choice { select: Some(select.into()), ..Choice::default() };
+        let renamed = choice.with_lists(|path| Path::new("/here").join(path));
+        renamed.map(|choice| choice.select.unwrap())
+    };
+    for (typed, expected) in [
+        ("key in a.txt", "key in '/here/a.txt'"),
+        (
+            "label in [key, in] and (Key NOT in \"b c.txt\" or key in \"it's\")",
+            "label in [key, in] and (Key NOT in '/here/b c.txt' or key in \"/here/it's\")",
+        ),
+        ("é = 1 or key in 'ü.txt' and key like 'in x'", "é = 1 or key in '/here/ü.txt' and key like 'in x'"),
+        ("key in /there/a.txt or label = in", "key in /there/a.txt or label = in"),
+    ] {
+        assert_eq!(renamed(typed).unwrap(), expected);
+    }
+}

@@ -82,7 +82,7 @@ impl Report {
     }
 
     fn bad(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let looked_at = if self.verified { "all images decoded" } else { "headers read, nothing decoded" };
+        let looked_at = if self.verified { "every image was decoded" } else { "only headers were read" };
         let count = self.bad.len() as u64;
         write!(f, "bad       {} ({looked_at})", grouped(count))?;
         let bad = self.bad.iter().take(MOST_BAD);
@@ -230,7 +230,7 @@ unused    images: 1,001 under the key of another image
   shard train-003.tar, member "x.png" (the sample has "x.jpg")
   and 1,000 more, which --json lists
 note      classes.txt: not UTF-8
-bad       1 (all images decoded)
+bad       1 (every image was decoded)
   shard train-003.tar, sample 1042 "n0144": empty file
 broken    1 (shards that cannot be opened)
   b.tar: not a tar archive"##;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::error::ReadError;
 use super::shard::Shard;
@@ -62,7 +62,8 @@ impl EncodedSample<'_> {
 /// The location of a sample. Displays as ``shard train-003.tar, sample 1042 "n0144"``.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Location<'a> {
-    /// The shard, as named by the patterns; empty for a number that no sample has.
+    /// The shard, as named by the patterns; empty for a number that no sample has. Serialised as it is displayed: no path need be UTF-8.
+    #[serde(serialize_with = "as_text")]
     pub shard: Cow<'a, Path>,
     /// The sample's number within the shard, from 0.
     pub sample: u64,
@@ -70,6 +71,10 @@ pub struct Location<'a> {
     pub offset: u64,
     /// Its key.
     pub key: String,
+}
+
+fn as_text<S: Serializer>(path: &impl AsRef<Path>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&path.as_ref().display())
 }
 
 impl Location<'_> {

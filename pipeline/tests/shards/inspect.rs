@@ -41,7 +41,7 @@ fn sound_shards_are_counted_and_nothing_is_bad() {
     assert!(quick.bad.is_empty() && !quick.verified);
     let thorough = report(&fixture, true);
     assert!(thorough.bad.is_empty() && thorough.verified, "{thorough}");
-    assert!(thorough.to_string().ends_with("bad       0 (all images decoded)"));
+    assert!(thorough.to_string().ends_with("bad       0 (every image was decoded)"));
 }
 
 #[test]

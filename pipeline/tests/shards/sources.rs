@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::basic::Compression;
-use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int64Type};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -99,6 +99,51 @@ fn parquet(fixture: &Fixture, name: &str, compression: Compression, has_dictiona
     }
     writer.close().unwrap();
     path
+}
+
+/// Images of any bytes with a label each, where it is some.
+fn labelled_parquet<T: DataType>(fixture: &Fixture, kind: &str, labels: &[Option<T::T>]) -> PathBuf
+where
+    T::T: Clone,
+{
+    let schema = format!("message schema {{ required binary image; optional {kind} label; }}");
+    let schema = Arc::new(parse_message_type(&schema).unwrap());
+    let path = fixture.path(&format!("{kind}.parquet"));
+    let mut writer = SerializedFileWriter::new(File::create(&path).unwrap(), schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let images: Vec<ByteArray> = labels.iter().map(|_| contents(1).into()).collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<ByteArrayType>().write_batch(&images, None, None).unwrap();
+    column.close().unwrap();
+    let levels: Vec<i16> = labels.iter().map(|label| label.is_some().into()).collect();
+    let labels: Vec<T::T> = labels.iter().flatten().cloned().collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<T>().write_batch(&labels, Some(&levels), None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    path
+}
+
+#[test]
+fn labels_may_be_numbers_with_a_point_and_truth_values() {
+    let fixture = Fixture::new();
+    // As pandas writes whole numbers of which some are missing; a fraction is no label.
+    let reals = [Some(3.0), None, Some(f64::NAN), Some(0.0), Some(2.5), Some(-1.0)];
+    let floats = reals.map(|real| real.map(|real| real as f32));
+    let expected = [Some(3), None, None, Some(0), None, None];
+    for path in [
+        labelled_parquet::<DoubleType>(&fixture, "double", &reals),
+        labelled_parquet::<FloatType>(&fixture, "float", &floats),
+    ] {
+        let set = open_with(&fixture, &path, Labels::Own);
+        assert_eq!((0..6).map(|i| set.label(i)).collect::<Vec<_>>(), expected);
+        let counts: Vec<_> = set.shards().next().unwrap().finding_counts().collect();
+        assert_eq!(counts, [(FindingKind::NotALabel, 1)]);
+    }
+    let path = labelled_parquet::<BoolType>(&fixture, "boolean", &[Some(true), Some(false), None]);
+    let set = open_with(&fixture, &path, Labels::Own);
+    assert_eq!([set.label(0), set.label(1), set.label(2)], [Some(1), Some(0), None]);
 }
 
 fn open_with(fixture: &Fixture, path: &Path, labels: Labels) -> ShardSet {

@@ -20,7 +20,6 @@ use crate::interrupt::Interrupt;
 /// If encoder, features or shards cannot be read, or the picture cannot be written.
 pub(super) fn run(args: &InspectArgs, origin: &Path, console: &Console) -> Result<bool> {
     check_name(args.search.contact_sheet.as_deref())?;
-    let interrupt = Interrupt::listen()?;
     let origin = Origin::open(origin, args.search.val_features.as_deref())?;
     let config = origin.config().with(&args.source.overrides())?;
     let source = Source::open_chosen(&args.shards, &config, &console.open_options())?;
@@ -32,6 +31,7 @@ pub(super) fn run(args: &InspectArgs, origin: &Path, console: &Console) -> Resul
         }
         None => None,
     };
+    let interrupt = Interrupt::listen()?;
     let own = origin.own(source, console, &interrupt)?;
     let val = val_source.map(|source| origin.val(source, console, &interrupt)).transpose()?;
     let report = find(&own, val.as_ref(), args.search.threshold, console, &interrupt)?;

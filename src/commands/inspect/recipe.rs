@@ -20,7 +20,7 @@ const IMAGES: u64 = 64;
 pub(super) fn run(args: &InspectArgs, changes: &toml::Table, console: &Console) -> Result<()> {
     let shards = ShardSet::open(&args.shards, &args.source.options(console.open_options()))?;
     let chosen = args.source.choice.chosen(&shards)?;
-    let preset = args.preset.map_or_else(|| Preset::for_images(&shards), Ok)?;
+    let preset = args.preset.unwrap_or_else(|| Preset::for_images(&shards));
     let changes = Overrides { recipe: Some(changes.clone()), ..Overrides::default() };
     let recipe = TrainConfig::preset(preset).recipe_with(&changes)?;
     recipe.validate().map_err(|error| InputError::new(error.to_string()))?;

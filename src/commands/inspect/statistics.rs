@@ -23,15 +23,12 @@ const BATCH: usize = 16;
 /// # Errors
 /// If the shards cannot be opened, no sample can be used, or a channel has one value everywhere.
 pub(super) fn run(args: &InspectArgs, console: &Console) -> Result<bool> {
-    let interrupt = Interrupt::listen()?;
     let shards = Arc::new(ShardSet::open(&args.shards, &args.source.options(console.open_options()))?);
     for warning in shards.warnings() {
         tracing::warn!("{warning}");
     }
-    let preset = match args.preset {
-        Some(preset) => preset,
-        None => Preset::for_images(&shards)?,
-    };
+    let interrupt = Interrupt::listen()?;
+    let preset = args.preset.unwrap_or_else(|| Preset::for_images(&shards));
     let chosen = args.source.choice.chosen(&shards)?;
     let asked = chosen.as_ref().map_or(shards.len(), SampleSet::len);
     let config = PipelineConfig {

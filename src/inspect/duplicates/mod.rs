@@ -19,10 +19,11 @@ use simsiam_pipeline::decode::Decoder;
 
 use self::groups::groups;
 use self::origin::ImageSet;
-use self::pixels::{Likeness, Thumbnail, decoded};
-use self::report::{Duplicate, Pairs, Place, Report};
+use self::pixels::{Likeness, Thumbnail};
+use self::report::{Duplicate, Pairs, Report};
 use self::search::{Found, Pair, between, within};
 use crate::console::{Console, Unit};
+use crate::data::{Place, decoded};
 use crate::error::InputError;
 use crate::interrupt::Interrupt;
 

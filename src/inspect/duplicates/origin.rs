@@ -167,7 +167,16 @@ fn encode(
 }
 
 fn read(path: &Path, source: Source) -> Result<ImageSet> {
-    let saved = SavedFeatures::read(path)?;
-    let samples = saved.samples(&source.shards, path)?;
+    let mut saved = SavedFeatures::read(path)?;
+    let (shards, all) = (&source.shards, 0..source.shards.len());
+    // With a choice, the file has the features of the chosen samples, or of all.
+    let samples = match (saved.samples(shards, source.chosen_samples(), path), &source.chosen) {
+        (Err(_), Some(chosen)) => {
+            let mut samples = saved.samples(shards, all, path)?;
+            saved.keep(&mut samples, chosen);
+            samples
+        }
+        (samples, _) => samples?,
+    };
     ImageSet::new(source, samples, saved.dim, saved.values).context(path.display().to_string())
 }

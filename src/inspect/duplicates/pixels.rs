@@ -2,8 +2,6 @@
 
 use image::RgbImage;
 use image::imageops::thumbnail;
-use simsiam_pipeline::ShardSet;
-use simsiam_pipeline::decode::Decoder;
 
 /// From this correlation on, pixels agree. On CIFAR-10, whose near-duplicates are known (Barz & Denzler 2020, "Do we train on
 /// test data?"), nearly all pairs above 0.93 are the same picture, and half of those between 0.9 and 0.91.
@@ -71,14 +69,6 @@ impl Thumbnail {
             spreads => (together / spreads.sqrt()) as f32,
         }
     }
-}
-
-/// A sample's pixels; `None` if it can no longer be read or decoded.
-pub fn decoded(shards: &ShardSet, sample: u64, decoder: &mut Decoder) -> Option<RgbImage> {
-    let encoded = shards.read(sample).ok()?;
-    let image = decoder.decode(&encoded.bytes).ok()?;
-    let (width, height) = (image.width as u32, image.height as u32);
-    RgbImage::from_raw(width, height, image.pixels.to_vec())
 }
 
 #[cfg(test)]

@@ -3,11 +3,10 @@
 use std::fmt;
 
 use serde::Serialize;
-use simsiam_pipeline::ShardSet;
-use simsiam_pipeline::shards::Location;
 
 use super::search::PARTNERS;
 use crate::console::{counted, thousands};
+use crate::data::Place;
 
 /// Pairs of images that are nearly the same.
 #[derive(Clone, Debug, Serialize)]
@@ -65,43 +64,6 @@ pub struct Duplicate {
     pub images: [Place; 2],
 }
 
-/// An image of a pair.
-#[derive(Clone, Debug, Serialize)]
-pub struct Place {
-    /// Its number in its set.
-    pub sample: u64,
-    /// Where it is.
-    pub at: Location<'static>,
-    /// Its label.
-    pub label: Option<u32>,
-    /// The label's name.
-    pub class: Option<String>,
-}
-
-impl Place {
-    /// Of a sample.
-    pub fn of(shards: &ShardSet, sample: u64) -> Self {
-        let label = shards.label(sample);
-        let class = label.and_then(|label| shards.class_names()?.get(label as usize).cloned());
-        Self { sample, at: shards.locate(sample).into_owned(), label, class }
-    }
-
-    /// The class's name, else the label; nothing where there is none.
-    pub fn class(&self) -> String {
-        let number = || self.label.map(|label| label.to_string());
-        self.class.clone().or_else(number).unwrap_or_default()
-    }
-}
-
-/// `train-003.tar 1042 "n0144" cat`.
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Location { shard, sample, key, .. } = &self.at;
-        let text = format!("{} {sample} {key:?} {}", shard.display(), self.class());
-        f.pad(text.trim_end())
-    }
-}
-
 impl Duplicate {
     /// How sure it is that the two are the same picture: what the weaker of the two signs says.
     pub fn sureness(&self) -> f32 {
@@ -117,10 +79,11 @@ impl Duplicate {
         }
     }
 
-    /// Whether both have a label, but not the same class.
+    /// Whether both have a label, but not the same class. A class's name and another set's number cannot be compared.
     pub fn labels_differ(&self) -> bool {
         let [one, other] = &self.images;
-        one.label.is_some() && other.label.is_some() && one.class() != other.class()
+        let are_comparable = one.class.is_some() == other.class.is_some();
+        are_comparable && one.label.is_some() && other.label.is_some() && one.class() != other.class()
     }
 }
 

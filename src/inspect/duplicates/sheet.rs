@@ -4,9 +4,9 @@ use image::{Rgb, RgbImage};
 use simsiam_pipeline::decode::Decoder;
 
 use super::origin::ImageSet;
-use super::pixels::decoded;
 use super::report::{Duplicate, Kind, Pairs, Report};
 use crate::canvas::{BLACK, Canvas, LINE, WHITE, fitted, shortened};
+use crate::data::decoded;
 
 /// Side of the square that an image is fitted into, in pixels.
 const TILE: u32 = 160;

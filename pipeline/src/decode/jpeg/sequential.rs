@@ -89,7 +89,14 @@ impl<'a> Delayed<'a> {
     #[inline(always)]
     fn finish<K: Kernels>(&mut self, kernels: K, planes: &mut [u8]) {
         if let Some(Waiting { place, stride, side, steps, flat }) = self.waiting.take() {
-            kernels.transform(self.blocks[(self.free ^ 1) & 1].block(), flat, steps, side, &mut planes[place..], stride);
+            kernels.transform(
+                self.blocks[(self.free ^ 1) & 1].block(),
+                flat,
+                steps,
+                side,
+                &mut planes[place..],
+                stride,
+            );
         }
     }
 }

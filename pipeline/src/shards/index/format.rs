@@ -11,7 +11,7 @@ pub(super) const MAGIC: &[u8; 8] = b"SIMSIDX\n";
 /// their images, images by content, joined archives, findings. 5: sources of any kind: checksums that may be unknown, the state of the source,
 /// a fingerprint of the images alone. 6: the classes that a source names itself.
 /// 7: archives among images.
-pub(crate) const VERSION: u32 = 7;
+pub(crate) const VERSION: u32 = 8;
 /// What the header's own hash is over; the hash stands behind it.
 pub(crate) const HASHED_HEADER_BYTES: usize = 16 + 8 * FIELDS;
 const FIELDS: usize = 12;

@@ -115,6 +115,9 @@ fn holds_text(column: &ColumnDescriptor) -> bool {
     column.physical_type() == Type::BYTE_ARRAY && column.converted_type() == ConvertedType::UTF8
 }
 
+/// Whether a column has numbers, truth values included. Those with a point are often whole: pandas makes such a column of whole
+/// numbers where some are missing.
 fn holds_number(column: &ColumnDescriptor) -> bool {
-    matches!(column.physical_type(), Type::INT32 | Type::INT64)
+    use Type::{BOOLEAN, DOUBLE, FLOAT, INT32, INT64};
+    matches!(column.physical_type(), BOOLEAN | DOUBLE | FLOAT | INT32 | INT64)
 }

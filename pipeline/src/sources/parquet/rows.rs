@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl};
-use ::parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
+use ::parquet::data_type::{
+    BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type,
+};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::reader::RowGroupReader;
 
@@ -62,6 +64,8 @@ pub(super) fn each(
             let path = paths.next().flatten().and_then(Value::bytes).filter(|path| !path.is_empty());
             let label = labels.next().flatten().and_then(|value| match value {
                 Value::Number(number) => label_of_number(number).map(Ok),
+                // Not a number is pandas' word for none.
+                Value::Real(number) => (number >= 0.0).then(|| label::in_cls(number.to_string().as_bytes())),
                 Value::Bytes(text) => Some(label::in_cls(text.data())),
             });
             let image = images.next().flatten().and_then(Value::bytes);
@@ -76,13 +80,14 @@ pub(super) fn each(
 enum Value {
     Bytes(ByteArray),
     Number(i64),
+    Real(f64),
 }
 
 impl Value {
     fn bytes(self) -> Option<ByteArray> {
         match self {
             Self::Bytes(bytes) => Some(bytes),
-            Self::Number(_) => None,
+            Self::Number(_) | Self::Real(_) => None,
         }
     }
 }
@@ -109,6 +114,15 @@ impl Column {
             }
             ColumnReader::Int32ColumnReader(reader) => {
                 read::<Int32Type>(reader, count, defined, |value| Value::Number(value.into()))
+            }
+            ColumnReader::BoolColumnReader(reader) => {
+                read::<BoolType>(reader, count, defined, |value| Value::Number(value.into()))
+            }
+            ColumnReader::FloatColumnReader(reader) => {
+                read::<FloatType>(reader, count, defined, |value| Value::Real(value.into()))
+            }
+            ColumnReader::DoubleColumnReader(reader) => {
+                read::<DoubleType>(reader, count, defined, Value::Real)
             }
             ColumnReader::Int64ColumnReader(reader) => {
                 read::<Int64Type>(reader, count, defined, Value::Number)
