@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow};
 use dfdx::prelude::Backward;
 use serde::Serialize;
 use simsiam_model::arch::Arch;
+use simsiam_model::backend::cpu::peak_gflop_per_s;
 use simsiam_model::backend::cpu::profile::{self, OperationProfile};
 use simsiam_model::backend::{Pixels, ViewBytes};
 use simsiam_model::methods::{Measures, StepLoss};
@@ -40,6 +41,9 @@ pub struct StepReport {
     pub threads: usize,
     /// Resident memory of the program at the end, in MiB.
     pub rss_mib: Option<f64>,
+    /// Billions of fused additions and multiplications in single precision a second that the threads could do at most; `None` without
+    /// a profile.
+    pub peak_gflop_per_s: Option<f64>,
     /// Where the time went, longest first; empty without a profile.
     pub operations: Vec<OperationRow>,
 }
@@ -82,6 +86,7 @@ pub fn steps(config: &TrainConfig, seconds: f64, with_profile: bool) -> Result<S
         projector_layers: config.projector_layers,
         threads: rayon::current_num_threads(),
         rss_mib: memory.map(|memory| memory.own_mib),
+        peak_gflop_per_s: with_profile.then(peak_gflop_per_s),
         operations: operations.iter().map(|operation| row(operation, busy)).collect(),
     })
 }

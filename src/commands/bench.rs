@@ -148,6 +148,9 @@ fn describe_steps(report: &StepReport) -> String {
         ),
     ];
     lines.extend(report.rss_mib.map(|mib| format!("{mib:.0} MiB of memory")));
+    lines.extend(report.peak_gflop_per_s.map(|peak| {
+        format!("fused multiply-adds of single precision: at most {peak:.0} GFLOP/s (measured); below, Winograd's convolutions count as direct ones")
+    }));
     lines.extend(report.operations.iter().map(|row| {
         let OperationRow { operation, share, call_ms, gflop_per_s, gbyte_per_s } = row;
         let share = 100.0 * share;

@@ -9,6 +9,9 @@ use dfdx::prelude::Cpu;
 
 pub mod profile;
 
+mod peak;
+pub use peak::peak_gflop_per_s;
+
 mod instructions;
 pub use instructions::Instructions;
 use instructions::vectorized;
