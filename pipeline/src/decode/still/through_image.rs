@@ -50,7 +50,7 @@ pub(super) fn decode(
 ) -> Result<(), DecodeError> {
     let format = info.format;
     // Deflate shrinks to 1/1032 at best: a small file with a huge header must not allocate what it promises.
-    if format == ImageFormat::Png && info.pixels() / 8 > bytes.len() as u64 * 1032 {
+    if format == ImageFormat::Png && info.pixels() * bits_per_pixel(info) / 8 > bytes.len() as u64 * 1032 {
         return Err(DecodeError::Truncated(format));
     }
     let mut reader = reader(bytes, format)?;
@@ -59,12 +59,13 @@ pub(super) fn decode(
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(|error| decode_error(format, error))?;
     let layout = decoder.color_type();
-    rgb.resize(super::rgb_len(info), 0);
     if layout == ColorType::Rgb8 {
+        rgb.resize(super::rgb_len(info), 0);
         return decoder.read_image(rgb).map_err(|error| decode_error(format, error));
     }
     stored.resize(decoder.total_bytes() as usize, 0);
     decoder.read_image(stored).map_err(|error| decode_error(format, error))?;
+    rgb.resize(super::rgb_len(info), 0);
     match layout {
         ColorType::L8 => convert::gray(stored, rgb),
         ColorType::La8 => convert::gray_alpha(stored, rgb),
@@ -78,6 +79,17 @@ pub(super) fn decode(
         _ => return Err(DecodeError::Unsupported { format, reason: "floating-point pixels".to_owned() }),
     }
     Ok(())
+}
+
+/// Of a PNG.
+fn bits_per_pixel(info: &ImageInfo) -> u64 {
+    let channels = match info.color {
+        Color::Gray | Color::Palette => 1,
+        Color::GrayAlpha => 2,
+        Color::Rgb => 3,
+        Color::Rgba | Color::Cmyk => 4,
+    };
+    channels * u64::from(info.bits)
 }
 
 fn reader(bytes: &[u8], format: ImageFormat) -> Result<ImageReader<Cursor<&[u8]>>, DecodeError> {
