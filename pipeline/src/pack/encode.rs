@@ -1,7 +1,5 @@
 //! Converts an image to the bytes that are written to the shard.
 
-use std::panic;
-
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 
@@ -70,10 +68,7 @@ pub(super) fn load(image: &SourceImage<'_>, encoding: Encoding) -> Result<Loaded
         },
         Encoding::Encode { max_side, quality } => (max_side, quality),
     };
-    // A file that a decoder panics on is as bad as one that it refuses; nothing outlives the call.
-    let encoded = panic::catch_unwind(|| encode(&bytes, max_side, quality));
-    let jpeg = encoded.unwrap_or_else(|_| Err("the decoder panicked".to_owned()));
-    Ok(jpeg.map(|jpeg| ("jpg", jpeg)))
+    Ok(encode(&bytes, max_side, quality).map(|jpeg| ("jpg", jpeg)))
 }
 
 fn fits(bytes: &[u8], max_side: u32) -> Result<bool, DecodeError> {

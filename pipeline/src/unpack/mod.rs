@@ -8,7 +8,6 @@
 //! No file is ever written outside of `OUT`, whatever the keys are.
 
 use std::collections::HashMap;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -145,11 +144,7 @@ fn load(set: &ShardSet, samples: &[u64], format: UnpackFormat) -> Result<Vec<Loa
     let mut load_one = |encoded: EncodedSample<'_>| -> Loaded {
         let image = match format {
             UnpackFormat::Original => Ok(original(&encoded.bytes)),
-            UnpackFormat::Png => {
-                // The decoder keeps nothing but scratch memory from one image to the next, so a panic leaves no broken state.
-                let decoded = panic::catch_unwind(AssertUnwindSafe(|| png(&encoded.bytes, &mut decoder)));
-                decoded.unwrap_or_else(|_| Err("the decoder panicked".to_owned()))
-            }
+            UnpackFormat::Png => png(&encoded.bytes, &mut decoder),
         };
         encoded.check_intact().map_err(|error| error.cause.to_string())?;
         image

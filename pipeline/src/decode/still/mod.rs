@@ -10,18 +10,21 @@ mod pnm;
 mod through_image;
 mod tiff;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::{DecodeError, ImageFormat, ImageInfo};
+use crate::stages::panic_message;
 
 /// Reads the header.
 pub(super) fn probe(bytes: &[u8], format: ImageFormat) -> Result<ImageInfo, DecodeError> {
-    match format {
+    without_panic(format, || match format {
         ImageFormat::Png => through_image::probe_png(bytes),
         ImageFormat::WebP | ImageFormat::Jpeg => through_image::probe(bytes, format),
         ImageFormat::Gif => gif::probe(bytes),
         ImageFormat::Bmp => bmp::probe(bytes),
         ImageFormat::Tiff => tiff::probe(bytes),
         ImageFormat::Pnm => pnm::probe(bytes),
-    }
+    })
 }
 
 /// Decodes to RGB, through `stored` when the file's pixels have another layout.
@@ -31,7 +34,7 @@ pub(super) fn decode(
     stored: &mut Vec<u8>,
     rgb: &mut Vec<u8>,
 ) -> Result<(), DecodeError> {
-    match info.format {
+    without_panic(info.format, || match info.format {
         ImageFormat::Png | ImageFormat::WebP | ImageFormat::Jpeg => {
             through_image::decode(bytes, info, stored, rgb)
         }
@@ -39,7 +42,19 @@ pub(super) fn decode(
         ImageFormat::Bmp => bmp::decode(bytes, info, stored, rgb),
         ImageFormat::Tiff => tiff::decode(bytes, info, stored, rgb),
         ImageFormat::Pnm => pnm::decode(bytes, info, rgb),
-    }
+    })
+}
+
+/// A file that makes a decoder panic is malformed: most decoders here are not the project's own.
+fn without_panic<T>(
+    format: ImageFormat,
+    decode: impl FnOnce() -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
+    // Nothing outlives a panic but scratch memory, whose contents no decoder relies on.
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
+        let reason = format!("the decoder panicked: {}", panic_message(&*panic));
+        Err(DecodeError::Malformed { format, reason })
+    })
 }
 
 /// Bytes of an image in RGB.

@@ -3,7 +3,7 @@
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
-use super::super::{DecodeLimits, Decoder};
+use super::super::{DecodeError, DecodeLimits, Decoder, ImageFormat};
 use crate::rng::ViewRng;
 
 /// Size and pixels.
@@ -243,4 +243,43 @@ fn damage_never_panics() {
             }
         }
     }
+}
+
+/// A RIFF chunk.
+fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let padding = vec![0; data.len() % 2];
+    [name, &(data.len() as u32).to_le_bytes()[..], data, &padding].concat()
+}
+
+#[test]
+fn a_file_that_makes_a_decoder_panic_is_malformed() {
+    // 16 x 16 pixels of one colour.
+    let key_frame = [
+        0x90, 0x01, 0x00, 0x9d, 0x01, 0x2a, 0x10, 0x00, 0x10, 0x00, 0x02, 0xc0, 0x4c, 0x25, 0x98, 0x02, 0x74,
+        0xba, 0x00, 0x03, 0x98, 0x00, 0xfe, 0xee, 0xa6, 0x3f, 0x5d, 0xe2, 0xd3, 0x14, 0x3e, 0x28, 0x05, 0x23,
+        0x80, 0xf0, 0x00, 0x00,
+    ];
+    // A frame of 1 x 1 pixels, with alpha for as many: image-webp 0.2.4 looks for that of the others.
+    let frame = [vec![0; 16], chunk(b"ALPH", &[0, 255]), chunk(b"VP8 ", &key_frame)].concat();
+    let header = [0b1_0010, 0, 0, 0, 15, 0, 0, 15, 0, 0];
+    let chunks = [chunk(b"VP8X", &header), chunk(b"ANIM", &[0; 6]), chunk(b"ANMF", &frame)].concat();
+    let file = chunk(b"RIFF", &[b"WEBP", &chunks[..]].concat());
+    let found = Decoder::default().decode(&file).unwrap_err();
+    let DecodeError::Malformed { format: ImageFormat::WebP, reason } = &found else { panic!("{found}") };
+    assert!(reason.starts_with("the decoder panicked: "), "{reason}");
+}
+
+#[test]
+fn a_small_png_allocates_nothing_for_a_large_header() {
+    let header =
+        [b"IHDR", &13_000u32.to_be_bytes()[..], &13_000u32.to_be_bytes(), &[16, 6, 0, 0, 0]].concat();
+    let junk = [b"IDAT", &[7; 20_000][..]].concat();
+    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+    for chunk in [header, junk] {
+        let crc = crc32fast::hash(&chunk).to_be_bytes();
+        file.extend([&(chunk.len() as u32 - 4).to_be_bytes()[..], &chunk, &crc].concat());
+    }
+    let mut decoder = Decoder::default();
+    assert_eq!(decoder.decode(&file).unwrap_err(), DecodeError::Truncated(ImageFormat::Png));
+    assert_eq!((decoder.stored.capacity(), decoder.rgb.capacity()), (0, 0));
 }
