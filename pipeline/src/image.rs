@@ -126,3 +126,11 @@ impl Wanted {
     /// The whole image at full scale.
     pub const WHOLE: Self = Self { region: Region::EVERYTHING, scale: Scale::Full };
 }
+
+/// Writes three planes pixel by pixel. The loop of kernels that are compiled for each instruction set.
+#[inline(always)]
+pub(crate) fn interleave<T: Copy>([r, g, b]: [&[T]; 3], out: &mut [T]) {
+    for (((out, &r), &g), &b) in out.as_chunks_mut::<3>().0.iter_mut().zip(r).zip(g).zip(b) {
+        *out = [r, g, b];
+    }
+}

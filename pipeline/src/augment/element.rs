@@ -4,8 +4,8 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::cpu::for_each_cpu;
-use super::planes::interleave;
 use super::{Augmenter, Dtype, Layout};
+use crate::image::interleave;
 
 /// The numbers that views are written as.
 pub trait Element: sealed::Write {

@@ -1,6 +1,7 @@
 //! A view while it is worked on: one plane of bytes for each channel.
 
 use super::cpu::{Cpu, for_each_cpu};
+use crate::image::interleave;
 
 /// Red, green and blue planes of the same size, one after another.
 ///
@@ -59,14 +60,6 @@ impl Planes {
     pub(super) fn interleave(&self, cpu: Cpu, out: &mut [u8]) {
         assert_eq!(out.len(), self.bytes.len(), "a view is size x size x 3");
         interleave_bytes(cpu, self.split(), out);
-    }
-}
-
-/// Writes three planes pixel by pixel. The loop of kernels that are compiled for each instruction set.
-#[inline(always)]
-pub(super) fn interleave<T: Copy>([r, g, b]: [&[T]; 3], out: &mut [T]) {
-    for (((out, &r), &g), &b) in out.as_chunks_mut::<3>().0.iter_mut().zip(r).zip(g).zip(b) {
-        *out = [r, g, b];
     }
 }
 

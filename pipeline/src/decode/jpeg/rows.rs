@@ -7,6 +7,7 @@ use super::header::Coding;
 use super::kernels::Kernels;
 use super::layout::{McuGrid, Plane};
 use super::upsample::{self, BETWEEN_ROWS, ONE_ROW};
+use crate::image::interleave;
 
 /// Samples of one MCU row, and upsampled rows.
 #[derive(Debug, Default)]
@@ -82,7 +83,7 @@ impl<'a> Rows<'a> {
             match layout.coding {
                 Coding::Gray => crate::decode::convert::gray(row(0), out),
                 Coding::YCbCr => kernels.ycc_to_rgb(row(0), row(1), row(2), out),
-                Coding::Rgb => color::scalar::interleave(row(0), row(1), row(2), out),
+                Coding::Rgb => interleave([row(0), row(1), row(2)], out),
                 Coding::Cmyk => color::scalar::cmyk_to_rgb([row(0), row(1), row(2), row(3)], out),
                 Coding::Ycck => color::scalar::ycck_to_rgb([row(0), row(1), row(2), row(3)], out),
             }

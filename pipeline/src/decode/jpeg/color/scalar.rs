@@ -22,10 +22,3 @@ pub(in super::super) fn ycck_to_rgb([y, cb, cr, k]: [&[u8]; 4], rgb: &mut [u8]) 
         *out = rgb_from_ycc(y[i], cb[i], cr[i]).map(|ink| without_ink(ink, k[i]));
     }
 }
-
-/// Three rows to one of RGB.
-pub(in super::super) fn interleave(r: &[u8], g: &[u8], b: &[u8], rgb: &mut [u8]) {
-    for (((out, &r), &g), &b) in rgb.as_chunks_mut().0.iter_mut().zip(r).zip(g).zip(b) {
-        *out = [r, g, b];
-    }
-}
