@@ -1,5 +1,8 @@
 //! Affine transforms with Pillow's nearest pixels, and torchvision's matrices.
 
+use std::ops::Range;
+
+use super::cpu::{Cpu, for_each_cpu};
 use super::planes::Planes;
 
 /// From a pixel of the result to one of the source: `x' = a x + b y + c`, `y' = d x + e y + f`, as Pillow's `(a, b, c, d, e, f)`.
@@ -48,114 +51,236 @@ impl Matrix {
     }
 }
 
-/// Moves the pixels of square planes; `indices` and `copy` are scratch.
+/// Moves the pixels of square planes; `sources` and `copy` are scratch.
 pub(super) fn transform(
+    cpu: Cpu,
     view: &mut Planes,
     size: usize,
     matrix: &Matrix,
-    indices: &mut Vec<u32>,
+    sources: &mut Vec<u32>,
     copy: &mut Vec<u8>,
 ) {
-    let (sources, plane) = (Sources::new(size, matrix), size * size);
-    // Behind each plane lies a pixel of black, which those from outside are.
-    copy.clear();
-    for plane in view.split() {
-        copy.extend_from_slice(plane);
-        copy.push(0);
+    // Never less, lest what is needed again be filled with zeros.
+    sources.resize(sources.len().max(size * size + size), 0);
+    let Matrix([a, b, c, d, e, f]) = *matrix;
+    if b == 0.0 && d == 0.0 {
+        view.move_to(copy);
+        return scale(view, size, [a, c], [e, f], &mut sources[..size], copy);
     }
-    indices.resize(size, 0);
+    let lines = Lines::new(size, matrix);
+    if lines.column == [ONE, 0] {
+        view.move_to(copy);
+        shift_rows(view, &lines, copy);
+    } else {
+        turn(cpu, view.split_mut(), &lines, &mut sources[..size * size + size]);
+    }
+}
+
+/// Where nothing turns (Geometry.c, `ImagingScaleAffine`): factor and offset of columns and of rows.
+fn scale(view: &mut Planes, size: usize, x: [f64; 2], y: [f64; 2], columns: &mut [u32], copy: &[u8]) {
+    columns.iter_mut().zip(positions(size, x)).for_each(|(column, position)| *column = position as u32);
+    let is_inside = |column: &u32| *column < size as u32;
+    let first = columns.iter().position(is_inside).unwrap_or(size);
+    let end = columns.iter().rposition(is_inside).map_or(first, |last| last + 1);
+    let columns = &columns[first..end];
+    let are_neighbours = columns.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+    for (plane, from) in view.split_mut().into_iter().zip(copy.chunks_exact(size * size)) {
+        for (to, row) in plane.chunks_exact_mut(size).zip(positions(size, y)) {
+            let Some(from) = from.chunks_exact(size).nth(row) else {
+                to.fill(0);
+                continue;
+            };
+            let to = blacken_beyond(to, &(first..end));
+            if are_neighbours && let Some(&column) = columns.first() {
+                to.copy_from_slice(&from[column as usize..][..to.len()]);
+            } else {
+                to.iter_mut().zip(columns).for_each(|(to, &column)| *to = from[column as usize]);
+            }
+        }
+    }
+}
+
+/// Source coordinates of an axis by a factor and an offset, added up as Pillow does; `size` stands for those outside.
+fn positions(size: usize, [factor, offset]: [f64; 2]) -> impl Iterator<Item = usize> {
+    let mut at = offset + factor * 0.5;
+    (0..size).map(move |_| {
+        let found = if at < 0.0 { size } else { size.min(at as usize) };
+        at += factor;
+        found
+    })
+}
+
+/// Where neighbours in a row stay neighbours.
+fn shift_rows(view: &mut Planes, lines: &Lines, copy: &[u8]) {
+    let size = lines.size;
     let mut planes = view.split_mut();
     for row in 0..size {
-        sources.write_row(row, indices);
-        let inside = |index: &u32| *index < plane as u32;
-        let first = indices.iter().position(inside).unwrap_or(size);
-        let end = indices.iter().rposition(inside).map_or(first, |last| last + 1);
-        for (to, from) in planes.iter_mut().zip(copy.chunks_exact(plane + 1)) {
-            let to = &mut to[row * size..][..size];
-            if sources.keep_rows && first < end {
-                to[..first].fill(0);
-                to[first..end].copy_from_slice(&from[indices[first] as usize..][..end - first]);
-                to[end..].fill(0);
-            } else {
-                for (value, index) in to.iter_mut().zip(&*indices) {
-                    *value = from[*index as usize];
-                }
+        let (inside, [x, y]) = lines.row(row);
+        let first = (y >> 16) as usize * size + (x >> 16) as usize;
+        for (plane, from) in planes.iter_mut().zip(copy.chunks_exact(size * size)) {
+            let to = blacken_beyond(&mut plane[row * size..][..size], &inside);
+            to.copy_from_slice(&from[first..][..to.len()]);
+        }
+    }
+}
+
+for_each_cpu! {
+    /// Any other transform. `sources` has room for an image and a row, whose pixels are a word each.
+    fn turn(planes: [&mut [u8]; 3], lines: &Lines, sources: &mut [u32]) {
+        let size = lines.size;
+        let (image, line) = sources.split_at_mut(size * size);
+        let [r, g, b] = planes;
+        for (((pixel, &r), &g), &b) in image.iter_mut().zip(&*r).zip(&*g).zip(&*b) {
+            *pixel = u32::from(r) | u32::from(g) << 8 | u32::from(b) << 16;
+        }
+        let [step_x, step_y] = lines.column.map(|step| step as u32);
+        for row in 0..size {
+            let (inside, [mut x, mut y]) = lines.row(row);
+            for pixel in blacken_beyond(line, &inside) {
+                *pixel = image[((y >> 16) * size as u32 + (x >> 16)) as usize];
+                (x, y) = (x.wrapping_add(step_x), y.wrapping_add(step_y));
+            }
+            let row = row * size..(row + 1) * size;
+            let out = r[row.clone()].iter_mut().zip(&mut g[row.clone()]).zip(&mut b[row]);
+            for (((r, g), b), pixel) in out.zip(&*line) {
+                (*r, *g, *b) = (*pixel as u8, (*pixel >> 8) as u8, (*pixel >> 16) as u8);
             }
         }
     }
 }
 
-/// Which pixel becomes each (Geometry.c, `affine_fixed` and, where nothing turns, `ImagingScaleAffine`).
-struct Sources {
+/// The part `inside` of a row, of which the rest becomes black.
+#[inline(always)]
+fn blacken_beyond<'a, T: Default + Clone>(row: &'a mut [T], inside: &Range<usize>) -> &'a mut [T] {
+    row[..inside.start].fill(T::default());
+    row[inside.end..].fill(T::default());
+    &mut row[inside.clone()]
+}
+
+/// A pixel of the source in the coordinates of [`Lines`].
+const ONE: i64 = 1 << 16;
+
+/// The lines in the source that rows become, in 65536ths of a pixel (Geometry.c, `affine_fixed`).
+struct Lines {
     size: usize,
-    /// Whether neighbours in a row stay neighbours.
-    keep_rows: bool,
-    kind: Kind,
+    /// The source of the first pixel.
+    start: [i64; 2],
+    /// From one column, and from one row, to the next.
+    column: [i64; 2],
+    row: [i64; 2],
 }
 
-enum Kind {
-    /// Columns and rows.
-    Upright { x: Vec<i64>, y: Vec<i64> },
-    /// Coordinates in 65536ths: of the first pixel, and from one column and one row to the next.
-    Turned { start: [i64; 2], column: [i64; 2], row: [i64; 2] },
-}
-
-impl Sources {
+impl Lines {
     fn new(size: usize, Matrix([a, b, c, d, e, f]): &Matrix) -> Self {
-        if *b == 0.0 && *d == 0.0 {
-            let (x, y) = (positions(size, *a, *c), positions(size, *e, *f));
-            let keep_rows = x.windows(2).all(|pair| pair[0] < 0 || pair[0] + 1 == pair[1]);
-            return Self { size, keep_rows, kind: Kind::Upright { x, y } };
-        }
-        let fixed = |value: f64| (value * 65536.0 + 0.5).floor() as i64;
+        let fixed = |value: f64| at_most_far((value * ONE as f64 + 0.5).floor() as i64);
         let start = [fixed(c + a * 0.5 + b * 0.5), fixed(f + d * 0.5 + e * 0.5)];
-        let (column, row) = ([fixed(*a), fixed(*d)], [fixed(*b), fixed(*e)]);
-        Self { size, keep_rows: column == [65536, 0], kind: Kind::Turned { start, column, row } }
+        Self { size, start, column: [fixed(*a), fixed(*d)], row: [fixed(*b), fixed(*e)] }
     }
 
-    /// The source of each pixel of a row: its number in its plane, or that behind the last.
-    fn write_row(&self, number: usize, indices: &mut [u32]) {
-        let size = self.size as u64;
-        let index = |x: i64, y: i64| {
-            let (x, y) = (x as u64, y as u64); // what is negative becomes larger than any side
-            (if x < size && y < size { y * size + x } else { size * size }) as u32
-        };
-        match &self.kind {
-            Kind::Upright { x, y } => {
-                indices.iter_mut().zip(x).for_each(|(found, x)| *found = index(*x, y[number]));
-            }
-            Kind::Turned { start, column, row } => {
-                let [mut x, mut y] = [0, 1].map(|axis| start[axis] + number as i64 * row[axis]);
-                for found in indices {
-                    *found = index(x >> 16, y >> 16);
-                    x += column[0];
-                    y += column[1];
-                }
-            }
+    /// The columns of a row whose source is inside the image, and the source of the first of them.
+    #[inline(always)]
+    fn row(&self, number: usize) -> (Range<usize>, [u32; 2]) {
+        let start = [0, 1].map(|axis| {
+            at_most_far(self.start[axis].saturating_add(self.row[axis].saturating_mul(number as i64)))
+        });
+        let [x, y] = [0, 1].map(|axis| inside(start[axis], self.column[axis], self.size));
+        let columns = x.start.max(y.start)..x.end.min(y.end);
+        if columns.is_empty() {
+            return (0..0, [0; 2]);
         }
+        let first = [0, 1].map(|axis| start[axis] + self.column[axis] * columns.start as i64);
+        (columns, first.map(|coordinate| coordinate as u32))
     }
 }
 
-/// Source coordinates of an axis that is scaled and moved, added up as Pillow does.
-fn positions(size: usize, scale: f64, offset: f64) -> Vec<i64> {
-    let mut at = offset + scale * 0.5;
-    let position = |_| {
-        let found = if at < 0.0 { -1 } else { at as i64 };
-        at += scale;
-        found
-    };
-    (0..size).map(position).collect()
+/// A coordinate that is so far outside that it may as well be nearer, so that sums and products do not overflow.
+fn at_most_far(coordinate: i64) -> i64 {
+    coordinate.clamp(-1 << 60, 1 << 60)
+}
+
+/// The columns whose coordinate, `start` and a `step` more for each, is inside an image of `size`.
+#[inline(always)]
+fn inside(start: i64, step: i64, size: usize) -> Range<usize> {
+    let end = size as i64 * ONE;
+    let (start, step) = if step < 0 { (end - 1 - start, -step) } else { (start, step) };
+    if step == 0 {
+        return if (0..end).contains(&start) { 0..size } else { 0..0 };
+    }
+    // The first column that has reached a coordinate.
+    let reach = |goal: i64| (-(start - goal).div_euclid(step)).clamp(0, size as i64) as usize;
+    reach(0)..reach(end)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::ViewRng;
 
     fn moved(motion: Motion) -> Vec<u8> {
         let pixels: Vec<u8> = (1..=16).flat_map(|value| [value; 3]).collect();
         let mut view = Planes::of_interleaved(&pixels);
-        transform(&mut view, 4, &motion.matrix([2.0; 2]), &mut Vec::new(), &mut Vec::new());
+        let cpu = Cpu::best(Default::default());
+        transform(cpu, &mut view, 4, &motion.matrix([2.0; 2]), &mut Vec::new(), &mut Vec::new());
         view.split()[0].to_vec()
+    }
+
+    /// The source of each pixel by itself, as Pillow looks for it: its number in the plane, if it is inside.
+    fn sources(size: usize, Matrix([a, b, c, d, e, f]): &Matrix) -> Vec<Option<usize>> {
+        let index = |[x, y]: [i128; 2]| {
+            let inside = 0..size as i128;
+            (inside.contains(&x) && inside.contains(&y)).then(|| y as usize * size + x as usize)
+        };
+        let pixels = (0..size).flat_map(|y| (0..size).map(move |x| [x, y]));
+        if *b == 0.0 && *d == 0.0 {
+            let added_up = |number: usize, scale: f64, offset: f64| {
+                let at = (0..number).fold(offset + scale * 0.5, |at, _| at + scale);
+                if at < 0.0 { -1 } else { at as i128 }
+            };
+            return pixels.map(|[x, y]| index([added_up(x, *a, *c), added_up(y, *e, *f)])).collect();
+        }
+        let fixed = |value: f64| i128::from((value * 65536.0 + 0.5).floor() as i64);
+        let start = [fixed(c + a * 0.5 + b * 0.5), fixed(f + d * 0.5 + e * 0.5)];
+        let (column, row) = ([fixed(*a), fixed(*d)], [fixed(*b), fixed(*e)]);
+        let at = |[x, y]: [usize; 2], axis: usize| {
+            (start[axis] + column[axis] * x as i128 + row[axis] * y as i128) >> 16
+        };
+        pixels.map(|pixel| index([at(pixel, 0), at(pixel, 1)])).collect()
+    }
+
+    #[test]
+    fn every_pixel_comes_from_where_pillow_finds_it() {
+        let mut rng = ViewRng::new(5, 0, 0, 0);
+        let (mut scratch, mut copy) = (Vec::new(), Vec::new());
+        for round in 0..4000 {
+            let size = [1, 2, 3, 8, 17, 40][rng.below(6) as usize];
+            // Powers of ten, from less than a 65536th to what no image has.
+            let reach = 10f64.powi(rng.below(18) as i32 - 6);
+            let mut matrix = [0; 6].map(|_| match rng.below(6) {
+                0 => 0.0,
+                1 => 1.0,
+                2 => rng.uniform(-reach, reach),
+                3 => rng.uniform(-4.0, 4.0).round(),
+                _ => rng.uniform(-2.0, 2.0),
+            });
+            if round % 2 == 0 {
+                // The middle of the view shows something.
+                let half = size as f64 / 2.0;
+                matrix[2] = half * (1.0 - matrix[0] - matrix[1]);
+                matrix[5] = half * (1.0 - matrix[3] - matrix[4]);
+            }
+            let matrix = Matrix(matrix);
+            let pixels: Vec<u8> = (0..3 * size * size).map(|_| 1 + rng.below(255) as u8).collect();
+            for cpu in Cpu::all() {
+                let mut view = Planes::of_interleaved(&pixels);
+                let before = view.bytes().to_vec();
+                transform(cpu, &mut view, size, &matrix, &mut scratch, &mut copy);
+                for (plane, before) in view.split().into_iter().zip(before.chunks(size * size)) {
+                    let sources = sources(size, &matrix);
+                    let expected = sources.into_iter().map(|source| source.map_or(0, |at| before[at]));
+                    assert!(plane.iter().copied().eq(expected), "{size} {matrix:?} {cpu:?}");
+                }
+            }
+        }
     }
 
     #[test]

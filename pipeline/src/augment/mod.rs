@@ -74,7 +74,7 @@ pub struct Augmenter {
     /// What an erased box is filled with.
     mean: [u8; 3],
     view: Planes,
-    /// A plane, or where its pixels come from, for the operations that cannot work in place.
+    /// A plane or all of them, and packed pixels, for the operations that cannot work in place.
     copy: Vec<u8>,
     sources: Vec<u32>,
     /// The recipe's, where steps of one's own are named.
@@ -166,7 +166,7 @@ impl Augmenter {
             Operation::HorizontalFlip => view.flip_columns(size),
             Operation::VerticalFlip => view.flip_rows(size),
             Operation::Affine(matrix) => {
-                affine::transform(view, size, matrix, &mut self.sources, &mut self.copy)
+                affine::transform(cpu, view, size, matrix, &mut self.sources, &mut self.copy)
             }
             Operation::Erase(area) => erase::erase(view, size, area, self.mean),
             Operation::Noise { sigma, seed } => noise::add(view, *sigma, *seed),

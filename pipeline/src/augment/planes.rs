@@ -1,5 +1,7 @@
 //! A view while it is worked on: one plane of bytes for each channel.
 
+use std::mem;
+
 use super::cpu::{Cpu, for_each_cpu};
 use crate::image::interleave;
 
@@ -39,6 +41,12 @@ impl Planes {
         let (r, rest) = self.bytes.split_at_mut(pixels);
         let (g, b) = rest.split_at_mut(pixels);
         [r, g, b]
+    }
+
+    /// Moves the bytes to `other`. Those of the planes are then left to who writes them.
+    pub(super) fn move_to(&mut self, other: &mut Vec<u8>) {
+        other.resize(self.bytes.len(), 0);
+        mem::swap(&mut self.bytes, other);
     }
 
     /// Exchanges left and right of planes `width` wide.
