@@ -1,6 +1,7 @@
 //! Operations that map bytes to bytes, channel by channel, as Pillow's `ImageOps`.
 
 use super::cpu::{Cpu, for_each_cpu};
+use super::look_up::look_up;
 use super::planes::Planes;
 
 /// `ImageOps.invert`.
@@ -26,22 +27,21 @@ pub(super) fn posterize(cpu: Cpu, view: &mut Planes, bits: u8) {
 }
 
 /// `ImageOps.autocontrast()`.
-pub(super) fn autocontrast(view: &mut Planes) {
+pub(super) fn autocontrast(cpu: Cpu, view: &mut Planes) {
     for plane in view.split_mut() {
-        let counts = histogram(plane);
-        let darkest = counts.iter().position(|count| *count > 0).unwrap_or(0);
-        let brightest = counts.iter().rposition(|count| *count > 0).unwrap_or(0);
-        if brightest > darkest {
-            let scale = 255.0 / (brightest - darkest) as f64;
-            let offset = -(darkest as f64) * scale;
+        let (mut darkest, mut brightest) = (255, 0);
+        widen(cpu, plane, &mut darkest, &mut brightest);
+        if brightest > darkest && (darkest, brightest) != (0, 255) {
+            let scale = 255.0 / f64::from(brightest - darkest);
+            let offset = -f64::from(darkest) * scale;
             let table = std::array::from_fn(|value| (value as f64 * scale + offset).clamp(0.0, 255.0) as u8);
-            map(plane, &table);
+            look_up(cpu, &table, plane);
         }
     }
 }
 
 /// `ImageOps.equalize()`.
-pub(super) fn equalize(view: &mut Planes) {
+pub(super) fn equalize(cpu: Cpu, view: &mut Planes) {
     for plane in view.split_mut() {
         let counts = histogram(plane);
         let last = counts.iter().rev().copied().find(|count| *count > 0).unwrap_or(0);
@@ -53,7 +53,7 @@ pub(super) fn equalize(view: &mut Planes) {
                 below += count;
                 level
             });
-            map(plane, &table);
+            look_up(cpu, &table, plane);
         }
     }
 }
@@ -74,9 +74,12 @@ fn histogram(plane: &[u8]) -> [u32; 256] {
     std::array::from_fn(|value| counts.iter().map(|counts| counts[value]).sum())
 }
 
-fn map(plane: &mut [u8], table: &[u8; 256]) {
-    for value in plane {
-        *value = table[usize::from(*value)];
+for_each_cpu! {
+    /// Widens a range to that of the bytes.
+    fn widen(bytes: &[u8], lowest: &mut u8, highest: &mut u8) {
+        for value in bytes {
+            (*lowest, *highest) = ((*lowest).min(*value), (*highest).max(*value));
+        }
     }
 }
 
@@ -130,9 +133,28 @@ mod tests {
 
     #[test]
     fn one_colour_stays() {
-        let mut view = Planes::of_interleaved(&[7; 3 * 600]);
-        autocontrast(&mut view);
-        equalize(&mut view);
-        assert_eq!(view.bytes(), [7; 3 * 600]);
+        for cpu in Cpu::all() {
+            let mut view = Planes::of_interleaved(&[7; 3 * 600]);
+            autocontrast(cpu, &mut view);
+            equalize(cpu, &mut view);
+            assert_eq!(view.bytes(), [7; 3 * 600]);
+        }
+    }
+
+    #[test]
+    fn contrast_is_stretched_from_the_darkest_to_the_brightest() {
+        for (darkest, brightest) in [(0, 255), (0, 254), (1, 255), (7, 8), (50, 200)] {
+            let plane: Vec<u8> = (darkest..=brightest).rev().collect();
+            let scale = 255.0 / f64::from(brightest - darkest);
+            let expected =
+                plane.iter().map(|&v| (f64::from(v) * scale - f64::from(darkest) * scale).max(0.0) as u8);
+            let expected: Vec<u8> = expected.collect();
+            for cpu in Cpu::all() {
+                let mut view = Planes::of_interleaved(&plane.repeat(3));
+                view.bytes_mut().copy_from_slice(&plane.repeat(3));
+                autocontrast(cpu, &mut view);
+                assert_eq!(view.bytes(), expected.repeat(3), "{cpu:?}");
+            }
+        }
     }
 }

@@ -24,6 +24,7 @@ mod groups;
 mod hue;
 mod interpolation;
 mod levels;
+mod look_up;
 mod needed;
 mod noise;
 mod normalise;
@@ -161,8 +162,8 @@ impl Augmenter {
             Operation::Solarize(threshold) => levels::solarize(cpu, view, *threshold),
             Operation::Posterize(bits) => levels::posterize(cpu, view, *bits),
             Operation::Invert => levels::invert(cpu, view),
-            Operation::Autocontrast => levels::autocontrast(view),
-            Operation::Equalize => levels::equalize(view),
+            Operation::Autocontrast => levels::autocontrast(cpu, view),
+            Operation::Equalize => levels::equalize(cpu, view),
             Operation::HorizontalFlip => view.flip_columns(size),
             Operation::VerticalFlip => view.flip_rows(size),
             Operation::Affine(matrix) => {

@@ -2,10 +2,8 @@
 //!
 //! Each enhancement blends a degenerate image (black, mean gray, gray) with the original: `Image.blend`, Blend.c.
 
-#[cfg(target_arch = "x86_64")]
-mod avx512;
-
 use super::cpu::{Cpu, for_each_cpu};
+use super::look_up::look_up;
 use super::planes::Planes;
 
 /// `ImageEnhance.Brightness(image).enhance(factor)`: a blend with black.
@@ -56,15 +54,14 @@ pub(super) fn truncated(level: f32) -> u8 {
     unsafe { level.to_int_unchecked::<i32>() as u8 }
 }
 
-/// Such a blend maps bytes to bytes: where the processor can look up 64 of them at once, a table is faster.
+/// Such a blend maps bytes to bytes: where the processor can look up many at once, a table is at least as fast.
 fn blend_with_constant(cpu: Cpu, bytes: &mut [u8], degenerate: u8, factor: f32) {
-    #[cfg(target_arch = "x86_64")]
-    if let Cpu::Avx512(avx512) = cpu {
-        let mut table = std::array::from_fn(|value| value as u8);
-        blend_each(cpu, &mut table, degenerate, factor);
-        return avx512::look_up(avx512, &table, bytes);
+    if cpu == Cpu::Plain {
+        return blend_each(cpu, bytes, degenerate, factor);
     }
-    blend_each(cpu, bytes, degenerate, factor);
+    let mut table = std::array::from_fn(|value| value as u8);
+    blend_each(cpu, &mut table, degenerate, factor);
+    look_up(cpu, &table, bytes);
 }
 
 for_each_cpu! {
