@@ -82,7 +82,7 @@ impl Table {
             let left = group * POSITIONS;
             let width = POSITIONS.min(target.size - left);
             for y in rows.clone() {
-                let channels = positions(source.row(y), quads);
+                let channels = positions(source.row_and_rest(y), quads);
                 for (channel, bytes) in channels.into_iter().enumerate() {
                     let start = y * target.row_stride + channel * target.channel_stride + left;
                     let out = &mut target.bytes[start..start + width];
@@ -96,7 +96,7 @@ impl Table {
     }
 }
 
-/// Eight bytes of red, of green and of blue.
+/// Eight bytes of red, of green and of blue. What follows the row is multiplied by 0.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn positions(row: &[u8], quads: &[Quad]) -> [u64; 3] {
@@ -145,7 +145,7 @@ fn load(weights: &[i16; 16]) -> __m256i {
     unsafe { _mm256_loadu_si256(weights.as_ptr().cast()) }
 }
 
-/// The row from `start` on, followed by zeros.
+/// What begins at `start`, followed by zeros.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn sixteen_bytes(row: &[u8], start: usize) -> __m128i {

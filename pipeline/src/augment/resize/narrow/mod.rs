@@ -98,7 +98,12 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn row(&self, y: usize) -> &'a [u8] {
-        &self.bytes[y * self.stride..][..self.width]
+        &self.row_and_rest(y)[..self.width]
+    }
+
+    /// A row and all that follows it.
+    fn row_and_rest(&self, y: usize) -> &'a [u8] {
+        &self.bytes[y * self.stride..]
     }
 }
 
