@@ -12,30 +12,48 @@ pub(super) fn sharpness(cpu: Cpu, view: &mut Planes, size: usize, factor: f64, c
     for plane in view.split_mut() {
         copy.clear();
         copy.extend_from_slice(plane);
-        for (row, out) in plane.chunks_exact_mut(size).enumerate().take(size - 1).skip(1) {
-            let rows = [row - 1, row, row + 1].map(|row| &copy[row * size..][..size]);
-            sharpen_row(cpu, rows, &mut out[1..size - 1], factor as f32);
+        sharpen(cpu, copy, size, factor as f32, &mut plane[size + 1..size * (size - 1) - 1]);
+        // At the ends of rows, pixels of two rows were mixed.
+        for end in (size - 1..size * (size - 1)).step_by(size) {
+            plane[end..end + 2].copy_from_slice(&copy[end..end + 2]);
         }
     }
 }
 
 for_each_cpu! {
-    /// One row without its ends. The sum of nine pixels, the middle one five times, over 13: rounded, it is what Pillow's single
-    /// precision gives, for no such quotient is near a half.
-    fn sharpen_row(rows: [&[u8]; 3], out: &mut [u8], factor: f32) {
+    /// From the second pixel of the second row on, as if all were one row.
+    fn sharpen(pixels: &[u8], size: usize, factor: f32, out: &mut [u8]) {
+        let rows = [pixels, &pixels[size..], &pixels[2 * size..]];
+        let from = |row: usize, column: usize| &rows[row][column..][..out.len()];
+        let [above, middle, below] = [0, 1, 2].map(|row| [from(row, 0), from(row, 1), from(row, 2)]);
         for (x, out) in out.iter_mut().enumerate() {
-            let of_row = |row: &[u8]| u32::from(row[x]) + u32::from(row[x + 1]) + u32::from(row[x + 2]);
-            let middle = rows[1][x + 1];
-            let sum = of_row(rows[0]) + of_row(rows[1]) + of_row(rows[2]) + 4 * u32::from(middle);
-            let smooth = ((2 * sum + 13) / 26) as u8;
-            *out = blend(smooth, middle, factor);
+            let sum = |row: [&[u8]; 3]| u16::from(row[0][x]) + u16::from(row[1][x]) + u16::from(row[2][x]);
+            *out = smoothed(sum(above) + sum(middle) + sum(below) + 4 * u16::from(middle[1][x]));
+        }
+        for (out, &middle) in out.iter_mut().zip(middle[1]) {
+            *out = blend(*out, middle, factor);
         }
     }
+}
+
+/// The sum of nine pixels, the middle one five times, over 13: rounded, it is what Pillow's single precision gives, for no
+/// such quotient is near a half.
+#[inline(always)]
+fn smoothed(sum: u16) -> u8 {
+    // 5042 is 65536 / 13, rounded up: exact for all sums of bytes.
+    ((u32::from(sum + 6) * 5042) >> 16) as u8
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_sum_is_divided_exactly() {
+        for sum in 0..=13 * 255 {
+            assert_eq!(f64::from(smoothed(sum)), (f64::from(sum) / 13.0).round());
+        }
+    }
 
     #[test]
     fn the_border_stays_and_processors_agree() {
