@@ -40,7 +40,9 @@ impl Blur {
         if kernel.is_identity() {
             return;
         }
-        for plane in view.split_mut() {
+        let [r, g, b] = view.split();
+        let is_gray = r == g && r == b;
+        for plane in view.split_mut().into_iter().take(if is_gray { 1 } else { 3 }) {
             for rows in plane.chunks_mut(size * ROWS) {
                 self.blur_lines(rows, Lines { width: size, stride: size, step: 1, length: size }, &kernel);
             }
@@ -49,6 +51,11 @@ impl Blur {
                 let strip = Lines { width, stride: size, step: width, length: size * width };
                 self.blur_lines(&mut plane[left..], strip, &kernel);
             }
+        }
+        if is_gray {
+            let [r, g, b] = view.split_mut();
+            g.copy_from_slice(r);
+            b.copy_from_slice(r);
         }
     }
 
@@ -204,6 +211,19 @@ mod tests {
             Blur::new(Cpu::best(Default::default())).gaussian(&mut view, 5, sigma);
             assert!(view.bytes().iter().all(|&value| value.abs_diff(200) <= 1), "sigma {sigma}: {view:?}");
         }
+    }
+
+    #[test]
+    fn gray_stays_gray() {
+        let shades: Vec<u8> = (0..24 * 24).map(|i| (i * i % 251) as u8).collect();
+        let blurred = |pixels: &[u8]| {
+            let mut view = Planes::of_interleaved(pixels);
+            Blur::new(Cpu::best(Default::default())).gaussian(&mut view, 24, 1.2);
+            view
+        };
+        let gray: Vec<u8> = shades.iter().flat_map(|&shade| [shade; 3]).collect();
+        let red: Vec<u8> = shades.iter().flat_map(|&shade| [shade, 0, 0]).collect();
+        assert_eq!(blurred(&gray).split(), [blurred(&red).split()[0]; 3]);
     }
 
     #[test]
