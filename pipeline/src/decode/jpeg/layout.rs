@@ -82,8 +82,9 @@ impl McuGrid {
                 };
         }
         let reaches_down = planes.iter().any(|plane| plane.smooth && plane.tall == 2);
-        let columns = mcus(region.left..region.left + region.width, width, mcu_width);
-        let rows = mcus(region.top..region.top + region.height, height, mcu_height);
+        let reaches_across = planes.iter().any(|plane| plane.smooth && plane.wide == 2);
+        let columns = mcus(region.left..region.left + region.width, reaches_across, width, mcu_width);
+        let rows = mcus(region.top..region.top + region.height, reaches_down, height, mcu_height);
         let mut bytes = 0;
         for plane in &mut planes {
             let samples_across = plane.h * plane.side;
@@ -117,9 +118,9 @@ impl Plane {
     }
 }
 
-/// The MCUs of a range of pixels and of the pixels beside it: the triangle filter looks at the next subsampled neighbour,
-/// which is two pixels.
-fn mcus(pixels: Range<usize>, limit: usize, mcu: usize) -> Range<usize> {
-    let reach = 2;
+/// The MCUs of a range of pixels, and where a triangle filter `reaches` beyond, of the next subsampled neighbours, which are
+/// two pixels.
+fn mcus(pixels: Range<usize>, reaches: bool, limit: usize, mcu: usize) -> Range<usize> {
+    let reach = if reaches { 2 } else { 0 };
     pixels.start.saturating_sub(reach) / mcu..(pixels.end + reach).min(limit).div_ceil(mcu)
 }
