@@ -14,7 +14,8 @@ use super::steps::Steps;
 #[derive(Debug, Default)]
 pub(super) struct Coefficients {
     pub(super) blocks: Vec<AlignedBlock>,
-    /// For each block, the zig-zag indices at which AC coefficients are not 0, a bit each.
+    /// For each block, 0 where all AC coefficients are. Else, in a progressive file, the zig-zag indices of those that are not, a
+    /// bit each.
     pub(super) nonzero: Vec<u64>,
     pub(super) grids: [Grid; MOST_COMPONENTS],
 }

@@ -61,7 +61,7 @@ struct Reached<'a, 'data> {
     /// The component's number within the scan.
     number: usize,
     block: &'a mut Block,
-    /// The block's AC coefficients that are not 0.
+    /// The block's, of [`Coefficients::nonzero`].
     nonzero: &'a mut u64,
 }
 
