@@ -166,7 +166,12 @@ impl Step {
 
     /// The probability that the step is applied.
     pub fn probability(&self) -> f64 {
-        match *self {
+        self.chance().unwrap_or(1.0)
+    }
+
+    /// The probability that a recipe gives; steps without one are always applied, and draw nothing for it.
+    fn chance(&self) -> Option<f64> {
+        Some(match *self {
             Self::ColorJitter(ColorJitter { p, .. })
             | Self::GaussianBlur(GaussianBlur { p, .. })
             | Self::Grayscale(Chance { p })
@@ -183,8 +188,10 @@ impl Step {
             | Self::Erase { p, .. }
             | Self::GaussianNoise { p, .. }
             | Self::Custom(NamedStep { p, .. }) => p,
-            Self::Crop(_) | Self::Shift { .. } | Self::RandAugment { .. } | Self::TrivialAugment {} => 1.0,
-        }
+            Self::Crop(_) | Self::Shift { .. } | Self::RandAugment { .. } | Self::TrivialAugment {} => {
+                return None;
+            }
+        })
     }
 
     /// Draws what it does, at its `place` in the recipe, to a view of `size` of an image of `image` (width, height), and adds that to
@@ -201,10 +208,7 @@ impl Step {
             params.window = crop.draw(rng, image, size);
             return;
         }
-        let chance = self.probability();
-        let is_certain =
-            matches!(self, Self::Shift { .. } | Self::RandAugment { .. } | Self::TrivialAugment {});
-        if !is_certain && !rng.chance(chance) {
+        if self.chance().is_some_and(|p| !rng.chance(p)) {
             return;
         }
         let side = size as f64;
