@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
+use simsiam_pipeline::augment::{Chance, Step, Views};
 use simsiam_pipeline::shards::{OpenOptions, ShardWriter};
 use simsiam_pipeline::{Batches, OnBadSample, PipelineConfig, Quarantine, Recipe, ShardSet, start};
 
@@ -58,7 +59,15 @@ fn samples_allocate_nothing() {
     let shards = Arc::new(shards);
 
     let alike = Recipe { size: 32, ..Recipe::imagenet() };
-    for (batch_size, recipe) in [(64, alike.clone()), (256, alike.clone()), (64, alike.swav(16))] {
+    // As benches/peers/randaugment.toml has it.
+    let crop = Step::Crop(alike.crop.unwrap());
+    let flip = Step::HorizontalFlip(Chance { p: 0.5 });
+    let steps = vec![crop, flip, Step::RandAugment { operations: 2, magnitude: 9 }];
+    let views = vec![Views { count: 2, size: None, steps }];
+    let rand_augment = Recipe { views, crop: None, ..alike.evaluation() };
+    for (batch_size, recipe) in
+        [(64, alike.clone()), (256, alike.clone()), (64, rand_augment), (64, alike.swav(16))]
+    {
         let config = PipelineConfig { workers: WORKERS, ..PipelineConfig::training(recipe, batch_size, 0) };
         let quarantine = Arc::new(Quarantine::new(OnBadSample::Fail, shards.len()));
         let mut batches = start(shards.clone(), quarantine, &config).unwrap();
