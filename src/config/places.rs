@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use simsiam_pipeline::ShardSet;
-use simsiam_pipeline::shards::{Labels, ShardError};
+use simsiam_pipeline::shards::{Labels, OpenOptions, ShardError};
 
 use super::{Overrides, TrainConfig};
 use crate::error::InputError;
@@ -76,12 +76,13 @@ impl TrainConfig {
             let text = format!("run {} has no shards: {} names some", run.display(), flags.train);
             return Err(InputError::new(text));
         }
-        match found(&self.shards, &self.absolute_shards) {
+        let options = self.open_options(&OpenOptions::default());
+        match found(&self.shards, &self.absolute_shards, &options) {
             Ok(shards) => here.shards = shards,
             Err(error) if given.shards.is_none() => return Err(gone("training", &error, flags.train)),
             Err(_) => {}
         }
-        match (found(&self.val_shards, &self.absolute_val_shards), flags.val) {
+        match (found(&self.val_shards, &self.absolute_val_shards, &options), flags.val) {
             (Ok(shards), _) => here.val_shards = shards,
             (Err(error), Some(flag)) if given.val_shards.is_none() => {
                 return Err(gone("validation", &error, flag));
@@ -99,15 +100,15 @@ impl TrainConfig {
 }
 
 /// The first of both lists that names shards.
-fn found(typed: &[String], absolute: &[String]) -> Result<Vec<String>, ShardError> {
+fn found(typed: &[String], absolute: &[String], options: &OpenOptions) -> Result<Vec<String>, ShardError> {
     if typed.is_empty() {
         return Ok(Vec::new());
     }
     let typed_here = absolute.is_empty() || absolute_patterns(typed) == absolute;
     let first = if typed_here { typed } else { absolute };
-    match ShardSet::paths(first) {
+    match ShardSet::paths(first, options) {
         Ok(_) => Ok(first.to_vec()),
-        Err(_) if !typed_here && ShardSet::paths(typed).is_ok() => Ok(typed.to_vec()),
+        Err(_) if !typed_here && ShardSet::paths(typed, options).is_ok() => Ok(typed.to_vec()),
         Err(error) => Err(error),
     }
 }

@@ -116,12 +116,13 @@ impl std::fmt::Debug for BeforeRead {
 }
 
 impl ShardSet {
-    /// The files that the patterns match, in the order of their samples; see [`open`](Self::open).
+    /// The files that the patterns match, in the order of their samples; see [`open`](Self::open). Lists of remote shards need a
+    /// cache folder.
     ///
     /// # Errors
     /// If a path or pattern matches nothing.
-    pub fn paths<P: AsRef<str>>(patterns: &[P]) -> Result<Vec<PathBuf>, ShardError> {
-        Ok(pattern::resolve(patterns, &OpenOptions::default())?.shards)
+    pub fn paths<P: AsRef<str>>(patterns: &[P], options: &OpenOptions) -> Result<Vec<PathBuf>, ShardError> {
+        Ok(pattern::resolve(patterns, options)?.shards)
     }
 
     /// Opens everything that the patterns match, and indexes shards without a fresh index.
