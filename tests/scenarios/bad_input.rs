@@ -56,7 +56,7 @@ fn settings_that_cannot_work() {
         (&["--shards", "train", "--epochs", "-1"], "error: --epochs -1: must be at least 1"),
         (&["--shards", "train", "--seed", "9223372036854775808"], "must be at most 9223372036854775807"),
         (&["--shards", "train", "--lr", "0.1"], "here it is --base-lr"),
-        (&["--shards", "train", "--image-size", "64"], "--arch must be compiled for it"),
+        (&["--shards", "train", "--image-size", "64"], "one that --arch is compiled for"),
         (
             &["--shards", "train", "--config", "momentum.toml"],
             "configuration momentum.toml: momentum = 1.5: must be from 0",
