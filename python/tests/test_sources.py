@@ -202,7 +202,7 @@ def test_what_cannot_work_is_refused(source, load, tmp_path):
         ({"select": "label = lion"}, ValueError, 'no sample is of the class "lion"'),
         ({"select": "key in nowhere.txt"}, FileNotFoundError, "cannot read the keys in nowhere.txt"),
         ({"fraction": 0.0}, ValueError, "fraction 0: must be above 0"),
-        ({"fraction": float("nan")}, ValueError, "fraction: NaN"),
+        ({"fraction": float("nan")}, ValueError, "fraction NaN: must be above 0"),
         ({"limit": 0}, ValueError, "limit 0: must be at least 1"),
         ({"limit": 5}, ValueError, "larger than the data"),
         ({"cache_size": 0}, ValueError, "cache_size 0: must be at least 1"),

@@ -68,7 +68,7 @@ class Batch:
         """The class of each image as int64; -1 where its shard has none."""
     @property
     def keys(self) -> list[str]:
-        """The key of each image: its path in the folder or the archive, up to the first dot of its name."""
+        """The key of each image: its path in the folder or the archive without the extension; in a tar, up to the first dot of its name."""
     def __iter__(self) -> Iterator[Array]: ...
     def __len__(self) -> int: ...
 
