@@ -20,29 +20,28 @@ const DEEPEST: usize = 100;
 ///         | "key" ["not"] "like" text | "key" ["not"] "in" text
 /// ```
 pub(super) fn condition(text: &str) -> Result<Condition<Test>, ChoiceError> {
-    let mut parser = Parser { tokens: tokens(text)?, next: 0, end: text.chars().count() + 1, depth: 0 };
+    Ok(parsed(text)?.0)
+}
+
+/// The tree, and the parser that has read it.
+fn parsed(text: &str) -> Result<(Condition<Test>, Parser), ChoiceError> {
+    let end = text.chars().count() + 1;
+    let mut parser = Parser { tokens: tokens(text)?, next: 0, end, depth: 0, lists: Vec::new() };
     let condition = parser.either()?;
     match parser.peek() {
-        None => Ok(condition),
+        None => Ok((condition, parser)),
         Some(_) => Err(parser.expected("and, or, or the end")),
     }
 }
 
 /// The condition with other names for the files that list keys. A name that no quotes can hold stays.
 pub(super) fn with_lists(text: &str, rename: impl Fn(&Path) -> PathBuf) -> Result<String, ChoiceError> {
-    let (tokens, characters) = (tokens(text)?, text.chars().collect::<Vec<_>>());
-    let is_word =
-        |token: &Token, word: &str| matches!(token, Token::Word(found) if found.eq_ignore_ascii_case(word));
-    let (mut renamed, mut copied) = (String::new(), 0);
-    for (i, (at, token)) in tokens.iter().enumerate() {
+    let (_, parser) = parsed(text)?;
+    let (characters, mut renamed, mut copied) = (text.chars().collect::<Vec<_>>(), String::new(), 0);
+    for list in parser.lists {
+        let (at, token) = &parser.tokens[list];
         let (Token::Word(path) | Token::Quoted(path)) = token else { continue };
-        let before: Vec<&Token> = tokens[..i].iter().rev().take(3).map(|(_, token)| token).collect();
-        let is_list = match before[..] {
-            [is_in, key, ..] if is_word(is_in, "in") && is_word(key, "key") => true,
-            [is_in, not, key] => is_word(is_in, "in") && is_word(not, "not") && is_word(key, "key"),
-            _ => false,
-        };
-        let new = is_list.then(|| rename(Path::new(path))).filter(|new| *new != Path::new(path));
+        let new = Some(rename(Path::new(path))).filter(|new| *new != Path::new(path));
         let quote = |new: PathBuf| {
             let new = new.into_os_string().into_string().ok()?;
             let quote = ['\'', '"'].into_iter().find(|quote| !new.contains(*quote))?;
@@ -102,6 +101,8 @@ struct Parser {
     /// The place behind the text.
     end: usize,
     depth: usize,
+    /// The tokens that name files of keys.
+    lists: Vec<usize>,
 }
 
 impl Parser {
@@ -193,6 +194,7 @@ impl Parser {
                 .map(Test::Like)
                 .map_err(|error| ChoiceError::Pattern { pattern, cause: cause(error) })?
         } else if self.took_word("in") {
+            self.lists.push(self.next);
             Test::Listed(PathBuf::from(self.text("a file that lists keys")?))
         } else {
             return Err(self.expected(if not { "like or in" } else { "like, in, not like or not in" }));

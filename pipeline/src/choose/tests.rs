@@ -305,7 +305,10 @@ fn lists_of_keys_are_renamed_wherever_they_stand() {
             "label in [key, in] and (Key NOT in \"b c.txt\" or key in \"it's\")",
             "label in [key, in] and (Key NOT in '/here/b c.txt' or key in \"/here/it's\")",
         ),
-        ("é = 1 or key in 'ü.txt' and key like 'in x'", "é = 1 or key in '/here/ü.txt' and key like 'in x'"),
+        (
+            "label = é or key in 'ü.txt' and key like 'in x'",
+            "label = é or key in '/here/ü.txt' and key like 'in x'",
+        ),
         ("key in /there/a.txt or label = in", "key in /there/a.txt or label = in"),
     ] {
         assert_eq!(renamed(typed).unwrap(), expected);

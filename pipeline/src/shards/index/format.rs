@@ -10,7 +10,7 @@ pub(super) const MAGIC: &[u8; 8] = b"SIMSIDX\n";
 /// 2: labels also come from `.json` members. 3: `.pgm`, `.pbm` and `.pnm` members are images. 4: names as labels, labels apart from
 /// their images, images by content, joined archives, findings. 5: sources of any kind: checksums that may be unknown, the state of the source,
 /// a fingerprint of the images alone. 6: the classes that a source names itself.
-/// 7: archives among images.
+/// 7: archives among images. 8: labels that are floats or truth values in Parquet.
 pub(crate) const VERSION: u32 = 8;
 /// What the header's own hash is over; the hash stands behind it.
 pub(crate) const HASHED_HEADER_BYTES: usize = 16 + 8 * FIELDS;
